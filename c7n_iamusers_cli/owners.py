@@ -19,14 +19,14 @@ from c7n_iamusers_cli.arguments import read_accounts, role_arn
 from c7n_iamusers_cli.output import format_option, print_json, print_table, progress_bar, say
 
 if TYPE_CHECKING:
-    from c7n_iamusers.organization.owners import Account, AccountsFile, LookUp, Owner, Source
+    from c7n_iamusers.organization.owners import Account, AccountsFile, LookUp, Owner, OwnerSource
     from c7n_iamusers.organization.reader import OrganizationReader
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _COLUMNS = ("account", "name", "owner", "source")
 
 
-def _sources(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[Source, ...]:
+def _sources(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[OwnerSource, ...]:
     from c7n_iamusers.organization.owners import DEFAULT_SOURCES, parse_source
 
     try:
@@ -70,7 +70,7 @@ def _sources(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> t
 @format_option("table", "json", "csv")
 def owners(
     config: Path | None,
-    sources: tuple[Source, ...],
+    sources: tuple[OwnerSource, ...],
     domains: tuple[str, ...],
     role: str | None,
     write: bool,
@@ -111,7 +111,7 @@ def _check_options(config: Path | None, write: bool, output: Path | None, mailer
 
 
 def _found(
-    config: Path | None, sources: tuple[Source, ...], domains: tuple[str, ...], role: str | None
+    config: Path | None, sources: tuple[OwnerSource, ...], domains: tuple[str, ...], role: str | None
 ) -> list[Owner]:
     from c7n_iamusers.execution.retries import Backoff
     from c7n_iamusers.execution.sessions import account_session
@@ -144,7 +144,7 @@ def _look_up(file: Any, reader: OrganizationReader, members: Mapping[str, Any]) 
     from c7n_iamusers.exceptions import EvidenceUnreadable
     from c7n_iamusers.organization.owners import ACCOUNTS, CONTACT, TAG
 
-    def look_up(account: Account, source: Source) -> str:
+    def look_up(account: Account, source: OwnerSource) -> str:
         if source.kind == ACCOUNTS:
             return str(file.owner(account.account_id))
         if account.account_id not in members:

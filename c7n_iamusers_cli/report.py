@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.execution.stores import Store
     from c7n_iamusers.notices.notices import Notices
     from c7n_iamusers.report.accounts import Expected
-    from c7n_iamusers.report.fleet import Fleet
+    from c7n_iamusers.report.fleet import FleetReport
     from c7n_iamusers.report.mail import MailReport
     from c7n_iamusers.report.outputs import PolicyOutput
 
@@ -182,7 +182,7 @@ def _outputs(places: Iterable[str], expected: Iterable[Expected]) -> list[Policy
     return list({each.place: each for each in found}.values())
 
 
-def _end_check(fleet: Fleet) -> None:
+def _end_check(fleet: FleetReport) -> None:
     """A line for each thing that needs attention; ends the command if there is one."""
     from c7n_iamusers.report.checks import BLOCKING
 
@@ -192,7 +192,7 @@ def _end_check(fleet: Fleet) -> None:
     end_check(*_levels(fleet))
 
 
-def _levels(fleet: Fleet) -> tuple[int, int]:
+def _levels(fleet: FleetReport) -> tuple[int, int]:
     """How many lines are blocking, and how many need attention."""
     from c7n_iamusers.report.checks import BLOCKING
 
@@ -284,7 +284,7 @@ def _write(place: str, output_format: str, data: dict[str, Any]) -> None:
         raise OutputUnreadable(f"the report can't be written: {error}: give another --output FILE") from error
 
 
-def _split(fleet: Fleet, made: Mapping[str, Any], place: str, now: datetime) -> Iterator[str]:
+def _split(fleet: FleetReport, made: Mapping[str, Any], place: str, now: datetime) -> Iterator[str]:
     """Writes a page for each owner of users; says where, and of how many users the owner is not known."""
     path, mark, query = place.partition("?") if place.startswith(S3) else (place, "", "")
     beside = f"{path.removesuffix('.html')}-owners"
@@ -321,7 +321,7 @@ def _target(place: str) -> tuple[Store, str]:
     return open_place(f"{above}{mark}{query}"), name
 
 
-def _tell(fleet: Fleet, totals: Mapping[str, Any], place: str) -> None:
+def _tell(fleet: FleetReport, totals: Mapping[str, Any], place: str) -> None:
     blocking, attention = _levels(fleet)
     say(
         f"{place}: {totals['users']} users seen in {totals['accounts']} accounts: {totals['deleted']} deleted, "

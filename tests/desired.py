@@ -12,7 +12,7 @@ from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.attachments import ACCESS_KEY, LOGIN_PROFILE
-from c7n_iamusers.identity_center.model import DesiredAccess, Person, Refusal
+from c7n_iamusers.identity_center.model import DesiredAccess, Person, RefusedUser
 from c7n_iamusers.identity_center.requests.desired import AccessRequest, desired_access
 from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
 from c7n_iamusers.policy_comparison.comparison import UNDECIDED, WIDER
@@ -99,7 +99,7 @@ def desired(*found: Intents) -> DesiredAccess:
     return desired_access(found, no_derivation)
 
 
-def no_derivation(rows: object) -> tuple[list[AccessRequest], list[Refusal]]:
+def no_derivation(rows: object) -> tuple[list[AccessRequest], list[RefusedUser]]:
     """For intents of which none derives."""
     assert not rows
     return [], []

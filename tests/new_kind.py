@@ -22,9 +22,9 @@ from c7n_iamusers.iam.attachments import (
     PROGRAM,
     AttachmentKind,
     CredentialTraits,
-    Reading,
+    ReadingCall,
     Removal,
-    Restoration,
+    RestoringCall,
     StatusChange,
 )
 
@@ -32,11 +32,11 @@ ROW = AttachmentKind(
     "badge",
     "badge",
     "BadgeId",
-    Reading("ListBadges", "Badges"),
+    ReadingCall("ListBadges", "Badges"),
     (Removal("DeleteBadge", {"BadgeId": "BadgeId"}),),
     state=("BadgeId", "Status"),
     status_change=StatusChange("UpdateBadge", {"BadgeId": "BadgeId"}),
-    restoration=Restoration("UploadBadge", {"BadgeBody": "BadgeBody"}, match="BadgeBody"),
+    restoration=RestoringCall("UploadBadge", {"BadgeBody": "BadgeBody"}, match="BadgeBody"),
     credential=CredentialTraits(PROGRAM, created="UploadDate"),
     later=True,
 )

@@ -24,7 +24,7 @@ from c7n_iamusers.iam.attachments import ACTIVE
 from c7n_iamusers.iam.users import read_user
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.lockout.lockout_state import switchable
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.quarantine.user_quarantine import UserQuarantine
 from tests.full_users import create_full_user
 from tests.policies import ACCOUNT, waived
@@ -115,7 +115,7 @@ def test_release(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         active = tuple(str(item[kind.identifier]) for kind, item in switchable(before, ACTIVE))
         key = next(each for each in active if each.startswith("AKIA"))
         iam.update_access_key(**user, AccessKeyId=key, Status="Inactive")
-        record = Quarantine(datetime.now(timezone.utc), "by-hand", "a test", active)
+        record = QuarantineRecord(datetime.now(timezone.utc), "by-hand", "a test", active)
         document = deny_all_document(record.sids[0])
         iam.put_user_policy(**user, PolicyName=DENY_ALL_NAME, PolicyDocument=document)
         iam.tag_user(**user, Tags=[record.tag()])

@@ -26,7 +26,7 @@ from c7n_iamusers.execution.calls import AFTER, BEFORE, Subject
 from c7n_iamusers.execution.journal import Journal, utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice
 from tests.hostile_texts import COMMAND, INVISIBLE, TEXTS
@@ -277,7 +277,9 @@ def test_a_journal_and_a_tag_free_no_key_of_a_user_that_was_never_in_quarantine(
     """Of a quarantine without a Deny, the journal alone tells. No snapshot shows the key active."""
     leaked = iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
     iam.update_access_key(UserName="bob", AccessKeyId=leaked, Status="Inactive")
-    record = Quarantine(utc_now().replace(microsecond=0) - timedelta(days=2), "p", "r", (leaked,), "none")
+    record = QuarantineRecord(
+        utc_now().replace(microsecond=0) - timedelta(days=2), "p", "r", (leaked,), "none"
+    )
     iam.tag_user(UserName="bob", Tags=[record.tag()])
     given = {"UserName": "bob", "AccessKeyId": leaked, "Status": "Inactive"}
     call = {"service": "iam", "operation": "UpdateAccessKey", "parameters": given}

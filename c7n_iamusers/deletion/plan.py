@@ -14,7 +14,7 @@ from c7n_iamusers.iam.removal_order import REMOVAL_ORDER
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all
 from c7n_iamusers.lockout.lockout_state import deny_record_of
-from c7n_iamusers.lockout.quarantine_record import Quarantine, deletion_sids
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord, deletion_sids
 from c7n_iamusers.snapshots.effects import ALLOW, DENY, effects
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
@@ -25,7 +25,7 @@ def plan_deletion(
     user: IamUser,
     now: datetime,
     orphaned_mfa: Iterable[Item] = (),
-    quarantine: Quarantine | None = None,
+    quarantine: QuarantineRecord | None = None,
     refused: Mapping[str, str] = deny_all.NONE_REFUSED,
     snapshot: Snapshot | None = None,
 ) -> Plan:
@@ -56,7 +56,7 @@ def plan_deletion(
 def deletion_denial(
     user: IamUser,
     now: datetime,
-    quarantine: Quarantine | None = None,
+    quarantine: QuarantineRecord | None = None,
     refused: Mapping[str, str] = deny_all.NONE_REFUSED,
 ) -> deny_all.DenyAllPlan:
     """The Deny-all of a deletion that begins ``now``; none for a user without any attachment. Raises DenyRefused."""
@@ -81,7 +81,7 @@ def _lifting(user: IamUser, deny: deny_all.DenyAllPlan, refused: Mapping[str, st
     return bound, *(replace(call, checked=frozenset()) for call in deny.lift)
 
 
-def deletion_documents(now: datetime, quarantine: Quarantine | None) -> list[str]:
+def deletion_documents(now: datetime, quarantine: QuarantineRecord | None) -> list[str]:
     """The documents of the inline Deny of a deletion that begins ``now``, the one with most details first."""
     return [
         deny_all.deny_all_document(sid) for sid in deletion_sids(quarantine, now.astimezone(timezone.utc))

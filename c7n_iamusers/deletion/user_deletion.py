@@ -25,7 +25,7 @@ from c7n_iamusers.iam.permissions import RIGHTS as RIGHTS_PERMISSIONS
 from c7n_iamusers.iam.sign_in_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import KeyUse, read_key_use, unassigned_mfa
-from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.deny_all import (
     BOUNDARY,
     PUT_BACK,
@@ -412,7 +412,7 @@ class _Deletion:
         if not on and not found.begun:
             return None
         removed = _identities(found.whole) - _identities(found.user)
-        removed |= set(History().with_calls(made, self.of.now()).removed())
+        removed |= set(CallHistory().with_calls(made, self.of.now()).removed())
         locked_out = reasons.QUARANTINED_HALF_WAY if found.quarantine else reasons.LOCKED_OUT_HALF_WAY
         state = locked_out if on else reasons.FREE_HALF_WAY
         return state(count=len(removed), name=self.evidence.name)

@@ -166,14 +166,14 @@ class _Results:
     sets: dict[str, tuple[model.DerivedSet, UserPolicies]] = field(default_factory=dict)
     accounts: dict[str, dict[str, None]] = field(default_factory=dict)
     passed: list[tuple[PrincipalPermissions, Subject, UserDerivation]] = field(default_factory=list)
-    refused: list[model.Refusal] = field(default_factory=list)
+    refused: list[model.NotDerived] = field(default_factory=list)
 
     def add(self, principal: PrincipalPermissions, result: UserDerivation) -> None:
         judged = self._judged(principal, result)
         proof = judged and model.with_acceptance(judged, principal.subject, self.options)
         reason = result.reason or (unproven_reason(proof) if proof and not model.is_permitted(proof) else "")
         if reason:
-            self.refused.append(model.Refusal(principal.subject, reason, proof))
+            self.refused.append(model.NotDerived(principal.subject, reason, proof))
             return
         assert result.derived
         assert result.held
@@ -229,7 +229,7 @@ def derive(
             results.add(principal, users.of(principal))
         except Exception as error:  # noqa: BLE001  # whatever one user's policies have, the others are derived
             reason = f"its policies can't be compared: {error!r}"
-            results.refused.append(model.Refusal(principal.subject, reason))
+            results.refused.append(model.NotDerived(principal.subject, reason))
     return _derivation(results)
 
 

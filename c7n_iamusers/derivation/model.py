@@ -134,7 +134,7 @@ class DerivedPrincipal:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class NotDerived:
     """An IAM user without a set. ``reason``: why, and what to do. ``proof``: None if there was no set to prove."""
 
     subject: Subject
@@ -164,7 +164,7 @@ class Derivation:
     sets: tuple[DerivedSet, ...]
     groups: tuple[DerivedGroup, ...]
     principals: tuple[DerivedPrincipal, ...]
-    refused: tuple[Refusal, ...]
+    refused: tuple[NotDerived, ...]
     near_duplicates: tuple[NearDuplicate, ...]
 
     @property

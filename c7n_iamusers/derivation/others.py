@@ -20,7 +20,7 @@ from c7n_iamusers.policy_comparison.comparison import (
     Proof,
 )
 from c7n_iamusers.policy_comparison.other_policies import TRUST, Caller, OtherPolicy
-from c7n_iamusers.policy_comparison.others_comparison import Finding, Party, difference
+from c7n_iamusers.policy_comparison.others_comparison import Excess, Party, difference
 from c7n_iamusers.policy_comparison.principals import (
     PrincipalPermissions,
     RequestContext,
@@ -108,12 +108,12 @@ def verdict_with_others(
     return with_others(Proof(verdict), sides, others, options).verdict
 
 
-def _findings(sides: Sides, others: AccountPolicies) -> Iterator[tuple[Finding, Finding]]:
+def _findings(sides: Sides, others: AccountPolicies) -> Iterator[tuple[Excess, Excess]]:
     if not others.policies:
         return
     session, user = sides.parties(others.known)
     for policy in others.policies:
-        lost = Finding(policy) if policy.problem else difference(policy, user, session)
+        lost = Excess(policy) if policy.problem else difference(policy, user, session)
         yield difference(policy, session, user), lost
 
 
@@ -123,7 +123,7 @@ _REMEDY = (
 )
 
 
-def _more(found: Finding) -> comparison.Remark:
+def _more(found: Excess) -> comparison.Remark:
     policy = found.policy
     source = f"{policy.kind} of {policy.name}"
     if found.certain:
@@ -134,7 +134,7 @@ def _more(found: Finding) -> comparison.Remark:
     return comparison.Remark(OTHERS_UNDECIDED, source, text, _REMEDY + UNDECIDED)
 
 
-def _example(found: Finding) -> str:
+def _example(found: Excess) -> str:
     witness = found.possible
     if witness is None or witness.action == comparison.TOO_COMPLEX:
         return ""
@@ -142,7 +142,7 @@ def _example(found: Finding) -> str:
     return f" ({witness.action} on {witness.resource}{conditions})"
 
 
-def _less(lost: Finding) -> comparison.Remark:
+def _less(lost: Excess) -> comparison.Remark:
     policy = lost.policy
     what = "assume the role" if policy.kind == TRUST else "do more"
     text = f"lets the IAM user, and not the person's sessions, {what}{_example(lost)}"

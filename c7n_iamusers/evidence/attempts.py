@@ -184,7 +184,7 @@ class Attempts:
 
 
 @dataclass(frozen=True)
-class Records:
+class RecordedCalls:
     """What records of CloudTrail say of a user. ``attempts``: its calls, whatever became of them.
 
     A call that succeeds counts too: under a Deny GetCallerIdentity and a sign-in to the console still do.
@@ -201,7 +201,7 @@ class Records:
 
 def records_of(
     records: Iterable[Mapping[str, Any]], user: IamUser, since: datetime, names: Iterable[str] = ()
-) -> Records:
+) -> RecordedCalls:
     """What the ``records`` of CloudTrail say of ``user``, from ``since`` on. ``names``: earlier ones of the user."""
     attempts, sessions, before, unclear = list[Attempt](), list[Attempt](), False, 0
     for record in records:
@@ -217,7 +217,7 @@ def records_of(
             attempts.append(call)
         elif not call.error and time + SESSIONS.get(call.action, timedelta()) > since:
             sessions.append(call)
-    return Records(tuple(attempts), tuple(sessions), before, unclear)
+    return RecordedCalls(tuple(attempts), tuple(sessions), before, unclear)
 
 
 def _attempt(record: Mapping[str, Any], time: datetime) -> Attempt:

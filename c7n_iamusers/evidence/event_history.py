@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.evidence.attempts import HISTORY, LONGEST_SESSION, Attempt, Gap, Records, records_of
+from c7n_iamusers.evidence.attempts import HISTORY, LONGEST_SESSION, Attempt, Gap, RecordedCalls, records_of
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.paging import items, pages
 from c7n_iamusers.execution.rate_limit import RateLimit
@@ -237,7 +237,7 @@ def _read_user(region: str, client: Any, window: Window, backoff: Backoff, now: 
     return UserEvents(tuple(failed), tuple(dict.fromkeys(gaps)), covered=not gaps and not failed)
 
 
-def _gaps_in(region: str, found: Records) -> Iterator[Gap]:
+def _gaps_in(region: str, found: RecordedCalls) -> Iterator[Gap]:
     if found.unclear:
         why = f"CloudTrail in {region} has events by its name that do not say whose they are, or when"
         yield Gap(why, unread=True)

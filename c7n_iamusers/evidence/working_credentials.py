@@ -19,7 +19,7 @@ from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, CREDENTIAL_TRAITS, LISTED_AT_ONCE
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.before_quarantine import own_quarantine
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.text.times import as_text, moment
 
 #: The pieces of evidence that it takes, each read by pages for all users of an account.
@@ -75,7 +75,7 @@ class WorkingCredentials:
 
 
 def working_credentials(
-    evidence: Evidence, quarantine: Quarantine | None, now: datetime
+    evidence: Evidence, quarantine: QuarantineRecord | None, now: datetime
 ) -> WorkingCredentials:
     """The working credentials of a user with ``evidence`` at ``now`` (UTC).
 

@@ -28,7 +28,7 @@ def _always(_: Item) -> bool:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingCall:
     """The call that reads a kind for one user. ``result``: the response's member, a list or (``single``) a structure.
 
     ``bulk``: the account-wide operation that returns the same for all users, if there is one.
@@ -73,7 +73,7 @@ class StatusChange:
 
 
 @dataclass(frozen=True)
-class Restoration:
+class RestoringCall:
     """The call that restores an item. ``parameters``: parameter -> member of the item.
 
     ``match``: the member that identifies a restored item, if it gets a new identifier.
@@ -123,13 +123,13 @@ class AttachmentKind:
     name: str
     title: str
     identifier: str
-    reading: Reading | None
+    reading: ReadingCall | None
     removals: tuple[Removal, ...]
     state: tuple[str, ...]
     detail: Detail | None = None
     status_change: StatusChange | None = None
     quarantined_by: str = ""
-    restoration: Restoration | None = None
+    restoration: RestoringCall | None = None
     lost: str = ""
     set_again: tuple[str, ...] = ()
     credential: CredentialTraits | None = None
@@ -182,7 +182,7 @@ LOGIN_PROFILE = AttachmentKind(
     "login-profile",
     "console password",
     "UserName",
-    Reading("GetLoginProfile", "LoginProfile", single=True),
+    ReadingCall("GetLoginProfile", "LoginProfile", single=True),
     (Removal("DeleteLoginProfile", {}),),
     # A new password has a new CreateDate; using a password changes nothing here.
     state=("CreateDate",),
@@ -195,7 +195,7 @@ ACCESS_KEY = AttachmentKind(
     "access-key",
     "access key",
     "AccessKeyId",
-    Reading("ListAccessKeys", "AccessKeyMetadata"),
+    ReadingCall("ListAccessKeys", "AccessKeyMetadata"),
     (Removal("DeleteAccessKey", {"AccessKeyId": "AccessKeyId"}),),
     state=("AccessKeyId", "Status"),
     status_change=StatusChange("UpdateAccessKey", {"AccessKeyId": "AccessKeyId"}),
@@ -208,11 +208,11 @@ SIGNING_CERTIFICATE = AttachmentKind(
     "signing-certificate",
     "signing certificate",
     "CertificateId",
-    Reading("ListSigningCertificates", "Certificates"),
+    ReadingCall("ListSigningCertificates", "Certificates"),
     (Removal("DeleteSigningCertificate", {"CertificateId": "CertificateId"}),),
     state=("CertificateId", "Status"),
     status_change=StatusChange("UpdateSigningCertificate", {"CertificateId": "CertificateId"}),
-    restoration=Restoration(
+    restoration=RestoringCall(
         "UploadSigningCertificate",
         {"CertificateBody": "CertificateBody"},
         match="CertificateBody",
@@ -226,14 +226,14 @@ SSH_PUBLIC_KEY = AttachmentKind(
     "ssh-public-key",
     "SSH public key",
     "SSHPublicKeyId",
-    Reading("ListSSHPublicKeys", "SSHPublicKeys"),
+    ReadingCall("ListSSHPublicKeys", "SSHPublicKeys"),
     (Removal("DeleteSSHPublicKey", {"SSHPublicKeyId": "SSHPublicKeyId"}),),
     state=("SSHPublicKeyId", "Status"),
     detail=Detail(
         "GetSSHPublicKey", {"SSHPublicKeyId": "SSHPublicKeyId"}, ("SSHPublicKey",), {"Encoding": "SSH"}
     ),
     status_change=StatusChange("UpdateSSHPublicKey", {"SSHPublicKeyId": "SSHPublicKeyId"}),
-    restoration=Restoration(
+    restoration=RestoringCall(
         "UploadSSHPublicKey",
         {"SSHPublicKeyBody": "SSHPublicKeyBody"},
         match="Fingerprint",
@@ -247,7 +247,7 @@ SERVICE_SPECIFIC_CREDENTIAL = AttachmentKind(
     "service-specific-credential",
     "service-specific credential",
     "ServiceSpecificCredentialId",
-    Reading(
+    ReadingCall(
         "ListServiceSpecificCredentials",
         "ServiceSpecificCredentials",
         bulk="ListServiceSpecificCredentials",
@@ -268,7 +268,7 @@ MFA_DEVICE = AttachmentKind(
     "mfa-device",
     "MFA device",
     "SerialNumber",
-    Reading("ListMFADevices", "MFADevices"),
+    ReadingCall("ListMFADevices", "MFADevices"),
     (
         Removal("DeactivateMFADevice", {"SerialNumber": "SerialNumber"}),
         # A virtual device that is only deactivated stays, and blocks a new one with its name.
@@ -288,32 +288,32 @@ GROUP = AttachmentKind(
     "group",
     "group membership",
     "GroupName",
-    Reading("ListGroupsForUser", "Groups", bulk=_BULK_POLICIES),
+    ReadingCall("ListGroupsForUser", "Groups", bulk=_BULK_POLICIES),
     (Removal("RemoveUserFromGroup", {"GroupName": "GroupName"}, resource="group/*"),),
     state=("GroupName",),
     quarantined_by="the Deny-all",
-    restoration=Restoration("AddUserToGroup", {"GroupName": "GroupName"}, resource="group/*"),
+    restoration=RestoringCall("AddUserToGroup", {"GroupName": "GroupName"}, resource="group/*"),
 )
 ATTACHED_POLICY = AttachmentKind(
     "attached-policy",
     "attached managed policy",
     "PolicyArn",
-    Reading("ListAttachedUserPolicies", "AttachedPolicies", bulk=_BULK_POLICIES),
+    ReadingCall("ListAttachedUserPolicies", "AttachedPolicies", bulk=_BULK_POLICIES),
     (Removal("DetachUserPolicy", {"PolicyArn": "PolicyArn"}),),
     state=("PolicyArn",),
     quarantined_by="the Deny-all",
-    restoration=Restoration("AttachUserPolicy", {"PolicyArn": "PolicyArn"}),
+    restoration=RestoringCall("AttachUserPolicy", {"PolicyArn": "PolicyArn"}),
 )
 INLINE_POLICY = AttachmentKind(
     "inline-policy",
     "inline policy",
     "PolicyName",
-    Reading("ListUserPolicies", "PolicyNames", bulk=_BULK_POLICIES),
+    ReadingCall("ListUserPolicies", "PolicyNames", bulk=_BULK_POLICIES),
     (Removal("DeleteUserPolicy", {"PolicyName": "PolicyName"}),),
     state=("PolicyName", "PolicyDocument"),
     detail=Detail("GetUserPolicy", {"PolicyName": "PolicyName"}),
     quarantined_by="the Deny-all",
-    restoration=Restoration(
+    restoration=RestoringCall(
         "PutUserPolicy", {"PolicyName": "PolicyName", "PolicyDocument": "PolicyDocument"}
     ),
 )

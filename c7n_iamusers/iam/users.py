@@ -118,7 +118,9 @@ def unassigned_mfa(client: Any, backoff: Backoff) -> frozenset[str]:
     return frozenset(str(device["SerialNumber"]) for device in devices)
 
 
-def _read_single(client: Any, name: str, reading: attachments.Reading, backoff: Backoff) -> tuple[Item, ...]:
+def _read_single(
+    client: Any, name: str, reading: attachments.ReadingCall, backoff: Backoff
+) -> tuple[Item, ...]:
     try:
         response = backoff.call(getattr(client, xform_name(reading.operation)), UserName=name)
     except ClientError as error:

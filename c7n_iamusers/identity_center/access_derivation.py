@@ -113,13 +113,13 @@ class AccessDerivation:
         named = _NamedSets(self.proofs, self._today, self._times)
         return Checks(lambda intents, user: inability(intents, user, self._today), named.verdict)
 
-    def __call__(self, rows: Sequence[_Row]) -> tuple[list[AccessRequest], list[model.Refusal]]:
+    def __call__(self, rows: Sequence[_Row]) -> tuple[list[AccessRequest], list[model.RefusedUser]]:
         """The requests of users, and the refusals. Policies with the same options derive together.
 
         Raises InvalidPolicyData for invalid options.
         """
         requests: list[AccessRequest] = []
-        refused: list[model.Refusal] = []
+        refused: list[model.RefusedUser] = []
         by_options: defaultdict[str, list[_Row]] = defaultdict(list)
         if self._others is None:
             self._index([intents for intents, _, _ in rows])
@@ -166,10 +166,10 @@ class AccessDerivation:
 
     def _derived(
         self, rows: list[_Row], options: DerivationOptions
-    ) -> tuple[list[AccessRequest], list[model.Refusal]]:
+    ) -> tuple[list[AccessRequest], list[model.RefusedUser]]:
         # c7n-org may list a user in two Regions or policies. It is derived once.
         by_arn = {user.subject.arn: (intents, user, candidate) for intents, user, candidate in reversed(rows)}
-        refused: list[model.Refusal] = []
+        refused: list[model.RefusedUser] = []
         principals: list[PrincipalPermissions] = []
         shared = _Shared()
         for intents, user, candidate in by_arn.values():
@@ -275,7 +275,7 @@ class _NamedSets:
         self._shared = _Shared()
         self._options: dict[int, DerivationOptions] = {}
 
-    def verdict(self, intents: Intents, user: UserIntent, candidate: Candidate) -> str | model.Refusal:
+    def verdict(self, intents: Intents, user: UserIntent, candidate: Candidate) -> str | model.RefusedUser:
         """The verdict on the permission set of ``intents``, or the refusal of the user."""
         requested = intents.permission_set
         assert requested is not None
@@ -346,9 +346,9 @@ def _unproven(requested: PermissionSet, proof: Proof, unread: Sequence[str]) -> 
 
 def _refused(
     intents: Intents, user: UserIntent, why: str, kind: reasons.Kind = reasons.NOT_DERIVED
-) -> model.Refusal:
+) -> model.RefusedUser:
     kind = reasons.QUARANTINED if user.detail and is_denied(user.detail, intents.source) else kind
-    return model.Refusal(user.subject, kind(user=user.subject, why=why), intents.place)
+    return model.RefusedUser(user.subject, kind(user=user.subject, why=why), intents.place)
 
 
 def _path_and_name(policy: str | PolicyReference) -> str:

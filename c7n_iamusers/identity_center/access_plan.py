@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from c7n_iamusers import reasons
 from c7n_iamusers.execution.calls import ApiCall, Subject
-from c7n_iamusers.identity_center.model import Claim, InProgress, KnownPerson, Pending, PersonKey, Refusal
+from c7n_iamusers.identity_center.model import Claim, InProgress, KnownPerson, Pending, PersonKey, RefusedUser
 from c7n_iamusers.reasons import Reason
 
 CREATE, UPDATE, ASSIGN, ADOPT, AWAIT, UNCHANGED = "create", "update", "assign", "adopt", "await", "unchanged"
@@ -205,7 +205,7 @@ class AccessPlan:
     """
 
     changes: tuple[Change, ...] = ()
-    refused: tuple[Refusal, ...] = ()
+    refused: tuple[RefusedUser, ...] = ()
     missing: tuple[Missing, ...] = ()
     served: Mapping[Claim, tuple[str, ...]] = field(default_factory=dict)
     known_people: Mapping[PersonKey, KnownPerson] = field(default_factory=dict)

@@ -15,9 +15,9 @@ from c7n_iamusers.identity_center.fleet import Fleet
 from c7n_iamusers.identity_center.output import reports
 from c7n_iamusers.identity_center.output.run_report import AuditData, Report
 from c7n_iamusers.identity_center.output.terraform_ownership import EXPORTED_TAG
-from c7n_iamusers.identity_center.planning.access_review import Held, held_by_people
+from c7n_iamusers.identity_center.planning.access_review import HeldSet, held_by_people
 from c7n_iamusers.identity_center.planning.permission_sets import differs
-from c7n_iamusers.identity_center.planning.replacements import History
+from c7n_iamusers.identity_center.planning.replacements import RunHistory
 from c7n_iamusers.identity_center.planning.set_contents import changed
 from c7n_iamusers.identity_center.requests.member_accounts import ReadAccounts
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN
@@ -125,7 +125,7 @@ _NO_USERS = (
 
 
 def _lines(
-    report: Report, state: model.CenterState, managed_sets: Collection[str], history: History
+    report: Report, state: model.CenterState, managed_sets: Collection[str], history: RunHistory
 ) -> Iterator[tuple[str, str, access_plan.TotalAccess | None]]:
     """A sign, a line and the total for each person and account; None for people without intents in the account.
 
@@ -195,7 +195,7 @@ def _left_behind(found: AuditData) -> Iterator[str]:
         )
 
 
-def _not_as_requested(report: Report, state: model.CenterState, history: History) -> Iterator[str]:
+def _not_as_requested(report: Report, state: model.CenterState, history: RunHistory) -> Iterator[str]:
     """Managed permission sets whose content, or whose content in an account, is not the requested one.
 
     Those that nobody is served with now are compared with what runs requested; so are those that runs assigned and that
@@ -282,5 +282,5 @@ def _assigned_elsewhere(group: model.KnownGroup, names: Mapping[str, str]) -> st
     )
 
 
-def _holding(held: Held) -> str:
+def _holding(held: HeldSet) -> str:
     return f"{held.set_name} through {held.through}{' (managed)' if held.managed else ''}"

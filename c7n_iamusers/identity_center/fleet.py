@@ -21,9 +21,9 @@ from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.former_members import DeletedHere, FormerMembers
 from c7n_iamusers.identity_center.output import reports
-from c7n_iamusers.identity_center.planning.plan_input import Evidence
+from c7n_iamusers.identity_center.planning.plan_input import PlanEvidence
 from c7n_iamusers.identity_center.planning.quotas import CenterQuotas
-from c7n_iamusers.identity_center.planning.replacements import History
+from c7n_iamusers.identity_center.planning.replacements import RunHistory
 from c7n_iamusers.identity_center.requests import intent_checks
 from c7n_iamusers.identity_center.requests.desired import desired_access
 from c7n_iamusers.identity_center.requests.intent_files import MAX_AGE, check_complete, read_intents
@@ -116,7 +116,7 @@ class Fleet:
     ) -> AccessRun:
         """What plans, audits and exports alike, on the same evidence. Raises as ``check_runs``."""
         self.check_runs()
-        evidence = Evidence(
+        evidence = PlanEvidence(
             self.derivation.proofs,
             read_history(self.records, center.instance),
             quotas or CenterQuotas(),
@@ -126,9 +126,9 @@ class Fleet:
         return AccessRun(center, self.desired, evidence, choices)
 
     def emptied(
-        self, history: History, read: ReadAccounts | None
+        self, history: RunHistory, read: ReadAccounts | None
     ) -> Callable[[Collection[str]], frozenset[str]]:
-        """Which accounts are ``emptied``, see Evidence. ``read``: reads accounts again; None if nothing can."""
+        """Which accounts are ``emptied``, see PlanEvidence. ``read``: reads accounts again; None if nothing can."""
         refused_in = {each.subject.account_id for each in self.desired.refused}
         empty = frozenset(intent.account_id for intent in self.intents) - refused_in
 

@@ -22,7 +22,7 @@ from c7n_iamusers.execution.outcomes import DELETED, OUTCOMES, rows_of
 from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
 from c7n_iamusers.identity_center.access_plan import UnexpectedMember
 from c7n_iamusers.identity_center.applying.run_records import RUNS
-from c7n_iamusers.identity_center.model import DesiredAccess, Instance, Refusal
+from c7n_iamusers.identity_center.model import DesiredAccess, Instance, RefusedUser
 from c7n_iamusers.identity_center.planning.replacements import MembershipUsers, identities, identity
 from c7n_iamusers.identity_center.requests.member_accounts import ReadAccounts, deleted_users
 from c7n_iamusers.text import validators
@@ -157,7 +157,7 @@ class Deletions:
 
 
 def present_members(
-    desired: DesiredAccess, refused: Iterable[Refusal], membership_users: MembershipUsers
+    desired: DesiredAccess, refused: Iterable[RefusedUser], membership_users: MembershipUsers
 ) -> frozenset[MemberKey]:
     """The memberships that are requested, or that were made for IAM users that the intents still have."""
     requested = {(claim.group, folded(desired.people[claim.person].username)) for claim in desired.claims}

@@ -212,7 +212,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedUser:
     """An IAM user whose person gets no access.
 
     ``shared``: the reason is the group or the permission set, and so concerns other users, too. ``verdict``: of the
@@ -242,7 +242,7 @@ class DesiredAccess:
     groups: Mapping[str, Group] = field(default_factory=dict)
     people: Mapping[PersonKey, Person] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
-    refused: tuple[Refusal, ...] = ()
+    refused: tuple[RefusedUser, ...] = ()
     external: bool = False
     hints: tuple[str, ...] = ()
 

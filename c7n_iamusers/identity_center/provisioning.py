@@ -26,7 +26,7 @@ from c7n_iamusers.identity_center.output.run_report import Report
 from c7n_iamusers.identity_center.output.terraform import write_terraform
 from c7n_iamusers.identity_center.output.terraform_ownership import Ours
 from c7n_iamusers.identity_center.planning.quotas import CenterQuotas
-from c7n_iamusers.identity_center.planning.replacements import History
+from c7n_iamusers.identity_center.planning.replacements import RunHistory
 from c7n_iamusers.identity_center.requests.member_accounts import ReadAccounts
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.text.wording import escaping, shown
@@ -114,7 +114,7 @@ def _run(
     return sorted({*failures, *_nobody_served(report, run.history)})
 
 
-def _nobody_served(report: Report, history: History) -> Iterator[str]:
+def _nobody_served(report: Report, history: RunHistory) -> Iterator[str]:
     """A sentence if all users are refused by decisions, of which none alone is a failure.
 
     A user in quarantine whose person has access by an earlier run has moved, and does not count.
@@ -236,7 +236,7 @@ def export(
     for line in fleet.notes():
         say(line)
     report, existing = Report(fleet.desired, access_plan.AccessPlan(refused=fleet.desired.refused)), None
-    history = History()
+    history = RunHistory()
     if center:
         if why := fleet.without_records(center):
             raise IdentityCenterError(why)

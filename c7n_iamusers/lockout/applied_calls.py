@@ -27,7 +27,7 @@ from c7n_iamusers.lockout.deny_all import (
     UNTIL_THE_END,
     is_same_deny,
 )
-from c7n_iamusers.lockout.quarantine_record import QUARANTINE_TAG, Quarantine
+from c7n_iamusers.lockout.quarantine_record import QUARANTINE_TAG, QuarantineRecord
 
 #: The results of calls that may have been applied.
 UNANSWERED = (UNKNOWN, INTERRUPTED)
@@ -63,7 +63,7 @@ class AppliedCall:
 
 
 @dataclass(frozen=True)
-class History:
+class CallHistory:
     """``calls``: ordered by time, all of one user, whatever names it had.
 
     ``record``: of the latest quarantine, written before its first call. ``restored_at``: when a restoration last gave
@@ -74,7 +74,7 @@ class History:
     """
 
     calls: tuple[AppliedCall, ...] = ()
-    record: Quarantine | None = None
+    record: QuarantineRecord | None = None
     restored_at: datetime | None = None
     gone: Mapping[str, datetime] = field(default_factory=dict)
     active: Mapping[str, datetime] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class History:
     active_before: frozenset[str] = frozenset()
 
     @property
-    def quarantine(self) -> Quarantine | None:
+    def quarantine(self) -> QuarantineRecord | None:
         """The record of the latest quarantine, unless a later call of ours ended it.
 
         A Deny-all that a deletion lifts for DeleteUser, and puts back where that fails, does not end it. Neither does a
@@ -103,7 +103,7 @@ class History:
         lapsed = self.gone.get(self.record.deny, BEGINNING) > since
         return replace(self.record, deny=GONE_DENY) if lapsed else self.record
 
-    def deny_stood(self, record: Quarantine) -> bool:
+    def deny_stood(self, record: QuarantineRecord) -> bool:
         """Whether the Deny-all of ``record`` was on the user for certain."""
         return record.deny in ("own", GONE_DENY) or any(
             call.time >= record.since and call.answered and _puts_deny_all(call) for call in self.calls
@@ -324,7 +324,7 @@ class History:
                     last[str(call.parameters.get(name))] = call
         return last
 
-    def with_calls(self, calls: Iterable[tuple[ApiCall, str]], now: datetime) -> History:
+    def with_calls(self, calls: Iterable[tuple[ApiCall, str]], now: datetime) -> CallHistory:
         """The history after ``calls`` of the current run, each with its result. The journal is not read again."""
         later = (
             AppliedCall(

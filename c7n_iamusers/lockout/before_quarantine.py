@@ -14,10 +14,10 @@ from typing import Any
 from c7n_iamusers.iam.attachments import INLINE_POLICY
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, inline_deny_all
-from c7n_iamusers.lockout.quarantine_record import Quarantine, parse_sid
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord, parse_sid
 
 
-def own_quarantine(detail: Mapping[str, Any]) -> Quarantine | None:
+def own_quarantine(detail: Mapping[str, Any]) -> QuarantineRecord | None:
     """The record of our quarantine in the user's inline Deny-all; None if there is none.
 
     ``detail``: botocore's ``UserDetail``. A deletion that has begun is no quarantine: what is left of the user then is

@@ -14,9 +14,9 @@ from typing import Any
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journaled_call import FAILED, GONE
 from c7n_iamusers.iam.attachments import INACTIVE, SWITCHABLE_KINDS
-from c7n_iamusers.lockout.applied_calls import BEGINNING, UNANSWERED, AppliedCall, History
+from c7n_iamusers.lockout.applied_calls import BEGINNING, UNANSWERED, AppliedCall, CallHistory
 from c7n_iamusers.lockout.deny_all import PUT_BACK
-from c7n_iamusers.lockout.quarantine_record import QUARANTINE_TAG, Quarantine
+from c7n_iamusers.lockout.quarantine_record import QUARANTINE_TAG, QuarantineRecord
 from c7n_iamusers.text.times import moment
 
 #: The phase of a line that holds a quarantine's record.
@@ -26,7 +26,7 @@ QUARANTINE = "quarantine"
 LAPSED = "lapsed"
 
 
-def history_of(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> History:
+def history_of(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> CallHistory:
     """The history of ``subject`` by the ``lines`` of journals.
 
     A call without a line after it may have been applied, so it counts.
@@ -37,9 +37,9 @@ def history_of(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> History:
     recorded = [line for line in mine if line.get("phase") == QUARANTINE and _is_begun(line, calls)]
     latest = max(recorded, key=lambda line: moment(line.get("time")) or BEGINNING, default=None)
     record = latest.get("record") if latest else None
-    quarantine = Quarantine.from_data(record) if isinstance(record, Mapping) else None
+    quarantine = QuarantineRecord.from_data(record) if isinstance(record, Mapping) else None
     gone, active = (_last_seen(mine, member) for member in ("gone", "active"))
-    return History(calls, quarantine, _restored_at(subject, mine), gone, active, _uploaded(mine))
+    return CallHistory(calls, quarantine, _restored_at(subject, mine), gone, active, _uploaded(mine))
 
 
 def _uploaded(lines: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:

@@ -9,7 +9,7 @@ from typing import Any
 from c7n_iamusers import reasons
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.lockout_state import (
     NOTHING_KNOWN,
     denied,
@@ -18,11 +18,13 @@ from c7n_iamusers.lockout.lockout_state import (
     switchable,
     without_activated,
 )
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.reasons import Reason
 
 
-def left_inactive(user: IamUser, quarantine: Quarantine, history: History = NOTHING_KNOWN) -> list[Reason]:
+def left_inactive(
+    user: IamUser, quarantine: QuarantineRecord, history: CallHistory = NOTHING_KNOWN
+) -> list[Reason]:
     """Why credentials stay inactive that may have been active before; empty if there are none.
 
     Whoever removed the Deny-all by hand may also have activated these credentials, and deactivated them again for
@@ -63,7 +65,7 @@ def left_inactive(user: IamUser, quarantine: Quarantine, history: History = NOTH
 
 
 def deactivated_earlier(
-    user: IamUser, recorded: Collection[str], history: History
+    user: IamUser, recorded: Collection[str], history: CallHistory
 ) -> list[tuple[attachments.AttachmentKind, Item]]:
     """The inactive credentials of ``user`` that we deactivated, never activated, and that are not ``recorded``."""
     ours = set(history.deactivated_ids()) - set(recorded)

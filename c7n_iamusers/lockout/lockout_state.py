@@ -10,16 +10,16 @@ from datetime import datetime, timedelta
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all
-from c7n_iamusers.lockout.applied_calls import BEGINNING, History
-from c7n_iamusers.lockout.quarantine_record import OWN_TAGS, DenyRecord, Quarantine, parse_sid
+from c7n_iamusers.lockout.applied_calls import BEGINNING, CallHistory
+from c7n_iamusers.lockout.quarantine_record import OWN_TAGS, DenyRecord, QuarantineRecord, parse_sid
 from c7n_iamusers.text.times import moment
 
-NOTHING_KNOWN = History()
+NOTHING_KNOWN = CallHistory()
 #: A read contradicts only calls that are older: IAM is eventually consistent, and another run may be at work.
 SETTLED = timedelta(minutes=15)
 
 
-def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> Quarantine | None:
+def quarantine_of(user: IamUser, history: CallHistory = NOTHING_KNOWN) -> QuarantineRecord | None:
     """The quarantine that ``user`` is in, by its Deny-all and the journal; None if it is in none.
 
     It says in which form the Deny is on the user (``deny``), since when (``since``), and whether its credentials are
@@ -30,7 +30,7 @@ def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> Quarantine
     return only_ours(user, found, history) if found else None
 
 
-def _recorded(user: IamUser, history: History) -> Quarantine | None:
+def _recorded(user: IamUser, history: CallHistory) -> QuarantineRecord | None:
     record = deny_record_of(user)
     on_user = record.quarantine if record else None
     journaled = history.quarantine
@@ -48,7 +48,7 @@ def _recorded(user: IamUser, history: History) -> Quarantine | None:
     )
 
 
-def _with_earlier(user: IamUser, quarantine: Quarantine, history: History) -> Quarantine:
+def _with_earlier(user: IamUser, quarantine: QuarantineRecord, history: CallHistory) -> QuarantineRecord:
     """``quarantine``, with what an earlier one deactivated under the same AWSDenyAll, whose journal it did not have."""
     form = own_deny(user, history) if quarantine.deny == "own" else ""
     if not form:
@@ -59,7 +59,7 @@ def _with_earlier(user: IamUser, quarantine: Quarantine, history: History) -> Qu
     return replace(quarantine, deactivated=tuple(sorted({*quarantine.deactivated, *off})))
 
 
-def predated(user: IamUser, history: History) -> datetime | None:
+def predated(user: IamUser, history: CallHistory) -> datetime | None:
     """When we lifted the inline Deny that ``user`` has, by the time in its statement id; None if that time may be true.
 
     Somebody put it on later, with an earlier time. What we put on again since, such as a deletion's, is ours.
@@ -77,14 +77,14 @@ def predated(user: IamUser, history: History) -> datetime | None:
     return None if ours else lifted
 
 
-def own_deny(user: IamUser, history: History) -> str:
+def own_deny(user: IamUser, history: CallHistory) -> str:
     """The form in which AWSDenyAll is on ``user`` as our work, attached or boundary; empty if it is not."""
     if deny_all.holds_attached(user) and history.attached_deny():
         return deny_all.ATTACHED
     return deny_all.BOUNDARY if deny_all.is_bounded(user) and history.boundary_deny() else ""
 
 
-def foreign_deny(user: IamUser, history: History) -> str:
+def foreign_deny(user: IamUser, history: CallHistory) -> str:
     """AWSDenyAll on ``user`` that ``history`` does not show as our work, in words; empty if there is none.
 
     Somebody else may have parked the user, or a run with another output: then it may have lost what denied it
@@ -101,7 +101,7 @@ def foreign_deny(user: IamUser, history: History) -> str:
     return ", and ".join(form for form, foreign in forms.items() if foreign)
 
 
-def broken_quarantine(user: IamUser, history: History) -> Quarantine | None:
+def broken_quarantine(user: IamUser, history: CallHistory) -> QuarantineRecord | None:
     """The quarantine of ``user`` whose Deny-all somebody else removed, by the journals; None if there is none."""
     record = history.quarantine
     if record is None or denied(user, record) or not history.deny_stood(record):
@@ -115,7 +115,9 @@ def deny_record_of(user: IamUser) -> DenyRecord | None:
     return parse_sid(str(statement.get("Sid", ""))) if statement else None
 
 
-def deletion_begun(user: IamUser, history: History = NOTHING_KNOWN, under_way: bool = False) -> str | None:
+def deletion_begun(
+    user: IamUser, history: CallHistory = NOTHING_KNOWN, under_way: bool = False
+) -> str | None:
     """When the unfinished deletion of ``user`` began, in words, by its Deny-all and the journal; None if there is none.
 
     It lasts as long as the user is as the deletion left it (see ``deletes``), and at least as long as the run goes on
@@ -131,7 +133,7 @@ def deletion_begun(user: IamUser, history: History = NOTHING_KNOWN, under_way: b
     return f"on {begun:%Y-%m-%d %H:%M} UTC" if begun else "at an unknown time"
 
 
-def deletes(user: IamUser, denies: History, history: History) -> bool:
+def deletes(user: IamUser, denies: CallHistory, history: CallHistory) -> bool:
     """Whether ``user`` is as a deletion in ``history`` left it; else somebody has ended that deletion.
 
     Either it is under a Deny-all that the deletion put on, or under which it removed anything; or nothing is attached
@@ -163,7 +165,7 @@ def _is_usable(user: IamUser) -> bool:
     return any(user.attachments[kind] for kind in attachments.CREDENTIAL_TRAITS)
 
 
-def lacks_removed(user: IamUser, history: History) -> bool:
+def lacks_removed(user: IamUser, history: CallHistory) -> bool:
     """Whether ``user`` has no credential, and nothing back that a deletion in ``history`` removed: nobody undid it."""
     gone = history.removed().keys()
     return bool(gone) and not _is_usable(user) and not gone & _held(user)
@@ -178,14 +180,14 @@ def _held(user: IamUser) -> set[tuple[str, str]]:
     }
 
 
-def in_quarantine(user: IamUser, history: History) -> bool:
+def in_quarantine(user: IamUser, history: CallHistory) -> bool:
     """Whether ``user`` is in quarantine; also if only the Deny that a deletion put back shows that."""
     put_back = history.record is None and history.attached_for() == "quarantine"
     return quarantine_of(user, history) is not None or (put_back and deny_all.holds_attached(user))
 
 
 def without_own_changes(
-    user: IamUser, history: History, former_boundary: Iterable[Item] | None = None
+    user: IamUser, history: CallHistory, former_boundary: Iterable[Item] | None = None
 ) -> IamUser:
     """``user`` as it would be without our changes.
 
@@ -214,7 +216,7 @@ def without_own_changes(
     return plain.with_boundary(tuple(former_boundary or ())) if replaced else plain
 
 
-def _is_in_force(user: IamUser, record: Quarantine, history: History) -> bool:
+def _is_in_force(user: IamUser, record: QuarantineRecord, history: CallHistory) -> bool:
     if record.deny in ("none", deny_all.GONE_DENY):
         return False
     if record.deny == "boundary":
@@ -228,7 +230,7 @@ def _without(user: IamUser, kind: str, member: str, value: str) -> tuple[Item, .
     return tuple(item for item in user.attachments[kind] if item[member] != value)
 
 
-def lapses(user: IamUser, quarantine: Quarantine) -> list[str]:
+def lapses(user: IamUser, quarantine: QuarantineRecord) -> list[str]:
     """Why the quarantine of ``user`` is no longer complete, in words; empty if it is complete."""
     gone = [] if denied(user, quarantine) else ["its Deny-all is gone or was changed"]
     if quarantine.kept:
@@ -239,7 +241,7 @@ def lapses(user: IamUser, quarantine: Quarantine) -> list[str]:
     ]
 
 
-def unfinished(user: IamUser, quarantine: Quarantine, history: History) -> bool:
+def unfinished(user: IamUser, quarantine: QuarantineRecord, history: CallHistory) -> bool:
     """Whether the credentials that are active are those that a run was stopped before it deactivated, by its journal.
 
     False if somebody may have activated one of them since.
@@ -250,7 +252,7 @@ def unfinished(user: IamUser, quarantine: Quarantine, history: History) -> bool:
     return all(item[kind.identifier] in never_off for kind, item in switchable(user, attachments.ACTIVE))
 
 
-def denied(user: IamUser, quarantine: Quarantine) -> bool:
+def denied(user: IamUser, quarantine: QuarantineRecord) -> bool:
     """Whether the Deny-all of ``quarantine`` is on ``user``. Its record is valid only as long as it is."""
     if quarantine.deny == "inline":
         return deny_all.holds_inline(user)
@@ -270,7 +272,7 @@ def _is_on(user: IamUser, form: str) -> bool:
     return form in forms and forms[form](user)
 
 
-def contradictions(user: IamUser, history: History, now: datetime) -> dict[str, list[str]]:
+def contradictions(user: IamUser, history: CallHistory, now: datetime) -> dict[str, list[str]]:
     """What on ``user``, read after the journals, contradicts ``history``: see LAPSED. Empty if nothing does.
 
     Somebody else ended what the journal says. It does not count again once it is in the journal.
@@ -288,7 +290,7 @@ def contradictions(user: IamUser, history: History, now: datetime) -> dict[str, 
     return {name: names for name, names in found.items() if names}
 
 
-def activated_by_others(user: IamUser, quarantine: Quarantine, history: History) -> list[str]:
+def activated_by_others(user: IamUser, quarantine: QuarantineRecord, history: CallHistory) -> list[str]:
     """The credentials that were created or activated under ``quarantine``, and are active, in words."""
     return [
         kind.title if kind is attachments.LOGIN_PROFILE else f"{kind.title} {item[kind.identifier]}"
@@ -297,7 +299,7 @@ def activated_by_others(user: IamUser, quarantine: Quarantine, history: History)
 
 
 def given_by_others(
-    user: IamUser, quarantine: Quarantine, history: History
+    user: IamUser, quarantine: QuarantineRecord, history: CallHistory
 ) -> list[tuple[attachments.AttachmentKind, Item]]:
     """The credentials that somebody else created or activated under ``quarantine``, and that are active.
 
@@ -318,7 +320,7 @@ def given_by_others(
     ]
 
 
-def changed_by_others(user: IamUser, quarantine: Quarantine, history: History) -> list[str]:
+def changed_by_others(user: IamUser, quarantine: QuarantineRecord, history: CallHistory) -> list[str]:
     """The ids of what a restoration gives back inactive: what others created, activated or deactivated meanwhile."""
     now = (identity_of(each) for each in given_by_others(user, quarantine, history) if each[0].status_change)
     return sorted({*quarantine.dropped, *quarantine.given, *now})
@@ -330,7 +332,7 @@ def _created_since(kind: attachments.AttachmentKind, item: Item, since: datetime
     return created is not None and created.replace(microsecond=0) > since
 
 
-def without_activated(quarantine: Quarantine, history: History) -> Quarantine:
+def without_activated(quarantine: QuarantineRecord, history: CallHistory) -> QuarantineRecord:
     """``quarantine`` without the credentials that a stopped release has activated, or somebody else, as a run saw.
 
     Where one of them is inactive again, somebody else deactivated it, such as for a leak: no release activates it.
@@ -338,7 +340,7 @@ def without_activated(quarantine: Quarantine, history: History) -> Quarantine:
     return _drop(quarantine, history.activated_ids(quarantine.since))
 
 
-def only_ours(user: IamUser, quarantine: Quarantine, history: History) -> Quarantine:
+def only_ours(user: IamUser, quarantine: QuarantineRecord, history: CallHistory) -> QuarantineRecord:
     """``quarantine`` without the inactive credentials that somebody else may have deactivated.
 
     Its record is written before its first call, so it does not show which of them were made. The journal does. Where
@@ -352,7 +354,7 @@ def only_ours(user: IamUser, quarantine: Quarantine, history: History) -> Quaran
     return _drop(left, _inactive(user) - to_activate(user, history))
 
 
-def to_activate(user: IamUser, history: History) -> frozenset[str]:
+def to_activate(user: IamUser, history: CallHistory) -> frozenset[str]:
     """The ids of the credentials that a release may activate: we deactivated them for certain, by the journal.
 
     And they were active before, by what a journal can't change: the record in the inline Deny-all, which stands before
@@ -364,7 +366,7 @@ def to_activate(user: IamUser, history: History) -> frozenset[str]:
     return (ours & history.active_before) - {*(on_user.inactive if on_user else ())}
 
 
-def deactivated_unnamed(user: IamUser, history: History) -> bool:
+def deactivated_unnamed(user: IamUser, history: CallHistory) -> bool:
     """Whether ``user`` has inactive credentials that we deactivated, and its Deny-all does not say which."""
     on_user = _quarantine_on(user)
     if on_user and on_user.known and not on_user.kept:
@@ -372,13 +374,13 @@ def deactivated_unnamed(user: IamUser, history: History) -> bool:
     return not _inactive(user).isdisjoint(history.deactivations())
 
 
-def quarantine_without_deny(user: IamUser, history: History) -> Quarantine | None:
+def quarantine_without_deny(user: IamUser, history: CallHistory) -> QuarantineRecord | None:
     """The quarantine for which no form of a Deny fitted, by the journal: only its credentials are off; else None."""
     record = history.quarantine
     return only_ours(user, record, history) if record and record.deny == "none" else None
 
 
-def listened_since(user: IamUser, quarantine: Quarantine, history: History) -> datetime:
+def listened_since(user: IamUser, quarantine: QuarantineRecord, history: CallHistory) -> datetime:
     """Since when ``quarantine`` stands, by the earlier of what the Deny-all on ``user`` and the journal say.
 
     Uses count from then: whoever can write one of the two hides none by a later time.
@@ -388,7 +390,7 @@ def listened_since(user: IamUser, quarantine: Quarantine, history: History) -> d
     return min((quarantine.since, *stands))
 
 
-def _quarantine_on(user: IamUser) -> Quarantine | None:
+def _quarantine_on(user: IamUser) -> QuarantineRecord | None:
     return record.quarantine if (record := deny_record_of(user)) else None
 
 
@@ -402,7 +404,7 @@ def _inactive(user: IamUser) -> frozenset[str]:
     )
 
 
-def _drop(quarantine: Quarantine, identities: Collection[str]) -> Quarantine:
+def _drop(quarantine: QuarantineRecord, identities: Collection[str]) -> QuarantineRecord:
     """``quarantine`` without the credentials ``identities``, as if others had changed them."""
     gone = [each for each in quarantine.deactivated if each in identities]
     left = tuple(each for each in quarantine.deactivated if each not in identities)
@@ -415,7 +417,9 @@ def identity_of(credential: tuple[attachments.AttachmentKind, Item]) -> str:
     return str(item[kind.identifier])
 
 
-def recorded_inactive(user: IamUser, quarantine: Quarantine) -> list[tuple[attachments.AttachmentKind, Item]]:
+def recorded_inactive(
+    user: IamUser, quarantine: QuarantineRecord
+) -> list[tuple[attachments.AttachmentKind, Item]]:
     """The inactive credentials of ``user`` that ``quarantine`` records as active before it."""
     off = switchable(user, attachments.INACTIVE)
     return [(kind, item) for kind, item in off if item[kind.identifier] in quarantine.deactivated]

@@ -38,7 +38,7 @@ _LISTS = ("deactivated", "inactive", "given", "dropped")
 
 
 @dataclass(frozen=True)
-class Quarantine:
+class QuarantineRecord:
     """``since``: UTC, whole seconds. ``deactivated``: ids of the credentials that were active before.
 
     ``kept``: its credentials stay active under the Deny (``credentials: keep``), so that requests are still attempted
@@ -96,7 +96,7 @@ class Quarantine:
         return {"since": self.since.isoformat(), "deactivated": list(self.deactivated), **rest}
 
     @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> Quarantine | None:
+    def from_data(cls, data: Mapping[str, Any]) -> QuarantineRecord | None:
         """The reverse of ``as_data``; None if ``data`` is not a record."""
         since, lists = moment(data.get("since")), [data.get(name, []) for name in _LISTS]
         if since is None or "deactivated" not in data or not all(isinstance(each, list) for each in lists):
@@ -111,7 +111,7 @@ class Quarantine:
 class DenyRecord:
     """The record in an inline Deny-all. ``deletion``: when a deletion began; None if there is none."""
 
-    quarantine: Quarantine | None
+    quarantine: QuarantineRecord | None
     deletion: datetime | None
 
 
@@ -126,12 +126,12 @@ def parse_sid(sid: str) -> DenyRecord | None:
     known, ids = not found["journaled"], tuple((found["ids"] or "").split("x")[1:])
     if since is None:
         return DenyRecord(None, begun)
-    record = Quarantine(since, "", "", known=known, kept=bool(found["kept"]))
+    record = QuarantineRecord(since, "", "", known=known, kept=bool(found["kept"]))
     whole = replace(record, inactive=ids) if record.kept else replace(record, deactivated=ids)
     return DenyRecord(whole, begun)
 
 
-def deletion_sids(quarantine: Quarantine | None, now: datetime) -> tuple[str, ...]:
+def deletion_sids(quarantine: QuarantineRecord | None, now: datetime) -> tuple[str, ...]:
     """Statement ids for the Deny-all of a deletion that begins ``now`` (UTC), the most complete first."""
     end = f"Deletion{now:{SID_TIME}}"
     return tuple(sid + end for sid in quarantine.sids) if quarantine else (end,)
@@ -148,7 +148,7 @@ def tag_value(text: str) -> str:
 
 
 def tagged_since(tags: Mapping[str, str]) -> datetime | None:
-    """Since when a user is in quarantine, as its tag claims (see ``Quarantine.tag``); None if there is none."""
+    """Since when a user is in quarantine, as its tag claims (see ``QuarantineRecord.tag``); None if there is none."""
     since, deny, _ = f"{tags.get(QUARANTINE_TAG, '')} ".partition(" deny=")
     return _time(since, _TAG_TIME) if deny else None
 

@@ -48,7 +48,7 @@ class Unread:
 
 
 @dataclass(frozen=True)
-class Reading:
+class QueueReading:
     """What was read of ``queue`` (its URL) at ``time``. None is unknown.
 
     ``waiting``: messages that are visible, in flight or delayed. ``retention``: of messages. ``created``: the queue.
@@ -87,7 +87,7 @@ def place_of(account_id: str, time: datetime) -> str:
     return f"{account_id}/{time:%Y%m%dT%H%M%S%fZ}-{STEP}.json"
 
 
-def parse_reading(data: Mapping[str, Any]) -> Reading:
+def parse_reading(data: Mapping[str, Any]) -> QueueReading:
     """The reading in a record that is of STEP. Raises ValueError if a run can't have written it."""
     time, queue = moment(data.get("time")), data.get("queue")
     if time is None or not isinstance(queue, str) or not queue:
@@ -99,7 +99,7 @@ def parse_reading(data: Mapping[str, Any]) -> Reading:
     ):
         raise ValueError("its list named unread is incomplete")
     retention = _whole(data, "retention")
-    return Reading(
+    return QueueReading(
         queue,
         time,
         _whole(data, "waiting"),
@@ -136,7 +136,7 @@ class Delivery:
     state: str
     expires: datetime
     why: str = ""
-    last: Reading | None = None
+    last: QueueReading | None = None
 
     def __str__(self) -> str:
         """Why nothing says that it has left, and what to do."""
@@ -160,7 +160,7 @@ class Delivery:
         }[self.why]
 
 
-def delivery_of(sent: datetime, queue: str, readings: Iterable[Reading], now: datetime) -> Delivery:
+def delivery_of(sent: datetime, queue: str, readings: Iterable[QueueReading], now: datetime) -> Delivery:
     """What is known of a message that was sent to ``queue`` (its URL) by ``sent``. ``readings``: of any queue."""
     its = sorted((reading for reading in readings if reading.queue == queue), key=lambda each: each.time)
     before = [each for each in its if each.time <= sent][-1:]
@@ -182,10 +182,10 @@ class _Watch:
     retention: timedelta
     dead: int
     empty: datetime | None = None
-    last: Reading | None = None
+    last: QueueReading | None = None
     why: str = UNREAD
 
-    def goes_on(self, reading: Reading) -> bool:
+    def goes_on(self, reading: QueueReading) -> bool:
         """Whether a later reading than this one can say something else."""
         self.retention = _retention(self.retention, reading)
         if reading.time > self.sent + self.retention - _SKEW:
@@ -193,7 +193,7 @@ class _Watch:
         self.last, self.why = reading, self._judged(reading)
         return self.why not in (LEFT, DEAD, REPLACED)
 
-    def _judged(self, reading: Reading) -> str:
+    def _judged(self, reading: QueueReading) -> str:
         if reading.created and reading.created > self.sent:
             return REPLACED
         if reading.dead is None or reading.waiting is None:
@@ -212,5 +212,5 @@ class _Watch:
         return ONCE
 
 
-def _retention(known: timedelta, *readings: Reading) -> timedelta:
+def _retention(known: timedelta, *readings: QueueReading) -> timedelta:
     return min(known, *(reading.retention for reading in readings if reading.retention is not None), _LONGEST)

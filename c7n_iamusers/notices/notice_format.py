@@ -12,7 +12,7 @@ from typing import Any
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.notices import delivery
-from c7n_iamusers.notices.delivery import Reading, parse_reading
+from c7n_iamusers.notices.delivery import QueueReading, parse_reading
 from c7n_iamusers.text.addresses import is_address
 from c7n_iamusers.text.documents import MOST_OF_RECORD, read_json
 from c7n_iamusers.text.times import as_text, moment
@@ -94,7 +94,7 @@ class Notice:
         return json.dumps(data, indent=1).encode() + b"\n"
 
 
-def parse_record(content: bytes, account_id: str, now: datetime) -> Notice | Reading:
+def parse_record(content: bytes, account_id: str, now: datetime) -> Notice | QueueReading:
     """The notice, or the reading of a queue, in a file in the directory of ``account_id``.
 
     Raises ValueError if the content is neither.

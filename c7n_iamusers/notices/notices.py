@@ -19,7 +19,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import delivery
-from c7n_iamusers.notices.delivery import EXPIRED, LEFT, WAITING, Delivery, Reading
+from c7n_iamusers.notices.delivery import EXPIRED, LEFT, WAITING, Delivery, QueueReading
 from c7n_iamusers.notices.exempted import DIRECTORY, Exempted, as_json, parse_exempted
 from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.notices.notice_format import ANNOUNCED as ANNOUNCED
@@ -31,7 +31,7 @@ from c7n_iamusers.notices.notice_format import OVERDUE as OVERDUE
 from c7n_iamusers.notices.notice_format import USED as USED
 from c7n_iamusers.notices.notice_format import Notice as Notice
 from c7n_iamusers.notices.notice_format import parse_record as parse_record
-from c7n_iamusers.notices.records import Records
+from c7n_iamusers.notices.records import NoticeRecords
 from c7n_iamusers.reasons import Reason
 
 #: Days after the announced day for which an announcement counts. Later the user has to be announced again: people
@@ -55,7 +55,7 @@ class Notices:
         exempted: Iterable[Exempted] = (),
         recorded: bool = True,
         stop: str = "",
-        readings: Iterable[Reading] | None = (),
+        readings: Iterable[QueueReading] | None = (),
     ) -> None:
         self.place, self.recorded, self.stop = place, recorded, stop
         self._readings = None if readings is None else list(readings)
@@ -87,12 +87,12 @@ class Notices:
         messages on which no deletion rests. ``checked``: whether it counts if messages have left their queue.
         """
         own, exempt = directories(account_id)
-        records = Records(store, broken)
+        records = NoticeRecords(store, broken)
         sent, stops = records.read(own, lambda content: parse_record(content, account_id, now))
         found, _ = records.read(exempt, lambda content: parse_exempted(content, account_id))
         exempted = (each for its in found for each in its)
         notices = (each for each in sent if isinstance(each, Notice))
-        readings = (each for each in sent if isinstance(each, Reading)) if checked else None
+        readings = (each for each in sent if isinstance(each, QueueReading)) if checked else None
         return cls(notices, store.place(account_id), exempted, bool(found), next(iter(stops), ""), readings)
 
     def delivery(self, notice: Notice, now: datetime) -> Delivery:
@@ -236,7 +236,7 @@ class Notices:
     def heard(self, unique_id: str, words: Collection[str], since: datetime) -> bool:
         """Whether a message of any policy to inform said one of ``words`` of the user at ``since`` or later.
 
-        Records have whole seconds.
+        NoticeRecords have whole seconds.
         """
         return any(
             each.step == INFORMED

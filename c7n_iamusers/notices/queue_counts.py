@@ -15,7 +15,7 @@ from botocore.parsers import ResponseParserError
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.retries import error_code
-from c7n_iamusers.notices.delivery import Reading, Unread
+from c7n_iamusers.notices.delivery import QueueReading, Unread
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import quoted
 
@@ -68,7 +68,7 @@ def queue_region(url: str) -> str:
 class QueueState:
     """``reading``: the counts. ``key``: the KMS key that encrypts the queue; empty if it has none of its own."""
 
-    reading: Reading
+    reading: QueueReading
     key: str = ""
 
 
@@ -94,7 +94,7 @@ def read_queue(clients: Clients, url: str, time: datetime) -> QueueState:
     dead = _sum(attributes(_sibling(url, target))) if target else 0 if own and target == "" else None
     oldest = _oldest(clients, url, time, unread) if waiting else None
     retention, created = _whole(own.get("MessageRetentionPeriod")), _whole(own.get("CreatedTimestamp"))
-    reading = Reading(
+    reading = QueueReading(
         url,
         time,
         waiting,
@@ -136,7 +136,7 @@ def _owner(url: str) -> str:
 
 
 def _oldest(clients: Clients, url: str, now: datetime, unread: list[Unread]) -> datetime | None:
-    """See Reading.oldest; None where CloudWatch tells of fewer than two minutes, or of another account's queues.
+    """See QueueReading.oldest; None where CloudWatch tells of fewer than two minutes, or of another account's queues.
 
     There it would tell of a queue of the same name. It leaves out a message that was received three times and is still
     there ("Available CloudWatch metrics for Amazon SQS").

@@ -14,13 +14,13 @@ from c7n_iamusers.notices.stop import is_stop
 from c7n_iamusers.text.documents import LARGEST_RECORD
 
 Parsed = TypeVar("Parsed")
-#: Of the directories read last: the place -> the name of each record -> its version and content. See ``Records``.
+#: Of the directories read last: the place -> the name of each record -> its version and content. See ``NoticeRecords``.
 _KNOWN: dict[str, dict[str, tuple[str, Any]]] = {}
 _KNOWN_PLACES = 4
 
 
 @dataclass(frozen=True)
-class Records:
+class NoticeRecords:
     """Reads the records in ``store``. ``broken``: see Notices.read.
 
     All policies of the process share what was read: a name is read again once its version in the list has changed.

@@ -103,7 +103,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Request:
+class ExemptionRequest:
     """A row that somebody filled in. ``rule``: what the list gets. ``faults``: why it must not, in words.
 
     ``place``: the mail and the row's account and user. ``remarks``: what a person should know first.
@@ -213,10 +213,10 @@ def _rows(text: str) -> Iterator[tuple[str, ...]]:
         yield tuple(cell.strip() for cell in cells)
 
 
-def requests(found: Iterable[Reply], known: Known) -> list[Request]:
+def requests(found: Iterable[Reply], known: Known) -> list[ExemptionRequest]:
     """What the rows of the replies ask for, each once. Rows for one user that differ are all refused."""
     asked = [_request(row, reply, known) for reply in found for row in reply.rows]
-    rules: dict[tuple[str, str], dict[ExemptionRule, Request]] = {}
+    rules: dict[tuple[str, str], dict[ExemptionRule, ExemptionRequest]] = {}
     for each in asked:
         if each.rule:
             rules.setdefault((each.rule.account, each.rule.pattern), {}).setdefault(each.rule, each)
@@ -232,18 +232,18 @@ def requests(found: Iterable[Reply], known: Known) -> list[Request]:
     ]
 
 
-def _request(row: Sequence[str], reply: Reply, known: Known) -> Request:
+def _request(row: Sequence[str], reply: Reply, known: Known) -> ExemptionRequest:
     place = f"{reply.place}: {','.join(row[:2])}"
     if len(row) != len(COLUMNS):
         fault = f"has {len(row)} cells, and must have {', '.join(COLUMNS)}: put the reason between the quotes, without "
-        return Request(place, faults=(f"{fault}quotes in it",))
+        return ExemptionRequest(place, faults=(f"{fault}quotes in it",))
     try:
         entry = {name: text for name, text in zip(COLUMNS, row, strict=True) if text}
         (rule,) = parse_rules([entry], "row")
     except InvalidPolicyData as error:
-        return Request(place, faults=(str(error).replace("row[0]: ", ""),))
+        return ExemptionRequest(place, faults=(str(error).replace("row[0]: ", ""),))
     faults = [*_of_rule(rule, known), *_of_user(rule, known)]
-    return Request(place, rule, tuple(faults), tuple(_remarks(rule, reply.sender, known)))
+    return ExemptionRequest(place, rule, tuple(faults), tuple(_remarks(rule, reply.sender, known)))
 
 
 def _of_rule(rule: ExemptionRule, known: Known) -> Iterator[str]:

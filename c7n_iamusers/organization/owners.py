@@ -21,7 +21,7 @@ OWNER = "owner"
 
 
 @dataclass(frozen=True)
-class Source:
+class OwnerSource:
     """Where an owner comes from. ``key``: of a tag, or the kind of an alternate contact."""
 
     kind: str
@@ -36,16 +36,21 @@ class Source:
         return self.kind in (TAG, CONTACT)
 
 
-DEFAULT_SOURCES = (Source(ACCOUNTS), Source(TAG, "Owner"), Source(CONTACT, "SECURITY"), Source(ORGANIZATION))
+DEFAULT_SOURCES = (
+    OwnerSource(ACCOUNTS),
+    OwnerSource(TAG, "Owner"),
+    OwnerSource(CONTACT, "SECURITY"),
+    OwnerSource(ORGANIZATION),
+)
 
 
-def parse_source(text: str) -> Source:
+def parse_source(text: str) -> OwnerSource:
     """The source that ``text`` names. Raises ValueError for any other text."""
     kind, colon, key = text.partition(":")
     if (kind in (ACCOUNTS, ORGANIZATION) and not colon) or (kind == TAG and key):
-        return Source(kind, key)
+        return OwnerSource(kind, key)
     if kind == CONTACT and key in CONTACTS:
-        return Source(kind, key)
+        return OwnerSource(kind, key)
     known = f"{ACCOUNTS}, {TAG}:KEY, {CONTACT}:{'|'.join(CONTACTS)}, {ORGANIZATION}"
     raise ValueError(f"{quoted(text)} is no source of owners; it is one of {known}")
 
@@ -80,16 +85,18 @@ class Owner:
 
     account: Account
     address: str = ""
-    source: Source | None = None
+    source: OwnerSource | None = None
     problem: str = ""
     refused: tuple[str, ...] = ()
 
 
 #: What a source says of an account; empty for nothing. Raises EvidenceUnreadable where that can't be read.
-LookUp = Callable[[Account, Source], str]
+LookUp = Callable[[Account, OwnerSource], str]
 
 
-def owner_of(account: Account, sources: Sequence[Source], look_up: LookUp, domains: Iterable[str]) -> Owner:
+def owner_of(
+    account: Account, sources: Sequence[OwnerSource], look_up: LookUp, domains: Iterable[str]
+) -> Owner:
     """The owner by the first of ``sources`` that gives a valid address.
 
     A source that can't be read ends the search: what it would say is unknown, and it has precedence over the next.

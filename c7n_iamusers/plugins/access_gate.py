@@ -35,7 +35,7 @@ from c7n_iamusers.identity_center.aws.access_check import (
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
 from c7n_iamusers.identity_center.fleet import without_records
 from c7n_iamusers.identity_center.model import Person
-from c7n_iamusers.identity_center.planning.replacements import History
+from c7n_iamusers.identity_center.planning.replacements import RunHistory
 from c7n_iamusers.identity_center.requests.desired import desired_access
 from c7n_iamusers.identity_center.requests.intent_checks import with_own_people
 from c7n_iamusers.identity_center.requests.intents import Intents
@@ -95,7 +95,7 @@ class AccessGate:
         self._center: Center | None = None
         self._reader: AccessReader | None = None
         self._use: access_state.RequiredUse | None = None
-        self._runs = History()
+        self._runs = RunHistory()
 
     def check(self, in_lambda: bool) -> None:
         """Raises InvalidPolicyData for faults that can be found without AWS."""
@@ -246,11 +246,11 @@ class AccessGate:
             return _Account({})
         return _Account({user["UserId"]: user for user in read_account(client, Backoff(), "User").users})
 
-    def _read_runs(self) -> History:
+    def _read_runs(self) -> RunHistory:
         """What runs gave whom. Raises IdentityCenterError if others can write that, or no run left it."""
         place = self._data.get("records", NONE)
         if place == NONE:
-            return History()
+            return RunHistory()
         stores, center = records_at(self._manager, place), self._connected_center()
         for store in stores:
             check_writers(store)

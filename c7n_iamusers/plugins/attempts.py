@@ -47,7 +47,7 @@ from c7n_iamusers.iam.accounts import home_region
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_key_use, read_user
-from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.deny_all import is_denied
 from c7n_iamusers.lockout.journal_lines import history_of
 from c7n_iamusers.lockout.lockout_state import (
@@ -287,7 +287,7 @@ class _Reading:
             return False
         return not self._history(IamUser(resource, {})).removed()
 
-    def _history(self, user: IamUser) -> History:
+    def _history(self, user: IamUser) -> CallHistory:
         return history_of(user.subject, self._journals.of(user.subject))
 
     def _names(self, user: IamUser) -> frozenset[str]:

@@ -367,7 +367,7 @@ def _deletion(
     )
 
 
-class Created(Step):
+class CreatedCredentials(Step):
     """Says who created, replaced or activated a credential, or removed our Deny, by the call in an ``event``.
 
     Without an event, says what was created in the last ``days``.

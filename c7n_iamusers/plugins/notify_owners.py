@@ -33,7 +33,7 @@ from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.notice_options import AT_ONCE, ESCALATE_AFTER, EVERY, TOLD_AFTER
 from c7n_iamusers.plugins.notice_steps import (
     Announce,
-    Created,
+    CreatedCredentials,
     Denied,
     Due,
     Inform,
@@ -441,7 +441,7 @@ class NotifyOwners(RecordedNotify):
         policy_checks.check_numbers(self, PolicyExecutionError)
         step, days = self.data["step"], self.data["days"]
         if step == CREATED:
-            return Created(days, event, self.data.get("email-domains", ()))
+            return CreatedCredentials(days, event, self.data.get("email-domains", ()))
         quiet = self.data.get("quarantined-for")
         return (
             Announce(days, quiet, self.data.get("brownout-after"))

@@ -35,7 +35,7 @@ from c7n_iamusers.identity_center.model import DesiredAccess
 from c7n_iamusers.identity_center.output.plan_files import refuse_unreviewed
 from c7n_iamusers.identity_center.output.reports import write_people_to_add
 from c7n_iamusers.identity_center.output.run_report import Report, refused_outcome
-from c7n_iamusers.identity_center.planning.plan_input import Evidence
+from c7n_iamusers.identity_center.planning.plan_input import PlanEvidence
 from c7n_iamusers.identity_center.requests.desired import desired_access
 from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.requests.intent_files import write_intents
@@ -373,7 +373,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         derivation = AccessDerivation.at(lambda: center, time.monotonic)
         desired = desired_access([intents], derivation, derivation.checks([intents]))
         history = read_history(output, center.instance)
-        run = AccessRun(center, desired, Evidence(derivation.proofs, history, elsewhere=True))
+        run = AccessRun(center, desired, PlanEvidence(derivation.proofs, history, elsewhere=True))
         for warning in derivation.warnings:
             self.log.warning("%s: %s", self.type, warning)
         for line in derivation.scope_lines():

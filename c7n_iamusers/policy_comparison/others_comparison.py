@@ -238,7 +238,7 @@ class _Difference:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Excess:
     """What a policy of others lets the new principal do, and not the old one.
 
     ``possible``: an example of what may be more, None if it is proven that there is nothing. ``certain``: it is more by
@@ -250,9 +250,9 @@ class Finding:
     certain: bool = False
 
 
-def difference(policy: OtherPolicy, new: Party, old: Party) -> Finding:
+def difference(policy: OtherPolicy, new: Party, old: Party) -> Excess:
     """The finding on ``policy``. What can't be compared may always let the new principal do more."""
-    unknown = Finding(policy, Witness(TOO_COMPLEX, TOO_COMPLEX, "", f"{policy.kind} of {policy.name}"))
+    unknown = Excess(policy, Witness(TOO_COMPLEX, TOO_COMPLEX, "", f"{policy.kind} of {policy.name}"))
     if policy.problem:
         return unknown
     try:
@@ -262,7 +262,7 @@ def difference(policy: OtherPolicy, new: Party, old: Party) -> Finding:
         return unknown
 
 
-def _difference(policy: OtherPolicy, new: Party, old: Party) -> Finding:
+def _difference(policy: OtherPolicy, new: Party, old: Party) -> Excess:
     """Raises OutOfTime."""
 
     def between(reading: _Reading, possible: bool) -> _Difference:
@@ -273,7 +273,7 @@ def _difference(policy: OtherPolicy, new: Party, old: Party) -> Finding:
     # Where wildcards match colons can't matter to scopes that are the same.
     alike = (each for each in interpretations(own) if not each.by_segment)
     if all(between(_Reading(each, direct), True).is_none for each in alike for direct in everybody):
-        return Finding(policy)
+        return Excess(policy)
     readings = [
         _Reading(interpretation, direct)
         for interpretation in interpretations(new.policies, old.policies, own)
@@ -282,6 +282,6 @@ def _difference(policy: OtherPolicy, new: Party, old: Party) -> Finding:
     found = [between(each, True).witness() for each in readings]
     first = next((each for each in found if each), None)
     if first is None:
-        return Finding(policy)
+        return Excess(policy)
     sure = [between(each, False).witness() for each in readings] if all(found) else [None]
-    return Finding(policy, first, all(each and each.action != TOO_COMPLEX for each in sure))
+    return Excess(policy, first, all(each and each.action != TOO_COMPLEX for each in sure))

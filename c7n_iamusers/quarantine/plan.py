@@ -20,9 +20,9 @@ from c7n_iamusers.iam.attachments import (
 )
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all, lockout_state
-from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.left_inactive import left_inactive
-from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER, Quarantine, is_quarantine_tag
+from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER, QuarantineRecord, is_quarantine_tag
 from c7n_iamusers.reasons import Reason
 
 _GONE = frozenset({"NoSuchEntity"})
@@ -40,7 +40,7 @@ class QuarantinePlan:
     """
 
     plan: Plan
-    record: Quarantine
+    record: QuarantineRecord
     notes: tuple[Reason, ...] = ()
     problem: Reason | None = None
     lapsed: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ def plan_quarantine(
     now: datetime,
     policy: str,
     reason: str,
-    history: History = lockout_state.NOTHING_KNOWN,
+    history: CallHistory = lockout_state.NOTHING_KNOWN,
     refused: Mapping[str, str] = deny_all.NONE_REFUSED,
     keep: bool = False,
 ) -> QuarantinePlan:
@@ -78,7 +78,7 @@ def plan_quarantine(
         given += [each for each in off if each not in given]
     counts = stands and earlier and (earlier.kept or lockout_state.unfinished(user, earlier, history))
     since = earlier.since if counts and earlier else now.astimezone(timezone.utc).replace(microsecond=0)
-    record, problem = Quarantine(since, policy, reason, kept=keep), None
+    record, problem = QuarantineRecord(since, policy, reason, kept=keep), None
     record = _with_ids(record, user, in_force, off, given)
     try:
         found = deny_all.plan_deny_all(
@@ -135,14 +135,14 @@ def plan_brownout_end(user: IamUser) -> Plan:
     return Plan(user.subject, (deny_all.remove_brownout(user, "release"),))
 
 
-def _form(found: deny_all.DenyAllPlan, history: History) -> str:
+def _form(found: deny_all.DenyAllPlan, history: CallHistory) -> str:
     ours = {deny_all.ATTACHED: history.attached_deny(), deny_all.BOUNDARY: history.boundary_deny()}
     return (
         found.form if found.put or found.form in (deny_all.INLINE, NO_DENY) or ours.get(found.form) else "own"
     )
 
 
-def _tagging(user: IamUser, record: Quarantine) -> list[ApiCall]:
+def _tagging(user: IamUser, record: QuarantineRecord) -> list[ApiCall]:
     """The call that adds the tag for people, if there is room for it. It comes last; see lockout_state.only_ours."""
     others = [item for item in user.attachments[TAG.name] if not is_quarantine_tag(str(item["Key"]))]
     if len(others) >= TAGS_PER_USER:
@@ -151,12 +151,12 @@ def _tagging(user: IamUser, record: Quarantine) -> list[ApiCall]:
 
 
 def _with_ids(
-    record: Quarantine,
+    record: QuarantineRecord,
     user: IamUser,
-    earlier: Quarantine | None,
+    earlier: QuarantineRecord | None,
     off: Iterable[tuple[AttachmentKind, Item]],
     given: Collection[tuple[AttachmentKind, Item]],
-) -> Quarantine:
+) -> QuarantineRecord:
     """``record`` with the ids of the credentials of ``user``. ``off``: those that are deactivated now.
 
     ``earlier``: the record of the quarantine that it goes on with. ``given``: what others gave the user under that.

@@ -15,14 +15,14 @@ from c7n_iamusers.iam.attachments import (
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.lockout import deny_all, lockout_state
-from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.left_inactive import left_inactive
-from c7n_iamusers.lockout.quarantine_record import Quarantine, is_quarantine_tag, tagged_since
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord, is_quarantine_tag, tagged_since
 from c7n_iamusers.quarantine.plan import NO_DENY, switch
 from c7n_iamusers.reasons import Reason
 
 
-def record_to_release(user: IamUser, history: History, now: datetime) -> Quarantine | None:
+def record_to_release(user: IamUser, history: CallHistory, now: datetime) -> QuarantineRecord | None:
     """The record of the quarantine that a release of ``user`` ends; None if there is none."""
     if found := lockout_state.quarantine_of(user, history):
         return found
@@ -33,7 +33,7 @@ def record_to_release(user: IamUser, history: History, now: datetime) -> Quarant
     if form := lockout_state.own_deny(user, history):
         # An earlier release ended before it lifted the Deny, or did not know it: the rest is what we deactivated under
         # this Deny and did not activate since.
-        recorded = history.record or Quarantine(now, "", "", known=False)
+        recorded = history.record or QuarantineRecord(now, "", "", known=False)
         since = history.attached_deny() if form == deny_all.ATTACHED else history.boundary_deny()
         ours = lockout_state.to_activate(user, history) - history.activated_ids(since or now)
         ids = {*history.deactivated_ids(since)} & ours
@@ -54,7 +54,7 @@ class ReleasePlan:
 
 
 def plan_release(
-    user: IamUser, record: Quarantine, history: History, former_boundary: Iterable[Item] | None
+    user: IamUser, record: QuarantineRecord, history: CallHistory, former_boundary: Iterable[Item] | None
 ) -> ReleasePlan:
     """The calls that return ``user`` to its state before: first credentials, then the Deny, finally tags.
 
@@ -89,7 +89,9 @@ def plan_release(
     return ReleasePlan(plan, tuple(notes))
 
 
-def used_under_aws_deny_all(record: Quarantine, history: History, keys: Iterable[KeyUse]) -> Reason | None:
+def used_under_aws_deny_all(
+    record: QuarantineRecord, history: CallHistory, keys: Iterable[KeyUse]
+) -> Reason | None:
     """Why the AWSDenyAll on a user may be somebody else's; None if no use of ``keys`` says so.
 
     It has no record in itself. Where a key was used that ``record`` had deactivated, somebody ended that quarantine.

@@ -18,10 +18,10 @@ from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE
 from c7n_iamusers.iam.live_users import LiveUsers, read_back
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_key_use
-from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.deny_all import GONE_DENY, INLINE, brownout_of, denies, foreign_policies, is_bounded
 from c7n_iamusers.lockout.lockout_state import deletion_begun, foreign_deny, predated, titles_of
-from c7n_iamusers.lockout.quarantine_record import Quarantine, tagged_since
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord, tagged_since
 from c7n_iamusers.quarantine.plan import plan_brownout_end
 from c7n_iamusers.quarantine.release_plan import (
     plan_release,
@@ -92,7 +92,7 @@ class UserRelease:
         told = [*problems, *filter(None, [ended]), *planned.notes, status]
         return FAILED if problems else RELEASED, reasons.joined(told)
 
-    def _half_deleted(self, user: IamUser, record: Quarantine, history: History) -> Reason | None:
+    def _half_deleted(self, user: IamUser, record: QuarantineRecord, history: CallHistory) -> Reason | None:
         """Why a Deny is not lifted that may be all that is left of a user; None if it may be."""
         if record.deny in ("none", GONE_DENY):
             return None
@@ -167,7 +167,7 @@ class UserRelease:
         return FAILED, reasons.NO_RECORD(user=evidence, what=what, changed=changed, inactive=inactive)
 
 
-def _unreleasable(evidence: Subject, user: IamUser, history: History) -> Reason | None:
+def _unreleasable(evidence: Subject, user: IamUser, history: CallHistory) -> Reason | None:
     """Why a release must change nothing; None if it may."""
     if begun := deletion_begun(user, history):
         return reasons.DELETION_BEGUN(user=evidence, begun=begun, name=user.name)

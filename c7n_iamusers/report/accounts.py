@@ -64,7 +64,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Account:
+class ReportedAccount:
     """An account with the worst state of its policies' latest runs, and why it is not well."""
 
     id: str
@@ -157,7 +157,7 @@ def accounts_of(
     key_of: AccountKeys,
     users: Iterable[User],
     wanted: Wanted,
-) -> tuple[Account, ...]:
+) -> tuple[ReportedAccount, ...]:
     names = {key_of.of(each): each.name for each in sorted(outputs, key=began) if each.name}
     names |= {each.id: each.name for each in expected}
     of_account: defaultdict[str, list[User]] = defaultdict(list)
@@ -208,14 +208,16 @@ def _lacking(
 
 def _account(
     key: str, name: str, latest: Sequence[PolicyOutput], lacking: Sequence[str], users: Sequence[User]
-) -> Account:
+) -> ReportedAccount:
     states = [*(each.state for each in latest), *([ended.STOPPED] if latest and lacking else [])]
     state = min(states, key=_STATES.index, default=MISSING)
     why = (*(f"{each.policy} in {each.place}: {each.why}" for each in latest if each.why), *lacking)
     if not latest:
         why = ("no run of a policy left a resources.json for it",)
     times = [each.time for each in latest if each.time]
-    return Account(key, name, state, why, tuple(_unread(users)), max(times, default=None), tuple(users))
+    return ReportedAccount(
+        key, name, state, why, tuple(_unread(users)), max(times, default=None), tuple(users)
+    )
 
 
 def _unread(users: Iterable[User]) -> list[str]:
@@ -223,7 +225,7 @@ def _unread(users: Iterable[User]) -> list[str]:
     return sorted({problem for user in users for problem in user.problems})
 
 
-def _by_risk(account: Account) -> tuple[Any, ...]:
+def _by_risk(account: ReportedAccount) -> tuple[Any, ...]:
     data = account.as_data()
     severities = (-data["severities"][each] for each in SEVERITIES)
     return (_STATES.index(account.state), -data["failed"], *severities, account.name, account.id)

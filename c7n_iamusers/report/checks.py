@@ -12,7 +12,7 @@ from c7n_iamusers.evidence.seen_users import EXEMPT, FLAGGED
 from c7n_iamusers.execution.outcomes import FAILED, SKIPPED
 from c7n_iamusers.reasons import BROKEN, trouble_of
 from c7n_iamusers.report import outputs as ended
-from c7n_iamusers.report.accounts import Account
+from c7n_iamusers.report.accounts import ReportedAccount
 from c7n_iamusers.report.outputs import PolicyOutput
 from c7n_iamusers.report.users import OF_EXEMPT, Row, User, Users, began, is_stopped, when
 from c7n_iamusers.text.wording import shown
@@ -26,7 +26,12 @@ _NOBODY = dict.fromkeys(("account", "name", "user", "unique_id"), "")
 
 
 def need(
-    level: str, kind: str, what: str, why: str, account: Account | None = None, user: User | None = None
+    level: str,
+    kind: str,
+    what: str,
+    why: str,
+    account: ReportedAccount | None = None,
+    user: User | None = None,
 ) -> Row:
     """A line of the check. ``level``: BLOCKING or ATTENTION. ``kind``: one of KINDS.
 
@@ -38,7 +43,7 @@ def need(
 
 
 def needs(
-    accounts: Sequence[Account],
+    accounts: Sequence[ReportedAccount],
     outputs: Sequence[PolicyOutput],
     latest: Mapping[tuple[str, str, str], PolicyOutput],
     exemptions: Iterable[Row],
@@ -57,7 +62,7 @@ def needs(
     yield from _selecting_nobody({each.id: each for each in accounts}, outputs, latest, known, account_of)
 
 
-def _accounts(accounts: Sequence[Account]) -> Iterator[Row]:
+def _accounts(accounts: Sequence[ReportedAccount]) -> Iterator[Row]:
     for account in accounts:
         failed = any(user.event()["status"] == FAILED for user in account.users)
         # Users that failed end their policy with an error, and are named themselves.
@@ -77,7 +82,7 @@ def _stopped(users: Iterable[User]) -> Iterator[Row]:
         yield need(BLOCKING, "failure", "stopped", why)
 
 
-def _failed(users: Iterable[tuple[Account, User]]) -> Iterator[Row]:
+def _failed(users: Iterable[tuple[ReportedAccount, User]]) -> Iterator[Row]:
     for account, user in users:
         event = user.event()
         if event["status"] == FAILED and not is_stopped(event) and trouble_of(event["codes"]) != BROKEN:
@@ -85,7 +90,7 @@ def _failed(users: Iterable[tuple[Account, User]]) -> Iterator[Row]:
             yield need(BLOCKING, "failure", f"{event['policy']} failed", reason, account, user)
 
 
-def _quarantines(users: Iterable[tuple[Account, User]]) -> Iterator[Row]:
+def _quarantines(users: Iterable[tuple[ReportedAccount, User]]) -> Iterator[Row]:
     for account, user in users:
         if trouble := user.trouble():
             yield need(BLOCKING, "quarantine", f"quarantine {trouble}", _why(trouble, user), account, user)
@@ -187,7 +192,7 @@ def _found_in(output: PolicyOutput) -> Iterator[str]:
 
 
 def _selecting_nobody(
-    accounts: Mapping[str, Account],
+    accounts: Mapping[str, ReportedAccount],
     outputs: Iterable[PolicyOutput],
     latest: Mapping[tuple[str, str, str], PolicyOutput],
     known: Users,

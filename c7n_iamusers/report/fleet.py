@@ -17,9 +17,9 @@ from c7n_iamusers.report import outputs as ended
 from c7n_iamusers.report.accounts import (
     ANY,
     UNSEEN,
-    Account,
     AccountKeys,
     Expected,
+    ReportedAccount,
     Wanted,
     account_keys,
     accounts_of,
@@ -39,10 +39,10 @@ _SOON = timedelta(days=30)
 
 
 @dataclass(frozen=True)
-class Fleet:
+class FleetReport:
     """``attention``: the lines of --check, see ``checks.need``. ``policies``: what the latest run of each did."""
 
-    accounts: tuple[Account, ...]
+    accounts: tuple[ReportedAccount, ...]
     users: tuple[User, ...]
     runs: tuple[Row, ...]
     exemptions: tuple[Row, ...]
@@ -50,7 +50,7 @@ class Fleet:
     policies: tuple[Row, ...]
     progress: Progress
 
-    def of_owners(self, now: datetime) -> Iterator[tuple[str, Fleet]]:
+    def of_owners(self, now: datetime) -> Iterator[tuple[str, FleetReport]]:
         """Each owner with what is of its users alone, so that it can be given to the owner; empty: it is not known."""
         accounts = {each.id: each for each in self.accounts}
         grouped: defaultdict[str, list[User]] = defaultdict(list)
@@ -66,9 +66,9 @@ class Fleet:
                 for key, found in of_account.items()
             )
             progress = progress_of(own, users, self.progress.since, now)
-            yield owner, Fleet(own, tuple(users), (), (), (), (), progress)
+            yield owner, FleetReport(own, tuple(users), (), (), (), (), progress)
 
-    def with_needs(self, further: Iterable[Row]) -> Fleet:
+    def with_needs(self, further: Iterable[Row]) -> FleetReport:
         """With ``further`` lines of the check, such as those on mails, which outputs do not tell (``mail_report``)."""
         found = sorted((*self.attention, *further), key=lambda each: each["level"] != BLOCKING)
         return replace(self, attention=tuple(found))
@@ -111,7 +111,7 @@ def fleet_of(
     wanted: Wanted = ANY,
     notices: Mapping[tuple[str, str], Notices] = NO_NOTICES,
     since: datetime | None = None,
-) -> Fleet:
+) -> FleetReport:
     """The fleet that ``outputs`` show, with the accounts that are ``expected`` to be among them.
 
     ``notices``: of each account and place. ``since``: what is later than this counts as changed; None: nothing does.
@@ -138,7 +138,7 @@ def fleet_of(
     exemptions = tuple(_exemptions(latest, all_seen, today, _lapsed(users, today)))
     policies = tuple(_policies(latest, wanted, known))
     progress = progress_of(accounts, ordered, since, now)
-    fleet = Fleet(accounts, tuple(ordered), runs, exemptions, (), policies, progress)
+    fleet = FleetReport(accounts, tuple(ordered), runs, exemptions, (), policies, progress)
     return fleet.with_needs(needs(accounts, outputs, latest, exemptions, known, key_of.of))
 
 

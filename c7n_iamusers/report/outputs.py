@@ -47,7 +47,7 @@ _WINDOW, _MEMORY, _LEVEL = -13, 5, 6
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class PackedEvidence:
     """What a run found on a user, compressed: a report may be on 600,000 of them. ``keys``: its members.
 
     ``like``: the evidence on another user of the account, which mostly has the same texts.
@@ -71,7 +71,7 @@ class Selected:
     arn: str
     unique_id: str
     created: str
-    evidence: Evidence
+    evidence: PackedEvidence
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def selected_users(resources: Iterable[Mapping[str, Any]]) -> Iterator[Selected]
         squeeze = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY, zdict=like)
         packed = squeeze.compress(text) + squeeze.flush()
         keys = frozenset(shown)
-        evidence = Evidence(packed, sets.setdefault(keys, keys), like)
+        evidence = PackedEvidence(packed, sets.setdefault(keys, keys), like)
         # each run has the same users
         arn, unique_id, created = (
             intern(str(resource.get(key) or "")) for key in ("Arn", "UserId", "CreateDate")

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from c7n_iamusers.execution.outcomes import DELETED
-from c7n_iamusers.report.accounts import Account
+from c7n_iamusers.report.accounts import ReportedAccount
 from c7n_iamusers.report.standing import BLOCKS, CHANGES, EXEMPT
 from c7n_iamusers.report.users import LAST, Row, User, when
 
@@ -53,7 +53,7 @@ class Progress:
 
 
 def progress_of(
-    accounts: Sequence[Account], users: Sequence[User], since: datetime | None, now: datetime
+    accounts: Sequence[ReportedAccount], users: Sequence[User], since: datetime | None, now: datetime
 ) -> Progress:
     """The progress of ``users``, which are those of ``accounts``. ``since``: what changed later counts as changed."""
     today = now.astimezone(timezone.utc).date()

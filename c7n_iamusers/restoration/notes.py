@@ -10,7 +10,7 @@ from c7n_iamusers import reasons
 from c7n_iamusers.execution.journal import RESTORED_FROM
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.lockout import lockout_state
-from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.deny_all import is_bounded
 from c7n_iamusers.lockout.left_inactive import deactivated_earlier
 from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER
@@ -21,7 +21,7 @@ from c7n_iamusers.snapshots.snapshot import Snapshot
 def notes(
     snapshot: Snapshot,
     current: cannot_come_back.CurrentState,
-    history: History,
+    history: CallHistory,
     recreate_groups: bool,
     new_unique_id: bool,
     left_out: frozenset[str],
@@ -95,7 +95,7 @@ def _restored_tag(snapshot: Snapshot, current: cannot_come_back.CurrentState) ->
 
 
 def _quarantines(
-    snapshot: Snapshot, current: cannot_come_back.CurrentState, history: History
+    snapshot: Snapshot, current: cannot_come_back.CurrentState, history: CallHistory
 ) -> Iterator[str]:
     if snapshot.partial:
         yield (
@@ -109,7 +109,7 @@ def _quarantines(
         yield "it is in quarantine now: the action release ends that"
 
 
-def _inactive(snapshot: Snapshot, history: History) -> Iterator[str]:
+def _inactive(snapshot: Snapshot, history: CallHistory) -> Iterator[str]:
     """The credentials that come back inactive, as in the snapshot, although we had deactivated them."""
     others = [
         f"{kind.title} {item[kind.identifier]}"
@@ -127,7 +127,7 @@ def _inactive(snapshot: Snapshot, history: History) -> Iterator[str]:
         yield f"{why}; they come back inactive, with new ids: {named}; activate by hand the ones that are needed"
 
 
-def _doubtful(snapshot: Snapshot, history: History) -> Iterator[str]:
+def _doubtful(snapshot: Snapshot, history: CallHistory) -> Iterator[str]:
     """What comes back although it was gone when this tool was to remove it."""
     for name, identifier in history.doubtful():
         kind = next(each for each in attachments.ATTACHMENT_KINDS if each.name == name)

@@ -14,7 +14,7 @@ from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import written_policy
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all, lockout_state
-from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER
 from c7n_iamusers.quarantine.release_plan import restore_boundary
 from c7n_iamusers.restoration import cannot_come_back, deny
@@ -37,7 +37,7 @@ class Recorded:
     """
 
     snapshots: tuple[Snapshot, ...]
-    history: History = lockout_state.NOTHING_KNOWN
+    history: CallHistory = lockout_state.NOTHING_KNOWN
     journaled: bool = False
 
     @property
@@ -261,7 +261,7 @@ def _explained(recorded: Recorded, now: IamUser, planned: Restoration) -> Restor
     )
 
 
-def _is_restoring(now: IamUser, current: cannot_come_back.CurrentState, history: History) -> bool:
+def _is_restoring(now: IamUser, current: cannot_come_back.CurrentState, history: CallHistory) -> bool:
     """Whether a restoration was not done: its own Deny is on the user, or it has lifted that, and saw more rights."""
     own = current.own_deny
     return (own is not None and own.form in deny.deny_forms(now)) or (

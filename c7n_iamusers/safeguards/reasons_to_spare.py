@@ -27,7 +27,7 @@ from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.lockout.lockout_state import denied, lapses
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.notices.notices import Notices, notice_refusal
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
 from c7n_iamusers.reasons import Reason
@@ -45,7 +45,7 @@ def left_alone(reason: Reason) -> str:
     return FAILED if reason.fails else SKIPPED
 
 
-def quarantine_broken(user: IamUser, quarantine: Quarantine) -> Reason:
+def quarantine_broken(user: IamUser, quarantine: QuarantineRecord) -> Reason:
     """That somebody else undid the ``quarantine`` of ``user`` in part."""
     kind = reasons.CREDENTIALS_ACTIVATED if denied(user, quarantine) else reasons.QUARANTINE_UNDONE
     return kind(since=quarantine.since, how=", ".join(lapses(user, quarantine)))
@@ -154,8 +154,8 @@ class Before:
     """
 
     whole: IamUser | None = None
-    quarantine: Quarantine | None = None
-    broken: Quarantine | None = None
+    quarantine: QuarantineRecord | None = None
+    broken: QuarantineRecord | None = None
     emptied: bool = False
 
 
@@ -317,7 +317,7 @@ def _trusted(user: IamUser, trust: TrustIndex | None) -> Reason | None:
     return reasons.TRUST_UNKNOWN(why=found.unknown) if found.unknown else None
 
 
-def _broken(user: IamUser, quarantine: Quarantine | None, days: float | None) -> Reason | None:
+def _broken(user: IamUser, quarantine: QuarantineRecord | None, days: float | None) -> Reason | None:
     """Why a quarantine that is asked for is broken. It comes before the use that it may have made possible."""
     if quarantine is None or days is None or not lapses(user, quarantine):
         return None
@@ -326,7 +326,7 @@ def _broken(user: IamUser, quarantine: Quarantine | None, days: float | None) ->
 
 def _not_quarantined(
     user: IamUser,
-    quarantine: Quarantine | None,
+    quarantine: QuarantineRecord | None,
     days: float | None,
     now: datetime,
     keys: Sequence[KeyUse],
@@ -343,7 +343,7 @@ def _not_quarantined(
 
 
 def _not_listened(
-    user: IamUser, quarantine: Quarantine | None, listened: Mapping[str, datetime | None] | None
+    user: IamUser, quarantine: QuarantineRecord | None, listened: Mapping[str, datetime | None] | None
 ) -> Reason | None:
     """Why the silence that the filter ``attempts`` reports is not that of the live ``quarantine``."""
     if listened is None or quarantine is None:

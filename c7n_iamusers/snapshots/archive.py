@@ -21,10 +21,10 @@ from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.live_policies import LivePolicies
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import lockout_state
-from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.deny_all import is_bounded
 from c7n_iamusers.lockout.journal_lines import LAPSED, history_of, last_deletion
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.snapshots.before_deny import (
@@ -139,11 +139,11 @@ class RecordedUser:
     user: IamUser
     snapshot: Snapshot
     earlier: Sequence[Snapshot]
-    history: History
-    known: History
+    history: CallHistory
+    known: CallHistory
     whole: IamUser
-    quarantine: Quarantine | None
-    broken: Quarantine | None = None
+    quarantine: QuarantineRecord | None
+    broken: QuarantineRecord | None = None
     unread: str = ""
     begun: str | None = None
     foreign: str = ""
@@ -208,14 +208,14 @@ class RecordStores:
         known = JournalReader(lambda: [self.here, *self.others()], alone=True)
         object.__setattr__(self, "known", known)
 
-    def history(self, user: IamUser, made: Made, now: datetime) -> History:
+    def history(self, user: IamUser, made: Made, now: datetime) -> CallHistory:
         """What runs with this output did to ``user``.
 
         ``made``: the calls of the current run, included until ``now``.
         """
         return self._history(self.own, user, made, now)
 
-    def known_history(self, user: IamUser, made: Made, now: datetime) -> History:
+    def known_history(self, user: IamUser, made: Made, now: datetime) -> CallHistory:
         """What runs with any of the outputs did to ``user``, and what was active before, where the Deny doesn't say.
 
         Raises SnapshotRefused, also if a snapshot is missing that could say it.
@@ -236,7 +236,7 @@ class RecordStores:
         """The last snapshot of ``user`` until ``since``, in any of the outputs; the first one if all are later."""
         return last_until(self.snapshots(user), since)
 
-    def lost(self, user: IamUser, quarantine: Quarantine, known: History) -> tuple[Loss, ...]:
+    def lost(self, user: IamUser, quarantine: QuarantineRecord, known: CallHistory) -> tuple[Loss, ...]:
         """What ``user`` had when ``quarantine`` began, and has no more; nothing if no snapshot of it is here.
 
         What we removed according to ``known`` is left out, unless it could deny something. Raises SnapshotRefused.
@@ -245,7 +245,7 @@ class RecordStores:
         found, ours = lost_attachments(snapshot, user) if snapshot else (), known.ever_removed()
         return tuple(each for each in found if each.may_deny or each.key not in ours)
 
-    def former_boundary(self, user: IamUser, history: History) -> FormerBoundary:
+    def former_boundary(self, user: IamUser, history: CallHistory) -> FormerBoundary:
         """The boundary that AWSDenyAll replaced on ``user``, if it replaced any. Raises SnapshotRefused."""
         if not is_replaced(user, history):
             return FormerBoundary()
@@ -260,7 +260,7 @@ class RecordStores:
         pins[0] |= {name: {digest} for name, digest in self.archive.added.items() if name in files[0]}
         return OnRecord.of(zip(files, pins, strict=True))
 
-    def _history(self, reader: JournalReader, user: IamUser, made: Made, now: datetime) -> History:
+    def _history(self, reader: JournalReader, user: IamUser, made: Made, now: datetime) -> CallHistory:
         with _refusing(user.subject):
             lines = reader.of(user.subject)
         return history_of(user.subject, lines).with_calls(made, now)
@@ -295,7 +295,7 @@ class UserRecords:
         known = self._stores.known_history(user, made, now)
         former = self._stores.former_boundary(user, known)
         plain = lockout_state.without_own_changes(user, known, former.items)
-        under_way = History().with_calls(made, now).began_deletion()
+        under_way = CallHistory().with_calls(made, now).began_deletion()
         begun = lockout_state.deletion_begun(user, known, under_way)
         # Where somebody has given a part back, a restoration takes the rest from the earlier snapshots.
         lacking = bool(begun) or lockout_state.lacks_removed(user, known)
@@ -349,7 +349,7 @@ class UserRecords:
                 raise SnapshotRefused(reasons.SNAPSHOT_CHANGED(user=user.subject, place=place, why=problem))
         return earlier
 
-    def _lost(self, user: IamUser, quarantine: Quarantine, known: History) -> tuple[Loss, ...]:
+    def _lost(self, user: IamUser, quarantine: QuarantineRecord, known: CallHistory) -> tuple[Loss, ...]:
         removed = known.removed()
         return tuple(each for each in self._stores.lost(user, quarantine, known) if each.key not in removed)
 
@@ -424,7 +424,7 @@ class UserRecords:
         """See ``note_lapse`` of this module."""
         note_lapse(self._journal, found.user, found.known, self._now())
 
-    def note_quarantine(self, subject: Subject, record: Quarantine) -> None:
+    def note_quarantine(self, subject: Subject, record: QuarantineRecord) -> None:
         """Journal the record of a quarantine, before its first call. Raises JournalRefused."""
         self._journal.write(subject, "quarantine", record=record.as_data())
 
@@ -443,7 +443,7 @@ def unfinished_deletions(journal: JournalReader, users: Iterable[IamUser]) -> fr
     return frozenset(found)
 
 
-def note_lapse(journal: JournalWriter, user: IamUser, history: History, now: datetime) -> None:
+def note_lapse(journal: JournalWriter, user: IamUser, history: CallHistory, now: datetime) -> None:
     """Journal what of ``user`` contradicts ``history``, so that no later run takes somebody else's work for ours.
 
     Raises JournalRefused.

@@ -13,7 +13,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import SNAPSHOT
 from c7n_iamusers.iam.attachments import ACTIVE, PERMISSIONS_BOUNDARY, SWITCHABLE_KINDS
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.deny_all import deny_all_arn, is_bounded
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.snapshots.snapshot import Snapshot, known_attachments
@@ -82,12 +82,12 @@ class FormerBoundary:
     disputed: Reason | None = None
 
 
-def is_replaced(user: IamUser, history: History) -> bool:
+def is_replaced(user: IamUser, history: CallHistory) -> bool:
     """Whether AWSDenyAll is the boundary of ``user``, or ours was, and somebody took that off."""
     return is_bounded(user) or (not user.boundary_arn and bool(history.boundary_under_deny()))
 
 
-def former_boundary(user: IamUser, history: History, found: OnRecord) -> FormerBoundary:
+def former_boundary(user: IamUser, history: CallHistory, found: OnRecord) -> FormerBoundary:
     """What AWSDenyAll replaced on ``user``, whose boundary it is, or was until somebody took it off.
 
     If it is not our work, it is AWSDenyAll itself, provided that the last snapshot shows it too. Else it is what the

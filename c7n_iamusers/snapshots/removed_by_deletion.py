@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.policy_documents import policy_arns
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.snapshots.schema import BY_OTHERS
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from c7n_iamusers.text.times import moment
@@ -21,7 +21,7 @@ _END = datetime.max.replace(tzinfo=timezone.utc)
 _KINDS = {kind.name: kind for kind in ATTACHMENT_KINDS}
 
 
-def whole_snapshot(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
+def whole_snapshot(snapshots: Sequence[Snapshot], history: CallHistory) -> Snapshot:
     """The last of ``snapshots`` (all of one user), plus what the deletion that it is of removed before it.
 
     What a stopped run of ours had removed is restored. What somebody else removed between two runs is not, nor what an
@@ -33,7 +33,7 @@ def whole_snapshot(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
     return replace(whole, partial=True) if _is_unexplained(counted, history) else whole
 
 
-def with_removed(user: IamUser, snapshots: Sequence[Snapshot], history: History) -> IamUser:
+def with_removed(user: IamUser, snapshots: Sequence[Snapshot], history: CallHistory) -> IamUser:
     """``user``, read live during an unfinished deletion, with what that removed from it according to ``history``."""
     if not snapshots:
         return user
@@ -41,14 +41,14 @@ def with_removed(user: IamUser, snapshots: Sequence[Snapshot], history: History)
     return _with(user, _missing(counted, user, history.removed(since=_taken(counted[0]))))
 
 
-def removed_by_us(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
+def removed_by_us(snapshots: Sequence[Snapshot], history: CallHistory) -> Snapshot:
     """The last of ``snapshots``, with only those attachments that we removed according to ``history``."""
     counted = _of_last_deletion(snapshots)
     bare = replace(counted[-1], user=IamUser(counted[-1].user.detail, dict.fromkeys(_KINDS, ())))
     return _with_items(bare, counted, _missing(counted, bare.user, history.removed(since=_taken(counted[0]))))
 
 
-def before_removals(snapshots: Sequence[Snapshot], history: History) -> Snapshot | None:
+def before_removals(snapshots: Sequence[Snapshot], history: CallHistory) -> Snapshot | None:
     """The last whole one of ``snapshots``, if our deletion removed anything between it and the last of all.
 
     Also if it may have, since the last one was taken during a deletion that ``history`` does not know.
@@ -58,7 +58,7 @@ def before_removals(snapshots: Sequence[Snapshot], history: History) -> Snapshot
     return first if removed or (later and _is_unexplained(counted, history)) else None
 
 
-def _is_unexplained(counted: Sequence[Snapshot], history: History) -> bool:
+def _is_unexplained(counted: Sequence[Snapshot], history: CallHistory) -> bool:
     """Whether the last was taken during a deletion, and ``history`` does not say what that had removed before."""
     first, last = counted[0], counted[-1]
     known = not first.deletion_begun and history.deleted_between(_taken(first), _taken(last))

@@ -35,12 +35,12 @@ from c7n_iamusers_cli.provision.options import (
     ChosenAccounts,
     Command,
     IntentOptions,
-    Removals,
+    RemovalOptions,
     Writing,
 )
 from c7n_iamusers_cli.provision.running import applying, end, errors_with_remedy
 
-_NO_REMOVALS = Removals(False, None, False, ())
+_NO_REMOVALS = RemovalOptions(False, None, False, ())
 
 
 @click.group("provision", invoke_without_command=True)
@@ -78,7 +78,7 @@ def plan(
     at: CenterOptions,
     given: IntentOptions,
     chosen: ChosenAccounts,
-    removals: Removals,
+    removals: RemovalOptions,
     out: Path | None,
     new_records: bool,
     quotas: CenterQuotas,
@@ -137,7 +137,7 @@ def prune(
     at: CenterOptions,
     given: IntentOptions,
     chosen: ChosenAccounts,
-    removals: Removals,
+    removals: RemovalOptions,
     writing: Writing,
     new_records: bool,
     quotas: CenterQuotas,
@@ -326,7 +326,7 @@ def sign_ins(at: CenterOptions, place: str, days: int) -> None:
 @click.option(
     "--records",
     required=True,
-    type=options.Records(exists=True, file_okay=False),
+    type=options.RecordsOptions(exists=True, file_okay=False),
     metavar="PLACE",
     help="Where the run that was killed left its records: its --records, or its OUTPUT_DIR.",
 )
@@ -355,7 +355,7 @@ def _run(
     at: CenterOptions,
     given: IntentOptions,
     chosen: ChosenAccounts,
-    removals: Removals,
+    removals: RemovalOptions,
     writing: Writing,
     new_records: bool,
     quotas: CenterQuotas,
@@ -377,7 +377,11 @@ def _run(
 
 
 def _opened(
-    at: CenterOptions, given: IntentOptions, chosen: ChosenAccounts, removals: Removals, new_records: bool
+    at: CenterOptions,
+    given: IntentOptions,
+    chosen: ChosenAccounts,
+    removals: RemovalOptions,
+    new_records: bool,
 ) -> tuple[Choices, Opened]:
     """What a plan and a run with ``removals`` begin with. Raises click.UsageError as ``_choices`` does."""
     choices = _choices(removals, given, chosen)
@@ -392,7 +396,7 @@ def _opened(
     return choices, opened
 
 
-def _choices(removals: Removals, given: IntentOptions, chosen: ChosenAccounts) -> Choices:
+def _choices(removals: RemovalOptions, given: IntentOptions, chosen: ChosenAccounts) -> Choices:
     """Raises click.UsageError if nothing can tell which IAM users are deleted, and which of them by this tool."""
     if removals.lock_out and not removals.unrequested:
         raise click.UsageError("--lock-out is for what is no longer requested: give --unrequested too")

@@ -40,7 +40,7 @@ class Place(click.Path):
         return value if str(value).startswith(S3) else super().convert(value, param, ctx)
 
 
-class Records(Place):
+class RecordsOptions(Place):
     """A ``Place`` that exists. The first run needs one, too: else a name with a slip would begin new records."""
 
     def convert(
@@ -215,7 +215,7 @@ of_intents = _as_one(
     ),
     _intent_option(
         "--records",
-        type=Records(exists=True, file_okay=False),
+        type=RecordsOptions(exists=True, file_okay=False),
         metavar="PLACE",
         help="Where runs leave their records, and find those of earlier runs: a directory or s3://BUCKET/PREFIX, one "
         "for the organization. OUTPUT_DIR by default, which must then be the same for every run.",
@@ -324,7 +324,7 @@ of_chosen_accounts = _as_one(
 
 
 @dataclass(frozen=True)
-class Removals:
+class RemovalOptions:
     """What is removed, and what is known of whom this tool deleted."""
 
     unrequested: bool
@@ -341,10 +341,10 @@ deletions_option = click.option(
     help="The output of the policies that delete IAM users, a directory or s3://BUCKET/PREFIX: people whose users they "
     "deleted have moved, and are no former ones. Repeatable. `none` if no policy deletes any.",
 )
-#: Passes ``removals``, Removals.
+#: Passes ``removals``, RemovalOptions.
 of_removals = _as_one(
     "removals",
-    Removals,
+    RemovalOptions,
     click.option(
         "--unrequested",
         is_flag=True,

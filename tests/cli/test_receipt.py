@@ -17,7 +17,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.notices import exempted
-from c7n_iamusers.notices.delivery import Reading, place_of
+from c7n_iamusers.notices.delivery import QueueReading, place_of
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice
 from c7n_iamusers_cli.main import main
 from tests.full_users import create_full_user
@@ -55,7 +55,7 @@ def announce(iam: Any, *names: str) -> Notice:
     store.create(notice.name, notice.as_json())
     for minutes in (2, 5):
         at = time + timedelta(minutes=minutes)
-        reading = Reading(QUEUE, at, waiting=0, dead=0, retention=timedelta(days=14))
+        reading = QueueReading(QUEUE, at, waiting=0, dead=0, retention=timedelta(days=14))
         store.create(place_of(ACCOUNT, at), reading.as_json(ACCOUNT))
     return notice
 

@@ -26,7 +26,7 @@ from c7n_iamusers.lockout.deny_all import (
     is_denial,
 )
 from c7n_iamusers.lockout.lockout_state import deletion_begun, deny_record_of
-from c7n_iamusers.lockout.quarantine_record import DenyRecord, Quarantine
+from c7n_iamusers.lockout.quarantine_record import DenyRecord, QuarantineRecord
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.records import ACCOUNT, EVERYTHING, groups, user
 
@@ -37,11 +37,16 @@ BEGUN = NOW.replace(microsecond=0)
 SID = "Deletion20261124T180005Z"
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
-QUARANTINED = Quarantine(datetime(2026, 11, 1, tzinfo=timezone.utc), "park", "unused", ("AKIA1", "CERT1"))
+QUARANTINED = QuarantineRecord(
+    datetime(2026, 11, 1, tzinfo=timezone.utc), "park", "unused", ("AKIA1", "CERT1")
+)
 
 
 def plan(
-    planned: IamUser, refused: Collection[str] = (), quarantine: Quarantine | None = None, now: datetime = NOW
+    planned: IamUser,
+    refused: Collection[str] = (),
+    quarantine: QuarantineRecord | None = None,
+    now: datetime = NOW,
 ) -> Plan:
     return plan_deletion(planned, now, quarantine=quarantine, refused=dict.fromkeys(refused, "AccessDenied"))
 
@@ -239,20 +244,20 @@ def test_removals_take_gone_for_done_and_the_deny_all_does_not(
             QUARANTINED.sids[0],
             QUARANTINED,
             f"{QUARANTINED.sids[0]}{SID}",
-            DenyRecord(Quarantine(QUARANTINED.since, "", "", QUARANTINED.deactivated), BEGUN),
+            DenyRecord(QuarantineRecord(QUARANTINED.since, "", "", QUARANTINED.deactivated), BEGUN),
             id="of-a-quarantine",
         ),
         pytest.param(
             QUARANTINED.sids[1],
             replace(QUARANTINED, known=False),
             f"{QUARANTINED.sids[1]}{SID}",
-            DenyRecord(Quarantine(QUARANTINED.since, "", "", known=False), BEGUN),
+            DenyRecord(QuarantineRecord(QUARANTINED.since, "", "", known=False), BEGUN),
             id="of-a-quarantine-in-the-journal",
         ),
     ],
 )
 def test_an_existing_deny_all_is_replaced_only_for_more_details(
-    sid: str, quarantine: Quarantine | None, put: str | None, says: DenyRecord | None
+    sid: str, quarantine: QuarantineRecord | None, put: str | None, says: DenyRecord | None
 ) -> None:
     held = user(inline_policy=(our_deny(sid), {"PolicyName": "s3", "PolicyDocument": {}}))
     calls = plan(held, quarantine=quarantine).calls

@@ -15,7 +15,7 @@ from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.deny_all import deny_all_document
 from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, without_own_changes
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.quarantine.plan import plan_brownout
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from tests.records import ACCOUNT, EVERYTHING, said, text_of, user
@@ -30,7 +30,9 @@ def snapshot(of: IamUser) -> Snapshot:
     return Snapshot(of, "2026-11-24T00:00:00+00:00", fingerprint(of))
 
 
-def reviewed(*refused: str, made: datetime = NOW, quarantine: Quarantine | None = None) -> PlannedDeletion:
+def reviewed(
+    *refused: str, made: datetime = NOW, quarantine: QuarantineRecord | None = None
+) -> PlannedDeletion:
     calls = plan_deletion(
         ALICE, made, quarantine=quarantine, refused=dict.fromkeys(refused, "AccessDenied")
     ).calls
@@ -49,7 +51,7 @@ REBORN = replace(ALICE, detail={**ALICE.detail, "Path": "/moved/"})
         pytest.param(reviewed("inline", "attached"), ALICE, [], None, id="boundary-was-reviewed"),
         pytest.param(reviewed(made=NOW - timedelta(days=9)), ALICE, [], None, id="at-another-time"),
         pytest.param(
-            reviewed(quarantine=Quarantine(NOW, "park", "unused", ("AKIA1",))),
+            reviewed(quarantine=QuarantineRecord(NOW, "park", "unused", ("AKIA1",))),
             ALICE,
             [],
             None,

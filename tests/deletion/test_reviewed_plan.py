@@ -15,7 +15,7 @@ from c7n_iamusers.deletion.reviewed_plan import SCHEMA, DeletionPlan, PlannedDel
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from tests.records import ACCOUNT, EVERYTHING, said, text_of, user
 
 pytestmark = pytest.mark.pure
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.pure
 MADE = datetime(2026, 11, 24, tzinfo=timezone.utc)
 ALICE, BOB = user(**EVERYTHING), user("bob", unique_id="AIDABOB")
 PLANNED = PlannedDeletion(ALICE.subject, "0" * 64, plan_deletion(ALICE, MADE).calls, ALICE.counts())
-IN_QUARANTINE = Quarantine(MADE, "park", "unused", ("AKIA1", "CERT1"))
+IN_QUARANTINE = QuarantineRecord(MADE, "park", "unused", ("AKIA1", "CERT1"))
 SPARED = PlannedDeletion(BOB.subject, skipped=said("exempt"))
 PLAN = DeletionPlan(ACCOUNT, "iam-users-delete", MADE, (PLANNED, SPARED))
 
@@ -180,7 +180,7 @@ def test_what_no_run_could_have_made_is_refused(
     "of", [ALICE, BOB, user(access_key=EVERYTHING["access_key"])], ids=lambda of: of.name
 )
 def test_whatever_a_deletion_plans_is_read(
-    of: IamUser, quarantine: Quarantine | None, refused: tuple[str, ...], operation: str
+    of: IamUser, quarantine: QuarantineRecord | None, refused: tuple[str, ...], operation: str
 ) -> None:
     calls = plan_deletion(
         of, MADE, quarantine=quarantine, refused=dict.fromkeys(refused, "AccessDenied")

@@ -18,7 +18,7 @@ from aws_local_org.iam.seeding import add_access_key, add_user, set_access_key_l
 from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.plugins.composite_delete import CompositeDelete
 from c7n_iamusers.restoration.snapshot_files import collected
 from c7n_iamusers.snapshots.archive import UserRecords
@@ -53,7 +53,7 @@ def create(org: LocalOrg, *names: str) -> Any:
 
 def quarantine(iam: Any, name: str) -> None:
     """The Deny-all of a quarantine of long ago, with nothing to switch off."""
-    record = Quarantine(datetime(2026, 1, 1, tzinfo=timezone.utc), "by-hand", "a test", ())
+    record = QuarantineRecord(datetime(2026, 1, 1, tzinfo=timezone.utc), "by-hand", "a test", ())
     document = deny_all_document(record.sids[0])
     iam.put_user_policy(UserName=name, PolicyName=DENY_ALL_NAME, PolicyDocument=document)
 

@@ -14,7 +14,7 @@ from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.deny_all import BROWNOUT_NAME, DENY_ALL_NAME, Brownout, deny_all_document
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from tests.evidence_records import CREDENTIAL_KINDS, NOW, days_ago, evidence, key, password, used
 from tests.records import groups, user
 
@@ -74,13 +74,16 @@ def test_ages_are_counted_to_the_time_of_the_report() -> None:
 
 
 SINCE = datetime(2026, 11, 1, tzinfo=timezone.utc)
-INLINE = {"PolicyName": DENY_ALL_NAME, "PolicyDocument": deny_all_document(Quarantine(SINCE, "", "").sids[0])}
+INLINE = {
+    "PolicyName": DENY_ALL_NAME,
+    "PolicyDocument": deny_all_document(QuarantineRecord(SINCE, "", "").sids[0]),
+}
 DARK = {
     "PolicyName": BROWNOUT_NAME,
     "PolicyDocument": Brownout(SINCE, SINCE + timedelta(minutes=15)).document,
 }
 ATTACHED = {"PolicyName": "AWSDenyAll", "PolicyArn": "arn:aws:iam::aws:policy/AWSDenyAll"}
-OWN_TAG = Quarantine(SINCE, "p", "r", deny="attached").tag()
+OWN_TAG = QuarantineRecord(SINCE, "p", "r", deny="attached").tag()
 THEIRS = {"PolicyName": DENY_ALL_NAME, "PolicyDocument": {"Statement": [{"Effect": "Allow", "Action": "*"}]}}
 
 

@@ -17,7 +17,7 @@ from c7n_iamusers.evidence.working_credentials import (
 )
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SERVICE_CREDENTIALS
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
-from c7n_iamusers.lockout.quarantine_record import Quarantine, deletion_sids
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord, deletion_sids
 
 pytestmark = pytest.mark.pure
 
@@ -158,9 +158,9 @@ def test_what_the_report_does_not_say_is_unknown(
 
 def test_a_user_in_our_quarantine_counts_as_before_it() -> None:
     key, git = "AKIAIOSFODNN7EXAMPLE", "ACCAIOSFODNN7EXAMPLE"
-    (sid, journaled) = Quarantine(READ, "p", "r", (key,)).sids
+    (sid, journaled) = QuarantineRecord(READ, "p", "r", (key,)).sids
     assert held(INACTIVE_KEY, policies=(deny(sid),)).kinds == ("access-key",)
-    only_git = Quarantine(READ, "p", "r", (git,)).sids[0]
+    only_git = QuarantineRecord(READ, "p", "r", (git,)).sids[0]
     found = held({}, policies=(deny(only_git),))
     assert (found.kinds, found.services) == ((), ("service-specific-credential",))
     unknown = held(INACTIVE_KEY, policies=(deny(journaled),))
@@ -183,7 +183,7 @@ def test_a_user_in_our_quarantine_counts_as_before_it() -> None:
             id="another-name",
         ),
         pytest.param(
-            (deny(deletion_sids(Quarantine(READ, "p", "r", ("AKIA1",)), NOW)[0]),), id="being-deleted"
+            (deny(deletion_sids(QuarantineRecord(READ, "p", "r", ("AKIA1",)), NOW)[0]),), id="being-deleted"
         ),
     ],
 )

@@ -9,11 +9,11 @@ import pytest
 
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.lockout.applied_calls import AppliedCall, History
+from c7n_iamusers.lockout.applied_calls import AppliedCall, CallHistory
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.lockout.journal_lines import history_of, last_deletion
 from c7n_iamusers.lockout.lockout_state import deletion_begun, given_by_others
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from tests.records import user
 
 pytestmark = pytest.mark.pure
@@ -354,7 +354,7 @@ INLINE_DENY = {"PolicyName": DENY_ALL_NAME}
 def test_what_an_earlier_quarantine_switched_off_proves_nothing_after_its_release(
     lines: list[dict[str, Any]], proven: bool
 ) -> None:
-    record = Quarantine(at(3), "park", "unused", ("AKIA1",), "attached")
+    record = QuarantineRecord(at(3), "park", "unused", ("AKIA1",), "attached")
     lines = [
         *switch(1, "Inactive"),
         *lines,
@@ -385,18 +385,18 @@ def test_a_credential_that_a_restoration_gave_under_a_quarantine_is_nobody_elses
         *later,
     ]
     history = history_of(ALICE.subject, lines)
-    record = Quarantine(at(1), "listen", "unused", deny="inline", kept=True)
+    record = QuarantineRecord(at(1), "listen", "unused", deny="inline", kept=True)
     key = {"SSHPublicKeyId": "APKA9", "Status": "Active", "UploadDate": at(2)}
     assert bool(given_by_others(user(ssh_public_key=(key,)), record, history)) is not given
     assert history.given_active(at(1)) == (frozenset({"APKA9"}) if given else frozenset())
     assert history.given_active(at(4)) == frozenset()
 
 
-RECORD = Quarantine(at(1), "park", "unused", ("AKIA1",), "attached")
-LATER = Quarantine(at(5), "park", "unused", ("AKIA1", "AKIA2"), "boundary")
+RECORD = QuarantineRecord(at(1), "park", "unused", ("AKIA1",), "attached")
+LATER = QuarantineRecord(at(5), "park", "unused", ("AKIA1", "AKIA2"), "boundary")
 
 
-def recorded(record: Quarantine, hour: int, **more: Any) -> dict[str, Any]:
+def recorded(record: QuarantineRecord, hour: int, **more: Any) -> dict[str, Any]:
     return line("quarantine", hour, record=record.as_data(), **more)
 
 
@@ -405,7 +405,7 @@ def denied(hour: int) -> list[dict[str, Any]]:
     return call(hour, *ATTACH, notes={"for": "quarantine"})
 
 
-OLD = Quarantine(at(1), "", "", ("AKIA1",), "attached")
+OLD = QuarantineRecord(at(1), "", "", ("AKIA1",), "attached")
 
 
 def by(why: str, **more: Any) -> dict[str, Any]:
@@ -486,7 +486,7 @@ BOUND = bound(4, **{"for": "deletion"})
     ],
 )
 def test_the_record_of_the_latest_quarantine(
-    lines: list[dict[str, Any]], expected: Quarantine | None
+    lines: list[dict[str, Any]], expected: QuarantineRecord | None
 ) -> None:
     assert history_of(ALICE.subject, lines).quarantine == expected
 
@@ -583,7 +583,7 @@ def test_what_the_run_in_hand_did_comes_after() -> None:
         {"UserName": "alice", "PermissionsBoundary": DENY_ALL},
         notes={"former-boundary": READ_ONLY},
     )
-    assert History().with_calls([(told, "done")], at(9)).former_boundary() == READ_ONLY
+    assert CallHistory().with_calls([(told, "done")], at(9)).former_boundary() == READ_ONLY
 
 
 @pytest.mark.parametrize(

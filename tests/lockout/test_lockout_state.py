@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.execution.calls import ApiCall
-from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.deny_all import ATTACHED, BOUNDARY
 from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, own_deny, without_own_changes
 from tests.records import user
@@ -30,7 +30,7 @@ HELD: dict[str, Any] = {"attached_policy": ({"PolicyName": "AWSDenyAll", "Policy
 BOUNDED: dict[str, Any] = {"permissions_boundary": ({"PermissionsBoundaryArn": DENY_ALL},)}
 
 
-def known(*calls: ApiCall, result: str = "done") -> History:
+def known(*calls: ApiCall, result: str = "done") -> CallHistory:
     return NOTHING_KNOWN.with_calls([(call, result) for call in calls], NOW)
 
 
@@ -55,7 +55,7 @@ def known(*calls: ApiCall, result: str = "done") -> History:
     ],
 )
 def test_an_aws_deny_all_is_ours_if_the_journal_and_the_user_show_it(
-    held: dict[str, Any], history: History, form: str
+    held: dict[str, Any], history: CallHistory, form: str
 ) -> None:
     assert own_deny(user(**held), history) == form
 
@@ -75,7 +75,7 @@ def test_an_aws_deny_all_is_ours_if_the_journal_and_the_user_show_it(
     ],
 )
 def test_without_our_changes_the_user_is_as_others_have_it(
-    held: dict[str, Any], history: History, former: Any, left: dict[str, Any]
+    held: dict[str, Any], history: CallHistory, former: Any, left: dict[str, Any]
 ) -> None:
     plain = without_own_changes(user(**held), history, former)
     assert plain.attachments == user(**left).attachments

@@ -12,7 +12,7 @@ import pytest
 from c7n_iamusers.lockout.quarantine_record import (
     QUARANTINE_TAG,
     DenyRecord,
-    Quarantine,
+    QuarantineRecord,
     deletion_sids,
     is_quarantine_tag,
     parse_sid,
@@ -22,16 +22,16 @@ from c7n_iamusers.lockout.quarantine_record import (
 
 SINCE = datetime(2026, 11, 24, 18, 0, 5, tzinfo=timezone.utc)
 ALL = tuple(f"AKIA{n:016d}" for n in range(17))
-RECORD = Quarantine(SINCE, "iam-users-quarantine", "unused for 90 days", ("AKIA1", "APKA2"), "attached")
+RECORD = QuarantineRecord(SINCE, "iam-users-quarantine", "unused for 90 days", ("AKIA1", "APKA2"), "attached")
 
 
-def tags_of(record: Quarantine) -> dict[str, str]:
+def tags_of(record: QuarantineRecord) -> dict[str, str]:
     tag = record.tag()
     return {tag["Key"]: tag["Value"]}
 
 
-def sealed(*deactivated: str, known: bool = True) -> Quarantine:
-    return Quarantine(SINCE, "", "", deactivated, known=known)
+def sealed(*deactivated: str, known: bool = True) -> QuarantineRecord:
+    return QuarantineRecord(SINCE, "", "", deactivated, known=known)
 
 
 def test_people_can_read_the_tag() -> None:
@@ -76,7 +76,7 @@ def test_what_is_a_tag_of_a_quarantine(key: str, ours: bool) -> None:
         pytest.param(replace(RECORD, deactivated=()), sealed(), id="none"),
     ],
 )
-def test_what_a_statement_id_carries_comes_back(record: Quarantine, found: Quarantine) -> None:
+def test_what_a_statement_id_carries_comes_back(record: QuarantineRecord, found: QuarantineRecord) -> None:
     whole, journaled = record.sids
     assert re.fullmatch(r"[A-Za-z0-9]+", whole)
     assert parse_sid(whole) == DenyRecord(found, None)
@@ -92,7 +92,7 @@ def test_what_a_statement_id_carries_comes_back(record: Quarantine, found: Quara
         pytest.param(replace(RECORD, known=False), id="nobody-knows-the-ids"),
     ],
 )
-def test_what_does_not_fit_a_statement_id_is_for_the_journal_alone(record: Quarantine) -> None:
+def test_what_does_not_fit_a_statement_id_is_for_the_journal_alone(record: QuarantineRecord) -> None:
     assert record.sids == ("Quarantined20261124T180005ZJournaled",)
 
 
@@ -121,7 +121,7 @@ BEGUN = datetime(2026, 12, 1, 6, tzinfo=timezone.utc)
     ],
 )
 def test_a_deletion_keeps_the_record_of_the_quarantine(
-    quarantine: Quarantine | None, sids: tuple[str, ...], seals: list[DenyRecord]
+    quarantine: QuarantineRecord | None, sids: tuple[str, ...], seals: list[DenyRecord]
 ) -> None:
     found = deletion_sids(quarantine, BEGUN)
     assert found == sids
@@ -172,7 +172,7 @@ def test_other_tags_claim_nothing(value: str) -> None:
 
 def test_what_a_journal_carries_comes_back() -> None:
     data = json.loads(json.dumps(RECORD.as_data()))
-    assert Quarantine.from_data(data) == RECORD
+    assert QuarantineRecord.from_data(data) == RECORD
 
 
 @pytest.mark.parametrize(
@@ -185,5 +185,5 @@ def test_what_a_journal_carries_comes_back() -> None:
     ],
 )
 def test_what_is_no_record_is_none(change: dict[str, Any]) -> None:
-    assert Quarantine.from_data({**RECORD.as_data(), **change}) is None
-    assert Quarantine.from_data({}) is None
+    assert QuarantineRecord.from_data({**RECORD.as_data(), **change}) is None
+    assert QuarantineRecord.from_data({}) is None

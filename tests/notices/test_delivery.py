@@ -20,7 +20,7 @@ from c7n_iamusers.notices.delivery import (
     REPLACED,
     UNREAD,
     WAITING,
-    Reading,
+    QueueReading,
     Unread,
     delivery_of,
     place_of,
@@ -47,10 +47,10 @@ FOUR_DAYS = timedelta(days=4)
 HOUR, DAY = 60, 24 * 60
 
 
-def at(minutes: float, waiting: int | None = 0, dead: int | None = 0, **more: Any) -> Reading:
+def at(minutes: float, waiting: int | None = 0, dead: int | None = 0, **more: Any) -> QueueReading:
     """A reading so many minutes after the message was sent."""
     time = SENT + timedelta(minutes=minutes)
-    return Reading(QUEUE, time, **{"waiting": waiting, "retention": FOUR_DAYS, "dead": dead, **more})
+    return QueueReading(QUEUE, time, **{"waiting": waiting, "retention": FOUR_DAYS, "dead": dead, **more})
 
 
 BEFORE = at(-1)
@@ -109,7 +109,7 @@ SECOND = timedelta(seconds=1)
         ),
     ],
 )
-def test_a_message_has_left_its_queue(readings: list[Reading], state: str, why: str) -> None:
+def test_a_message_has_left_its_queue(readings: list[QueueReading], state: str, why: str) -> None:
     found = delivery_of(SENT, QUEUE, [BEFORE, *readings], SENT + timedelta(days=3.9))
     assert (found.state, found.why) == (state, why)
     assert bool(str(found)) == bool(why)
@@ -139,7 +139,7 @@ def test_a_reading_is_read_as_it_was_written() -> None:
     assert parse_record(read.as_json(ACCOUNT), ACCOUNT, SENT) == read
     with pytest.raises(ValueError, match="is in the future"):
         parse_record(at(HOUR).as_json(ACCOUNT), ACCOUNT, SENT)
-    unknown = Reading(QUEUE, SENT)
+    unknown = QueueReading(QUEUE, SENT)
     assert parse_record(unknown.as_json(ACCOUNT), ACCOUNT, SENT) == unknown
     assert place_of(ACCOUNT, SENT).startswith(f"{ACCOUNT}/")
 
@@ -178,7 +178,7 @@ def announced(queue: str = QUEUE) -> Notice:
     ],
 )
 def test_an_announcement_counts_once_it_has_left(
-    notice: Notice, readings: list[Reading] | None, reason: str | None
+    notice: Notice, readings: list[QueueReading] | None, reason: str | None
 ) -> None:
     now = SENT + timedelta(days=30)
     notices = Notices([notice], "notices", readings=readings)
@@ -258,7 +258,7 @@ def test_what_owners_are_owed(rows: list[dict[str, Any]], notices: list[Notice],
         pytest.param([BEFORE, at(DAY), at(2 * DAY)], 5, False, id="it-has-left"),
     ],
 )
-def test_what_may_have_expired_is_said_again(readings: list[Reading], days: float, again: bool) -> None:
+def test_what_may_have_expired_is_said_again(readings: list[QueueReading], days: float, again: bool) -> None:
     """What became of users, be they gone, why one was left alone, and reminders."""
     now = SENT + timedelta(days=days)
 

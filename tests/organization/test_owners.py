@@ -9,7 +9,7 @@ from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.organization.owners import (
     DEFAULT_SOURCES,
     Account,
-    Source,
+    OwnerSource,
     accounts_file,
     address_fault,
     owner_of,
@@ -23,7 +23,7 @@ ACCOUNT = Account(A, "payments")
 
 
 def look_up(said: dict[str, str]) -> Any:
-    def found(account: Account, source: Source) -> str:
+    def found(account: Account, source: OwnerSource) -> str:
         if said.get(str(source)) == "denied":
             raise EvidenceUnreadable("AccessDenied")
         return said.get(str(source), "")
@@ -76,7 +76,7 @@ def test_what_cannot_be_read_is_not_passed_over() -> None:
 
 
 def test_nobody() -> None:
-    found = owner_of(ACCOUNT, (Source("tag", "Owner"),), look_up({}), ())
+    found = owner_of(ACCOUNT, (OwnerSource("tag", "Owner"),), look_up({}), ())
     assert found.problem.startswith("no owner's address in tag:Owner: write vars:")
 
 

@@ -16,7 +16,7 @@ from c7n_iamusers.execution.calls import AFTER, BEFORE, Subject
 from c7n_iamusers.execution.journal import Journal
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.reasons import NOT_IN_QUARANTINE
 from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, outcomes, user_names
@@ -99,7 +99,7 @@ def test_who_writes_a_later_time_hides_no_attempt(
     scripted_events.attempt(org, ACCOUNT, "alice", "ec2:RunInstances", "eu-west-1", time=time)
     alice = iam.get_user(UserName="alice")["User"]
     subject = Subject("alice", alice["Arn"], alice["UserId"])
-    record = Quarantine(begun["journal"].replace(microsecond=0), "p", "r", (key["AccessKeyId"],))
+    record = QuarantineRecord(begun["journal"].replace(microsecond=0), "p", "r", (key["AccessKeyId"],))
     given = {"UserName": "alice", "AccessKeyId": key["AccessKeyId"], "Status": "Inactive"}
     call = {"service": "iam", "operation": "UpdateAccessKey", "parameters": given}
     (tmp_path / "other").mkdir()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.plugins.notice_steps import Created, Due
+from c7n_iamusers.plugins.notice_steps import CreatedCredentials, Due
 from tests import cloudtrail_events as trail
 
 pytestmark = pytest.mark.pure
@@ -28,7 +28,7 @@ FAILED = trail.event("CreateUser", trail.CONSOLE, {"userName": "bob"}, errorCode
     ],
 )
 def test_who_is_addressed_as_the_creator(event: Any, domains: list[str], creator: str) -> None:
-    assert Created(2, event, domains).creator == creator
+    assert CreatedCredentials(2, event, domains).creator == creator
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_who_is_addressed_as_the_creator(event: Any, domains: list[str], creator
     ],
 )
 def test_step_and_subject(event: Any, users: int, counted: bool, name: str, subject: str) -> None:
-    step = Created(2, event)
+    step = CreatedCredentials(2, event)
     assert step.name == name
     due = [Due({"UserName": "bob"}, date(2026, 11, 26))] * users
     assert step.subject("pay {prod}", due, counted, 1, 1) == f"pay (prod): {subject} on 2026-11-26"

@@ -19,7 +19,7 @@ from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
 from c7n_iamusers.evidence.assessment import Assessor
 from c7n_iamusers.evidence.seen_users import SEEN, SeenUsers, parse_seen
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.plugins.policy_checks import exemption_rules
 from c7n_iamusers.plugins.unnecessary import Unnecessary
 from c7n_iamusers.policy_comparison import trusted_users
@@ -83,7 +83,7 @@ def test_any_user_is_flagged_with_the_evidence(iam: Any, source: str) -> None:
 def test_an_exempt_user_that_is_denied_everything_is_named(
     iam: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    quarantine = Quarantine(datetime(2026, 11, 1, tzinfo=timezone.utc), "policy", "a test", ())
+    quarantine = QuarantineRecord(datetime(2026, 11, 1, tzinfo=timezone.utc), "policy", "a test", ())
     document = deny_all_document(quarantine.sids[0])
     iam.put_user_policy(UserName="carol", PolicyName=DENY_ALL_NAME, PolicyDocument=document)
     iam.put_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME, PolicyDocument=document)

@@ -19,7 +19,7 @@ import pytest
 
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED, WIDER, Policies, compare
 from c7n_iamusers.policy_comparison.other_policies import SCP, TRUST, Caller, OtherPolicy, parse_other_policy
-from c7n_iamusers.policy_comparison.others_comparison import Finding, Party, difference
+from c7n_iamusers.policy_comparison.others_comparison import Excess, Party, difference
 from c7n_iamusers.policy_comparison.principals import (
     PrincipalPermissions,
     RequestContext,
@@ -193,7 +193,7 @@ LAYERED, LAYERED_CHUNKS = 50, PAIRS // CHUNK
 _KNOWN = {"aws:principalaccount": frozenset[str | None]({ACCOUNT})}
 
 
-def findings(pair: Pair, layer: Layer) -> tuple[OtherPolicy, Finding, Finding]:
+def findings(pair: Pair, layer: Layer) -> tuple[OtherPolicy, Excess, Excess]:
     """What the layer lets the session do beyond alice, and the reverse."""
     text = document(layer.statements, "2012-10-17")
     kind, resource = (SCP, "") if layer.is_control else (TRUST, ROLE)

@@ -11,7 +11,7 @@ import pytest
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.execution.calls import Plan
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.deny_all import ATTACHED, BOUNDARY, INLINE, INLINE_QUOTA, deny_all_document
 from c7n_iamusers.lockout.lockout_state import (
     NOTHING_KNOWN,
@@ -20,7 +20,7 @@ from c7n_iamusers.lockout.lockout_state import (
     lapses,
     quarantine_of,
 )
-from c7n_iamusers.lockout.quarantine_record import Quarantine, parse_sid, tagged_since
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord, parse_sid, tagged_since
 from c7n_iamusers.quarantine.plan import QuarantinePlan, plan_quarantine
 from tests.quarantine.test_plan import (
     CREDENTIALS,
@@ -38,7 +38,7 @@ from tests.records import text_of, user
 
 pytestmark = pytest.mark.pure
 
-KEPT = Quarantine(SINCE, "park", "unused", kept=True, inactive=("AKIA2",))
+KEPT = QuarantineRecord(SINCE, "park", "unused", kept=True, inactive=("AKIA2",))
 SHAPES = [
     pytest.param(user(**CREDENTIALS), INLINE, id="inline"),
     pytest.param(user(inline_policy=FULL_INLINE, **CREDENTIALS), ATTACHED, id="attached"),
@@ -47,16 +47,16 @@ SHAPES = [
 SWITCHED = ("ACCA1", "AKIA1", "APKA1", "CERT1")
 
 
-def listen(to: IamUser, history: History = NOTHING_KNOWN, **options: Any) -> QuarantinePlan:
+def listen(to: IamUser, history: CallHistory = NOTHING_KNOWN, **options: Any) -> QuarantinePlan:
     return plan_quarantine(to, NOW, "listen", "unused for 90 days", history, keep=True, **options)
 
 
-def listening(before: IamUser) -> tuple[IamUser, History]:
+def listening(before: IamUser) -> tuple[IamUser, CallHistory]:
     planned = listen(before)
     return apply(before, planned.plan), journal(planned.plan.calls, planned.record)
 
 
-def deepened(held: IamUser, history: History) -> tuple[IamUser, History]:
+def deepened(held: IamUser, history: CallHistory) -> tuple[IamUser, CallHistory]:
     planned = quarantine(held, LATER, history)
     return apply(held, planned.plan), journal(planned.plan.calls, planned.record, LATER, history)
 
@@ -167,7 +167,7 @@ def test_the_record_of_a_kept_one_comes_back() -> None:
     bare = replace(KEPT, policy="", reason="")
     assert found.quarantine == bare
     assert without.quarantine == replace(bare, inactive=(), known=False)
-    assert Quarantine.from_data(KEPT.as_data()) == KEPT
+    assert QuarantineRecord.from_data(KEPT.as_data()) == KEPT
     tag = KEPT.tag()
     tags = {tag["Key"]: tag["Value"]}
     assert (tagged_since(tags), KEPT.is_tagged(tags)) == (KEPT.since, True)
@@ -214,7 +214,7 @@ def test_a_deny_that_may_never_have_stood_is_not_broken(result: str, broken: boo
     calls = [(call, result) for call in planned.plan.calls]
     history = replace(NOTHING_KNOWN.with_calls(calls, NOW), record=planned.record)
     assert (broken_quarantine(before, history) is not None) is broken
-    assert broken_quarantine(before, History(record=planned.record)) is None
+    assert broken_quarantine(before, CallHistory(record=planned.record)) is None
 
 
 KINDS = {"APKA": ("ssh-public-key", "SSHPublicKeyId"), "AKIA": ("access-key", "AccessKeyId")}

@@ -13,7 +13,7 @@ from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import KeyUse
-from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.deny_all import (
     ATTACHED,
     BOUNDARY,
@@ -33,7 +33,7 @@ from c7n_iamusers.lockout.lockout_state import (
     lapses,
     quarantine_of,
 )
-from c7n_iamusers.lockout.quarantine_record import QUARANTINE_TAG, Quarantine
+from c7n_iamusers.lockout.quarantine_record import QUARANTINE_TAG, QuarantineRecord
 from c7n_iamusers.quarantine.plan import QuarantinePlan, plan_quarantine
 from c7n_iamusers.quarantine.release_plan import (
     ReleasePlan,
@@ -127,27 +127,30 @@ def _apply(to: IamUser, call: ApiCall) -> IamUser:
 
 
 def quarantine(
-    to: IamUser, now: datetime = NOW, history: History = NOTHING_KNOWN, refused: Collection[str] = ()
+    to: IamUser, now: datetime = NOW, history: CallHistory = NOTHING_KNOWN, refused: Collection[str] = ()
 ) -> QuarantinePlan:
     codes = dict.fromkeys(refused, "AccessDenied")
     return plan_quarantine(to, now, "park", "unused for 90 days", history, codes)
 
 
 def journal(
-    calls: Iterable[ApiCall], record: Quarantine, now: datetime = NOW, before: History = NOTHING_KNOWN
-) -> History:
+    calls: Iterable[ApiCall],
+    record: QuarantineRecord,
+    now: datetime = NOW,
+    before: CallHistory = NOTHING_KNOWN,
+) -> CallHistory:
     """What the journal tells once ``calls`` are made, after the line with ``record``, and the snapshot before these."""
     active = before.active_before | {*record.deactivated}
     made = before.with_calls([(call, "done") for call in calls], now)
     return replace(made, record=record, active_before=active)
 
 
-def in_quarantine(before: IamUser, refused: Collection[str] = ()) -> tuple[IamUser, History]:
+def in_quarantine(before: IamUser, refused: Collection[str] = ()) -> tuple[IamUser, CallHistory]:
     planned = quarantine(before, refused=refused)
     return apply(before, planned.plan), journal(planned.plan.calls, planned.record)
 
 
-def release(held: IamUser, record: Quarantine, history: History, before: IamUser) -> ReleasePlan:
+def release(held: IamUser, record: QuarantineRecord, history: CallHistory, before: IamUser) -> ReleasePlan:
     """The release, where a snapshot of ``before`` tells what the journal does not: a boundary not of ours."""
     recorded = history.former_boundary() if history.boundary_deny() else None
     former: tuple[Item, ...] = before.attachments["permissions-boundary"]
@@ -371,7 +374,7 @@ def test_a_later_quarantine_takes_nothing_that_others_gave_for_active_before(
     again = quarantine(planted, LATER, history)
     assert (again.record.given, "AKIANEW" in again.record.deactivated) == (("AKIANEW",), False)
     assert "access key AKIANEW: not on record as active before" in "".join(map(text_of, again.notes))
-    assert Quarantine.from_data(again.record.as_data()) == again.record
+    assert QuarantineRecord.from_data(again.record.as_data()) == again.record
     off, known = apply(planted, again.plan), journal(again.plan.calls, again.record, LATER, history)
     record = record_to_release(off, known, LATEST)
     assert record is not None
@@ -437,7 +440,7 @@ def test_a_journal_adds_no_credential_to_what_the_deny_names(kept: bool, since: 
     planned = plan_quarantine(user(**CREDENTIALS), NOW, "park", "unused", keep=kept)
     held, history = apply(user(**CREDENTIALS), planned.plan), journal(planned.plan.calls, planned.record)
     given = {"UserName": "alice", "AccessKeyId": "AKIA2", "Status": "Inactive"}
-    forged = Quarantine(since, "park", "unused", ("AKIA2",))
+    forged = QuarantineRecord(since, "park", "unused", ("AKIA2",))
     known = journal([ApiCall("iam", "UpdateAccessKey", given)], forged, since, history)
     record = record_to_release(held, known, LATEST)
     assert record is not None
@@ -731,7 +734,7 @@ def test_a_release_names_what_an_earlier_quarantine_deactivated_whose_deny_someb
     assert "AKIA2" not in note.text
 
 
-def lapsed(history: History, time: datetime, **seen: list[str]) -> History:
+def lapsed(history: CallHistory, time: datetime, **seen: list[str]) -> CallHistory:
     """``history`` with what a run saw at ``time``."""
     gone, active = (dict.fromkeys(seen.get(name, ()), time) for name in ("gone", "active"))
     return replace(history, gone=gone, active=active)
@@ -832,7 +835,7 @@ def test_a_release_names_no_key_that_we_activated_since_or_that_is_gone() -> Non
     key = ApiCall("iam", "UpdateAccessKey", {"UserName": "alice", "AccessKeyId": "AKIA1", "Status": "Active"})
     rest = dict.fromkeys(("signing-certificate", "ssh-public-key", "service-specific-credential"), ())
     bare = replace(held, attachments={**held.attachments, "inline-policy": (), **rest})
-    record = Quarantine(LATEST, "park", "unused")
+    record = QuarantineRecord(LATEST, "park", "unused")
     assert len(left_inactive(bare, record, history)) == 1
     assert left_inactive(bare, record, history.with_calls([(key, "done")], LATER)) == []
 
@@ -924,7 +927,7 @@ def test_ids_that_the_deny_has_no_room_for_are_in_the_journal_alone() -> None:
     assert apply(held, release(held, record, history, before).plan).attachments == before.attachments
 
     unknown = quarantine_of(held)
-    assert unknown == Quarantine(SINCE, "", "", known=False)
+    assert unknown == QuarantineRecord(SINCE, "", "", known=False)
     assert lapses(held, unknown) == []
     planned_release = release(held, unknown, NOTHING_KNOWN, before)
     assert [call.operation for call in planned_release.plan.calls] == ["DeleteUserPolicy", "UntagUser"]
@@ -933,9 +936,9 @@ def test_ids_that_the_deny_has_no_room_for_are_in_the_journal_alone() -> None:
     assert all(key["AccessKeyId"] in note.text for key in MANY)
 
 
-SEALED = Quarantine(SINCE, "", "", ("AKIA1",))
-TOLD = Quarantine(SINCE, "park", "unused", ("AKIA1", "AKIA2"))
-JOURNALED = Quarantine(SINCE, "", "", known=False)
+SEALED = QuarantineRecord(SINCE, "", "", ("AKIA1",))
+TOLD = QuarantineRecord(SINCE, "park", "unused", ("AKIA1", "AKIA2"))
+JOURNALED = QuarantineRecord(SINCE, "", "", known=False)
 DAY = timedelta(days=1)
 
 
@@ -999,9 +1002,9 @@ DETACHING = replace(ATTACHING, operation="DetachUserPolicy")
     ],
 )
 def test_a_quarantine_is_what_deny_and_journal_tell(
-    given: IamUser, recorded: Quarantine | None, expected: Quarantine | None
+    given: IamUser, recorded: QuarantineRecord | None, expected: QuarantineRecord | None
 ) -> None:
-    history = History(record=recorded)
+    history = CallHistory(record=recorded)
     if recorded and recorded.deny == "boundary":
         history = journal([BINDING], recorded)
     assert quarantine_of(given, history) == expected
@@ -1230,5 +1233,5 @@ def test_a_boundary_is_restored_or_nothing_is_done(
 
 
 def test_an_attached_deny_that_the_journal_does_not_know_stays() -> None:
-    held, record = user(attached_policy=(DENY_ALL,)), Quarantine(SINCE, "park", "unused", deny=ATTACHED)
+    held, record = user(attached_policy=(DENY_ALL,)), QuarantineRecord(SINCE, "park", "unused", deny=ATTACHED)
     assert plan_release(held, record, NOTHING_KNOWN, ()).plan.calls == ()

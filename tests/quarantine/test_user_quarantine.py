@@ -40,7 +40,7 @@ from c7n_iamusers.iam.accounts import read_account
 from c7n_iamusers.iam.live_policies import ENTITIES, LivePolicies
 from c7n_iamusers.iam.live_users import LiveUsers, read_back
 from c7n_iamusers.lockout.deny_all import ATTACHED, BOUNDARY, DENY_ALL_NAME, FORMS, INLINE, deny_all_document
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.quarantine.user_quarantine import UserQuarantine
 from c7n_iamusers.quarantine.user_release import UserRelease
 from c7n_iamusers.reasons import NOT_PROVISIONED, NOTHING_TO_RELEASE
@@ -322,7 +322,7 @@ def test_a_brownout_goes_on_and_a_quarantine_needs_none(org: LocalOrg, iam: Any,
 
 ATTACH_ALL = {"UserName": "alice", "PolicyArn": "arn:aws:iam::aws:policy/AWSDenyAll"}
 BOUND_ALL = {"UserName": "alice", "PermissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll"}
-CLAIM = Quarantine(datetime(2026, 1, 1, tzinfo=timezone.utc), "park", "unused").tag()
+CLAIM = QuarantineRecord(datetime(2026, 1, 1, tzinfo=timezone.utc), "park", "unused").tag()
 THEIRS = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
 )
@@ -569,7 +569,7 @@ def test_a_new_user_that_seems_to_be_in_quarantine_is_a_failure(
             AccessKeyId=iam.list_access_keys(UserName="alice")["AccessKeyMetadata"][0]["AccessKeyId"],
             Status="Inactive",
         )
-        record = Quarantine(datetime(2026, 1, 1, tzinfo=timezone.utc), "park", "unused")
+        record = QuarantineRecord(datetime(2026, 1, 1, tzinfo=timezone.utc), "park", "unused")
         document = deny_all_document(record.sids[0])
         iam.put_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME, PolicyDocument=document)
     with running(org, tmp_path) as run:

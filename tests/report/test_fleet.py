@@ -18,7 +18,7 @@ from c7n_iamusers.exemptions import ExemptionRule, parse_rules
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.report.accounts import ANY, Expected, Wanted
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING, need
-from c7n_iamusers.report.fleet import Fleet, fleet_of
+from c7n_iamusers.report.fleet import FleetReport, fleet_of
 from c7n_iamusers.report.output_reader import read_outputs
 from c7n_iamusers.report.rendering import render_csv, render_html, render_json
 from tests.report.fleet_outputs import (
@@ -50,12 +50,12 @@ def left(tmp_path: Path) -> Outputs:
     return Outputs(tmp_path)
 
 
-def fleet(left: Outputs, *expected: Expected, wanted: Wanted = ANY) -> Fleet:
+def fleet(left: Outputs, *expected: Expected, wanted: Wanted = ANY) -> FleetReport:
     names = [each.name for each in expected]
     return fleet_of(read_outputs(DirectoryStore(left.root), names), expected, NOW, wanted)
 
 
-def users(found: Fleet) -> dict[str, dict[str, Any]]:
+def users(found: FleetReport) -> dict[str, dict[str, Any]]:
     return {each["user"]: each for each in rows(found)}
 
 
@@ -65,11 +65,11 @@ def dry_run(policy: str) -> dict[str, str | None]:
     return {"metadata.json": json.dumps({**data, "config": {**data["config"], "dryrun": True}})}
 
 
-def rows(found: Fleet) -> list[dict[str, Any]]:
+def rows(found: FleetReport) -> list[dict[str, Any]]:
     return list(found.as_data()["users"])
 
 
-def needs(found: Fleet) -> list[tuple[str, str, str]]:
+def needs(found: FleetReport) -> list[tuple[str, str, str]]:
     return [(each["account"], each["user"], each["what"]) for each in found.attention]
 
 
@@ -823,7 +823,7 @@ def large(name: str, account: str) -> dict[str, Any]:
     return resource(name, account, credentials=keys, findings=findings, sources=sources)
 
 
-def totals(found: Fleet) -> dict[str, int]:
+def totals(found: FleetReport) -> dict[str, int]:
     """The numbers of users."""
     return {key: found.as_data()["totals"][key] for key in ("users", "deleted", "gone", "left", "exempt")}
 

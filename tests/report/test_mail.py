@@ -16,7 +16,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.outcomes import DELETED, SKIPPED
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.exemptions import parse_rules
-from c7n_iamusers.notices.delivery import Reading
+from c7n_iamusers.notices.delivery import QueueReading
 from c7n_iamusers.notices.exempted import Exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, INFORMED, Notice, Notices
 from c7n_iamusers.report.mail import MailReport, mail_report, places_of
@@ -48,13 +48,13 @@ def announced(ago: timedelta, *users: Subject, queue: str = QUEUE, **more: Any) 
     return replace(Notice(*head, users or (ALICE,), queue=queue), **more)
 
 
-def reading(ago: timedelta, waiting: int | None = 0, **more: Any) -> Reading:
-    return Reading(QUEUE, NOW - ago, **{"waiting": waiting, "retention": 4 * DAY, "dead": 0, **more})
+def reading(ago: timedelta, waiting: int | None = 0, **more: Any) -> QueueReading:
+    return QueueReading(QUEUE, NOW - ago, **{"waiting": waiting, "retention": 4 * DAY, "dead": 0, **more})
 
 
 def told(
     notices: list[Notice],
-    readings: list[Reading],
+    readings: list[QueueReading],
     *,
     exempted: Sequence[Exempted] = (),
     gone: Collection[str] = (),
@@ -102,7 +102,7 @@ def exempt(user: Subject, ago: timedelta) -> Exempted:
     ],
 )
 def test_mails_that_may_not_have_left(
-    notices: list[Notice], readings: list[Reading], needs: int, remarks: int
+    notices: list[Notice], readings: list[QueueReading], needs: int, remarks: int
 ) -> None:
     found = told(notices, readings)
     assert (len(found.needs), len(found.remarks)) == (needs, remarks)

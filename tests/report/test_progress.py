@@ -17,7 +17,7 @@ from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.notices.notices import ANNOUNCED, OVERDUE, Notice, Notices
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.report.accounts import Expected
-from c7n_iamusers.report.fleet import Fleet, fleet_of
+from c7n_iamusers.report.fleet import FleetReport, fleet_of
 from c7n_iamusers.report.output_reader import read_outputs
 from c7n_iamusers.report.progress import ACCOUNT as BY_ACCOUNT
 from c7n_iamusers.report.progress import OU, OWNER
@@ -78,7 +78,7 @@ def announcing(account: str = ACCOUNT, **options: Any) -> dict[str, str | None]:
 
 def fleet(
     left: Outputs, *notices: Notice, expected: Sequence[Expected] = (), since: datetime | None = None
-) -> Fleet:
+) -> FleetReport:
     places = {(each.account_id, "notices") for each in notices}
     known = {
         key: Notices([each for each in notices if each.account_id == key[0]], "notices", readings=None)
@@ -87,7 +87,7 @@ def fleet(
     return fleet_of(read_outputs(DirectoryStore(left.root)), expected, NOW, notices=known, since=since)
 
 
-def users(found: Fleet) -> dict[str, Mapping[str, Any]]:
+def users(found: FleetReport) -> dict[str, Mapping[str, Any]]:
     return {each["user"]: each for each in found.as_data()["users"]}
 
 

@@ -16,7 +16,7 @@ from c7n_iamusers.execution.calls import ApiCall, Plan, Ref
 from c7n_iamusers.execution.journal import CREATED
 from c7n_iamusers.iam.policy_documents import PolicyVersion
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.lockout.applied_calls import AppliedCall, History
+from c7n_iamusers.lockout.applied_calls import AppliedCall, CallHistory
 from c7n_iamusers.lockout.deny_all import (
     DENY_ALL_NAME,
     INLINE_QUOTA,
@@ -25,7 +25,7 @@ from c7n_iamusers.lockout.deny_all import (
     is_denial,
 )
 from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, deletion_begun, quarantine_of
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.quarantine.release_plan import plan_release
 from c7n_iamusers.restoration import cannot_come_back
 from c7n_iamusers.restoration.cannot_come_back import CurrentState, administrative
@@ -486,7 +486,7 @@ def test_what_a_stopped_run_had_removed_before_the_last_snapshot_comes_back_too(
     left = holding(ALICE, group=(), ssh_public_key=())
     last = replace(SNAPSHOT, user=left, groups=(), deletion_begun=True)
     ours = AppliedCall(datetime(2026, 11, 2, tzinfo=timezone.utc), "RemoveUserFromGroup", IN_GROUP, {})
-    found = plan_restoration(Recorded((first, last), History((ours,))), state_with(None), TOKEN)
+    found = plan_restoration(Recorded((first, last), CallHistory((ours,))), state_with(None), TOKEN)
     assert [operation for operation in operations(found) if "Certificate" not in operation] == [
         "CreateUser",
         "AddUserToGroup",
@@ -510,7 +510,7 @@ def stopped_after(
     refused: tuple[str, ...] = (),
     at: datetime = BEGUN,
     **known: Any,
-) -> tuple[IamUser, History]:
+) -> tuple[IamUser, CallHistory]:
     """``was``, or what a quarantine made of it (``before``), after ``count`` calls of its deletion; the journal."""
     given, history = before or was, known.get("history", NOTHING_KNOWN)
     record = quarantine_of(given, history)
@@ -539,7 +539,7 @@ NO_ROOM = holding(FULL, attached_policy=attached(10))
 
 
 def revive(
-    was: IamUser, now: IamUser, history: History, policies: frozenset[str] = POLICIES, **current: Any
+    was: IamUser, now: IamUser, history: CallHistory, policies: frozenset[str] = POLICIES, **current: Any
 ) -> Restoration:
     given = state_with(now, restored_ids=frozenset(), policies=policies | {DENY_ALL}, **current)
     return plan_restoration(Recorded((replace(SNAPSHOT, user=was),), history), given, TOKEN)
@@ -675,7 +675,7 @@ def test_a_living_user_from_which_we_removed_nothing_is_given_nothing(now: IamUs
 
 
 def test_a_living_user_gets_nothing_that_others_took_beside_what_we_removed() -> None:
-    ours = History((AppliedCall(BEGUN, "RemoveUserFromGroup", IN_GROUP, {}),))
+    ours = CallHistory((AppliedCall(BEGUN, "RemoveUserFromGroup", IN_GROUP, {}),))
     now = holding(ALICE, group=(), attached_policy=(), inline_policy=(), permissions_boundary=())
     assert operations(revive(ALICE, now, ours)) == ["PutUserPolicy", "AddUserToGroup", "DeleteUserPolicy"]
     assert operations(revive(ALICE, holding(now, group=groups("Developers")), ours)) == []
@@ -699,8 +699,8 @@ def test_of_a_living_user_only_the_deny_of_a_restoration_is_lifted(
         AppliedCall(LATER, "PutUserPermissionsBoundary", given, {"for": why, "former-boundary": READ_ONLY})
         for why in later
     ]
-    record = Quarantine(LATER, "p", "r", deny="boundary") if later else None
-    history = History((AppliedCall(BEGUN, "RemoveUserFromGroup", IN_GROUP, {}), *put), record)
+    record = QuarantineRecord(LATER, "p", "r", deny="boundary") if later else None
+    history = CallHistory((AppliedCall(BEGUN, "RemoveUserFromGroup", IN_GROUP, {}), *put), record)
     now = holding(ALICE, group=(), permissions_boundary=[{"PermissionsBoundaryArn": DENY_ALL}])
     found = revive(ALICE, now, history, own_deny=own)
     assert operations(found) == ["AddUserToGroup", *lifted]
@@ -708,7 +708,7 @@ def test_of_a_living_user_only_the_deny_of_a_restoration_is_lifted(
 
 
 def test_of_a_living_user_no_vanished_group_is_made_again() -> None:
-    ours = History((AppliedCall(BEGUN, "RemoveUserFromGroup", IN_GROUP, {}),))
+    ours = CallHistory((AppliedCall(BEGUN, "RemoveUserFromGroup", IN_GROUP, {}),))
     found = revive(ALICE, holding(ALICE, group=()), ours, groups=frozenset())
     assert found.plan.calls == ()
 

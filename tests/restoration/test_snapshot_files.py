@@ -15,7 +15,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import BucketJournal, Journal
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.journal_lines import history_of
 from c7n_iamusers.restoration.snapshot_files import collected, restore_lines
 from c7n_iamusers.snapshots.archive import SnapshotArchive
@@ -223,7 +223,7 @@ def test_a_journal_that_can_not_be_read_stops_no_other_run(tmp_path: Path) -> No
 
 
 def test_a_history_that_fails_stops_no_other_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> History:
+    def failing(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> CallHistory:
         if subject == ALICE.subject:
             raise TypeError("'int' object is not iterable")
         return history_of(subject, lines)

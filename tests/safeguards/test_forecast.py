@@ -19,7 +19,7 @@ from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.lockout.lockout_state import quarantine_of
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
 from c7n_iamusers.plugins import composite_delete, quarantine
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
@@ -65,7 +65,7 @@ def trusting(arn: str) -> dict[str, Any]:
 
 def denied_since(found: IamUser, since: datetime) -> IamUser:
     """The user once listen.yml has put its Deny on."""
-    sid = Quarantine(since, "", "", kept=True).sids[0]
+    sid = QuarantineRecord(since, "", "", kept=True).sids[0]
     deny = {"PolicyName": DENY_ALL_NAME, "PolicyDocument": deny_all_document(sid)}
     inline = (*found.attachments["inline-policy"], deny)
     return replace(

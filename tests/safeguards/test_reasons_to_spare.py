@@ -13,7 +13,7 @@ from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.notices.exempted import Exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
 from c7n_iamusers.reasons import Reason
@@ -51,8 +51,8 @@ def password_used(at: datetime) -> IamUser:
     return replace(ALICE, detail={**ALICE.detail, "PasswordLastUsed": at})
 
 
-def quarantine(since: datetime, deny: str = "inline") -> Quarantine:
-    return Quarantine(since, "", "", ("AKIA1",), deny)
+def quarantine(since: datetime, deny: str = "inline") -> QuarantineRecord:
+    return QuarantineRecord(since, "", "", ("AKIA1",), deny)
 
 
 def quarantined(since: datetime, **attachments: Any) -> IamUser:

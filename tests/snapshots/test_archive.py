@@ -15,11 +15,11 @@ from c7n_iamusers.exceptions import JournalRefused, NotRestorable, SnapshotRefus
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Subject
 from c7n_iamusers.execution.journal import Journal, utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.lockout.applied_calls import AppliedCall, History
+from c7n_iamusers.lockout.applied_calls import AppliedCall, CallHistory
 from c7n_iamusers.lockout.deny_all import ATTACHED
 from c7n_iamusers.lockout.left_inactive import left_inactive
 from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, quarantine_of
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, SnapshotArchive, UserRecords
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from c7n_iamusers.text.documents import LARGEST_RECORD
@@ -363,11 +363,11 @@ def bounded(path: Path, *taken: tuple[str, str], proven: bool = True) -> RecordS
     return RecordStores(DirectoryStore(path), list)
 
 
-def replaced(told: str, at: str) -> History:
+def replaced(told: str, at: str) -> CallHistory:
     """By the journal, AWSDenyAll replaced the boundary ``told``."""
     given = {"UserName": "alice", "PermissionsBoundary": DENY_ARN}
     notes = {"for": "quarantine", "former-boundary": told}
-    return History((AppliedCall(datetime.fromisoformat(at), "PutUserPermissionsBoundary", given, notes),))
+    return CallHistory((AppliedCall(datetime.fromisoformat(at), "PutUserPermissionsBoundary", given, notes),))
 
 
 DENY_ARN = DENY_ALL[0]["PermissionsBoundaryArn"]
@@ -479,7 +479,7 @@ def test_a_release_activates_only_what_a_proven_snapshot_shows_active(
         add(tmp_path, replace(snapshot, fingerprint=fingerprint(was, snapshot.deactivated)), number)
     if (journal_file := tmp_path / "journal.jsonl").exists():
         journal_file.write_text("".join(journal_file.read_text().splitlines(keepends=True)[:proven]))
-    record = Quarantine(datetime.fromisoformat(DAYS[2]), "p", "r", ("AKIA1", "AKIA2"), ATTACHED)
+    record = QuarantineRecord(datetime.fromisoformat(DAYS[2]), "p", "r", ("AKIA1", "AKIA2"), ATTACHED)
     given = {"UserName": "alice", "PolicyArn": DENY_ARN}
     with Journal(tmp_path / "journal.jsonl", lambda: datetime.fromisoformat(DAYS[2])) as journal:
         journal.write(ALICE.subject, "quarantine", record=record.as_data())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME
 from c7n_iamusers.lockout.journal_lines import history_of
 from c7n_iamusers.snapshots.removed_by_deletion import (
@@ -84,7 +84,7 @@ def done(time: str, *calls: Call, result: str | None = "done", who: str = "") ->
     return found
 
 
-def history(*lines: list[dict[str, Any]]) -> History:
+def history(*lines: list[dict[str, Any]]) -> CallHistory:
     return history_of(user().subject, [each for part in lines for each in part])
 
 

@@ -11,7 +11,7 @@ import pytest
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.execution.calls import Plan
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.lockout.applied_calls import AppliedCall, History
+from c7n_iamusers.lockout.applied_calls import AppliedCall, CallHistory
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, quarantine_of, without_own_changes
 from c7n_iamusers.quarantine.plan import plan_quarantine
@@ -29,7 +29,9 @@ def holding(kind: str, *items: Any, of: IamUser = ALICE) -> IamUser:
     return replace(of, attachments={**of.attachments, kind: items})
 
 
-def print_of(given: IamUser, history: History = NOTHING_KNOWN, former: tuple[Item, ...] | None = None) -> str:
+def print_of(
+    given: IamUser, history: CallHistory = NOTHING_KNOWN, former: tuple[Item, ...] | None = None
+) -> str:
     quarantine = quarantine_of(given, history)
     plain = without_own_changes(given, history, former)
     return fingerprint(plain, quarantine.deactivated if quarantine else ())
@@ -297,9 +299,11 @@ def test_an_aws_deny_all_is_ours_only_if_the_journal_shows_it(
     kind: str, item: Any, deeds: tuple[AppliedCall, ...], ours: bool
 ) -> None:
     held = holding(kind, item)
-    plain = without_own_changes(held, History(deeds), BOUNDARY)
+    plain = without_own_changes(held, CallHistory(deeds), BOUNDARY)
     assert (item in plain.attachments[kind]) is not ours
     if kind == "permissions-boundary":
         assert plain.attachments[kind] == (BOUNDARY if ours else (item,))
-        assert without_own_changes(held, History(deeds), ()).attachments[kind] == (() if ours else (item,))
-        assert without_own_changes(held, History(deeds)).attachments[kind] == (item,)
+        assert without_own_changes(held, CallHistory(deeds), ()).attachments[kind] == (
+            () if ours else (item,)
+        )
+        assert without_own_changes(held, CallHistory(deeds)).attachments[kind] == (item,)

@@ -29,9 +29,9 @@ from c7n_iamusers.identity_center.output.run_report import AuditData, Report
 from c7n_iamusers.identity_center.output.terraform import leftover_policies
 from c7n_iamusers.identity_center.output.terraform_ownership import Existing, Ours, planned_as_ours
 from c7n_iamusers.identity_center.planning.plan import plan_access
-from c7n_iamusers.identity_center.planning.plan_input import Evidence
+from c7n_iamusers.identity_center.planning.plan_input import PlanEvidence
 from c7n_iamusers.identity_center.planning.quotas import quota_faults
-from c7n_iamusers.identity_center.planning.replacements import History, MembershipUsers
+from c7n_iamusers.identity_center.planning.replacements import MembershipUsers, RunHistory
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions, SingleWriter
 from c7n_iamusers.reasons import LEFTOVERS
 from c7n_iamusers.text.wording import shown
@@ -44,11 +44,11 @@ class AccessRun:
         self,
         center: Center,
         desired: model.DesiredAccess,
-        evidence: Evidence | None = None,
+        evidence: PlanEvidence | None = None,
         choices: access_plan.Choices | None = None,
     ) -> None:
         self._center, self._desired = center, desired
-        self._evidence, self._choices = evidence or Evidence(), choices or access_plan.Choices()
+        self._evidence, self._choices = evidence or PlanEvidence(), choices or access_plan.Choices()
         self._reader = CenterReader.of(center)
         self._state = model.CenterState()
 
@@ -65,12 +65,12 @@ class AccessRun:
         return self._planned(self._reader.read(self._desired, accounts, unused=unused))
 
     def plan_without(self, expired: frozenset[tuple[str, str]]) -> Report:
-        """The plan on the state that was read, without the memberships ``expired``: see Evidence."""
+        """The plan on the state that was read, without the memberships ``expired``: see PlanEvidence."""
         self._evidence = replace(self._evidence, expired=expired)
         return self._planned(self._state)
 
     @property
-    def history(self) -> History:
+    def history(self) -> RunHistory:
         """What earlier runs made."""
         return self._evidence.history
 
@@ -101,7 +101,7 @@ class AccessRun:
                 continue
             if reason := self._leftovers(claim, state, ours):
                 left = LEFTOVERS(user=claim.subject, why=reason)
-                refused.append(model.Refusal(claim.subject, left, claim.place))
+                refused.append(model.RefusedUser(claim.subject, left, claim.place))
             else:
                 claims.append(claim)
         kept = frozenset(claims)
@@ -133,7 +133,7 @@ class AccessRun:
     def read_for_audit(self, emptied: Callable[[Collection[str]], frozenset[str]]) -> AuditData:
         """The plan and the access of all people, also in other accounts with managed permission sets.
 
-        ``emptied``: which of these other accounts are ``emptied``, see Evidence.
+        ``emptied``: which of these other accounts are ``emptied``, see PlanEvidence.
         """
         managed = self._reader.permission_sets.accounts_of_managed()
         accounts = {account for each in managed.values() for account in each}
@@ -321,7 +321,7 @@ def apply_and_record(
     return report, None if nothing_to_do else (output.place(directory.result), digest)
 
 
-def _is_unrecorded(report: Report, history: History) -> bool:
+def _is_unrecorded(report: Report, history: RunHistory) -> bool:
     """Whether memberships serve IAM users, or groups have requested assignments, of which no run has recorded that.
 
     A pruning or an undo would else not know them, and end the access that replaces theirs, or keep it for ever.

@@ -53,7 +53,7 @@ class LockUnavailable(IdentityCenterError):
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldLock:
     """The lock as it exists. ``content``: its description."""
 
     arn: str
@@ -116,7 +116,7 @@ class CenterLock:
             f"permission set {LOCK}, the lock of Identity Center, can't be created, and is not there either: run again"
         )
 
-    def _take_away(self, found: Held) -> None:
+    def _take_away(self, found: HeldLock) -> None:
         try:
             self._delete(found.arn)
         except (ClientError, BotoCoreError) as error:
@@ -135,7 +135,7 @@ class CenterLock:
         )
         return str(response["PermissionSet"]["PermissionSetArn"])
 
-    def _after(self, error: Exception) -> Held | None:
+    def _after(self, error: Exception) -> HeldLock | None:
         """The lock that exists after a failed creation. Raises LockUnavailable if the creation was refused."""
         if isinstance(error, ClientError) and error_code(error) != "ConflictException":
             raise LockUnavailable(
@@ -144,7 +144,7 @@ class CenterLock:
             ) from error
         return find(self.center)
 
-    def _wait(self, found: Held, until: float) -> None:
+    def _wait(self, found: HeldLock, until: float) -> None:
         """Wait until the lock is gone. Raises IdentityCenterError after ``until``."""
         while _described(self.center, found.arn):
             if self.clock() >= until:
@@ -178,7 +178,7 @@ class CenterLock:
         _delete(self.center, arn)
 
 
-def find(center: Center) -> Held | None:
+def find(center: Center) -> HeldLock | None:
     """The lock, if it exists. Takes a call per permission set: they can't be found by name. Raises ClientError."""
     arns = iter(
         items(
@@ -194,7 +194,7 @@ def find(center: Center) -> Held | None:
             some, in_parallel(lambda each: _described(center, each), some), strict=True
         ):
             if described and described["Name"] == LOCK:
-                return Held(arn, str(described.get("Description", "")).encode())
+                return HeldLock(arn, str(described.get("Description", "")).encode())
     return None
 
 

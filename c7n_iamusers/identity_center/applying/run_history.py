@@ -31,7 +31,7 @@ from c7n_iamusers.identity_center.applying.run_records import (
     with_journal,
 )
 from c7n_iamusers.identity_center.planning.changeset import set_key
-from c7n_iamusers.identity_center.planning.replacements import History, identities
+from c7n_iamusers.identity_center.planning.replacements import RunHistory, identities
 from c7n_iamusers.identity_center.requests.intents import permission_set_from
 from c7n_iamusers.text import validators
 from c7n_iamusers.text.wording import folded
@@ -216,7 +216,7 @@ def recorded_instances(output: Store) -> Iterator[str]:
             yield from (str(given[name]) for name in ("InstanceArn", "IdentityStoreId") if name in given)
 
 
-def read_history(output: Store, instance: model.Instance, since: str = "") -> History:
+def read_history(output: Store, instance: model.Instance, since: str = "") -> RunHistory:
     """What runs in ``output`` made; memberships of those since the time ``since`` of a run, and what has ended since.
 
     Of IAM users that had one ARN one after the other, the last counts. Only runs with the same instance count. Raises
@@ -234,7 +234,7 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
 
 
 class _Users:
-    """The IAM users of memberships, and whose they are, by the ids of now. See ``History``."""
+    """The IAM users of memberships, and whose they are, by the ids of now. See ``RunHistory``."""
 
     def __init__(self, successors: Successors) -> None:
         self._successors, self.memberships = successors, _memberships()
@@ -249,7 +249,7 @@ class _Users:
             self._served[folded(row["username"])][row["user-id"]] |= identities(row["users"])
 
     def people(self) -> dict[str, dict[str, frozenset[str]]]:
-        """``History.served``."""
+        """``RunHistory.served``."""
         return {
             username: {user_id: frozenset(users) for user_id, users in found.items()}
             for username, found in self._served.items()
@@ -298,14 +298,14 @@ class _Found:
         if time >= self._since:
             self._users.add(*rows)
 
-    def history(self) -> History:
+    def history(self) -> RunHistory:
         """All that was added."""
         self._add_steps()
         assignments, gone = self._assignments, self._assignments.gone
         met = _Users(self._successors)
         for row, given in self._met:
             (met if assignments.made.isdisjoint(given) else self._users).add(row)
-        return History(
+        return RunHistory(
             dict(self._users.memberships),
             frozenset(assignments.known),
             self._users.people(),
@@ -362,7 +362,7 @@ class _Found:
         self._assignments.add_run(time, found, removed, requested)
 
 
-def read_served(places: Iterable[Store], instance: model.Instance) -> History:
+def read_served(places: Iterable[Store], instance: model.Instance) -> RunHistory:
     """For which IAM users runs in all ``places`` made memberships, and as whom. Raises as ``read_history``."""
     memberships, joined, taken_back = _memberships(), frozenset[str](), frozenset[str]()
     served: defaultdict[str, defaultdict[str, frozenset[str]]] = defaultdict(lambda: defaultdict(frozenset))
@@ -376,7 +376,7 @@ def read_served(places: Iterable[Store], instance: model.Instance) -> History:
             for user_id, given in people.items():
                 served[username][user_id] |= given
     people_of = {username: dict(people) for username, people in served.items()}
-    return History(memberships, served=people_of, joined=joined, taken_back=taken_back)
+    return RunHistory(memberships, served=people_of, joined=joined, taken_back=taken_back)
 
 
 def _memberships() -> defaultdict[object_records.MembershipKey, defaultdict[str, dict[str, str]]]:

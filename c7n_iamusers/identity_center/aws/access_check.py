@@ -10,7 +10,7 @@ from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.aws.reader import CenterReader
-from c7n_iamusers.identity_center.planning.replacements import History, changed_people, inherited
+from c7n_iamusers.identity_center.planning.replacements import RunHistory, changed_people, inherited
 
 #: The IAM actions that reading needs.
 PERMISSIONS = (
@@ -112,7 +112,7 @@ class AccessReader(CenterReader):
         return self.names.get(arn)
 
     def of_another(
-        self, subject: Subject, person: model.Person, known: model.KnownPerson, runs: History
+        self, subject: Subject, person: model.Person, known: model.KnownPerson, runs: RunHistory
     ) -> str:
         """Why the access of ``known`` may be another's than that of the IAM user; empty if it is its own.
 

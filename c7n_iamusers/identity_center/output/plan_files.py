@@ -177,7 +177,9 @@ def plan_of(data: Mapping[str, Any]) -> access_plan.AccessPlan:
         existing = data["standing"]
         return access_plan.AccessPlan(
             changes=tuple(map(_change_of, [*data["changes"], *existing])),
-            refused=tuple(model.Refusal(_subject_of(each), read_reason(each)) for each in data["refused"]),
+            refused=tuple(
+                model.RefusedUser(_subject_of(each), read_reason(each)) for each in data["refused"]
+            ),
             missing=tuple(
                 access_plan.Missing(
                     model.Claim(_subject_of(each), ("", ""), "", model.Grant("", "")), "", read_reason(each)

@@ -26,7 +26,7 @@ from c7n_iamusers.policy_comparison.comparison import UNPROVEN
 from c7n_iamusers.reasons import Reason
 
 
-def refused_outcome(refusal: model.Refusal) -> Outcome:
+def refused_outcome(refusal: model.RefusedUser) -> Outcome:
     """The outcome of a refused user: SKIPPED if that is a decision about the user, FAILED if something is wrong."""
     status = SKIPPED if refusal.code in model.DECISIONS else FAILED
     return Outcome.of(refusal.subject, status, refusal.reason, verdict=refusal.verdict)

@@ -16,7 +16,7 @@ from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED
 
 
 @dataclass(frozen=True, order=True)
-class Held:
+class HeldSet:
     """A permission set that a person has. ``through``: the group or direct assignment, in words.
 
     ``group_id``: empty for a direct assignment. ``managed``: this package made the group, for certain people.
@@ -29,9 +29,9 @@ class Held:
     managed: bool = False
 
 
-def held_in(current: model.CurrentAccess, account: str) -> dict[str, list[Held]]:
+def held_in(current: model.CurrentAccess, account: str) -> dict[str, list[HeldSet]]:
     """User id -> the permission sets that the user has in the account."""
-    by_user: defaultdict[str, list[Held]] = defaultdict(list)
+    by_user: defaultdict[str, list[HeldSet]] = defaultdict(list)
     for arn, principals in sorted(current.holders.get(account, {}).items()):
         for principal in sorted(principals):
             held, users = _held(current, arn, principal)
@@ -40,7 +40,7 @@ def held_in(current: model.CurrentAccess, account: str) -> dict[str, list[Held]]
     return by_user
 
 
-def held_by_people(current: model.CurrentAccess) -> Iterator[tuple[str, str, list[Held]]]:
+def held_by_people(current: model.CurrentAccess) -> Iterator[tuple[str, str, list[HeldSet]]]:
     """Account id, user id and the user's permission sets in the account, in the order of account and username."""
     for account in sorted(current.holders):
         by_user = held_in(current, account)
@@ -48,15 +48,17 @@ def held_by_people(current: model.CurrentAccess) -> Iterator[tuple[str, str, lis
             yield account, user, sorted(by_user[user])
 
 
-def _held(current: model.CurrentAccess, arn: str, principal: model.Principal) -> tuple[Held, frozenset[str]]:
+def _held(
+    current: model.CurrentAccess, arn: str, principal: model.Principal
+) -> tuple[HeldSet, frozenset[str]]:
     kind, identifier = principal
     name = current.set_names.get(arn, arn)
     if kind == "USER":
-        return Held(name, DIRECT, arn), frozenset({identifier})
+        return HeldSet(name, DIRECT, arn), frozenset({identifier})
     group = current.groups.get(identifier)
     if group is None:
-        return Held(name, f"group id {identifier}", arn, identifier), frozenset()
-    return Held(name, f"group {group.name}", arn, identifier, group.is_restricted), group.members
+        return HeldSet(name, f"group id {identifier}", arn, identifier), frozenset()
+    return HeldSet(name, f"group {group.name}", arn, identifier, group.is_restricted), group.members
 
 
 def total_access(comparison: Comparison, removals: Removals) -> tuple[access_plan.TotalAccess, ...]:
@@ -131,7 +133,7 @@ class _Totals:
         self,
         person: model.PersonKey,
         claims: Sequence[model.Claim],
-        held: Iterable[Held],
+        held: Iterable[HeldSet],
         gained: Mapping[tuple[str, str], bool],
     ) -> Iterator[access_plan.FurtherAccess]:
         """``gained``: permission set and group of all that the person's groups give -> whether it is consented."""

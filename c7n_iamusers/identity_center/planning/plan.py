@@ -17,7 +17,7 @@ from c7n_iamusers.identity_center.planning.access_review import total_access
 from c7n_iamusers.identity_center.planning.account_provisioning import earlier_forms
 from c7n_iamusers.identity_center.planning.adoption import Problems, same_person
 from c7n_iamusers.identity_center.planning.changeset import Changes, claim_keys
-from c7n_iamusers.identity_center.planning.plan_input import Evidence, PlanInput
+from c7n_iamusers.identity_center.planning.plan_input import PlanEvidence, PlanInput
 from c7n_iamusers.identity_center.planning.removals import find_removals
 from c7n_iamusers.identity_center.planning.replacements import changed_people, inherited_access
 from c7n_iamusers.identity_center.planning.review_input import Comparison
@@ -34,11 +34,11 @@ def plan_access(
     state: model.CenterState,
     instance: model.Instance,
     choices: access_plan.Choices = _NO_REMOVALS,
-    evidence: Evidence | None = None,
+    evidence: PlanEvidence | None = None,
     as_is: bool = False,
 ) -> access_plan.AccessPlan:
     """The plan, whose refusals include those of ``desired``. ``as_is``: see ``Comparison``."""
-    known = evidence or Evidence()
+    known = evidence or PlanEvidence()
     people, unrecognized = _recognized(desired.people, state)
     problems = Problems(desired, state, people, unrecognized, instance, known.quotas)
     spelled = refused_spellings(desired, people, known.proofs)
@@ -53,7 +53,7 @@ def plan_access(
     }
     claims = [claim for claim in desired.claims if not (found_problems[claim] or claim in spelled)]
     refused = [
-        model.Refusal(
+        model.RefusedUser(
             claim.subject,
             reasons.NOT_PLANNED(user=claim.subject, why=problem),
             claim.place,

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.planning.quotas import CenterQuotas
-from c7n_iamusers.identity_center.planning.replacements import History
+from c7n_iamusers.identity_center.planning.replacements import RunHistory
 
 
 @dataclass(frozen=True)
-class Evidence:
+class PlanEvidence:
     """What is known besides Identity Center's state.
 
     ``proofs``: compares permission sets with the policies of IAM users. ``history``: see ``replacements``.
@@ -26,7 +26,7 @@ class Evidence:
     """
 
     proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
-    history: History = field(default_factory=History)
+    history: RunHistory = field(default_factory=RunHistory)
     quotas: CenterQuotas = field(default_factory=CenterQuotas)
     emptied: frozenset[str] = frozenset()
     source_is_stated: bool = False
@@ -47,4 +47,4 @@ class PlanInput:
     people: Mapping[model.PersonKey, model.KnownPerson]
     claims: Sequence[model.Claim]
     instance: model.Instance
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: PlanEvidence = field(default_factory=PlanEvidence)

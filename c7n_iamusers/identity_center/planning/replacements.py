@@ -26,7 +26,7 @@ MembershipUsers = Mapping[tuple[str, str], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
-class History:
+class RunHistory:
     """What earlier runs made, by the ids that it has now.
 
     ``memberships``: ids of group and user -> the membership's id, empty if no run knows it -> the IAM users for whom
@@ -55,7 +55,7 @@ class History:
     met_as: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
 
     @cached_property
-    def with_met(self) -> History:
+    def with_met(self) -> RunHistory:
         """The same with what undone runs only met."""
         if not self.met:
             return self
@@ -167,7 +167,7 @@ def inherited_access(
     claims: Iterable[model.Claim],
     people: Mapping[model.PersonKey, model.KnownPerson],
     state: model.CenterState,
-    history: History,
+    history: RunHistory,
     elsewhere: bool = False,
 ) -> dict[model.Claim, str]:
     """Claims whose person has access that a run gave for another IAM user of the account -> why they are refused.
@@ -229,7 +229,7 @@ def inherited(
 
 
 def _unrecorded(
-    claim: model.Claim, user_id: str, state: model.CenterState, history: History
+    claim: model.Claim, user_id: str, state: model.CenterState, history: RunHistory
 ) -> Iterator[str]:
     """Managed groups that give the person the claim's account by memberships of which no run has left a record."""
     own = state.groups.get(claim.group)
@@ -245,7 +245,7 @@ def changed_people(
     claims: Iterable[model.Claim],
     people: Mapping[model.PersonKey, model.KnownPerson],
     state: model.CenterState,
-    history: History,
+    history: RunHistory,
 ) -> dict[model.Claim, str]:
     """Claims whose username belonged to another user when a run gave access by it -> why they are refused.
 
@@ -277,12 +277,12 @@ def changed_people(
 
 
 class Replacements:
-    """``claims``: those not refused. ``refused``: all refusals of the run. ``served``: see ``History``."""
+    """``claims``: those not refused. ``refused``: all refusals of the run. ``served``: see ``RunHistory``."""
 
     def __init__(
         self,
         claims: Sequence[model.Claim],
-        refused: Iterable[model.Refusal],
+        refused: Iterable[model.RefusedUser],
         membership_users: MembershipUsers,
         served: Mapping[str, Collection[str]] | None = None,
     ) -> None:

@@ -25,7 +25,7 @@ class Comparison:
     given: PlanInput
     choices: access_plan.Choices
     side_effects: SideEffects
-    refused: Sequence[model.Refusal] = ()
+    refused: Sequence[model.RefusedUser] = ()
     as_is: bool = False
 
     @cached_property

@@ -11,7 +11,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from c7n_iamusers import reasons
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center import model
-from c7n_iamusers.identity_center.planning.replacements import History, MembershipUsers, identities, identity
+from c7n_iamusers.identity_center.planning.replacements import (
+    MembershipUsers,
+    RunHistory,
+    identities,
+    identity,
+)
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.wording import folded, shown
 
@@ -25,7 +30,7 @@ FORMER_MEMBERS = (
 def shared_and_stale(
     desired: model.DesiredAccess,
     state: model.CenterState,
-    history: History,
+    history: RunHistory,
     only: Collection[str] | None = None,
 ) -> Iterator[tuple[model.KnownGroup, model.Assignment]]:
     """Groups and assignments, in their order. ``only``: the accounts whose intents were chosen; None for all."""
@@ -63,7 +68,7 @@ def gained_by_joining(
 
 def leavers(
     group: model.KnownGroup,
-    history: History,
+    history: RunHistory,
     membership_users: MembershipUsers,
     username: Callable[[str], str],
     subjects: Iterable[Subject],

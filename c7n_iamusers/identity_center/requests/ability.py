@@ -26,7 +26,7 @@ from c7n_iamusers.text.times import as_text
 from c7n_iamusers.text.wording import shown
 
 
-def inability(intents: Intents, user: UserIntent, today: date) -> model.Refusal | None:
+def inability(intents: Intents, user: UserIntent, today: date) -> model.RefusedUser | None:
     """The refusal of a user that can't use its own policies; None if it can, or if that is accepted on ``today``."""
     rows = _acceptances(intents)
     lacks = _lacks_credentials(user)
@@ -38,12 +38,12 @@ def inability(intents: Intents, user: UserIntent, today: date) -> model.Refusal 
 
 def _refusal(
     intents: Intents, user: UserIntent, rows: tuple[Acceptance, ...], reason: Reason, verdict: str
-) -> model.Refusal:
+) -> model.RefusedUser:
     if verdict:
         outdated = [row for row in rows if row.is_for(user.subject) and row.verdict == verdict]
         expired = [reasons.ACCEPTANCE_EXPIRED(remark=each.remark, expires=each.expires) for each in outdated]
         reason = reason.and_also(reasons.ACCEPTABLE(verdict=verdict), *expired)
-    return model.Refusal(user.subject, reason, intents.place)
+    return model.RefusedUser(user.subject, reason, intents.place)
 
 
 def _quarantine(user: UserIntent, source: PolicySource) -> tuple[Reason, str] | None:

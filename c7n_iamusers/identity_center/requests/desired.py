@@ -43,7 +43,7 @@ class AccessRequest:
 
 #: Derives the requests of users, or their refusals. Each user has its intents and its candidate.
 Derive = Callable[
-    [Sequence[tuple[Intents, UserIntent, Candidate]]], tuple[list[AccessRequest], list[model.Refusal]]
+    [Sequence[tuple[Intents, UserIntent, Candidate]]], tuple[list[AccessRequest], list[model.RefusedUser]]
 ]
 
 
@@ -55,8 +55,8 @@ class Checks:
     that is requested by name against the user's policies, or the refusal.
     """
 
-    inability: Callable[[Intents, UserIntent], model.Refusal | None]
-    named: Callable[[Intents, UserIntent, Candidate], str | model.Refusal]
+    inability: Callable[[Intents, UserIntent], model.RefusedUser | None]
+    named: Callable[[Intents, UserIntent, Candidate], str | model.RefusedUser]
 
 
 def desired_access(
@@ -74,7 +74,7 @@ def desired_access(
     )
     candidates = spelled_alike(distinct_people([_candidate(user) for _, user in users]))
     refused = [
-        model.Refusal(
+        model.RefusedUser(
             found.subject, reasons.INVALID_PERSON(user=found.subject, why=found.problem), each.place
         )
         for (each, _), found in zip(users, candidates, strict=True)
@@ -91,7 +91,7 @@ def desired_access(
     requests = []
     for each, user, found in (row for row in able if row[0].derive is None):
         verdict = checks.named(each, user, found) if checks else ""
-        if isinstance(verdict, model.Refusal):
+        if isinstance(verdict, model.RefusedUser):
             refused.append(verdict)
         else:
             requests.append(_explicit(each, user, found, verdict))
@@ -101,7 +101,7 @@ def desired_access(
     return replace(merged, hints=hints(candidates))
 
 
-def _with_file(refused: model.Refusal) -> model.Refusal:
+def _with_file(refused: model.RefusedUser) -> model.RefusedUser:
     """The refusal with the file that requests the access."""
     if not refused.place:
         return refused
@@ -133,7 +133,7 @@ def _explicit(intents: Intents, user: UserIntent, candidate: Candidate, verdict:
     )
 
 
-def _consistent(requests: list[AccessRequest]) -> tuple[list[AccessRequest], list[model.Refusal]]:
+def _consistent(requests: list[AccessRequest]) -> tuple[list[AccessRequest], list[model.RefusedUser]]:
     """The requests without conflicts, and refusals of the others: of two conflicting ones, both are refused."""
     faults: defaultdict[int, list[str]] = defaultdict(list)
     for check in (_set_faults, _spelling_faults, _group_faults, _person_faults):
@@ -142,7 +142,7 @@ def _consistent(requests: list[AccessRequest]) -> tuple[list[AccessRequest], lis
     for at, fault in _part_faults(requests, faults.keys()):
         faults[at].append(fault)
     refused = [
-        model.Refusal(
+        model.RefusedUser(
             requests[at].subject,
             reasons.CONFLICT(user=requests[at].subject, why="; ".join(texts)),
             requests[at].place,
@@ -267,7 +267,7 @@ def _person(request: AccessRequest) -> model.Person:
 
 
 def _merged(
-    requests: Iterable[AccessRequest], refused: tuple[model.Refusal, ...], external: bool
+    requests: Iterable[AccessRequest], refused: tuple[model.RefusedUser, ...], external: bool
 ) -> model.DesiredAccess:
     sets: dict[str, PermissionSet] = {}
     groups: dict[str, model.Group] = {}

@@ -38,7 +38,7 @@ def refused_spellings(
     desired: model.DesiredAccess,
     people: Mapping[model.PersonKey, model.KnownPerson],
     proofs: ExistingSetProofs,
-) -> dict[model.Claim, model.Refusal]:
+) -> dict[model.Claim, model.RefusedUser]:
     """The claims whose people may do more by the spelling of their existing users, with the refusals.
 
     From here on ``proofs`` have these spellings. Who is refused a claim is refused all claims on its group, which gives
@@ -58,8 +58,8 @@ def refused_spellings(
 
 
 def _others(
-    desired: model.DesiredAccess, of_group: Mapping[tuple[model.PersonKey, str], model.Refusal]
-) -> Iterator[tuple[model.Claim, model.Refusal]]:
+    desired: model.DesiredAccess, of_group: Mapping[tuple[model.PersonKey, str], model.RefusedUser]
+) -> Iterator[tuple[model.Claim, model.RefusedUser]]:
     for claim in desired.claims:
         if found := of_group.get((claim.person, claim.group)):
             reason = reasons.SPELLED_OTHERWISE_IN_GROUP(
@@ -70,7 +70,7 @@ def _others(
 
 def _refusal(
     claim: model.Claim, desired: model.DesiredAccess, username: str, proofs: ExistingSetProofs
-) -> model.Refusal | None:
+) -> model.RefusedUser | None:
     requested = desired.permission_sets[claim.grant.permission_set]
     asked, arn = desired.people[claim.person].username, claim.subject.arn
     before = proofs.proof(arn, requested, asked)
@@ -87,4 +87,4 @@ def _refusal(
         verdict=found.verdict,
         example=f", for example {examples}" if examples else "",
     )
-    return model.Refusal(claim.subject, reason, claim.place, verdict=found.verdict)
+    return model.RefusedUser(claim.subject, reason, claim.place, verdict=found.verdict)

@@ -9,7 +9,7 @@ from typing import Any
 
 from c7n_iamusers.identity_center import model, object_records
 from c7n_iamusers.identity_center.aws.reader import CenterReader
-from c7n_iamusers.identity_center.planning.replacements import History
+from c7n_iamusers.identity_center.planning.replacements import RunHistory
 from c7n_iamusers.text.wording import shown
 
 #: Reads accounts: account id -> unique id of each of its IAM users -> why its person has no access by it, empty if it
@@ -44,7 +44,7 @@ def needed_memberships(
     state: object_records.CreatedState,
     reader: CenterReader,
     read_users: ReadUsers,
-    later: History,
+    later: RunHistory,
 ) -> dict[object_records.MembershipKey, str]:
     """The memberships whose people may have no other access to an account, and why.
 
@@ -71,7 +71,7 @@ def needed_memberships(
 
 
 def _users_of_memberships(
-    result: Mapping[str, Any], state: object_records.CreatedState, later: History
+    result: Mapping[str, Any], state: object_records.CreatedState, later: RunHistory
 ) -> dict[object_records.MembershipKey, set[tuple[str, str]]]:
     """Membership of the run -> ARN and unique id of its IAM users; none if the run of ``result`` has none for it.
 
@@ -91,7 +91,7 @@ def _users_of_memberships(
 
 
 def relied_on(
-    result: Mapping[str, Any], state: object_records.CreatedState, read_users: ReadUsers, later: History
+    result: Mapping[str, Any], state: object_records.CreatedState, read_users: ReadUsers, later: RunHistory
 ) -> dict[object_records.AssignmentKey, str]:
     """The assignments of earlier groups whose members may have no other access to the account, and why.
 
@@ -127,7 +127,7 @@ def relied_on(
 
 
 def relied_on_settings(
-    result: Mapping[str, Any], state: object_records.RemovedState, read_users: ReadUsers, later: History
+    result: Mapping[str, Any], state: object_records.RemovedState, read_users: ReadUsers, later: RunHistory
 ) -> dict[str, str]:
     """ARNs of permission sets whose holders may need the settings that the run gave them, and why.
 
@@ -167,7 +167,7 @@ def relied_on_settings(
 
 
 def _users_of(
-    key: object_records.MembershipKey, row: Mapping[str, Any] | None, identifier: str, later: History
+    key: object_records.MembershipKey, row: Mapping[str, Any] | None, identifier: str, later: RunHistory
 ) -> Mapping[str, str] | None:
     """The IAM users of the membership that has this id now: ARN -> unique id. ``row``: of the run's own, if any.
 

@@ -43,7 +43,7 @@ from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.former_members import end_times
 from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.planning.permission_sets import permission_set_calls
-from c7n_iamusers.identity_center.planning.replacements import History
+from c7n_iamusers.identity_center.planning.replacements import RunHistory
 from c7n_iamusers.identity_center.requests.intents import permission_set_from
 from c7n_iamusers.identity_center.undo.deletion_rechecks import UndoChecks
 from c7n_iamusers.identity_center.undo.deletions import plan_undo
@@ -182,7 +182,7 @@ def _restoration(
     reader: CenterReader,
     instance: model.Instance,
     read_users: ReadUsers | None,
-    later: History,
+    later: RunHistory,
 ) -> RestorationPlan:
     with _result_errors(place):
         removed = [object_records.Removed.from_data(each) for each in data.get("removed", ())]
@@ -224,7 +224,7 @@ def _plan(
     center: Center,
     reader: CenterReader,
     restoration: RestorationPlan,
-    later: History,
+    later: RunHistory,
     undo_options: UndoOptions,
 ) -> object_records.UndoPlan:
     read_users, created = undo_options.read_users, tuple(_created(data))
@@ -256,7 +256,7 @@ def _created(data: Mapping[str, Any]) -> Iterator[object_records.Created]:
 
 
 def _assigned_again(
-    ended: Collection[object_records.AssignmentKey], later: History, reader: CenterReader
+    ended: Collection[object_records.AssignmentKey], later: RunHistory, reader: CenterReader
 ) -> Iterator[object_records.Kept]:
     """The run's assignments that have ended and exist: they are others'. Raises ClientError."""
     for group_id, assignment in sorted(ended):

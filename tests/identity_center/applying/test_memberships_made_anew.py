@@ -11,7 +11,7 @@ import pytest
 
 from c7n_iamusers.identity_center.applying.run_history import read_served
 from c7n_iamusers.identity_center.aws.access_check import AccessReader
-from c7n_iamusers.identity_center.planning.replacements import History
+from c7n_iamusers.identity_center.planning.replacements import RunHistory
 from c7n_iamusers.identity_center.requests.intents import Intents
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import intents, person, readers, user
@@ -421,12 +421,12 @@ def given(fleet: FleetRehearsal) -> Any:
 def test_whose_id_no_run_knows_counts_for_each(identifier: str, users: Mapping[str, str] | None) -> None:
     key = "g-1", "u-1"
     known = {"m-1": {"a": "A"}, "m-2": {"b": "B"}, "": {"lost": "L"}}
-    assert History({key: known}, joined=frozenset({"m-2", "m-4"})).users_of(key, identifier) == users
-    assert History().users_of(key, identifier) == {}
+    assert RunHistory({key: known}, joined=frozenset({"m-2", "m-4"})).users_of(key, identifier) == users
+    assert RunHistory().users_of(key, identifier) == {}
 
 
 @pytest.mark.pure
 def test_of_which_other_memberships_alone_are_known_is_not_nobodys() -> None:
     """It was made anew, and nobody knows for whom."""
     key = "g-1", "u-1"
-    assert History({key: {"m-1": {"a": "A"}}}).users_of(key, "m-2") is None
+    assert RunHistory({key: {"m-1": {"a": "A"}}}).users_of(key, "m-2") is None

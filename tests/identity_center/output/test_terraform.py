@@ -19,7 +19,7 @@ from c7n_iamusers.identity_center.model import (
     KnownGroup,
     KnownPermissionSet,
     KnownPerson,
-    Refusal,
+    RefusedUser,
 )
 from c7n_iamusers.identity_center.output.earlier_export import FILE, EarlierExport
 from c7n_iamusers.identity_center.output.terraform import (
@@ -341,7 +341,7 @@ def test_a_refusal_takes_nothing_away() -> None:
 
 
 BOB = intents(ACCOUNT, "bob", permission_set=RICH)
-UNREAD = Refusal(
+UNREAD = RefusedUser(
     user(ACCOUNT, "carol", person("carol")).subject, said("account 1 can't be read", "InvalidPerson")
 )
 

@@ -18,7 +18,7 @@ from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
 from c7n_iamusers.identity_center.output.earlier_export import FILE
 from c7n_iamusers.identity_center.output.terraform import terraform_configuration, write_terraform
 from c7n_iamusers.identity_center.output.terraform_ownership import Ours
-from c7n_iamusers.identity_center.planning.plan_input import Evidence
+from c7n_iamusers.identity_center.planning.plan_input import PlanEvidence
 from c7n_iamusers.identity_center.provisioning import export as write_export
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import desired, intents, readers
@@ -32,7 +32,7 @@ REFERENCE = re.compile(r"\$\{(data\.)?(aws_\w+)\.(\w+)\.\w+\}")
 def export(fleet: FleetRehearsal) -> dict[str, Any]:
     """An export with imports, and what it says of refused users."""
     found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
-    run = AccessRun(fleet.center(), found.desired, Evidence(found.derivation.proofs))
+    run = AccessRun(fleet.center(), found.desired, PlanEvidence(found.derivation.proofs))
     report, existing = run.existing(Ours.of(created_so_far(fleet.store, fleet.center().instance)))
     fleet.said = [each.reason.text for each in report.desired.refused]
     return terraform_configuration(report.desired, existing)

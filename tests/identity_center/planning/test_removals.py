@@ -24,7 +24,7 @@ from c7n_iamusers.identity_center.model import (
     KnownPermissionSet,
     KnownPerson,
 )
-from c7n_iamusers.identity_center.planning.plan_input import Evidence, PlanInput
+from c7n_iamusers.identity_center.planning.plan_input import PlanEvidence, PlanInput
 from c7n_iamusers.identity_center.planning.removals import Removals, find_removals
 from c7n_iamusers.identity_center.planning.review_input import Comparison
 from c7n_iamusers.policy_comparison.comparison import EQUAL, UNDECIDED
@@ -102,7 +102,12 @@ def reviewed(
     )
     nothing_else: Any = SimpleNamespace(further=lambda _: frozenset())
     found = PlanInput(
-        desired, CenterState(current=current), PEOPLE, given, INSTANCE, Evidence(history=history, **evidence)
+        desired,
+        CenterState(current=current),
+        PEOPLE,
+        given,
+        INSTANCE,
+        PlanEvidence(history=history, **evidence),
     )
     return find_removals(Comparison(found, choices, side_effects or nothing_else))
 

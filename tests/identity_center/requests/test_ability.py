@@ -22,7 +22,7 @@ from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.requests.member_accounts import LiveAccount
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
-from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from tests.access_center import ACCOUNT, READ_ONLY
 from tests.derived import derived, holder
 from tests.desired import ABLE, holding, intents, readers
@@ -36,7 +36,7 @@ EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 BUCKET = {"Effect": "Allow", "Action": "s3:*", "Resource": ["arn:aws:s3:::b", "arn:aws:s3:::b/*"]}
 OURS = {
     "PolicyName": DENY_ALL_NAME,
-    "PolicyDocument": deny_all_document(Quarantine(REPORT, "p", "r", ("AKIA1",)).sids[0]),
+    "PolicyDocument": deny_all_document(QuarantineRecord(REPORT, "p", "r", ("AKIA1",)).sids[0]),
 }
 THEIRS = {**OURS, "PolicyName": "Theirs"}
 
