@@ -252,9 +252,9 @@ MUTANTS = {
         ),
         Mutant(
             "what-is-owed-is-forgotten",
-            "c7n_iamusers/plugins/notify_owners.py",
-            "        late = owed(load_outcomes(store), notices, self.policy_name, now) if store else []",
-            "        late = owed([], notices, self.policy_name, now) if store else []",
+            "c7n_iamusers/plugins/run_news.py",
+            "    late = owed(found, notices, step.policy, now)",
+            "    late = owed([], notices, step.policy, now)",
             "composite-delete: killed@SendMessage",
         ),
         Mutant(
