@@ -120,7 +120,7 @@ def _verify(
             f"{', '.join(places)}: no journal lies there: give the directory or s3://BUCKET/PREFIX that custodian run "
             "or c7n-org run was given as -s"
         )
-    verify_plans(verified, {*verified.plans, *_digests(plans), *_digests(_plans_named(verified))})
+    verify_plans(verified, {*verified.plans, *_digests(plans), *_digests_named(verified)})
     verify_notices(verified, _notices(places, notices_place, verified), now)
 
 
@@ -137,11 +137,15 @@ def _digests(paths: Iterable[Path]) -> Iterator[str]:
             raise OutputUnreadable(f"the plan {path} can't be read: {error}") from error
 
 
-def _plans_named(verified: Verified) -> Iterator[Path]:
-    """The files of plans that deletions name, where they still lie."""
+def _digests_named(verified: Verified) -> Iterator[str]:
+    """The SHA-256 of the plans that deletions name, where they still lie. A journal may name anything."""
     named = {str((line.get("plan") or {}).get("place") or "") for _, line in verified.decisions}
-    local = (Path(each) for each in sorted(named) if each and not each.startswith(S3))
-    yield from (path for path in local if path.is_file())
+    for place in sorted(named):
+        try:
+            if place and not place.startswith(S3) and Path(place).is_file():
+                yield from _digests([Path(place)])
+        except (OSError, ValueError, OutputUnreadable):
+            continue  # such a plan is not at hand, which is told of each deletion
 
 
 def _notices(places: Sequence[str], given: str | None, verified: Verified) -> dict[str, Store]:

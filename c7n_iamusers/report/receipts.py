@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from shlex import quote
 from typing import Any
 
 from c7n_iamusers.exceptions import SnapshotInvalid
@@ -39,7 +40,7 @@ _EVIDENCE = (
 #: Where evidence is from: the notice, the run that sent it, or a later run.
 OF_NOTICE, OF_RUN, LATER = "notice", "announcing run", "later run"
 _LONGEST = 200
-_RESTORE = "c7n-iamusers user {name} -s OUTPUT_DIR -c accounts.yml -a {account} --give-back"
+_RESTORE = "c7n-iamusers user -s OUTPUT_DIR -c accounts.yml -a {account} --give-back -- {name}"
 _DAY = 86_400.0
 #: IAM's user names ("IAM identifiers", IAM User Guide).
 _UNSAFE, _LONGEST_NAME = re.compile(r"[^\w+=,.@-]", re.ASCII), 64
@@ -117,7 +118,7 @@ def receipt_of(material: Material, now: datetime) -> Data:
         "calls": calls,
         "later": [_event(each) for each in history.events if _is_later(each, deletion)],
         "cannot_come_back": [*material.lost(last)] if last else None,
-        "restore": _RESTORE.format(name=history.subject.name, account=history.account),
+        "restore": _RESTORE.format(name=quote(history.subject.name), account=quote(history.account)),
         "outputs": list(history.outputs),
     }
     return {**found, "controls": _controls(found)}

@@ -100,7 +100,7 @@ def match(
     rest = list[Call]()
     for call in calls:
         event = by_request.get(call.request_id) if call.request_id else None
-        if event and event.operation == call.operation and event.id in free:
+        if event and event.id in free and _is_of(event, call):
             del free[event.id]
             found.matched[BY_REQUEST_ID] += 1
         else:
@@ -117,6 +117,12 @@ def match(
             _unmatched(found, call, now, complete)
     found.unjournaled += _unjournaled(calls, free.values(), now)
     return found
+
+
+def _is_of(event: TrailEvent, call: Call) -> bool:
+    """Whether the event is of such a call: the operation, the user if it has one, and whether AWS refused it."""
+    same_user = event.user.casefold() in (call.user.casefold(), "")
+    return event.operation == call.operation and same_user and bool(event.error) == bool(call.code)
 
 
 def _nearest(call: Call, events: Iterable[TrailEvent]) -> TrailEvent | None:

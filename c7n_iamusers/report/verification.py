@@ -39,6 +39,8 @@ _FILE = re.compile(r"(?P<place>(?:.*/)?)(?P<name>(?:restore-|undo-)?journal\.jso
 _OBJECT = re.compile(
     r"(?P<place>(?:.*/)?)journal/\d{8}T\d{6}Z-[0-9a-f]{8}/[^/]+\.(?P<id>[A-Za-z0-9_]+)\.jsonl", re.ASCII
 )
+#: What a run may read as a part of a journal.
+_IN_JOURNAL = re.compile(r"(?:.*/)?(?:undo-)?journal/.+\.jsonl", re.DOTALL)
 _SEGMENT = re.compile(
     r"(?P<journal>(?P<place>(?:.*/)?)(?:undo-)?journal/\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{8})/\d{8}\.jsonl",
     re.ASCII,
@@ -153,12 +155,16 @@ class _Verification:
         for name, content in self._contents(name for name in names if _OBJECT.fullmatch(name)):
             found = _OBJECT.fullmatch(name)
             assert found
-            objects[found["place"], found["id"]].append((name, self._chain(found["place"], name, content)))
+            chain = self._chain(found["place"], name, content, only=found["id"])
+            objects[found["place"], found["id"]].append((name, chain))
         for chains in objects.values():
             known = {"", *(chain.last for _, chain in chains)}
             for name, chain in chains:
                 self._begins(name, chain, known)
         self._segments(names)
+        for name in names:
+            if _IN_JOURNAL.fullmatch(name) and not (_OBJECT.fullmatch(name) or _SEGMENT.fullmatch(name)):
+                self._verified.add(BLOCKING, self._store.place(name), "no run writes an object of this name")
 
     def _segments(self, names: Iterable[str]) -> None:
         """The objects of a journal, one after the other, are one chain."""
@@ -175,18 +181,32 @@ class _Verification:
             why = "its first line follows one that is not there: what was before it was removed"
             self._verified.add(BLOCKING, self._store.place(name), why)
 
-    def _chain(self, place: str, name: str, content: bytes, forks: bool = False) -> Chain:
+    def _chain(self, place: str, name: str, content: bytes, forks: bool = False, only: str = "") -> Chain:
+        """``only``: the unique id of the user whose lines these are, by the object's name; empty for all."""
         output, where = self._outputs[place], self._store.place(name)
-        calls = _Calls(where, self._verified.keeps_calls)
+        calls, strangers = _Calls(where, self._verified.keeps_calls), set[str]()
 
         def read(line: Line) -> None:
+            if only and line["unique_id"] != only:
+                strangers.add(line["unique_id"])
             _note(output, line)
             calls.read(line)
 
-        chain, add = chain_of(content, read, forks), self._verified.add
+        chain = chain_of(content, read, forks)
         self._verified.counts["journals"] += 1
         self._verified.counts["lines"] += chain.lines
         self._verified.calls += calls.ended()
+        self._tell(chain, where)
+        if strangers:
+            why = f"it is of user {only} by its name, and has lines about {shown(sorted(strangers))}"
+            self._verified.add(BLOCKING, where, why)
+        if calls.open:
+            why = f"{_of(calls.open, 'call')} without an answer: a run was stopped there"
+            self._verified.add(ATTENTION, where, why)
+        return chain
+
+    def _tell(self, chain: Chain, where: str) -> None:
+        add = self._verified.add
         for number, fault in list(chain.faults.items())[:_MOST]:
             add(BLOCKING, where, f"line {number}: {fault}")
         if len(chain.faults) > _MOST:
@@ -195,16 +215,14 @@ class _Verification:
             add(ATTENTION, where, "its last line is incomplete: a run was killed, or the end was cut off")
         if torn := [number for number in chain.torn if number < chain.lines]:
             which = ", ".join(map(str, torn[:_MOST]))
-            add(
-                NOTE, where, f"line {which}: incomplete since a run was killed; the next run went on after it"
+            why = (
+                "incomplete since a run was killed, and the next run went on: no digest proves what is before"
             )
+            add(NOTE, where, f"line {which}: {why}")
         if chain.forked:
             which = ", ".join(map(str, chain.forked[:_MOST]))
             why = "written while another machine wrote, too: in which order is not proven"
             add(ATTENTION, where, f"line {which}: {why}")
-        if calls.open:
-            add(ATTENTION, where, f"{_of(calls.open, 'call')} without an answer: a run was stopped there")
-        return chain
 
     def _snapshots(self, names: Iterable[str]) -> None:
         seen = defaultdict[str, set[str]](set)

@@ -122,7 +122,7 @@ def test_it_has_the_quarantine_the_plan_the_snapshots_and_every_call(iam: Any) -
     assert all(each["request_id"] and each["caller"] and each["time"] for each in data["calls"])
     assert data["deletion"]["request_id"] == data["calls"][-1]["request_id"]
     assert any("unique id" in each for each in data["cannot_come_back"])
-    assert data["restore"].startswith("c7n-iamusers user alice ")
+    assert data["restore"].endswith(" --give-back -- alice")
     assert data["snapshots"][0]["sha256"] in page
 
 

@@ -88,6 +88,8 @@ OLD, NEW = timedelta(days=91), timedelta(minutes=5)
     [
         pytest.param([call()], [event()], {BY_REQUEST_ID: 1}, id="request-id"),
         pytest.param([call()], [event(request_id="r-9")], {BY_SESSION: 1}, id="ids-that-differ"),
+        pytest.param([call()], [event(user="bob")], {"missing": 1}, id="the-id-of-a-call-on-another-user"),
+        pytest.param([call()], [event(error="AccessDenied")], {"missing": 1}, id="the-id-of-a-refused-call"),
         pytest.param([call(request_id="")], [event(request_id="")], {BY_SESSION: 1}, id="no-ids"),
         pytest.param(
             [call(request_id="")],

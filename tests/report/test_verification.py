@@ -89,6 +89,16 @@ def test_an_object_may_begin_anew_and_follows_no_line_that_is_gone(tmp_path: Pat
     assert (level, place.startswith("journal/")) == (BLOCKING, True)
 
 
+@pytest.mark.parametrize("name", ["x/alice.AIDAALICE.jsonl", "{run}/zed.AIDAZED.jsonl"])
+def test_an_object_that_runs_read_has_the_name_that_a_run_gives_it(tmp_path: Path, name: str) -> None:
+    bucket_run(DirectoryStore(tmp_path))
+    (written,) = tmp_path.rglob("*.jsonl")
+    moved = tmp_path / "journal" / name.format(run=written.parent.name)
+    moved.parent.mkdir(exist_ok=True)
+    written.rename(moved)
+    assert (BLOCKING, f"journal/{moved.relative_to(tmp_path / 'journal')}") in told(tmp_path)
+
+
 def test_journals_of_restorations_that_machines_merged_are_to_be_looked_at(tmp_path: Path) -> None:
     path = tmp_path / "restore-journal.jsonl"
     both = b""
