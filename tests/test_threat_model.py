@@ -337,6 +337,23 @@ def test_a_forged_journal_chooses_no_boundary(org: LocalOrg, iam: Any, tmp_path:
     assert (released(tmp_path)["status"], bound(iam)) == ("released", READ_ONLY)
 
 
+def test_the_name_of_a_snapshot_that_is_gone_is_given_to_no_other_content(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    """Else the journal would prove both, and somebody who kept the first could put it back."""
+    parking = acting({"type": "quarantine", "reason": "unused"}, tmp_path, exempt("alice"))
+    assert bobs(tmp_path, parking)["status"] == "quarantined"
+    assert released(tmp_path)["status"] == "released"
+    snapshot = next((tmp_path / NAME / "snapshots").iterdir())
+    content = snapshot.read_bytes()
+    snapshot.unlink()
+    iam.attach_user_policy(UserName="bob", PolicyArn=READ_ONLY)
+    assert bobs(tmp_path, parking)["code"] == "SnapshotMissing"
+    assert not iam.list_user_policies(UserName="bob")["PolicyNames"]
+    DirectoryStore(tmp_path / NAME).create(f"snapshots/{snapshot.name}", content)
+    assert bobs(tmp_path, parking)["status"] == "quarantined"
+
+
 # Exemptions
 
 

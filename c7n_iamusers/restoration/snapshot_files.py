@@ -332,6 +332,8 @@ def _load(path: Path, run: Path, pins: _Pins | OSError) -> _File:
         raise SnapshotInvalid(problem)
     # By the name of the file, not by the user in its content.
     pinned = pins.digests.get(f"{SNAPSHOTS}/{path.name}")
+    if pinned and len(pinned) > 1:
+        raise SnapshotInvalid(f"{run / JOURNAL} has several SHA-256 of it: it was replaced, and is not used")
     if pinned and hashlib.sha256(content).hexdigest() not in pinned:
         raise SnapshotInvalid(
             f"its SHA-256 differs from the one in {run / JOURNAL}: it was changed, and is not used"

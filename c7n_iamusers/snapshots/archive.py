@@ -260,6 +260,16 @@ class RecordStores:
         pins[0] |= {name: {digest} for name, digest in self.archive.added.items() if name in files[0]}
         return OnRecord.of(zip(files, pins, strict=True))
 
+    def gone(self, user: IamUser, number: int) -> Reason | None:
+        """That the journal of this output names the snapshot of that number, which is not there; None if it does not.
+
+        Its name is given to no other content: the journal would prove both. Raises SnapshotRefused.
+        """
+        name = _name(user.subject, number)
+        with _refusing(user.subject):
+            pins = pinned(self.known.by_store(user.subject)[0])
+        return OnRecord(missing=(name,)).incomplete(user.subject) if name in pins else None
+
     def _history(self, reader: JournalReader, user: IamUser, made: Made, now: datetime) -> CallHistory:
         with _refusing(user.subject):
             lines = reader.of(user.subject)
@@ -380,7 +390,10 @@ class UserRecords:
             named = [
                 each for each in found.earlier if each.user.subject.file_name == taken.user.subject.file_name
             ]
-            self._archive.add(taken, len(named) + 1, self._journal)
+            number = len(named) + 1
+            if gone := self._stores.gone(found.user, number):
+                raise SnapshotRefused(gone)
+            self._archive.add(taken, number, self._journal)
 
     def _is_last(self, found: RecordedUser) -> bool:
         """Whether the last snapshot in this output is as the user is now, and none of another output after it differs.

@@ -161,6 +161,17 @@ def test_what_was_changed_is_refused_and_stops_no_other_user(
     assert problem in message
 
 
+def test_a_file_of_which_a_journal_has_two_contents_is_refused(tmp_path: Path) -> None:
+    run = output(tmp_path, snapshot(ALICE), snapshot(BOB))
+    journal = run / "journal.jsonl"
+    lines = journal.read_text().splitlines()
+    again = next(json.loads(each) for each in lines if "snapshots/alice" in each)
+    journal.write_text("\n".join([*lines, json.dumps({**again, "sha256": "0" * 64})]) + "\n")
+    found = collected([run])
+    assert [each.recorded.subject.name for each in found.users] == ["bob"]
+    assert any("has several SHA-256 of it" in each for each in found.problems)
+
+
 @pytest.mark.parametrize(
     ("edit", "why"),
     [
