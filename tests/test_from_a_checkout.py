@@ -15,6 +15,7 @@ from c7n_iamusers.exceptions import IamUsersError
 from c7n_iamusers.execution.journal import parsed
 from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.identity_center.applying.run_history import memberships_left
 from c7n_iamusers.identity_center.applying.run_records import read_result
 from c7n_iamusers.identity_center.output.plan_files import plan_of
 from c7n_iamusers.identity_center.requests.intents import intents_from
@@ -75,6 +76,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "a plan of access": lambda _: plan_of({"schema": 2}),
     "`identity-center-intents.json`": lambda _: intents_from({"schema": 2}),
     "`identity-center-runs/*/result.json`": result,
+    "`identity-center-runs/*/undone.json`": lambda _: memberships_left(b"{}", "undone.json"),
 }
 
 

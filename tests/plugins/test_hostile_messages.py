@@ -6,10 +6,14 @@ from __future__ import annotations
 import json
 import logging
 import re
+import zlib
+from base64 import b64decode
 from collections.abc import Mapping
+from datetime import date, datetime, timezone
 from email.header import decode_header, make_header
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
@@ -18,9 +22,11 @@ from c7n_mailer.utils_email import get_mimetext_message
 
 import c7n_iamusers
 from aws_local_org import LocalOrg
+from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.notices.mailer_texts import for_mailer
 from c7n_iamusers.notices.templates import template_fault
 from c7n_iamusers.plugins.resources import for_message
+from c7n_iamusers.report import digest
 from tests.hostile_texts import COMMAND, INVISIBLE, LINK, TEXTS
 from tests.plugins import test_notify_owners as owners
 from tests.plugins import test_notify_people as people
@@ -211,12 +217,29 @@ def message(text: str, template: str) -> dict[str, Any]:
 
 
 MAILS = sorted(path.name.removesuffix(".html.j2") for path in TEMPLATES.glob("*.html.j2"))
+MAILS.remove(digest.POLICY)  # no action sends it
 
 
 @pytest.mark.parametrize("template", MAILS)
 @each_text
 def test_no_mail_evaluates_or_hides_anything(text: str, template: str) -> None:
-    _, whole = mail(message(text, template))
+    hides_nothing(mail(message(text, template))[1])
+
+
+@each_text
+def test_no_digest_evaluates_or_hides_anything(text: str) -> None:
+    subject = Subject(text, f"arn:aws:iam::111122223333:user/{text}/{text}", "AIDAALICE")
+    history = cast(Any, SimpleNamespace(subject=subject, account="111122223333", state="deleted"))
+    told = [digest.Entry(history, text, done, date(2027, 1, 1), "deleted") for done in (True, False)]
+    owner = digest.Address("owner@example.com", {"111122223333": text}, "cloud@example.com")
+    now = datetime(2026, 11, 30, tzinfo=timezone.utc)
+    ((_, packed),) = digest.messages(owner, told, "us-east-1", now)
+    found, whole = mail(json.loads(zlib.decompress(b64decode(packed))))
+    assert not INVISIBLE & set(found)
+    hides_nothing(whole)
+
+
+def hides_nothing(whole: str) -> None:
     # in a link to write to the contact, the names stand in the text of that mail
     body = re.sub('href="mailto:[^"]*"', "", whole)
     assert not Path("pwned").exists()

@@ -29,8 +29,6 @@ from c7n_iamusers.report.trail_matching import (
 from c7n_iamusers.report.trail_reader import read_trail
 from c7n_iamusers.report.verification import Call
 
-pytestmark = pytest.mark.pure
-
 NOW = datetime(2026, 11, 30, 12, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
 ROLE = "arn:aws:sts::111122223333:assumed-role/IamUsersRemover/CloudCustodian@run-7"
