@@ -51,8 +51,8 @@ from c7n_iamusers.safeguards.reasons_to_spare import (
     no_recheck,
     refusal,
 )
-from c7n_iamusers.snapshots.archive import RecordedUser, UserRecords
 from c7n_iamusers.snapshots.snapshot import Snapshot, known_attachments
+from c7n_iamusers.snapshots.user_records import RecordedUser, UserRecords
 from c7n_iamusers.text.wording import visible_log
 
 LOG = visible_log("custodian.c7n_iamusers")

@@ -40,7 +40,7 @@ from c7n_iamusers.plugins.safeguarded_action import OPTIONS, TakingAction
 from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.reasons import NO_QUARANTINE, PLANNED_CALLS, Reason, read_reason
 from c7n_iamusers.safeguards import reasons_to_spare
-from c7n_iamusers.snapshots.archive import unfinished_deletions
+from c7n_iamusers.snapshots.user_records import unfinished_deletions
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import visible
 

@@ -37,7 +37,7 @@ from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import visible_errors, write_privately
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.safeguards.reasons_to_spare import LiveRecheck
-from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
+from c7n_iamusers.snapshots.user_records import RecordStores, UserRecords
 from c7n_iamusers.text.wording import visible_log
 
 Resource = dict[str, Any]

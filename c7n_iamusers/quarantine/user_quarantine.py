@@ -41,7 +41,7 @@ from c7n_iamusers.safeguards.reasons_to_spare import (
     quarantine_status,
     refusal,
 )
-from c7n_iamusers.snapshots.archive import RecordedUser, UserRecords
+from c7n_iamusers.snapshots.user_records import RecordedUser, UserRecords
 from c7n_iamusers.text.wording import shown
 
 

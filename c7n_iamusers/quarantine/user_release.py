@@ -32,7 +32,7 @@ from c7n_iamusers.quarantine.release_plan import (
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.safeguards import user_identity
 from c7n_iamusers.safeguards.reasons_to_spare import compromised, identity_refusal, quarantine_status
-from c7n_iamusers.snapshots.archive import RecordStores, note_lapse
+from c7n_iamusers.snapshots.user_records import RecordStores, note_lapse
 from c7n_iamusers.text.wording import shown
 
 

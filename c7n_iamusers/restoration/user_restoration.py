@@ -28,9 +28,9 @@ from c7n_iamusers.restoration.plan import REPLACES, Recorded, Restoration, plan_
 from c7n_iamusers.restoration.rights import RightsChange
 from c7n_iamusers.restoration.rights_reader import RightsReader, RoleTrustReader
 from c7n_iamusers.safeguards.user_identity import BoundaryChanged, identity_check
-from c7n_iamusers.snapshots.archive import note_lapse
 from c7n_iamusers.snapshots.removed_by_deletion import whole_snapshot
 from c7n_iamusers.snapshots.snapshot import Snapshot
+from c7n_iamusers.snapshots.user_records import note_lapse
 from c7n_iamusers.text.times import moment
 
 #: How often the user is read, with backoff, until it shows a Deny-all that is on it.

@@ -21,8 +21,8 @@ from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.plugins.composite_delete import CompositeDelete
 from c7n_iamusers.restoration.snapshot_files import collected
-from c7n_iamusers.snapshots.archive import UserRecords
 from c7n_iamusers.snapshots.removed_by_deletion import whole_snapshot
+from c7n_iamusers.snapshots.user_records import UserRecords
 from tests.fakes import client_error
 from tests.interference import deny, on_call
 from tests.plugins.deletions import acting, delete, outcomes, user_names

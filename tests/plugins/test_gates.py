@@ -23,7 +23,7 @@ from c7n_iamusers.identity_center.aws.instance import connect
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME
 from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.safeguards.gate_readings import Calls
-from c7n_iamusers.snapshots.archive import UserRecords
+from c7n_iamusers.snapshots.user_records import UserRecords
 from tests.desired import intents
 from tests.fakes import client_error
 from tests.gateway import Gateway, operation

@@ -45,7 +45,7 @@ from c7n_iamusers.quarantine.user_quarantine import UserQuarantine
 from c7n_iamusers.quarantine.user_release import UserRelease
 from c7n_iamusers.reasons import NOT_PROVISIONED, NOTHING_TO_RELEASE
 from c7n_iamusers.safeguards.reasons_to_spare import Guards
-from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
+from c7n_iamusers.snapshots.user_records import RecordStores, UserRecords
 from tests.fakes import client_error
 from tests.interference import deny, on_call
 from tests.policies import ACCOUNT

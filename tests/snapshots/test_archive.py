@@ -20,8 +20,9 @@ from c7n_iamusers.lockout.deny_all import ATTACHED
 from c7n_iamusers.lockout.left_inactive import left_inactive
 from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, quarantine_of
 from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
-from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, SnapshotArchive, UserRecords
+from c7n_iamusers.snapshots.archive import SnapshotArchive
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
+from c7n_iamusers.snapshots.user_records import RecordedUser, RecordStores, UserRecords
 from c7n_iamusers.text.documents import LARGEST_RECORD
 from tests.records import EVERYTHING, said, user
 
