@@ -9,6 +9,7 @@ directories may stand above, one for each run, say.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,13 +18,13 @@ from pathlib import PurePosixPath
 from threading import Lock
 from typing import Any
 
-from c7n_iamusers.evidence.assessment import ANNOTATION
 from c7n_iamusers.evidence.seen_users import FLAGGED, SEEN, SeenUsers, parse_seen, sees_all
 from c7n_iamusers.exceptions import InvalidPolicyData, OutputUnreadable
 from c7n_iamusers.execution.journal import BUCKET_JOURNALS, RESTORE_JOURNAL, parsed
 from c7n_iamusers.execution.outcomes import OUTCOMES, missing_outcomes, unfinished_restorations
 from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
 from c7n_iamusers.iam.user_patterns import named_alone
+from c7n_iamusers.report.output_shapes import METADATA_SHAPE, RESULT_SHAPE, ROWS_SHAPE, USER_ARN, USERS_SHAPE
 from c7n_iamusers.report.outputs import (
     ACTION_FAILED,
     ANNOUNCE,
@@ -45,13 +46,7 @@ from c7n_iamusers.text.documents import LARGEST, MOST_JSON, NotInFormat, pieces,
 from c7n_iamusers.text.validators import (
     Shape,
     is_account_id,
-    listing,
-    mapping,
-    maybe,
-    one_of,
     record,
-    text,
-    whole,
 )
 
 RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log"
@@ -63,7 +58,6 @@ _NAMES = (RESOURCES, METADATA, LOG, SEEN, OUTCOMES, RESULT_FILE, *_JOURNALS)
 _GZ = ".gz"
 #: Directories that are read at once, so that a bucket's answers are waited for together.
 _AT_ONCE = 8
-_ARN = re.compile(r"arn:[a-z-]+:iam::(\d{12}):user/.+", re.ASCII)
 _DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
 _DATE_PARTS = 4
 #: The resource of a policy on IAM users.
@@ -127,10 +121,14 @@ def _dated(outputs: list[PolicyOutput]) -> list[PolicyOutput]:
 class _Files:
     """The files of one directory; what is wrong with them is in ``faults``."""
 
-    def __init__(self, store: Store, directory: PurePosixPath, names: Iterable[str]) -> None:
+    def __init__(self, store: Store, directory: PurePosixPath, names: Collection[str]) -> None:
         self._store, self.directory = store, directory
         self._names = {PurePosixPath(name).name.removesuffix(_GZ): name for name in names}
-        self.faults: list[str] = []
+        self.faults = [
+            f"{name} lies here twice, packed and not: find out which is the run's"
+            for name, of in Counter(PurePosixPath(each).name.removesuffix(_GZ) for each in names).items()
+            if of > 1
+        ]
 
     def has(self, name: str) -> bool:
         return name in self._names
@@ -208,7 +206,7 @@ class _Files:
 
 
 def _read(
-    store: Store, directory: PurePosixPath, names: Iterable[str], known: frozenset[str]
+    store: Store, directory: PurePosixPath, names: Collection[str], known: frozenset[str]
 ) -> PolicyOutput | None:
     """As ``_output``; whatever is wrong in one directory is said of that directory, and hides no other."""
     try:
@@ -220,18 +218,18 @@ def _read(
 def _output(
     store: Store,
     directory: PurePosixPath,
-    names: Iterable[str],
+    names: Collection[str],
     known: frozenset[str],
     fault: str = "",
 ) -> PolicyOutput | None:
     """None for a policy on other resources. ``fault``: why nothing of the directory is read."""
     files = _Files(store, directory, names)
     files.faults += [fault] if fault else []
-    metadata = files.data(METADATA, _METADATA, "metadata")
+    metadata = files.data(METADATA, METADATA_SHAPE, "metadata")
     policy = metadata["policy"] if metadata else {}
     if policy and policy.get("resource") not in USER_TYPES:
         return None
-    resources = files.data(RESOURCES, _USERS, "a list of IAM users")
+    resources = files.data(RESOURCES, USERS_SHAPE, "a list of IAM users")
     rows = () if fault else _rows(files)
     layout = _layout(directory.parts, known)
     execution = str((metadata or {}).get("execution", {}).get("id") or "")
@@ -264,7 +262,7 @@ def _output(
 
 def _seen(files: _Files, execution: str) -> SeenUsers | None:
     """What the filter ``unnecessary`` saw in this ``execution``; the file may be an earlier one's."""
-    if (data := files.data(SEEN, _ANYTHING, "a list of seen users")) is None:
+    if (data := files.data(SEEN, record({}, others=True), "a list of seen users")) is None:
         return None
     try:
         seen = parse_seen(data)
@@ -329,8 +327,8 @@ def _state(files: _Files, metadata: Any, selected: bool, denied: bool) -> tuple[
 
 def _rows(files: _Files) -> tuple[Mapping[str, Any], ...]:
     """Outcomes, those of provisioning, of a run that was killed and of restorations that are not done among them."""
-    rows = list(files.data(OUTCOMES, _ROWS, "a list of outcomes") or ())
-    result = files.data(RESULT_FILE, _RESULT, "a result of provisioning") or {}
+    rows = list(files.data(OUTCOMES, ROWS_SHAPE, "a list of outcomes") or ())
+    result = files.data(RESULT_FILE, RESULT_SHAPE, "a result of provisioning") or {}
     lines = [*files.journal()]
     stopped = missing_outcomes(lines, rows, lambda unique_id: unique_id)
     last = {line.get("unique_id"): str(line.get("time")) for line in lines}
@@ -349,61 +347,6 @@ def _rows(files: _Files) -> tuple[Mapping[str, Any], ...]:
     )
 
 
-_TEXT, _MANY = text(1_000_000), 1_000_000
-_TEXTS = listing(_TEXT, _MANY)
-_ANYTHING = record({}, others=True)
-_FINDING = record({"id": _TEXT, "severity": _TEXT, "text": _TEXT}, others=True)
-_ACTIVITY = record(
-    {}, {"time": maybe(_TEXT), "by": _TEXT, "service": _TEXT, "region": _TEXT, "unknown": _TEXTS}, others=True
-)
-_CREDENTIAL = record(
-    {},
-    {"kind": _TEXT, "title": _TEXT, "active": one_of(True, False, None), "created": maybe(_TEXT)},
-    others=True,
-)
-_SOURCE = record({}, {"source": _TEXT, "time": maybe(_TEXT), "problem": _TEXT}, others=True)
-#: What is read of the annotation, by this version and the one before.
-_ASSESSMENT = record(
-    {},
-    {
-        "kind": maybe(_TEXT),
-        "reasons": _TEXTS,
-        "replacement": _TEXTS,
-        "findings": listing(_FINDING, _MANY),
-        "unknown_findings": _TEXTS,
-        "last_activity": _ACTIVITY,
-        "credentials": listing(_CREDENTIAL, _MANY),
-        "attachments": mapping(_TEXT, whole(0)),
-        "unread": _TEXTS,
-        "trusted_by": maybe(_TEXTS),
-        "sources": mapping(_TEXT, _SOURCE),
-        "identity-center": mapping(_TEXT, maybe(_TEXT)),
-    },
-    others=True,
-)
-_USER_ARN = text(2048, _ARN.pattern)
-_USERS = listing(record({"Arn": _USER_ARN}, {"UserId": _TEXT, ANNOTATION: _ASSESSMENT}, others=True), _MANY)
-_OUTCOME = {"status": _TEXT}
-_ROWS = listing(
-    record(
-        {"arn": _USER_ARN, **_OUTCOME},
-        {"unique_id": _TEXT, "time": maybe(_TEXT), "history": listing(record(_OUTCOME, others=True), _MANY)},
-        others=True,
-    ),
-    _MANY,
-)
-_RESULT = record({"users": _ROWS}, others=True)
-_METADATA = record(
-    {
-        "policy": record({}, {"name": _TEXT, "resource": _TEXT}, others=True),
-        "config": record({}, {"account_id": maybe(_TEXT)}, others=True),
-        "execution": _ANYTHING,
-    },
-    {"metrics": listing(record({}, {"MetricName": _TEXT}, others=True), _MANY)},
-    others=True,
-)
-
-
 def _began(metadata: Any) -> datetime | None:
     start = (metadata or {}).get("execution", {}).get("start")
     try:
@@ -414,7 +357,7 @@ def _began(metadata: Any) -> datetime | None:
 
 def _account_of(resources: Iterable[Mapping[str, Any]], rows: Iterable[Mapping[str, Any]]) -> str:
     arns = (str(each.get("Arn") or each.get("arn")) for each in (*resources, *rows))
-    return next((found[1] for arn in arns if (found := _ARN.fullmatch(arn))), "")
+    return next((found[1] for arn in arns if (found := USER_ARN.fullmatch(arn))), "")
 
 
 def _rules(filters: Any) -> Iterator[Mapping[str, Any]]:

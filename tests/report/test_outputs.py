@@ -318,6 +318,16 @@ def test_a_log_that_fills_the_memory_is_not_read_and_said(left: Outputs) -> None
     assert peak < 16 << 20
 
 
+@pytest.mark.parametrize("name", ["outcomes.json", "resources.json", "journal.jsonl"])
+def test_a_file_that_lies_there_twice_is_not_read(left: Outputs, name: str) -> None:
+    directory = left.leave("alice", outcomes=[outcome("alice", "deleted")])
+    (directory / name).touch()
+    (directory / f"{name}.gz").write_bytes(gzip.compress(b"[]"))
+    (found,) = read(left)
+    assert found.state == UNREADABLE
+    assert f"{name} lies here twice" in found.why
+
+
 def test_a_run_without_a_date_has_that_of_its_other_accounts(left: Outputs) -> None:
     left.leave("alice", days=2)
     left.leave(name="research", files=PARTS)

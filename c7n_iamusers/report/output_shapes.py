@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shapes of the files that a run leaves, as far as a report reads them."""
+
+from __future__ import annotations
+
+import re
+
+from c7n_iamusers.evidence.assessment import ANNOTATION
+from c7n_iamusers.text.validators import (
+    listing,
+    mapping,
+    maybe,
+    one_of,
+    record,
+    text,
+    whole,
+)
+
+#: The ARN of an IAM user, with its account.
+USER_ARN = re.compile(r"arn:[a-z-]+:iam::(\d{12}):user/.+", re.ASCII)
+_TEXT, _MANY = text(1_000_000), 1_000_000
+_TEXTS = listing(_TEXT, _MANY)
+_ANYTHING = record({}, others=True)
+_FINDING = record({"id": _TEXT, "severity": _TEXT, "text": _TEXT}, others=True)
+_ACTIVITY = record(
+    {}, {"time": maybe(_TEXT), "by": _TEXT, "service": _TEXT, "region": _TEXT, "unknown": _TEXTS}, others=True
+)
+_CREDENTIAL = record(
+    {},
+    {"kind": _TEXT, "title": _TEXT, "active": one_of(True, False, None), "created": maybe(_TEXT)},
+    others=True,
+)
+_SOURCE = record({}, {"source": _TEXT, "time": maybe(_TEXT), "problem": _TEXT}, others=True)
+#: What is read of the annotation, by this version and the one before.
+_ASSESSMENT = record(
+    {},
+    {
+        "kind": maybe(_TEXT),
+        "reasons": _TEXTS,
+        "replacement": _TEXTS,
+        "findings": listing(_FINDING, _MANY),
+        "unknown_findings": _TEXTS,
+        "last_activity": _ACTIVITY,
+        "credentials": listing(_CREDENTIAL, _MANY),
+        "attachments": mapping(_TEXT, whole(0)),
+        "unread": _TEXTS,
+        "trusted_by": maybe(_TEXTS),
+        "sources": mapping(_TEXT, _SOURCE),
+        "identity-center": mapping(_TEXT, maybe(_TEXT)),
+    },
+    others=True,
+)
+_ARN = text(2048, USER_ARN.pattern)
+USERS_SHAPE = listing(record({"Arn": _ARN}, {"UserId": _TEXT, ANNOTATION: _ASSESSMENT}, others=True), _MANY)
+_OUTCOME = {"status": _TEXT}
+ROWS_SHAPE = listing(
+    record(
+        {"arn": _ARN, **_OUTCOME},
+        {"unique_id": _TEXT, "time": maybe(_TEXT), "history": listing(record(_OUTCOME, others=True), _MANY)},
+        others=True,
+    ),
+    _MANY,
+)
+RESULT_SHAPE = record({"users": ROWS_SHAPE}, others=True)
+METADATA_SHAPE = record(
+    {
+        "policy": record({}, {"name": _TEXT, "resource": _TEXT}, others=True),
+        "config": record({}, {"account_id": maybe(_TEXT)}, others=True),
+        "execution": _ANYTHING,
+    },
+    {"metrics": listing(record({}, {"MetricName": _TEXT}, others=True), _MANY)},
+    others=True,
+)
