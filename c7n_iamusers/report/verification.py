@@ -34,7 +34,7 @@ from c7n_iamusers.text.wording import shown
 NOTE = "note"
 PLAN = "deletion-plan.json"
 #: Of a journal at most so many faults are named.
-_MOST = 5
+_MOST, _GZ = 5, ".gz"
 _FILE = re.compile(r"(?P<place>(?:.*/)?)(?P<name>(?:restore-|undo-)?journal\.jsonl)")
 _OBJECT = re.compile(
     r"(?P<place>(?:.*/)?)journal/\d{8}T\d{6}Z-[0-9a-f]{8}/[^/]+\.(?P<id>[A-Za-z0-9_]+)\.jsonl", re.ASCII
@@ -165,6 +165,8 @@ class _Verification:
         for name in names:
             if _IN_JOURNAL.fullmatch(name) and not (_OBJECT.fullmatch(name) or _SEGMENT.fullmatch(name)):
                 self._verified.add(BLOCKING, self._store.place(name), "no run writes an object of this name")
+            if name.endswith(_GZ) and name.removesuffix(_GZ) in names:
+                self._verified.add(BLOCKING, self._store.place(name), "lies here twice, packed and not")
 
     def _segments(self, names: Iterable[str]) -> None:
         """The objects of a journal, one after the other, are one chain."""

@@ -99,6 +99,12 @@ def test_an_object_that_runs_read_has_the_name_that_a_run_gives_it(tmp_path: Pat
     assert (BLOCKING, f"journal/{moved.relative_to(tmp_path / 'journal')}") in told(tmp_path)
 
 
+def test_a_file_that_lies_there_twice_is_told(tmp_path: Path) -> None:
+    for name in ("outcomes.json", "outcomes.json.gz"):
+        (tmp_path / name).write_bytes(b"[]")
+    assert (BLOCKING, "outcomes.json.gz") in told(tmp_path)
+
+
 def test_journals_of_restorations_that_machines_merged_are_to_be_looked_at(tmp_path: Path) -> None:
     path = tmp_path / "restore-journal.jsonl"
     both = b""
