@@ -74,6 +74,23 @@ def open_place(place: str, below: str = "") -> Store:
     return store.below(below) if below else store
 
 
+def fleet_choice(
+    about_file: str, about_account: str, required: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options -c, c7n-org's accounts file, and -a, of commands on outputs. ``about_...``: their help."""
+
+    def options(command: Callable[..., Any]) -> Callable[..., Any]:
+        path = click.Path(path_type=Path, exists=True, dir_okay=False)
+        chosen = click.option("-a", "--account", "names", multiple=True, metavar="NAME", help=about_account)(
+            command
+        )
+        return click.option(
+            "-c", "--accounts", "accounts_file", type=path, required=required, metavar="FILE", help=about_file
+        )(chosen)
+
+    return options
+
+
 def account_choice(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options -a and -t, which choose accounts of the file that -c names, as those of c7n-org do."""
     for option in (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers_cli.arguments import output_places, targets_in
+from c7n_iamusers_cli.arguments import fleet_choice, output_places, targets_in
 from c7n_iamusers_cli.forward import queue_url, region_of, send
 from c7n_iamusers_cli.output import print_table, say
 from c7n_iamusers_cli.user import Record
@@ -26,17 +26,10 @@ _DEFAULT_REGION = "us-east-1"
 
 @click.command()
 @output_places
-@click.option(
-    "-c",
-    "--accounts",
-    "accounts_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+@fleet_choice(
+    "c7n-org's accounts file: under vars the owner of each account, the notices and the queue.",
+    "Only of this account, as c7n-org run -a.",
     required=True,
-    metavar="FILE",
-    help="c7n-org's accounts file: under vars the owner of each account, the notices and the queue.",
-)
-@click.option(
-    "-a", "--account", "names", multiple=True, metavar="NAME", help="Only of this account, as c7n-org run -a."
 )
 @click.option("-t", "--tags", multiple=True, metavar="TAG", help="Only of accounts with this tag.")
 @click.option("--owner", "owners", multiple=True, metavar="ADDRESS", help="Only for this owner. Repeatable.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.exceptions import NoticesUnreadable, OutputUnreadable
-from c7n_iamusers_cli.arguments import S3, open_place, output_places, targets_in
+from c7n_iamusers_cli.arguments import S3, fleet_choice, open_place, output_places, targets_in
 from c7n_iamusers_cli.output import say
 from c7n_iamusers_cli.user import Record, notices_store, targets_of
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from c7n_iamusers.report.outputs import PolicyOutput, Selected
     from c7n_iamusers.report.receipts import Material
     from c7n_iamusers.report.user_history import UserHistory
-
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command()
@@ -38,21 +36,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     metavar="DIR",
     help="Where to write them, also s3://BUCKET/PREFIX.",
 )
-@click.option(
-    "-c",
-    "--accounts",
-    "accounts_file",
-    type=_FILE,
-    metavar="FILE",
-    help="c7n-org's accounts file, with notices.",
-)
-@click.option(
-    "-a",
-    "--account",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="Only of the account of this name or id. Repeatable.",
+@fleet_choice(
+    "c7n-org's accounts file, with notices.",
+    "Only of the account of this name or id. Repeatable.",
 )
 @click.option(
     "--notices",

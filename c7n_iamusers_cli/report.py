@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.exceptions import OutputUnreadable
-from c7n_iamusers_cli.arguments import S3, open_place, output_places, read_accounts
+from c7n_iamusers_cli.arguments import S3, fleet_choice, open_place, output_places, read_accounts
 from c7n_iamusers_cli.output import end_check, format_option, say
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from c7n_iamusers.report.mail import MailReport
     from c7n_iamusers.report.outputs import PolicyOutput
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _AGE = re.compile(r"(\d{1,4})([mhd])", re.ASCII)
 #: The tag of an account with the path of its organizational unit.
 _PATH = "path:"
@@ -56,21 +55,9 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
 
 @click.command()
 @output_places
-@click.option(
-    "-c",
-    "--accounts",
-    "accounts_file",
-    type=_FILE,
-    metavar="FILE",
-    help="c7n-org's accounts file: those that are missing from the outputs are reported.",
-)
-@click.option(
-    "-a",
-    "--account",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="With -c: report only on the account of this name or id, as c7n-org run -a. Repeatable.",
+@fleet_choice(
+    "c7n-org's accounts file: those that are missing from the outputs are reported.",
+    "With -c: report only on the account of this name or id, as c7n-org run -a. Repeatable.",
 )
 @click.option(
     "-t",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.exceptions import NoticesUnreadable, OutputUnreadable
-from c7n_iamusers_cli.arguments import S3, open_place, output_places, targets_in
+from c7n_iamusers_cli.arguments import S3, fleet_choice, open_place, output_places, targets_in
 from c7n_iamusers_cli.output import format_option, print_json, say
 from c7n_iamusers_cli.restore import acceptances
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from c7n_iamusers.report.outputs import PolicyOutput
     from c7n_iamusers.report.user_history import Event, UserHistory
 
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 #: What begins something else in a URL of a bucket, or in the output of a policy: no run's key has it.
 _NO_PLACE = frozenset("?#{}")
 
@@ -32,21 +31,9 @@ _NO_PLACE = frozenset("?#{}")
 @click.command()
 @click.argument("name")
 @output_places
-@click.option(
-    "-c",
-    "--accounts",
-    "accounts_file",
-    type=_FILE,
-    metavar="FILE",
-    help="c7n-org's accounts file, with notices and owners. With --give-back, that with the role that changes users.",
-)
-@click.option(
-    "-a",
-    "--account",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="Only in the account of this name or id, which is faster. Repeatable.",
+@fleet_choice(
+    "c7n-org's accounts file, with notices and owners. With --give-back, that with the role that changes users.",
+    "Only in the account of this name or id, which is faster. Repeatable.",
 )
 @click.option(
     "--notices",

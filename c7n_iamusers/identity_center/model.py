@@ -407,6 +407,12 @@ class CenterState:
     changing: CurrentAccess = field(default_factory=CurrentAccess)
     gained: Mapping[str, KnownPermissionSet] = field(default_factory=dict)
 
+    @property
+    def sets_by_arn(self) -> dict[str, KnownPermissionSet]:
+        """Every permission set that is known: those of ``gained`` and ``current``, and the requested ones."""
+        sets = (*self.gained.values(), *self.current.sets.values(), *self.permission_sets.values())
+        return {known.arn: known for known in sets}
+
     def is_assigned(self, group: str, grant: Grant) -> bool:
         """Whether the group of that name has the grant, which is neither being created nor deleted."""
         known_set, known_group = self.permission_sets.get(grant.permission_set), self.groups.get(group)

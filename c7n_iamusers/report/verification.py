@@ -129,9 +129,11 @@ class _Verification:
     def __init__(self, store: Store, plan_fault: Callable[[bytes], str], verified: Verified) -> None:
         self._store, self._plan_fault, self._verified = store, plan_fault, verified
         self._outputs = defaultdict[str, _Output](_Output)
+        self._present: frozenset[str] = frozenset()
 
     def run(self) -> None:
         names = self._store.names("")
+        self._present = frozenset(names)
         self._journals(names)
         self._snapshots(names)
         self._files(names)
@@ -165,7 +167,7 @@ class _Verification:
         for name in names:
             if _IN_JOURNAL.fullmatch(name) and not (_OBJECT.fullmatch(name) or _SEGMENT.fullmatch(name)):
                 self._verified.add(BLOCKING, self._store.place(name), "no run writes an object of this name")
-            if name.endswith(_GZ) and name.removesuffix(_GZ) in names:
+            if name.endswith(_GZ) and name.removesuffix(_GZ) in self._present:
                 self._verified.add(BLOCKING, self._store.place(name), "lies here twice, packed and not")
 
     def _segments(self, names: Iterable[str]) -> None:
@@ -240,7 +242,7 @@ class _Verification:
                 self._verified.add(*fault[:1], self._store.place(full), fault[1])
         for place, output in list(self._outputs.items()):
             for name in sorted(output.pins.keys() - seen[place]):
-                if f"{place}{name}" not in names:
+                if f"{place}{name}" not in self._present:
                     self._verified.add(
                         BLOCKING, self._store.place(f"{place}{name}"), "is gone: its journal names it"
                     )

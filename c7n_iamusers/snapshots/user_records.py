@@ -190,7 +190,7 @@ class RecordStores:
         """
         name = snapshot_name(user.subject, number)
         with _refusing(user.subject):
-            pins = pinned(self.known.by_store(user.subject)[0])
+            pins = pinned(self.own.of(user.subject))
         return OnRecord(missing=(name,)).incomplete(user.subject) if name in pins else None
 
     def _history(self, reader: JournalReader, user: IamUser, made: Made, now: datetime) -> CallHistory:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tests of provisioning share."""
+"""What tests of plugins share."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ from aws_local_org.identity_center import state
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.instance import connect
 from tests.plugins.provisioning_rehearsal import Rehearsal, SteppingClock
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy without an output directory writes into the working directory; what a command leaves lies here."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

@@ -26,9 +26,7 @@ def day(days: int) -> str:
     return (utc_now().date() + timedelta(days=days)).isoformat()
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 @pytest.fixture

@@ -44,10 +44,7 @@ CONFIG: Mapping[str, Any] = {
 each_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command that runs leaves its file here."""
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def mail(message: Mapping[str, Any]) -> tuple[str, str]:

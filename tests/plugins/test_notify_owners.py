@@ -29,10 +29,7 @@ OWNER = "owner@example.com"
 EVERYBODY = [{"type": "unnecessary", "exempt": "none"}]
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A policy without an output directory writes into the working directory."""
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 @pytest.fixture

@@ -17,10 +17,7 @@ from tests.policies import policy
 FILTER = {"type": "identity-center", "state": "provisioned", "user": {"username": "tag:E", "email": "tag:E"}}
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A policy without an output directory writes into the working directory."""
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def notify(notices: Path, *resources: dict[str, Any], filters: Any = (FILTER,), **options: Any) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,10 +33,7 @@ ANNOUNCE = {
 DAYS = {"announce_days": 30, "quarantined_for_days": 14.5, "active_within_days": 30}
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Policies without an output directory write below the current one."""
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def filled(action: dict[str, Any], **variables: Any) -> Any:

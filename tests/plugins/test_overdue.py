@@ -16,7 +16,8 @@ from tests.plugins.test_announced_groups import QUIET, fates
 from tests.plugins.test_notify_owners import EVERYBODY, OWNER, action, age, notify, records, sent
 from tests.policies import ACCOUNT, policy
 
-elsewhere, iam = test_announced_groups.elsewhere, test_announced_groups.iam
+pytestmark = pytest.mark.usefixtures("elsewhere")
+iam = test_announced_groups.iam
 SECOND = "operations@example.com"
 OVERDUE = {
     "step": "overdue",

@@ -18,9 +18,7 @@ from tests.policies import ACCOUNT, policy
 NAMES = {"machines": ["bot", "cron"], "people": ["alice"]}
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 @pytest.fixture

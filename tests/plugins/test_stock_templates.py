@@ -33,10 +33,7 @@ STOCK_HTML = {"template": "default.html", "subject": None}
 CONTACT = "cloud-team@example.com"
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A policy without an output directory writes into the working directory."""
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 @pytest.fixture

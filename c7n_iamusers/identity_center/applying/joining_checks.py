@@ -33,8 +33,7 @@ class JoiningChecks:
         #: ARN -> name, which no permission set changes.
         self._set_names = dict(state.current.set_names)
         self._added = set[str]()
-        known = {each.arn: each for each in (*state.gained.values(), *state.current.sets.values())}
-        self._sets = known | {each.arn: each for each in state.permission_sets.values()}
+        self._sets = state.sets_by_arn
 
     def add(self, known: model.KnownPermissionSet) -> None:
         """A permission set that others may have created since the plan."""

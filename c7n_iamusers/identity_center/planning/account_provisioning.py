@@ -64,9 +64,7 @@ def earlier_forms(
     The run may be of other accounts, or of another policy than the one that changed the permission set. What an earlier
     form of a permission set of others gives, a reviewer decides.
     """
-    sets = {known.arn: known for known in (*state.gained.values(), *state.current.sets.values())}
-    sets |= {known.arn: known for known in state.permission_sets.values()}
-    accounts = accounts_by_set(desired.groups.values())
+    sets, accounts = state.sets_by_arn, accounts_by_set(desired.groups.values())
     found: dict[str, str] = {}
     for name, group in state.groups.items():
         for assigned in sorted(group.assignments):
