@@ -44,7 +44,7 @@ def announce(iam: Any, name: str) -> Notice:
     user, time = iam.get_user(UserName=name)["User"], utc_now() - timedelta(days=40)
     subject = Subject(name, user["Arn"], user["UserId"])
     day = time.date() + timedelta(days=30)
-    notice = Notice(ACCOUNT, ANNOUNCED, time, day, ("o@example.com",), "1", "flag", (subject,))
+    notice = Notice(ACCOUNT, ANNOUNCED, time, day, ("o@example.com",), f"to-{name}", "flag", (subject,))
     store = DirectoryStore(Path("notices"))
     store.create(exempted.place_of(ACCOUNT, time), exempted.as_json(ACCOUNT, time, ()))
     store.create(notice.name, notice.as_json())
