@@ -23,10 +23,10 @@ NOT_OURS = "it is not managed, so no run removed it"
 _CHANGED = "its settings have changed since the run"
 #: {}: accounts.
 LOST = "account {} had an earlier form of it before the run, whose content AWS does not tell"
-#: Of accounts that the run has not only changed with the settings, but that had an earlier form of them.
+#: What to do about an account with an earlier form that a run has provisioned without changing any settings.
 _PROVISIONED = (
-    "the run provisioned it there as it was defined: undo the run that had defined it like that, too, or run with other "
-    "policies"
+    "it has the settings now that the permission set had before the run: undo the run that gave it these, too, or run "
+    "with other policies"
 )
 #: {}: an AWS CLI command, and the account.
 _KEEPS = (

@@ -162,7 +162,9 @@ def relied_on_settings(
             f"{_LOCK_OUT_SETTINGS}"
             for place, found in unknown.items()
         },
-        **{place: f"{shown(sorted(found))} {_LOCK_OUT_SETTINGS}" for place, found in reasons.items() if found},
+        **{
+            place: f"{shown(sorted(found))} {_LOCK_OUT_SETTINGS}" for place, found in reasons.items() if found
+        },
     }
 
 

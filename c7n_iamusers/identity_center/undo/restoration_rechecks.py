@@ -107,8 +107,8 @@ class RestorationChecks:
             f"they may allow more, and {self._people(more)} did not hold it in account {_accounts(more)} before the "
             "run: end their access by it there, and run the undo again"
             if more
-            else f"they may allow less, and {self._people(less)} got it in account {_accounts(less)} since it was read: "
-            "run the undo again"
+            else f"they may allow less, and {self._people(less)} got it in account {_accounts(less)} since it was "
+            "read: run the undo again"
         )
         failure = not_restored(change, why)
         raise OnlyInParts(str(failure)) if at_once and not refused >= former.accounts else failure

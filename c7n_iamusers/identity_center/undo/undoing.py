@@ -346,9 +346,7 @@ def _apply(
     # What was not necessary, as all accounts were provisioned at once, is no part of the undo; neither is what others
     # replaced.
     results = [(ended[each.key], each.instead_of) for each in plan.changes]
-    counted = [
-        each for each, instead_of in results if each.calls or each.status == FAILED or not instead_of
-    ]
+    counted = [each for each, instead_of in results if each.calls or each.status == FAILED or not instead_of]
     counted = [each for each in counted if each.status != REPLACED]
     say(f"Undone: {sum(each.status == DONE for each in counted)} of {len(counted)}.")
     return [*sorted({each.reason for each in counted if each.status != DONE}), *_incomplete(plan)]
