@@ -209,7 +209,7 @@ class AccessPlan:
 
     ``missing``: users who wait for the identity provider. ``served``: claim -> the keys of all changes that its access
     depends on. ``stale``: the removals that ``Choices`` can allow. ``totals``: for each person of the changeset in each
-    account; ``ending``: what these have no longer, as removals among ``changes`` end it. ``over_quota``: the quotas that
+    account; ``ending``: what these have no longer, as removals of ``changes`` end it. ``over_quota``: the quotas that
     forbid the plan, in words. ``unlisted``: how many unchanged objects are not among ``changes``. ``fed_by_others``:
     why an identity provider seems to feed the identity store, in words, which forbids the plan too; empty if none does.
     """

@@ -103,18 +103,23 @@ class _Totals:
                     and not self._is_others(person, name, grant)
                 }
                 present = held.get(self._comparison.user_id(person), [])
-                removals = {one: key for one in present if (key := self._removal(person, account, one))}
-                staying = [one for one in present if one not in removals]
+                removals = dict(self._removals(person, account, present))
+                staying = [one for one in present if one not in removals] if removals else present
                 beyond = tuple(self._further_access(person, claims, staying, gains))
                 self.ending += self._ending(person, account, claims, removals)
                 verdict = WIDER if any(access.is_more for access in beyond) else self._worst(claims)
                 if claims or beyond:
                     yield access_plan.TotalAccess(person, account, verdict, beyond, not claims)
 
-    def _removal(self, person: model.PersonKey, account: str, held: HeldSet) -> str:
-        """The key of the removal that ends it; empty if none does."""
-        ended = self._ended.get((held.through, model.Grant(account, held.set_name)), "")
-        return ended or self._leaving.get((self._comparison.user_id(person), held.group_id), "")
+    def _removals(
+        self, person: model.PersonKey, account: str, held: Iterable[HeldSet]
+    ) -> Iterator[tuple[HeldSet, str]]:
+        """What the person holds no longer, with the key of the removal that ends it."""
+        user_id = self._comparison.user_id(person)
+        for one in held if self._ended or self._leaving else ():
+            key = self._ended.get((one.through, model.Grant(account, one.set_name)))
+            if key := key or self._leaving.get((user_id, one.group_id)):
+                yield one, key
 
     def _ending(
         self,

@@ -36,11 +36,11 @@ def way_out(account: str, is_requested: bool = True, groups: Sequence[str] = ())
         )
     if groups:
         ways.append(
-            f"nobody new joins group {shown(groups)} before that, also if the account is left out: for people of other "
-            f"accounts, remove the group's assignment in account {account}, or give another group name"
+            f"nobody new joins group {shown(groups)} until account {account} is corrected: remove the group's "
+            "assignment there, or give another group name"
         )
     if not ways:
-        ways.append(f"or, if account {account} is closed, remove the permission set's assignments there")
+        ways.append(f"if account {account} is closed, remove the permission set's assignments there")
     return intern("; ".join(ways))
 
 

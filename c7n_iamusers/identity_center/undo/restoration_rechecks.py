@@ -24,7 +24,7 @@ from c7n_iamusers.identity_center.undo.restorations import (
     gives_more,
     set_changed,
 )
-from c7n_iamusers.identity_center.writer.change import OnlyInParts
+from c7n_iamusers.identity_center.writer.change import NothingLeft, OnlyInParts
 from c7n_iamusers.text.wording import shown
 
 _SINCE = "find out who did this since the undo was planned, and run it again"
@@ -90,9 +90,13 @@ class RestorationChecks:
         known = self._reader.permission_sets.read(former.arn)
         if (reason := former.reason(known)) or known is None:
             raise not_restored(change, reason)
+        at_once = change.kind == model.PROVISIONING and "TargetId" not in parameters
+        if change.kind == model.PROVISIONING and not known.accounts & (
+            known.accounts if at_once else change.accounts
+        ):
+            raise NothingLeft(f"{change.name} has no assignments any more")
         if not (former.widening or former.narrowing):
             return
-        at_once = change.kind == model.PROVISIONING and "TargetId" not in parameters
         # Of all its accounts at once: those are also provisioned that have got it since the plan.
         asked = None if at_once else change.accounts or former.accounts
         found = holders_of(self._reader, known, self._in_progress(), asked)
@@ -111,7 +115,8 @@ class RestorationChecks:
             "read: run the undo again"
         )
         failure = not_restored(change, why)
-        raise OnlyInParts(str(failure)) if at_once and not refused >= former.accounts else failure
+        # An account that the plan does not know is part of the next undo's.
+        raise OnlyInParts(str(failure)) if at_once and refused < former.accounts else failure
 
     def _people(self, held: Collection[tuple[str, str]]) -> str:
         users = sorted({user for _, user in held})

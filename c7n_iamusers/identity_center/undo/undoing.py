@@ -336,7 +336,7 @@ def _apply(
 ) -> list[str]:
     """``prefix``: of the names of the undo's files."""
     if not (plan.changes or plan.kept):
-        if output.read(f"{prefix}{UNDONE}") is None:
+        if not _is_complete(output.read(f"{prefix}{UNDONE}")):
             _record(plan, {}, output, f"{prefix}{UNDONE}")
         return []
     with open_journal(output, f"{prefix}{UNDO_JOURNAL}") as journal:
@@ -350,6 +350,14 @@ def _apply(
     counted = [each for each in counted if each.status != REPLACED]
     say(f"Undone: {sum(each.status == DONE for each in counted)} of {len(counted)}.")
     return [*sorted({each.reason for each in counted if each.status != DONE}), *_incomplete(plan)]
+
+
+def _is_complete(record: bytes | None) -> bool:
+    """Whether it is that of a complete undo."""
+    try:
+        return json.loads(record or b"{}").get("complete") is True
+    except (AttributeError, ValueError):
+        return False
 
 
 def _record(

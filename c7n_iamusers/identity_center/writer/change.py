@@ -77,6 +77,10 @@ class OnlyInParts(IdentityCenterError):
     """A check found that the change may not be made at once. Those that are made instead of it may be."""
 
 
+class NothingLeft(IdentityCenterError):
+    """A check found that the call has nothing to change any more."""
+
+
 class ChangeFailed(Exception):
     """The change failed. ``code``: an AWS error code, or the kind of failure.
 
@@ -207,6 +211,9 @@ class ChangeExecution:
             return journaled_call.DONE
         while True:
             checked = yield from self._checked()
+            if checked is None:
+                self._end(journaled_call.DONE)
+                return RecheckResult()
             try:
                 response = yield Send(self, self._begin, self._call.call.operation, checked)
                 break
@@ -236,13 +243,21 @@ class ChangeExecution:
         self._call.tried(error)
         return pause
 
-    def _checked(self) -> Steps[bool]:
-        """Whether a check was made. It waits for a slot like its call, so that it is recent when the call is sent."""
+    def _checked(self) -> Steps[bool | None]:
+        """Whether a check was made; None if it found nothing left to do.
+
+        It waits for a slot like its call, so that it is recent when the call is sent.
+        """
         call = self._call.call
         parameters = journaled_call.resolve(call.parameters, self._known)
         check = self._context.check_before(self.change, parameters)
         if check:
-            yield from self._read(check, may_race=True, operation=call.operation)
+            try:
+                yield from self._read(check, may_race=True, operation=call.operation)
+            except ChangeFailed as failure:
+                if isinstance(failure.__cause__, NothingLeft):
+                    return None
+                raise
         return check is not None
 
     def _begin(self) -> Callable[[], Any]:
