@@ -61,7 +61,10 @@ def after_failure(
     assert run_of(fleet, readers(), shared=shared) != []
     if not stays:
         close("")
-    assert run_of(fleet, ADMINS, OTHER_ACCOUNT if stays else ACCOUNT, OTHER_ACCOUNT, shared=shared) == [] or stays
+    assert (
+        run_of(fleet, ADMINS, OTHER_ACCOUNT if stays else ACCOUNT, OTHER_ACCOUNT, shared=shared) == []
+        or stays
+    )
 
 
 def by_hand(fleet: FleetRehearsal) -> None:
@@ -80,7 +83,10 @@ def by_hand(fleet: FleetRehearsal) -> None:
 def unassigned(fleet: FleetRehearsal) -> None:
     """ACCOUNT's assignments are removed by others."""
     (group,) = (
-        each for each in fleet.org.client("identitystore").list_groups(IdentityStoreId=fleet.instance.store.id)["Groups"]
+        each
+        for each in fleet.org.client("identitystore").list_groups(IdentityStoreId=fleet.instance.store.id)[
+            "Groups"
+        ]
         if each["DisplayName"] in (SHARED, f"iam-{ACCOUNT}-Readers")
     )
     (arn,) = fleet.instance.permission_sets
@@ -141,7 +147,7 @@ def test_the_undo_of_the_run_before_brings_its_account_back(
     after_failure(fleet, closed)
     assert incomplete(fleet.undo(fleet.results()[-1])) == 1
     assert fleet.undo(fleet.results()[-2]) == []
-    assert forms(fleet) == dict.fromkeys(BOTH, ["ReadOnlyAccess", "SecurityAudit"])
+    assert forms(fleet) == {each: ["ReadOnlyAccess", "SecurityAudit"] for each in BOTH}
 
 
 @pytest.mark.parametrize("number", range(1, 4))
@@ -174,7 +180,7 @@ def test_a_run_that_only_provisioned_has_nothing_left_once_the_settings_are_othe
     assert incomplete(fleet.undo(repeated)) == 1
     assert EARLIER in fleet.lines("!")[0]
     assert fleet.undo(narrowing) == []
-    assert forms(fleet) == dict.fromkeys(BOTH, ["ReadOnlyAccess", "SecurityAudit"])
+    assert forms(fleet) == {each: ["ReadOnlyAccess", "SecurityAudit"] for each in BOTH}
     assert fleet.undo(repeated) == []
     assert undone(repeated)["complete"] is True
 
@@ -219,7 +225,9 @@ def test_accounts_are_provisioned_at_once_where_all_may_be(
         join(fleet, f"iam-{ACCOUNT}-Readers", create_user(fleet, "carol@example.com"))
     failures = fleet.undo(fleet.results()[-1])
     assert len(failures) == calls - 1
-    made = [each.parameters.get("TargetId") for each in fleet.mutations() if each.operation.startswith("Prov")]
+    made = [
+        each.parameters.get("TargetId") for each in fleet.mutations() if each.operation.startswith("Prov")
+    ]
     assert made == ([None] if calls == 1 else [OTHER_ACCOUNT])
 
 
@@ -259,7 +267,7 @@ def test_whose_user_is_deleted_keeps_the_settings_in_that_account(fleet: FleetRe
             OTHER_ACCOUNT: ["ReadOnlyAccess", "SecurityAudit"],
         }
     assert fleet.undo(result, read_users=None) == []
-    assert forms(fleet) == dict.fromkeys(BOTH, ["ReadOnlyAccess"])
+    assert forms(fleet) == {each: ["ReadOnlyAccess"] for each in BOTH}
 
 
 BETWEEN = replace(readers(), managed_policies=frozenset({AUDIT}))
@@ -295,7 +303,9 @@ def test_the_accounts_in_which_they_are_restored(
     relied_on = {(known.arn, ids[each]): "needed" for each in needed}
     found = former.by_accounts(known, [ids[each] for each in earlier], relied_on, INSTANCE)
     assert found.former.accounts == {ids[each] for each in restored}
-    assert {name for name, number in ids.items() if number in str([each.name for each in found.kept])} == {*kept}
+    assert {name for name, number in ids.items() if number in str([each.name for each in found.kept])} == {
+        *kept
+    }
     assert bool(found.calls) == (now == WIDE and bool(restored or not needed))
     assert found.former.narrowing <= found.former.accounts
 
