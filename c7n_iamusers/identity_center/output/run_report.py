@@ -38,11 +38,11 @@ def refused_outcome(refusal: model.RefusedUser) -> Outcome:
     return Outcome.of(refusal.subject, status, refusal.reason, verdict=refusal.verdict)
 
 
-def _remedy(total: access_plan.TotalAccess, why_left: str) -> str:
-    """What to do about access that is more than the IAM users have. ``why_left``: why the run did not remove some."""
+def _remedy(total: access_plan.TotalAccess, why_kept: str) -> str:
+    """What to do about access that is more than the IAM users have. ``why_kept``: why the run did not withdraw some."""
     further = [each for each in total.beyond if each.is_more and not each.consented]
-    if why_left:
-        return f"the run did not remove it: {why_left}"
+    if why_kept:
+        return f"the run did not withdraw it: {why_kept}"
     if all(each.ours and not each.shared for each in further):
         return (
             "no intents request it any more: run provision prune --unrequested, which ends it where requested access "
@@ -114,7 +114,7 @@ class Report:
     def faults(self) -> list[str]:
         """What is wrong besides users and the plan as a whole, in sentences."""
         lines = (
-            f"{in_words(total, total.person[0])}: {_remedy(total, self._why_left(place))}"
+            f"{in_words(total, total.person[0])}: {_remedy(total, self._why_kept(total))}"
             for place, total in self.totals.items()
             if total.is_unaccepted or place in self._not_removed
         )
@@ -146,9 +146,13 @@ class Report:
         ended = self.ended[key]
         return "the run was stopped: run again" if ended.code == writer.STOPPED else ended.reason
 
-    def _why_left(self, place: Place) -> str:
-        """Why the run did not remove what the person holds no longer by the plan; empty if it did."""
-        return shown(sorted({self._why(each.key) for each in self._not_removed.get(place, ())}))
+    def _why_kept(self, total: access_plan.TotalAccess) -> str:
+        """Why the person holds what the plan withdraws: by its removal, or by less in the permission set; empty if that
+        was done.
+        """
+        forms = (provisioning_key(each.set_name, total.account_id) for each in total.beyond)
+        left = (each.key for each in self._not_removed.get((total.person, total.account_id), ()))
+        return shown(sorted({self._why(key) for key in (*left, *self._earlier_forms.intersection(forms))}))
 
     def _outcomes(self) -> Iterator[tuple[str, Outcome]]:
         for refused in self.plan.refused:
@@ -204,7 +208,8 @@ class Report:
         place = claim.person, claim.grant.account_id
         if left := self._not_removed.get(place):
             further = shown(sorted(str(each.access) for each in left))
-            holds = holds.and_also(reasons.NOT_REMOVED(further=further, why=self._why_left(place)))
+            why = shown(sorted({self._why(each.key) for each in left}))
+            holds = holds.and_also(reasons.NOT_REMOVED(further=further, why=why))
         total = self.totals.get(place)
         if total is None or total.verdict not in UNPROVEN:
             return holds
@@ -258,15 +263,15 @@ class Report:
         return dict(found)
 
     @cached_property
-    def _earlier_forms(self) -> Collection[str]:
+    def _earlier_forms(self) -> frozenset[str]:
         """The keys of the changes that did not provision a permission set to an account that has it."""
-        return {
+        return frozenset(
             change.key
             for change in (self.plan.changes if self.ended else ())
             if change.kind == model.PROVISIONING
             and (ended := self.ended.get(change.key))
             and ended.status in (writer.FAILED, writer.LEFT)
-        }
+        )
 
     @cached_property
     def _names(self) -> Mapping[str, str]:

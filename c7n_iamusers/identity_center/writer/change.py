@@ -196,9 +196,11 @@ class ChangeExecution:
                     yield Follow(self, _OPPOSITE[calls[0].operation], after)
                 result = yield from self._call_made(awaits)
             except ChangeFailed as failure:
-                result = journaled_call.UNKNOWN if failure.pending else self._call.result_if_refused
-                self._end(result, failure.answer, failure.code)
-                raise
+                if not isinstance(failure.__cause__, NothingLeft):
+                    result = journaled_call.UNKNOWN if failure.pending else self._call.result_if_refused
+                    self._end(result, failure.answer, failure.code)
+                    raise
+                result = journaled_call.DONE
             if isinstance(result, RecheckResult):
                 calls, awaits, after, lost = result.calls, result.awaits, result.after, self._call.lost
             else:
@@ -211,9 +213,6 @@ class ChangeExecution:
             return journaled_call.DONE
         while True:
             checked = yield from self._checked()
-            if checked is None:
-                self._end(journaled_call.DONE)
-                return RecheckResult()
             try:
                 response = yield Send(self, self._begin, self._call.call.operation, checked)
                 break
@@ -243,21 +242,13 @@ class ChangeExecution:
         self._call.tried(error)
         return pause
 
-    def _checked(self) -> Steps[bool | None]:
-        """Whether a check was made; None if it found nothing left to do.
-
-        It waits for a slot like its call, so that it is recent when the call is sent.
-        """
+    def _checked(self) -> Steps[bool]:
+        """Whether a check was made. It waits for a slot like its call, so that it is recent when the call is sent."""
         call = self._call.call
         parameters = journaled_call.resolve(call.parameters, self._known)
         check = self._context.check_before(self.change, parameters)
         if check:
-            try:
-                yield from self._read(check, may_race=True, operation=call.operation)
-            except ChangeFailed as failure:
-                if isinstance(failure.__cause__, NothingLeft):
-                    return None
-                raise
+            yield from self._read(check, may_race=True, operation=call.operation)
         return check is not None
 
     def _begin(self) -> Callable[[], Any]:

@@ -66,16 +66,6 @@ def of_both(fleet: FleetRehearsal, by: PermissionSet, shared: bool = False) -> N
     assert ran(fleet, *found) == []
 
 
-@pytest.fixture
-def closed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """The account is closed: all that is provisioned there fails, from now on."""
-
-    def close(account: str) -> None:
-        monkeypatch.setattr(organization, "has_active_account", lambda asked: asked != account)
-
-    return close
-
-
 def policies(fleet: FleetRehearsal, account: str) -> list[str]:
     """The policies of the permission set's role in the account."""
     iam = fleet.org.client("iam", account)

@@ -102,7 +102,7 @@ def test_who_keeps_what_was_withdrawn(
         if account in keeps:
             assert (found["verdict"], found.get("also", [])) == (WIDER, ["NotRemoved", "HoldsMore"])
             assert len(told) == 1
-            assert "the run did not remove it: " in told[0]
+            assert "the run did not withdraw it: " in told[0]
         elif found["status"] != "failed":
             assert (found["verdict"], found.get("also", []), told) == (EQUAL, [], [])
     assert ran(fleet, *cut) == []
@@ -210,6 +210,7 @@ def test_totals_are_what_the_run_left(
     assert total.verdict == verdict
     lines = [each for each in found.faults() if each.startswith("ann@example.com in account ")]
     assert len(lines) == told
+    assert all("the run did not withdraw it: " in each for each in lines)
     assert ("group old" in str(total.beyond)) == (removal != DONE)
     readers_of = next(each for _, each in found.outcomes() if "Readers" in each.reason.text)
     assert readers_of.verdict == verdict

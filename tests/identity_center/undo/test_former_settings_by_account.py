@@ -15,11 +15,10 @@ from c7n_iamusers.identity_center.undo.former_settings import FormerSettings
 from tests.access_center import ACCOUNT, AUDIT, INSTANCE, OTHER_ACCOUNT, known_set
 from tests.desired import intents, readers
 from tests.fakes import client_error
-from tests.identity_center.applying.test_failing_account import (  # noqa: F401  # the fixture
+from tests.identity_center.applying.test_failing_account import (
     ADMINS,
     SHARED,
     WIDE,
-    closed,
     of_both,
     ran,
     requested,
@@ -27,7 +26,7 @@ from tests.identity_center.applying.test_failing_account import (  # noqa: F401 
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.planning.test_access_review import assign, create_user, join
 from tests.identity_center.planning.test_review import reviewed
-from tests.identity_center.undo.test_undo_of_settings import incomplete, undone
+from tests.identity_center.undo.test_undoing import incomplete, undone
 from tests.interference import on_calls
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
@@ -119,7 +118,7 @@ def undo_before(fleet: FleetRehearsal) -> None:
 )
 def test_an_account_with_an_earlier_form_holds_up_no_other(
     fleet: FleetRehearsal,
-    closed: Callable[[str], None],  # noqa: F811
+    closed: Callable[[str], None],
     settled: Callable[[FleetRehearsal], None],
     stays: bool,
     then: str | None,
@@ -142,7 +141,7 @@ def test_an_account_with_an_earlier_form_holds_up_no_other(
 
 def test_the_undo_of_the_run_before_brings_its_account_back(
     fleet: FleetRehearsal,
-    closed: Callable[[str], None],  # noqa: F811
+    closed: Callable[[str], None],
 ) -> None:
     after_failure(fleet, closed)
     assert incomplete(fleet.undo(fleet.results()[-1])) == 1
@@ -153,7 +152,7 @@ def test_the_undo_of_the_run_before_brings_its_account_back(
 @pytest.mark.parametrize("number", range(1, 4))
 def test_a_killed_undo_leaves_the_account_what_it_has(
     fleet: FleetRehearsal,
-    closed: Callable[[str], None],  # noqa: F811
+    closed: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
     number: int,
 ) -> None:
@@ -169,7 +168,7 @@ def test_a_killed_undo_leaves_the_account_what_it_has(
 
 def test_a_run_that_only_provisioned_has_nothing_left_once_the_settings_are_others(
     fleet: FleetRehearsal,
-    closed: Callable[[str], None],  # noqa: F811
+    closed: Callable[[str], None],
 ) -> None:
     of_both(fleet, WIDE)
     closed(ACCOUNT)
