@@ -181,7 +181,10 @@ class _Verification:
             self._begins(journal, self._chain(place, journal, b"".join(contents)), {""})
 
     def _begins(self, name: str, chain: Chain, known: Collection[str]) -> None:
-        if chain.lines and 1 not in chain.torn and 1 not in chain.faults and chain.first not in known:
+        if 1 in chain.torn and chain.lines > 1:
+            why = "its first line is incomplete: a run was killed there, or what was before it was removed"
+            self._verified.add(ATTENTION, self._store.place(name), why)
+        elif chain.lines and 1 not in (*chain.torn, *chain.faults) and chain.first not in known:
             why = "its first line follows one that is not there: what was before it was removed"
             self._verified.add(BLOCKING, self._store.place(name), why)
 
@@ -219,9 +222,7 @@ class _Verification:
             add(ATTENTION, where, "its last line is incomplete: a run was killed, or the end was cut off")
         if torn := [number for number in chain.torn if number < chain.lines]:
             which = ", ".join(map(str, torn[:_MOST]))
-            why = (
-                "incomplete since a run was killed, and the next run went on: no digest proves what is before"
-            )
+            why = "incomplete since a run was killed: the next line proves what is before"
             add(NOTE, where, f"line {which}: {why}")
         if chain.forked:
             which = ", ".join(map(str, chain.forked[:_MOST]))
