@@ -27,8 +27,8 @@ _BLOCKS = ("or", "and", "not")
 _TEXT, _MANY = text(100_000), 1_000_000
 #: Members of a rule that are texts for people, and how many characters of one the file has.
 _TOLD, _LONGEST_TOLD = ("reason", "owner"), 200
-#: Members of a rule of which the file has the text once, and rules its number: in a list of YAML, thousands of rules may
-#: have one long reason or pattern by an alias.
+#: Members of a rule of which the file has the text once, and rules its number: in a list of YAML, thousands of rules
+#: may have one long reason or pattern by an alias.
 _NUMBERED = (*_TOLD, *FIELDS, "account")
 _SHAPE = record(
     {

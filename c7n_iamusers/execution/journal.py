@@ -47,6 +47,8 @@ RESTORE_JOURNAL = "restore-journal.jsonl"
 Line = dict[str, Any]
 #: The phases of a line, besides BEFORE and AFTER a call: the user's snapshot with its SHA-256, the user's outcome.
 SNAPSHOT, OUTCOME = "snapshot", "outcome"
+#: The phase of the line by which somebody says that a snapshot is gone for good: its name, and ``by`` whom.
+GIVEN_UP = "given-up"
 #: The phase of the line that says on what the deletion of a user rests.
 DECISION = "decision"
 #: The Ref that the CreateUser of a restoration saves: the new unique id. Its note TOKEN: the value of the new user's
@@ -83,6 +85,7 @@ def journal_line(
     answer, the error ``code`` and HTTP ``status``, and the ``caller``'s ARN; each only if there is one. A line without
     a request id is of a try without an answer of AWS. ``snapshot``: its name and ``sha256``.
     ``quarantine``: the record of what was active before. ``lapsed``: what a run saw that contradicts the journal.
+    ``given-up``: the name of a snapshot that is gone for good, and ``by``: see ``snapshots.before_deny.given_up``.
     ``decision``: see ``safeguards.gate_readings.on_record``.
     ``outcome``: a row of ``outcomes.json``.
     """

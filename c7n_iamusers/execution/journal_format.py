@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -148,6 +148,7 @@ class Chain:
 
 _CHANGED = "it was not written after the line before it: that was changed, or lines between them were removed or added"
 _UNLINKED = "it holds no digest of the line before it"
+_FORKED = "it follows an earlier line"
 _UNPROVEN = "it follows an incomplete line, and holds no digest of the last whole one"
 
 
@@ -158,32 +159,43 @@ def chain_of(content: bytes, read: Callable[[dict[str, Any]], object], forks: bo
     as in a journal that several machines have merged.
     """
     found, known, whole = Chain(), {""}, ""
-    *ended, rest = content.split(b"\n")
-    for number, text in enumerate([*ended, *([rest] if rest else [])], 1):
+    *texts, rest = content.split(b"\n")
+    texts += [rest] if rest else []
+    for number, text in enumerate(texts, 1):
         line = line_in(text)
-        previous = str(line.get(PREVIOUS, "")) if line else ""
         if line is None:
             found.torn.append(number)
-        elif fault := line_fault(line) or ("" if PREVIOUS in line else _UNLINKED):
-            found.faults[number] = fault
-        elif number > 1 and previous != found.last:
-            if forks and previous in known:
+        elif fault := _fault(line, found, whole, known if forks else ()):
+            if fault == _FORKED:
                 found.forked.append(number)
             else:
-                found.faults[number] = _CHANGED
-        elif number - 1 in found.torn[-1:] and not (
-            line.get(LAST_WHOLE) == whole or (forks and line.get(LAST_WHOLE) in known)
-        ):
-            found.faults[number] = _CHANGED if LAST_WHOLE in line else _UNPROVEN
+                found.faults[number] = fault
+        found.first = str((line or {}).get(PREVIOUS, "")) if number == 1 else found.first
+        found.lines, found.last = number, line_digest(text)
+        known |= {found.last} if forks else set()
+        whole = whole if line is None else found.last
         if line is not None and not line_fault(line):
             read(line)
-        found.first = previous if number == 1 else found.first
-        found.lines, found.last = number, line_digest(text)
-        whole = whole if line is None else found.last
-        if forks:
-            known.add(found.last)
     found.cut = bool(rest) or found.lines in found.torn
     return found
+
+
+def _fault(line: dict[str, Any], before: Chain, whole: str, known: Collection[str]) -> str:
+    """Why no run wrote the ``line`` after those ``before`` it; _FORKED if it follows one of ``known``; else empty.
+
+    ``whole``: the digest of the last whole line.
+    """
+    if fault := line_fault(line):
+        return fault
+    if PREVIOUS not in line:
+        return _UNLINKED
+    if before.lines and line[PREVIOUS] != before.last:
+        return _FORKED if line[PREVIOUS] in known else _CHANGED
+    if before.torn[-1:] != [before.lines]:
+        return ""
+    if LAST_WHOLE not in line:
+        return _UNPROVEN
+    return "" if line[LAST_WHOLE] in {whole, *known} else _CHANGED
 
 
 def line_in(text: bytes) -> dict[str, Any] | None:
