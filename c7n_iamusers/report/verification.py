@@ -18,7 +18,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import NoticesUnreadable, SnapshotInvalid
 from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED
-from c7n_iamusers.execution.journal import DECISION, OUTCOME, RESTORE_JOURNAL, SNAPSHOT
+from c7n_iamusers.execution.journal import DECISION, GIVEN_UP, OUTCOME, RESTORE_JOURNAL, SNAPSHOT
 from c7n_iamusers.execution.journal_format import Chain, chain_of
 from c7n_iamusers.execution.outcomes import BROWNED_OUT, DELETED, OUTCOMES, QUARANTINED, RELEASED, rows_of
 from c7n_iamusers.execution.stores import Store, read_all
@@ -94,6 +94,7 @@ class _Output:
     outcomes: set[tuple[str, str]] = field(default_factory=set)
     results: set[str] = field(default_factory=set)
     decisions: list[Line] = field(default_factory=list)
+    given_up: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -244,9 +245,9 @@ class _Verification:
         for place, output in list(self._outputs.items()):
             for name in sorted(output.pins.keys() - seen[place]):
                 if f"{place}{name}" not in self._present:
-                    self._verified.add(
-                        BLOCKING, self._store.place(f"{place}{name}"), "is gone: its journal names it"
-                    )
+                    by, why = output.given_up.get(name), "is gone: its journal names it"
+                    why += f", and that it is for good, by {by}" if by else ""
+                    self._verified.add(NOTE if by else BLOCKING, self._store.place(f"{place}{name}"), why)
 
     def _snapshot_fault(self, output: _Output, name: str, content: bytes) -> tuple[str, str] | None:
         try:
@@ -312,6 +313,8 @@ def _note(output: _Output, line: Line) -> None:
     phase = line["phase"]
     if phase == SNAPSHOT:
         output.pins[str(line.get("snapshot"))].add(str(line.get("sha256")))
+    elif phase == GIVEN_UP:
+        output.given_up[str(line.get("snapshot"))] = f"{str(line.get('by'))[:80]} on {line['time'][:16]}"
     elif phase == BEFORE:
         output.changed.add(line["unique_id"])
     elif phase == OUTCOME:

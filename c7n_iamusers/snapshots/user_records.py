@@ -192,10 +192,12 @@ class RecordStores:
         with _refusing(user.subject):
             lines = self.own.of(user.subject)
         pins, files = pinned(lines), self.archive.files(user.subject)
-        gone = tuple(sorted(pins.keys() - files.keys() - given_up(lines).keys()))
-        if missing := OnRecord(missing=gone).incomplete(user.subject):
+        numbers = {name: snapshot_number(user.subject, name) for name in {*pins, *files}}
+        gone = pins.keys() - files.keys() - given_up(lines).keys()
+        found = OnRecord(missing=tuple(name for name in sorted(gone) if numbers[name]))
+        if missing := found.incomplete(user.subject):
             raise SnapshotRefused(missing)
-        return max((snapshot_number(user.subject, name) for name in {*pins, *files}), default=0) + 1
+        return max(numbers.values(), default=0) + 1
 
     def _history(self, reader: JournalReader, user: IamUser, made: Made, now: datetime) -> CallHistory:
         with _refusing(user.subject):
