@@ -73,12 +73,19 @@ class RestorableUser:
 class Collection:
     """``users`` that can be restored; ``problems`` of files, whose users are not among them.
 
+    ``about``: a problem -> the name of the only user that it is about, as far as that is known.
     ``left_out``: users that had the name of a later one, in words; and where the outputs of others were not read.
     """
 
     users: list[RestorableUser] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    about: dict[str, str] = field(default_factory=dict)
+
+    def add(self, problem: str, user: str) -> None:
+        """Note a problem of the user of this name."""
+        self.problems.append(problem)
+        self.about[problem] = user
 
 
 @dataclass(frozen=True)
@@ -104,13 +111,15 @@ def collected(paths: Iterable[Path]) -> Collection:
         try:
             loaded = _load(file, run, journals.pins(run))
         except Exception as error:  # noqa: BLE001  # it may hold anything, and hides no other user
-            found.problems.append(f"{file}: {_told(error, 'no run writes it')}")
-            broken.add(unique_id_in(file.name))
+            unique_id = unique_id_in(file.name)
+            found.add(f"{file}: {_told(error, 'no run writes it')}", file.name.partition(f".{unique_id}.")[0])
+            broken.add(unique_id)
         else:
             users[loaded.snapshot.user.unique_id].append(loaded)
     runs = {run for path in paths for run in _runs(path)}
     found.problems += journals.unread(runs)
-    found.problems += journals.told_without_files(runs, {*users, *broken})
+    for arn, problem in journals.told_without_files(runs, {*users, *broken}):
+        found.add(problem, arn.rpartition("/")[2])
     found.left_out += [
         f"{path}: whether another output has a later snapshot of its user is not asked: give their directory for that"
         for path in paths
@@ -123,7 +132,8 @@ def collected(paths: Iterable[Path]) -> Collection:
             found.users.append(_user(files, journals))
         except Exception as error:  # noqa: BLE001  # whatever the journals have of one user, it hides no other
             why = _told(error, "no run writes what the journals have of it")
-            found.problems.append(f"{files[0].snapshot.user.subject}: not restored: {why}")
+            subject = files[-1].snapshot.user.subject
+            found.add(f"{subject}: not restored: {why}", subject.name)
     return _of_latest(found)
 
 
@@ -163,13 +173,16 @@ class _Journals:
             if not (place := run / SNAPSHOTS / PurePosixPath(name).name).exists()
         }
 
-    def told_without_files(self, runs: Set[Path], others: Set[str]) -> Iterator[str]:
-        """The users in the journals of ``runs`` that are not ``others`` and whose snapshots are missing, in words."""
+    def told_without_files(self, runs: Set[Path], others: Set[str]) -> Iterator[tuple[str, str]]:
+        """The users in the journals of ``runs`` that are not ``others`` and whose snapshots are missing.
+
+        The ARN of each, and that in words.
+        """
         pins = (each for run in runs if isinstance(each := self.pins(run), _Pins))
         arns = {unique_id: arn for each in pins for unique_id, arn in each.arns.items()}
         for unique_id in sorted(arns.keys() - others):
             if places := self.missing(unique_id, runs):
-                yield f"{arns[unique_id]}: not restored: {_told_missing(places)}"
+                yield arns[unique_id], f"{arns[unique_id]}: not restored: {_told_missing(places)}"
 
 
 def _told(error: Exception, otherwise: str) -> str:
