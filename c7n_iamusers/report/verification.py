@@ -35,6 +35,8 @@ NOTE = "note"
 PLAN = "deletion-plan.json"
 #: Of a journal at most so many faults are named.
 _MOST, _GZ = 5, ".gz"
+#: Characters of what is told of one thing.
+_LONGEST = 2_000
 _FILE = re.compile(r"(?P<place>(?:.*/)?)(?P<name>(?:restore-|undo-)?journal\.jsonl)")
 _OBJECT = re.compile(
     r"(?P<place>(?:.*/)?)journal/\d{8}T\d{6}Z-[0-9a-f]{8}/[^/]+\.(?P<id>[A-Za-z0-9_]+)\.jsonl", re.ASCII
@@ -58,6 +60,11 @@ class Found:
     level: str
     place: str
     why: str
+
+    def __post_init__(self) -> None:
+        for name, text in (("place", self.place), ("why", self.why)):
+            if len(text) > _LONGEST:  # whoever wrote a line chose what is told of it
+                object.__setattr__(self, name, f"{text[:_LONGEST]}...")
 
     def as_data(self) -> dict[str, str]:
         """JSON types only."""
