@@ -329,7 +329,14 @@ def _note(output: _Output, line: Line) -> None:
     elif phase == _RESULT:
         output.results.add(str(line.get("sha256")))
     elif phase == DECISION:
-        output.decisions.append(line)
+        output.decisions.append(_decision(line))
+
+
+def _decision(line: Line) -> Line:
+    """What is read of it, of a line that may be as long as its writer likes."""
+    kept = {"plan": ("place", "sha256"), "announcement": ("notice", "sha256")}
+    told = {name: {key: line[name].get(key) for key in keys} for name, keys in kept.items() if line.get(name)}
+    return {"arn": line["arn"], **told}
 
 
 @dataclass
