@@ -8,6 +8,7 @@ import html
 import json
 import logging
 import re
+import shlex
 import urllib.parse
 from pathlib import Path
 from typing import Any
@@ -530,7 +531,7 @@ def test_the_mail_on_the_day_says_who_since_when_until_when_and_how_it_comes_bac
         "jane.doe/eng/ Denied everything since 2026-12-10, deleted on 2026-12-24 or later",
         "late Denied everything since 2026-12-10 Last seen",  # of an earlier run, whose owner was not told
         "its Deny <failed>",
-        'c7n-iamusers user USER -s output -c accounts-remove.yml -a "111122223333" --give-back',
+        'c7n-iamusers user -s output -c accounts-remove.yml -a "111122223333" --give-back -- "USER"',
     ):
         assert said in text
 
@@ -540,9 +541,18 @@ def test_a_request_to_give_back_has_the_line_that_does_it() -> None:
     text = render("denied", "template", [user("denied", "jane.doe")], **named)
     link = re.search(r'href="(mailto:[^"]*)"', text)
     assert link
-    line = 'c7n-iamusers user jane.doe -s output -c accounts-remove.yml -a "ab(c) & d" --give-back'
+    line = 'c7n-iamusers user -s output -c accounts-remove.yml -a "ab(c) & d" --give-back -- "jane.doe"'
     assert line in body_of(html.unescape(link[1]))
     assert line in in_lines(text)
+
+
+@pytest.mark.parametrize("name", ["-rf", "--yes", "a b; c `d` $(e)", 'x" | sh #'])
+def test_no_name_is_an_option_or_a_command_in_that_line(name: str) -> None:
+    text = in_lines(render("denied", "template", [user("denied", name)]))
+    (line,) = re.findall(r"c7n-iamusers user .*", text)
+    words = shlex.split(line)
+    assert words[words.index("--give-back") + 1] == "--"
+    assert words[words.index("--") + 1] == re.sub(r'["$`\\\\]', "", name)
 
 
 @pytest.mark.parametrize(

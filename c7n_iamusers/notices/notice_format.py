@@ -13,6 +13,7 @@ from typing import Any
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.notices import delivery
 from c7n_iamusers.notices.delivery import QueueReading, parse_reading
+from c7n_iamusers.text import validators
 from c7n_iamusers.text.addresses import is_address
 from c7n_iamusers.text.documents import MOST_OF_RECORD, read_json
 from c7n_iamusers.text.times import as_text, moment
@@ -24,6 +25,24 @@ CREATED, DENY_REMOVED = "created", "deny-removed"
 USED = "used"
 #: The announced day has come, and the user is spared.
 OVERDUE = "overdue"
+_LONGEST, _MANY = 100_000, 10_000
+_TEXT = validators.text(_LONGEST)
+#: What an announcement keeps of its evidence: see ``evidence.assessment.frozen_evidence``.
+_EVIDENCE = validators.record(
+    {},
+    {
+        "kind": _TEXT,
+        "replacement": validators.listing(_TEXT, _MANY),
+        "last_activity": validators.record(
+            {}, dict.fromkeys(("time", "by", "service", "region"), validators.maybe(_TEXT)), others=True
+        ),
+        "attachments": validators.mapping(_TEXT, validators.whole(0)),
+        "findings": validators.listing(
+            validators.record(dict.fromkeys(("id", "severity", "text"), _TEXT), others=True), _MANY
+        ),
+    },
+    others=True,
+)
 #: The clock of whoever wrote a record may be ahead by so much.
 CLOCK_SKEW = timedelta(minutes=10)
 
@@ -131,7 +150,7 @@ def _notice(data: Mapping[str, Any], account_id: str, now: datetime) -> Notice:
         for key in ("credentials-stop", "brownout")
     )
     head = (account_id, _text(data, "step"), time, day, tuple(addresses), *words, subjects)
-    evidence = {str(user["unique-id"]): _mapping(user, "evidence") for user in users if "evidence" in user}
+    evidence = {str(user["unique-id"]): _evidence(user) for user in users if "evidence" in user}
     return Notice(*head, what, event, stop, _queue(data), brownout, evidence)
 
 
@@ -163,10 +182,15 @@ def _subject(data: Any) -> Subject:
     return Subject(_text(data, "user"), _text(data, "arn"), _text(data, "unique-id"))
 
 
-def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = data.get(key)
+def _evidence(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Empty where it has another shape than an announcement gives it: its mail would fail, and so those of others."""
+    value = data.get("evidence")
     if not isinstance(value, Mapping):
-        raise ValueError(f"its {key} is not a JSON object")
+        raise ValueError("its evidence is not a JSON object")
+    try:
+        _EVIDENCE(value, "evidence")
+    except ValueError:
+        return {}
     return value
 
 
