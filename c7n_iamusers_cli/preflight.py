@@ -254,6 +254,7 @@ def _shared(
     mailer_role: str,
 ) -> Iterator[Check]:
     """What all accounts use."""
+    from c7n_iamusers.execution.journal import utc_now
     from c7n_iamusers.organization.readiness import OK, ORGANIZATION, UNKNOWN, Check, shared_by
 
     shared = shared_by(found, wanted.data)
@@ -264,6 +265,7 @@ def _shared(
         yield notices
         if place.startswith("s3://") and notices.status == OK:
             yield probes.bucket(place)
+    yield from probes.held(found, wanted.data, utc_now())
     yield from _mail(probes, shared.queues, found, mailer, mailer_role)
     centers = _centers(shared.centers, role)
     for each, known in centers:

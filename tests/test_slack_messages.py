@@ -112,7 +112,7 @@ def said_in(payload: dict[str, Any]) -> str:
     return " ".join(re.sub(r"<[^|>]*\|([^>]*)>", r"\1", shown.replace("*", "")).split())
 
 
-def of(state: str, rows: list[dict[str, Any]], days: int | None = None, **action: Any) -> dict[str, Any]:
+def of(state: str, rows: list[dict[str, Any]], /, days: Any = None, **action: Any) -> dict[str, Any]:
     told = message(state, days)
     return {**told, "resources": rows, "action": {**told["action"], **action}}
 

@@ -12,9 +12,12 @@ from c7n_iamusers.notices import delivery
 from c7n_iamusers.notices.stock_rows import ANNOUNCE, CREATED, DENIED, INFORM, OVERDUE, REMIND, USED
 from c7n_iamusers.plugins import policy_checks, safeguarded_action
 from c7n_iamusers.plugins.identity_center import require_keys
+from c7n_iamusers.plugins.notice_steps import Announce, CreatedCredentials, Denied, Inform, Remind, Step
+from c7n_iamusers.plugins.overdue_step import Overdue
 from c7n_iamusers.plugins.people_options import EMAIL_DOMAINS
 from c7n_iamusers.plugins.recorded_notify import notify_schema
 from c7n_iamusers.plugins.run_outputs import NOTICES
+from c7n_iamusers.plugins.use_step import Used
 from c7n_iamusers.text.addresses import is_address
 from c7n_iamusers.text.wording import quoted
 
@@ -25,6 +28,9 @@ TOLD_AFTER = (INFORM, DENIED)
 _WITHOUT_DAYS = (*TOLD_AFTER, OVERDUE, USED)
 #: Days from one message about overdue users to the next; and messages after which a second contact gets them too.
 EVERY, ESCALATE_AFTER = 7, 4
+#: Recipients that a digest can't have: c7n-mailer looks them up by the account, or by a user's tags.
+_LOOKED_UP = ("account-emails", "resource-owner", "slack://owners")
+_COPIES = ("cc", "cc_from", "cc_manager", "owner_absent_contact")
 _OF_OVERDUE = ("every", "escalate-after", "escalate-to")
 #: Of the later steps, as their policies have them: for the steps that say what these will do.
 _OF_LATER: Mapping[str, Any] = {
@@ -41,6 +47,7 @@ def schema() -> dict[str, Any]:
         "days": policy_checks.or_variable({"type": "integer", **number}),
         "email-domains": EMAIL_DOMAINS,
         "delivery": {"enum": [delivery.UNCHECKED]},
+        "digest": {"type": "boolean"},
         "brownout-after": policy_checks.or_variable({"type": "number", **number}),
         "quarantined-for": policy_checks.or_variable({"type": "number", **number}),
         "again": policy_checks.or_variable({"type": "integer", **number}),
@@ -113,8 +120,46 @@ def check_steps(action: Any) -> None:
             f"{told}: outcomes have no tags, in which c7n-mailer looks for resource-owner: name the owner in to, or "
             "leave of out, and let each policy tell what it did"
         )
+    if data.get("digest"):
+        _check_digest(action, told)
     _require_known_delivery(action)
     _require_exemptions(action)
+
+
+def _check_digest(action: Any, told: str) -> None:
+    """Raises PolicyValidationError for what a digest can't send, or would send too late."""
+    data = action.data
+    if data["step"] in AT_ONCE:
+        raise PolicyValidationError(
+            f"{told}: step: {data['step']} is told at once, and a digest comes later: remove digest"
+        )
+    given = [each for each in _LOOKED_UP if each in data.get("to", ())]
+    if given := [*given, *(key for key in _COPIES if key in data)]:
+        raise PolicyValidationError(
+            f"{told}: digest: true writes to addresses alone, over several accounts: remove {', '.join(given)}, and "
+            "name them in to"
+        )
+
+
+def make_step(action: Any, event: Any) -> Step:
+    """The step of ``action``. Raises PolicyExecutionError for a blank variable in its numbers or addresses."""
+    data = action.data
+    if data["step"] == INFORM:
+        return Inform(action.policy_name)
+    if data["step"] == DENIED:
+        return Denied(action.policy_name, data.get("quarantined-for"))
+    if data["step"] == USED:
+        return Used(event)
+    if data["step"] == OVERDUE:
+        every, after = data.get("every", EVERY), data.get("escalate-after", ESCALATE_AFTER)
+        return Overdue(every, after, second_contacts(action))
+    policy_checks.check_numbers(action, PolicyExecutionError)
+    days, quiet = data["days"], data.get("quarantined-for")
+    if data["step"] == CREATED:
+        return CreatedCredentials(days, event, data.get("email-domains", ()))
+    if data["step"] == ANNOUNCE:
+        return Announce(days, quiet, data.get("brownout-after"))
+    return Remind(days, quiet, data.get("again"))
 
 
 def second_contacts(action: Any) -> tuple[str, ...]:
