@@ -10,7 +10,7 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
 from c7n_iamusers.notices import delivery
 from c7n_iamusers.notices.stock_rows import ANNOUNCE, CREATED, DENIED, INFORM, OVERDUE, REMIND, USED
-from c7n_iamusers.plugins import policy_checks, safeguarded_action
+from c7n_iamusers.plugins import policy_checks, safeguarded_action, second_contacts
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.notice_steps import Announce, CreatedCredentials, Denied, Inform, Remind, Step
 from c7n_iamusers.plugins.overdue_step import Overdue
@@ -18,8 +18,6 @@ from c7n_iamusers.plugins.people_options import EMAIL_DOMAINS
 from c7n_iamusers.plugins.recorded_notify import notify_schema
 from c7n_iamusers.plugins.run_outputs import NOTICES
 from c7n_iamusers.plugins.use_step import Used
-from c7n_iamusers.text.addresses import is_address
-from c7n_iamusers.text.wording import quoted
 
 #: Of these steps a message too many is better than none, and what they say is no message's about a deletion.
 AT_ONCE = (CREATED, USED)
@@ -33,7 +31,7 @@ _LOOKED_UP = ("account-emails", "resource-owner", "slack://owners")
 _COPIES = ("cc", "cc_from", "cc_manager", "owner_absent_contact")
 _OF_OVERDUE = ("every", "escalate-after", "escalate-to")
 #: Of the later steps, as their policies have them: for the steps that say what these will do.
-_OF_LATER: Mapping[str, Any] = {
+OF_LATER: Mapping[str, Any] = {
     key: safeguarded_action.OPTIONS[key] for key in ("active-within", "trusted-by-role", "require")
 }
 
@@ -60,7 +58,7 @@ def schema() -> dict[str, Any]:
             "uniqueItems": True,
         },
         "escalate-to": {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
-        **_OF_LATER,
+        **OF_LATER,
     }
     found = notify_schema("notify-owners", options)
     informing = {"properties": {"step": {"enum": [*_WITHOUT_DAYS]}}}
@@ -87,7 +85,7 @@ def check_steps(action: Any) -> None:
     """Raises PolicyValidationError for options of other steps, no exemptions, or a topic nobody can ask."""
     data, told = action.data, f"policy {action.policy_name}: {action.type}"
     own = (
-        ((ANNOUNCE, REMIND, OVERDUE), _OF_LATER),
+        ((ANNOUNCE, REMIND, OVERDUE), OF_LATER),
         ((ANNOUNCE,), ("brownout-after",)),
         ((REMIND,), ("again",)),
         ((OVERDUE,), _OF_OVERDUE),
@@ -102,8 +100,9 @@ def check_steps(action: Any) -> None:
             )
     if ("escalate-after" in data) > ("escalate-to" in data):
         raise PolicyValidationError(
-            f"{told}: escalate-after names nobody: add escalate-to, a list of addresses"
+            f"{told}: escalate-after names nobody: add escalate-to, a list of addresses or sources"
         )
+    second_contacts.check(data, told)
     days, again = data.get("days"), data.get("again")
     if isinstance(days, int) and isinstance(again, int) and again >= days:
         raise PolicyValidationError(
@@ -152,7 +151,7 @@ def make_step(action: Any, event: Any) -> Step:
         return Used(event)
     if data["step"] == OVERDUE:
         every, after = data.get("every", EVERY), data.get("escalate-after", ESCALATE_AFTER)
-        return Overdue(every, after, second_contacts(action))
+        return Overdue(every, after, second_contacts.addresses(action))
     policy_checks.check_numbers(action, PolicyExecutionError)
     days, quiet = data["days"], data.get("quarantined-for")
     if data["step"] == CREATED:
@@ -160,17 +159,6 @@ def make_step(action: Any, event: Any) -> Step:
     if data["step"] == ANNOUNCE:
         return Announce(days, quiet, data.get("brownout-after"))
     return Remind(days, quiet, data.get("again"))
-
-
-def second_contacts(action: Any) -> tuple[str, ...]:
-    """The addresses of ``escalate-to``. Raises PolicyExecutionError for one that is none, such as a blank variable."""
-    given = tuple(map(str, action.data.get("escalate-to", ())))
-    if wrong := [each for each in given if not is_address(each)]:
-        raise PolicyExecutionError(
-            f"policy {action.policy_name}: {action.type}: escalate-to has {', '.join(map(quoted, wrong))}, which is no "
-            "e-mail address. Nobody was addressed: correct it, or leave escalate-to out"
-        )
-    return given
 
 
 def _require_known_delivery(action: Any) -> None:

@@ -20,7 +20,7 @@ from c7n_iamusers.notices.held import COMMAND
 from c7n_iamusers.notices.mailer_texts import in_parts
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, record_exempt
 from c7n_iamusers.notices.stock_rows import OVERDUE, action_text, plain
-from c7n_iamusers.plugins import forecasts, notice_options, policy_checks
+from c7n_iamusers.plugins import forecasts, notice_options, policy_checks, second_contacts
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.notice_options import AT_ONCE, TOLD_AFTER, make_step
 from c7n_iamusers.plugins.notice_steps import Announce, Due, Inform, Remind, Step, shortened
@@ -71,8 +71,9 @@ class NotifyOwners(RecordedNotify):
 
     ``step: overdue``, which has no ``days``, says which users are still spared after their announced day, since they
     are in use or lack a replacement: a message ``every: 7`` days, numbered; after ``escalate-after: 4`` messages also
-    to ``escalate-to``, a list of addresses. Nothing is deleted for being overdue. It takes the options of the later
-    steps.
+    to ``escalate-to``: addresses, ``alternate-contact:OPERATIONS`` of the account, or ``tag:KEY`` of each user; the
+    last two need ``email-domains``, and where one is missing or can't be read, the others are written to and the policy
+    ends with an error. Nothing is deleted for being overdue. It takes the options of the later steps.
 
     ``step: inform``, which has no ``days``, says what became of the users, by the actions and filters of the policy:
     who was deleted, failed or was left alone, who has access through Identity Center, as whom somebody still calls AWS.
@@ -197,6 +198,10 @@ class NotifyOwners(RecordedNotify):
             raise PolicyValidationError(f"policy {self.policy_name}: {fault}")
         return self
 
+    def get_permissions(self) -> tuple[str, ...]:
+        """See RecordedNotify. Looking up a second contact is allowed in the account itself."""
+        return (*super().get_permissions(), *second_contacts.permissions(self.data))
+
     @property
     def queue(self) -> str:
         """See RecordedNotify. What announces nothing is not asked for."""
@@ -300,6 +305,9 @@ class NotifyOwners(RecordedNotify):
         if not due and self.data["step"] in (*TOLD_AFTER, OVERDUE, *AT_ONCE):
             self.log.info("%s: account %s: nothing new, no message is sent", self.type, account_id)
         self._due_users, self._unrecorded = due, list[str]()
+        if isinstance(self._step, Overdue) and self._step.late:
+            further, self._unrecorded = second_contacts.looked_up(self, self._step.late)
+            self._step.also = (*self._step.also, *further)
         if due:
             # The annotation has what a message needs of a call, and not all that CloudTrail records.
             super().process([user.resource for user in due], None if self.data["step"] in AT_ONCE else event)
