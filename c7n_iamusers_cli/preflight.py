@@ -444,9 +444,11 @@ def _account(probes: Probes, target: Target, wanted: _Wanted, read: list[NamesRe
 
 def _policies(found: Sequence[Target], wanted: _Wanted) -> Iterator[Check]:
     """Each policy with the variables of each account, as its plugins check it. A fault of all accounts counts once."""
+    from c7n_iamusers.organization.likely_mistakes import told_of_others
     from c7n_iamusers.organization.readiness import HOLE, OK, ORGANIZATION, Check, with_valid_owner
     from c7n_iamusers_cli.policies import policy_fault
 
+    yield from told_of_others(wanted.every)
     places: dict[str, list[str]] = {}
     for target in found:
         variables = with_valid_owner(target.variables)

@@ -43,7 +43,7 @@ class Notice:
     ``stop``: the first day, in UTC, on which their credentials may stop working, where the message says so.
     ``brownout``: the first day, in UTC, on which they may be denied everything for some minutes, where it says so.
     ``evidence``: of an announcement, unique id -> why the user was unnecessary then (``frozen_evidence``), with
-    ``group`` and ``told``: what its owner was told of it.
+    ``group``, ``code`` and ``told``: what its owner was told of it.
     ``queue``: the URL of the queue; empty where nobody asks whether the message left it (``delivery: unchecked``).
     ``held``: the name of the file with the message, where a digest is to send it (``HeldMessage``); else empty.
     """

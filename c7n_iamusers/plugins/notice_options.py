@@ -114,15 +114,23 @@ def check_steps(action: Any) -> None:
             f"{told}: a brownout after {dark} days is none: by then the users are denied everything, {quiet} days "
             f"before day {days}: lower brownout-after"
         )
+    _check_of(action, told)
+    if data.get("digest"):
+        _check_digest(action, told)
+    _require_known_delivery(action)
+    _require_exemptions(action)
+
+
+def _check_of(action: Any, told: str) -> None:
+    """Raises PolicyValidationError for policies of which a message can't tell, or recipients that it can't have."""
+    data = action.data
+    if action.policy_name in data.get("of", ()):
+        raise PolicyValidationError(f"{told}: of names the policy itself: leave of out, or name others")
     if "of" in data and "resource-owner" in (*data.get("to", ()), *data.get("cc", ())):
         raise PolicyValidationError(
             f"{told}: outcomes have no tags, in which c7n-mailer looks for resource-owner: name the owner in to, or "
             "leave of out, and let each policy tell what it did"
         )
-    if data.get("digest"):
-        _check_digest(action, told)
-    _require_known_delivery(action)
-    _require_exemptions(action)
 
 
 def _check_digest(action: Any, told: str) -> None:
