@@ -314,7 +314,7 @@ def test_a_function_has_the_notices_of_its_own_account(
     assert conditions[1:] == ([] if "step" in action else [top])
 
 
-TELLING = {
+TELLING: dict[str, Any] = {
     "type": "notify-owners",
     "notices": "notices",
     "step": "inform",
@@ -334,23 +334,26 @@ def test_who_tells_what_other_policies_did_may_read_their_outcomes(
     tmp_path: Path, output: str, function: bool
 ) -> None:
     """A missing file must answer as such, which takes s3:ListBucket of its key."""
-    mode = {"mode": {**PERIODIC, "execution-options": {"output_dir": output}}} if function else {}
+    mode: dict[str, Any] = (
+        {"mode": {**PERIODIC, "execution-options": {"output_dir": output}}} if function else {}
+    )
     given = {**TELLING, "notices": "s3://notices/all"} if function else TELLING
-    more = {"section": "actions", "filters": [EXEMPT], **mode}
-    found = printed(of(tmp_path, given, options=() if function else ("-s", output), **more))
+    options = () if function else ("-s", output)
+    found = printed(of(tmp_path, given, section="actions", options=options, filters=[EXEMPT], **mode))
     document = found["function" if function else "runner"]["PolicyDocument"]
     account = "111122223333"
     document = json.loads(json.dumps(document).replace(OWN, account))
     path = output.removeprefix("s3://out/")
     key = f"{stable_prefix(path, account, 'us-east-1', 'act')}/outcomes.json"
     reading = Request("s3:GetObject", f"arn:aws:s3:::out/{key}", {})
-    listing = Request("s3:ListBucket", "arn:aws:s3:::out", {"s3:prefix": [key]})
+    listing = Request("s3:ListBucket", "arn:aws:s3:::out", {"s3:prefix": key})
     assert [decision(each, [document]) for each in (reading, listing)] == [ALLOWED, ALLOWED]
 
 
 def test_who_looks_up_a_second_contact_may_read_it_in_the_account(tmp_path: Path) -> None:
     given = {**TELLING, "step": "overdue", "escalate-to": ["alternate-contact:OPERATIONS"]}
-    given = {**{key: value for key, value in given.items() if key != "of"}, "email-domains": ["example.com"]}
+    del given["of"]
+    given["email-domains"] = ["example.com"]
     found = printed(of(tmp_path, given, section="actions", filters=[EXEMPT]))
     assert "account:GetAlternateContact" in actions(found["member-reader"])
 
