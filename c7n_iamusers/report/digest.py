@@ -13,21 +13,24 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from c7n_iamusers.execution.outcomes import DELETED, QUARANTINED, RELEASED, RESTORED
+from c7n_iamusers.execution.outcomes import BROWNED_OUT, DELETED, QUARANTINED, RELEASED, RESTORED, SKIPPED
 from c7n_iamusers.notices.forwarding import MOST_SENT, packed
 from c7n_iamusers.notices.held import HeldMessage
 from c7n_iamusers.notices.mailer_texts import for_mailer, headline, in_parts, part_of
 from c7n_iamusers.notices.notices import Notices
-from c7n_iamusers.notices.stock_rows import ANNOTATION, DENIED, INFORM, OVERDUE, plain
+from c7n_iamusers.notices.stock_rows import ANNOTATION, DENIED, INFORM, OVERDUE, known_texts, plain
 from c7n_iamusers.report.user_history import ANNOUNCED, UserHistory
 from c7n_iamusers.safeguards.forecast import GOES, IN_USE, REPLACE_FIRST, STAYS
 from c7n_iamusers.text.wording import all_visible, visible
 
 POLICY, TEMPLATE, SLACK_TEMPLATE = "iam-users-digest", "iam-users-digest.html", "slack_iam_users"
+#: Of what else policies say of users.
+_NEWS = "news"
 #: In a subject, after a number of users; what was done comes first, and what is held for it before what is on record.
 _WORDS = {
     DELETED: "deleted",
     QUARANTINED: "denied everything",
+    BROWNED_OUT: "denied everything for some minutes",
     RELEASED: "given back",
     RESTORED: "restored",
     GOES: "to be deleted",
@@ -35,8 +38,10 @@ _WORDS = {
     REPLACE_FIRST: "without a replacement",
     STAYS: "left alone",
     ANNOUNCED: "announced",
+    _NEWS: "with news",
 }
 _DONE = (DELETED, RELEASED, RESTORED)
+_CHANGED = (*_DONE, QUARANTINED)
 #: Steps of held messages that say what was done.
 _OF_DONE = (INFORM, DENIED)
 #: Unique id -> what is held of a user, by the step of the message: its resource.
@@ -61,7 +66,11 @@ class Entry:
     def word(self) -> str:
         """One of the keys of ``_WORDS``."""
         group = str((self.known.get("notice") or {}).get("group") or "")
-        return group or (self.history.state if self.history.state in _WORDS else STAYS)
+        otherwise = "" if self.known else self.history.state
+        status = str((self.known.get("outcome") or {}).get("status") or otherwise)
+        if status in _CHANGED or not group:
+            return STAYS if status == SKIPPED else status if status in _WORDS else _NEWS
+        return group
 
     def as_resource(self) -> dict[str, Any]:
         """As a message has it."""
@@ -152,12 +161,12 @@ def _held_entry(history: UserHistory, name: str, held: Held, now: datetime) -> E
 def _held_text(step: str, known: Mapping[str, Any]) -> str:
     notice, outcome = known.get("notice") or {}, known.get("outcome") or {}
     day = str(notice.get("day") or "")
-    if step == DENIED:
+    if step == DENIED and outcome.get("status") != BROWNED_OUT:
         until = f", to be deleted on {day} or later" if day else ""
         return f"denied everything since {notice.get('denied-since')}{until}"
-    if step == INFORM:
-        status, reason = str(outcome.get("status") or "to look at"), outcome.get("reason")
-        return f"{'left alone' if status == 'skipped' else status}{f': {reason}' if reason else ''}"
+    if step in _OF_DONE:
+        said = "; ".join(known_texts(known, {}))
+        return f"left alone{said.removeprefix(SKIPPED)}" if outcome.get("status") == SKIPPED else said
     text = str(notice.get("text") or f"to be deleted on {day} or later")
     return f"overdue, message {notice.get('overdue')}: {text}" if step == OVERDUE else text
 
@@ -171,9 +180,7 @@ def _entry(
     now: datetime,
 ) -> Entry | None:
     """None for whom nothing was done lately, and nothing is announced."""
-    last = next(
-        (each for each in reversed(history.events) if each.what in _WORDS and each.what != ANNOUNCED), None
-    )
+    last = next((each for each in reversed(history.events) if each.what in _CHANGED), None)
     at = last.time if last else None
     done = bool(at and at >= since)
     notice = notices.announcement(history.subject.unique_id, now) if notices else None

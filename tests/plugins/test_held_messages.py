@@ -20,6 +20,7 @@ from aws_local_org import LocalOrg
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.notices.held import HeldMessage
 from c7n_iamusers.notices.notices import Notices
 from c7n_iamusers.organization.preflight_checks import Probes
 from c7n_iamusers.organization.readiness import Target
@@ -150,6 +151,22 @@ def test_a_digest_says_what_the_announcements_would_have_said(
     assert told_of(payload)["alice"].startswith(said["alice"])
 
 
+def test_a_long_list_comes_last_and_without_links(org: LocalOrg) -> None:
+    """Gmail cuts a mail off after 102 KB."""
+    hold()
+    digest()
+    (message,) = sent(org)
+    (first, *_) = message["resources"]
+    log = logging.getLogger("mailer")
+    for number, last in ((2, False), (61, True)):
+        rows = [first] * number
+        text = get_rendered_jinja(
+            [OWNER], {**message, "resources": rows}, rows, log, "template", "x", [str(SHIPPED)]
+        )
+        assert (text.index("How to move") < text.index("What comes next")) == last
+        assert ("It must stay: ask" in text) != last
+
+
 def test_what_was_told_is_not_told_again(org: LocalOrg) -> None:
     hold()
     hold()
@@ -236,6 +253,81 @@ def test_the_news_of_a_run_are_held_too(org: LocalOrg, tmp_path: Path) -> None:
     (message,) = sent(org)
     assert get_message_subject(message).startswith("payments: IAM users, ")
     assert told(message) == {"alice": "deleted"}
+
+
+NEWS: dict[str, dict[str, Any]] = {
+    "inform": {"outcome": {"status": "skipped", "reason": "a role trusts it"}},
+    "denied": {"outcome": {"status": "browned-out", "reason": "denied until 10:15 UTC"}, "notice": {}},
+}
+
+
+@pytest.mark.parametrize(
+    ("step", "known", "text", "word"),
+    [
+        pytest.param("inform", NEWS["inform"], "left alone: a role trusts it", "left alone", id="left-alone"),
+        pytest.param(
+            "denied",
+            NEWS["denied"],
+            "browned out: denied until 10:15 UTC",
+            "denied everything for some minutes",
+            id="brownout",
+        ),
+        pytest.param(
+            "denied",
+            {
+                "outcome": {"status": "quarantined"},
+                "notice": {"denied-since": "2026-12-10", "day": "2026-12-24"},
+            },
+            "denied everything since 2026-12-10, to be deleted on 2026-12-24 or later",
+            "denied everything",
+            id="denied",
+        ),
+        pytest.param(
+            "inform",
+            {"provisioning": {"status": "provisioned", "username": "b@example.com", "permission-set": "R"}},
+            "provisioned: user b@example.com, permission set R",
+            "with news",
+            id="access",
+        ),
+        pytest.param(
+            "inform",
+            {
+                "attempts": {
+                    "attempts": [{"service": "s3", "action": "ListBuckets", "time": "2026-11-25T09:30:00"}]
+                }
+            },
+            "still in use: s3 ListBuckets on 2026-11-25 09:30 UTC",
+            "with news",
+            id="attempted",
+        ),
+        pytest.param(
+            "overdue",
+            {"notice": {"day": "2026-11-01", "overdue": 3, "group": "in-use", "text": "in use: its key"}},
+            "overdue, message 3: in use: its key",
+            "in use",
+            id="overdue",
+        ),
+    ],
+)
+def test_a_digest_says_what_each_step_would_have_said(
+    org: LocalOrg, step: str, known: dict[str, Any], text: str, word: str
+) -> None:
+    hold()
+    (notice,) = Notices.read(DirectoryStore(Path("notices")), ACCOUNT, utc_now()).all
+    user = notice.users[0]
+    message = HeldMessage(
+        ACCOUNT,
+        step,
+        (OWNER,),
+        {},
+        ({"UserName": user.name, "UserId": user.unique_id, "c7n:IamUser": known},),
+    )
+    store = DirectoryStore(Path("notices"))
+    store.replace(notice.held, message.as_json())
+    assert digest().exit_code == 0
+    (sent_one,) = sent(org)
+    assert told(sent_one)[user.name] == text
+    assert f"1 {word}" in get_message_subject(sent_one)
 
 
 @pytest.mark.parametrize(
