@@ -130,7 +130,8 @@ def test_eventbridge_delivers_what_the_policy_is_about(name: str) -> None:
     pattern = json.loads(CloudWatchEventSource(deepcopy(mode), None).render_event_pattern())
     if name == SIGN_IN:
         assert pattern["detail-type"] == ["AWS Console Sign In via CloudTrail"]
-        assert pattern["detail"] == {"eventSource": ["signin.amazonaws.com"], "eventName": ["ConsoleLogin"]}
+        names = {"eventSource": ["signin.amazonaws.com"], "eventName": ["ConsoleLogin"]}
+        assert pattern["detail"] == {**names, "userIdentity": {"type": ["IAMUser"]}}
         return
     detail = pattern["detail"]
     assert pattern["detail-type"] == ["AWS API Call via CloudTrail"]
