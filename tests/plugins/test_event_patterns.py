@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME
 from tests import cloudtrail_events as trail
 from tests.cloudtrail_events import event
 from tests.event_patterns import CALL, CREDENTIALS, DENY, PATTERNS, QUARANTINE, SIGN_IN, started
+from tests.full_users import create_full_user
+from tests.plugins.deletions import acting
 
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 BOB = {"userName": "bob"}
@@ -145,3 +150,43 @@ def _ors(pattern: Any, place: str = "") -> list[tuple[str, list[Any]]]:
         elif isinstance(value, dict):
             found += _ors(value, f"{place}.{key}")
     return found
+
+
+def event_of(line: dict[str, Any], who: dict[str, Any]) -> dict[str, Any]:
+    """The event of a call in a journal. CloudTrail writes names with a small letter at the beginning."""
+    asked = {f"{name[0].lower()}{name[1:]}": value for name, value in line["parameters"].items()}
+    return event(line["operation"], who, asked, None, line["time"])
+
+
+def calls_in(output: Path) -> list[dict[str, Any]]:
+    """The calls in the journals below ``output``."""
+    lines = [
+        json.loads(line) for path in output.rglob("journal.jsonl") for line in path.read_text().splitlines()
+    ]
+    return [line for line in lines if line["phase"] == "before"]
+
+
+def test_our_own_runs_start_no_function(org: LocalOrg, tmp_path: Path) -> None:
+    """Counted from the journals of runs over two users with everything that a user can have."""
+    for name in ("alice", "bob"):
+        create_full_user(org, name)
+    for action in ("quarantine", "release", "composite-delete"):
+        acting(action, tmp_path / action).run()
+    calls = calls_in(tmp_path)
+    for ours in (trail.RUNNER, trail.RESTORER):
+        assert [line for line in calls if started(event_of(line, ours))] == []
+    # the same calls by somebody else are news where they give back, or touch our Deny
+    by_others = Counter(line["operation"] for line in calls if started(event_of(line, trail.CONSOLE)))
+    assert by_others == {
+        **{"PutUserPolicy": 4, "DeleteUserPolicy": 4},
+        **{"UpdateAccessKey": 4, "UpdateSigningCertificate": 4},
+        **{"UpdateSSHPublicKey": 6, "UpdateServiceSpecificCredential": 6},
+    }
+    quarantine = calls_in(tmp_path / "quarantine")
+    patterns = (PATTERNS[name].get_pattern() for name in (CREDENTIALS, DENY))
+    subscribed = {name for pattern in patterns for name in pattern["detail"]["eventName"]}
+    by_name = [line for line in quarantine if line["operation"] in subscribed]
+    # as docs/scale.md has it for a thousand
+    text = (Path(__file__).parents[2] / "docs" / "scale.md").read_text()
+    assert f"makes {500 * len(quarantine):,} calls" in text
+    assert f"of which {500 * len(by_name):,} have" in text
