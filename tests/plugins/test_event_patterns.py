@@ -99,6 +99,8 @@ def test_no_name_or_path_keeps_a_function_from_starting(name: str, path: str) ->
     [
         pytest.param(trail.sign_in(trail.CLI), {SIGN_IN}, id="user"),
         pytest.param(trail.sign_in(trail.CONSOLE), set(), id="role"),
+        pytest.param(trail.sign_in(trail.ROOT), {SIGN_IN}, id="root"),
+        pytest.param(event("RunInstances", trail.ASSUMED_ROOT, {}), {CALL}, id="assumed-root"),
         pytest.param(event("RunInstances", trail.EMERGENCY, {}), {CALL}, id="break-glass"),
         pytest.param(event("RunInstances", trail.CLI, {}), set(), id="another-user"),
     ],
