@@ -833,6 +833,11 @@ VERDICT = _kind(
     "Verdict", "{verdict}", meaning="how all access of the person compares with the IAM user's permissions"
 )
 HOLDS_MORE = _kind("HoldsMore", "{verdict}: also holds {further}")
+NOT_REMOVED = _kind(
+    "NotRemoved",
+    "keeps {further}, which is no longer requested and was not removed: {why}",
+    meaning="a removal failed, or waits for other access that failed",
+)
 CHANGE_FAILED = _kind(
     "ChangeFailed",
     "{user}{why}{left}",
