@@ -525,7 +525,8 @@ SNAPSHOT_MISSING = _kind(
     "SnapshotMissing",
     "{user}: by a journal, a run wrote {which}, and no such file with that content is there: somebody may have removed "
     "or changed it. Nothing further was touched",
-    ": find out who did, and give it back, as from a backup or an earlier version in the bucket",
+    ": find out who did, and give it back, as from a backup or an earlier version in the bucket; if it is gone for "
+    "good, say so by c7n-iamusers user NAME --gone-for-good SNAPSHOT",
 )
 DENY_REWRITTEN = _kind(
     "DenyRewritten",
