@@ -906,6 +906,7 @@ def test_the_guardrail_is_printed_and_checked() -> None:
     assert [each["Sid"] for each in json.loads(result.stdout)["Statement"]] == [
         "DenyLongTermCredentials",
         "ProtectExemptRoles",
+        "ProtectFunctions",
     ]
     assert "checked: " in result.stderr
     refused = CliRunner().invoke(main, ["guardrail", "--spare", "*"])
