@@ -66,6 +66,7 @@ STATES: dict[str, dict[str, Any]] = {
         "attachments": {"group": 1},
         "unread": ["login-profile", "access-key"],
         "created": {"event": "CreateAccessKey", "text": "CreateAccessKey by <root>"},
+        "would-be-exempt": 'user "git-*" (<why>)',
         "outcome": {"status": "quarantined", "reason": "denied <everything>"},
     },
     "attempted": {
@@ -249,6 +250,8 @@ def test_the_call_that_created_a_credential_is_named() -> None:
     assert "CreateAccessKey by &lt;root&gt;" in text
     assert "<b>quarantined</b>: denied &lt;everything&gt;" in text
     assert "1 group; not read yet: login profile, access key" in text
+    assert "An exemption may be for it: user &#34;git-*&#34; (&lt;why&gt;)." in text
+    assert "An exemption may be for it: user" in render("created", "slack_template", [user("created")])
 
 
 def test_an_alarm_says_what_was_done() -> None:

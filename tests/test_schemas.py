@@ -52,12 +52,12 @@ def examples(name: str) -> list[dict[str, Any]]:
 
 def test_unnecessary_spells_its_options_out() -> None:
     found = Unnecessary.schema["properties"]
-    assert set(found) == {"type", "exempt", "exempt-from", *OPTIONS}
+    assert set(found) == {"type", "exempt", "exempt-from", "spare", *OPTIONS}
     assert all(found.values())
     assert found["kinds"]["items"]["enum"] == list(KINDS)
     assert found["findings"]["properties"]["none-of"]["items"]["enum"] == list(FINDING_IDS)
     assert set(found["exempt"]["items"]["properties"]) == {
-        *(*RULE, "path", "tag", "group", "owner", "account", "everybody", "alarm")
+        *(*RULE, "path", "tag", "group", "unique-id", "owner", "account", "everybody", "alarm")
     }
 
 

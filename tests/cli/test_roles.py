@@ -450,7 +450,8 @@ def test_the_organizations_policies_are_read_for_the_verdicts(tmp_path: Path, de
 def test_restoring_is_asked_for() -> None:
     found = printed(roles("--restore", "--format", "json", "--role", "member-remover", policies=("remind",)))
     assert {"iam:CreateUser", "iam:AttachUserPolicy", "iam:AddUserToGroup"} <= actions(found)
-    assert "Condition" not in json.dumps(found)
+    limited = [each for each in found["PolicyDocument"]["Statement"] if "Condition" in each]
+    assert [each["Action"] for each in limited] == [["iam:DetachUserPolicy"]]
 
 
 def test_deleting_in_identity_center_is_asked_for() -> None:
@@ -905,6 +906,7 @@ def test_the_guardrail_is_printed_and_checked() -> None:
     assert [each["Sid"] for each in json.loads(result.stdout)["Statement"]] == [
         "DenyLongTermCredentials",
         "ProtectExemptRoles",
+        "ProtectFunctions",
     ]
     assert "checked: " in result.stderr
     refused = CliRunner().invoke(main, ["guardrail", "--spare", "*"])
