@@ -99,7 +99,8 @@ def _verify(
     """Raises OutputUnreadable if a place can't be listed, or a plan can't be read."""
     from c7n_iamusers.deletion.reviewed_plan import load_plan
     from c7n_iamusers.exceptions import PlanInvalid
-    from c7n_iamusers.report.verification import verify_notices, verify_outputs, verify_plans
+    from c7n_iamusers.report.grounds import verify_elsewhere, verify_notices, verify_plans
+    from c7n_iamusers.report.verification import verify_outputs
 
     def plan_fault(content: bytes) -> str:
         try:
@@ -120,6 +121,7 @@ def _verify(
             f"{', '.join(places)}: no journal lies there: give the directory or s3://BUCKET/PREFIX that custodian run "
             "or c7n-org run was given as -s"
         )
+    verify_elsewhere(verified)
     verify_plans(verified, {*verified.plans, *_digests(plans), *_digests_named(verified)})
     verify_notices(verified, _notices(places, notices_place, verified), now)
 

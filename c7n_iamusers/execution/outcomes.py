@@ -55,6 +55,7 @@ BROWNED_OUT = "browned-out"
 RELEASED = "released"
 #: Made again by ``c7n-iamusers restore``, whose journal says so.
 RESTORED = "restored"
+_OF_PROVISIONING = frozenset({PROVISIONED, UNCHANGED, SKIPPED, FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +205,13 @@ def _kept(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _before_its_turn(outcome: Outcome) -> bool:
     return outcome.reason.code == reasons.BEFORE_ITS_TURN.code
+
+
+def provisioned_fault(row: Mapping[str, Any]) -> str:
+    """Why provisioning, which no user's own state depends on, writes no such row; empty if it may."""
+    if row.get("status") not in _OF_PROVISIONING:
+        return f"it says that {row.get('arn')} is {row.get('status')}"
+    return f"it has earlier outcomes of {row.get('arn')}" if row.get("history") else ""
 
 
 _TEXTS_OF_ROW = (

@@ -21,7 +21,13 @@ from typing import Any
 from c7n_iamusers.evidence.seen_users import FLAGGED, SEEN, SeenUsers, parse_seen, sees_all
 from c7n_iamusers.exceptions import InvalidPolicyData, OutputUnreadable
 from c7n_iamusers.execution.journal import BUCKET_JOURNALS, CREATED, RESTORE_JOURNAL, parsed
-from c7n_iamusers.execution.outcomes import MEMBERS, OUTCOMES, missing_outcomes, unfinished_restorations
+from c7n_iamusers.execution.outcomes import (
+    MEMBERS,
+    OUTCOMES,
+    missing_outcomes,
+    provisioned_fault,
+    unfinished_restorations,
+)
 from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
 from c7n_iamusers.exemptions import KEYS as RULE_KEYS
 from c7n_iamusers.iam.user_patterns import named_alone
@@ -56,12 +62,17 @@ RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log
 RESULT_FILE, RUNS = "identity-center-result.json", "identity-center-runs"
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
 _JOURNALS = (JOURNAL, RESTORE_JOURNAL)
-_NAMES = (RESOURCES, METADATA, LOG, SEEN, OUTCOMES, RESULT_FILE, *_JOURNALS)
+#: Files that are read, also packed: those of Cloud Custodian, which packs them in a bucket, and those of this package,
+#: which are never packed. ``verification`` looks at the same ones.
+OF_CUSTODIAN, OF_RUNS = (RESOURCES, METADATA, LOG, SEEN), (OUTCOMES, RESULT_FILE, *_JOURNALS)
+_NAMES = (*OF_CUSTODIAN, *OF_RUNS)
 _GZ = ".gz"
 #: Directories that are read at once, so that a bucket's answers are waited for together.
 _AT_ONCE = 8
 _DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
 _DATE_PARTS = 4
+#: Where Cloud Custodian's files of a run lie in a bucket.
+IN_BUCKET = re.compile(rf"(?:.*/)?{_DATE.pattern}/[^/]+", re.ASCII)
 #: The resource of a policy on IAM users.
 USER_TYPES = frozenset({"iam-user", "aws.iam-user"})
 _LONGEST_FAULT = 1_000
@@ -360,7 +371,7 @@ def _rows(files: _Files) -> tuple[Mapping[str, Any], ...]:
     last = {line.get("unique_id"): str(line.get("time")) for line in lines}
     return (
         *rows,
-        *result.get("users", ()),
+        *_provisioned(files, result.get("users", ())),
         *(
             {**outcome.as_data(), "unique_id": subject.unique_id, "time": last.get(subject.unique_id, "")}
             for subject, outcome in stopped
@@ -371,6 +382,15 @@ def _rows(files: _Files) -> tuple[Mapping[str, Any], ...]:
             for former, outcome in unfinished_restorations(files.lines(RESTORE_JOURNAL))
         ),
     )
+
+
+def _provisioned(files: _Files, rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Those of provisioning's ``rows`` that it can write; that there are others is a fault."""
+    for row in rows:
+        if fault := provisioned_fault(row):
+            files.fault(RESULT_FILE, f"is not a result of provisioning that a run leaves: {fault}")
+        else:
+            yield row
 
 
 def _began(metadata: Any) -> datetime | None:

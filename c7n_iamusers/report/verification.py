@@ -13,36 +13,37 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
-from c7n_iamusers.exceptions import NoticesUnreadable, SnapshotInvalid
+from c7n_iamusers.exceptions import SnapshotInvalid
 from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED
-from c7n_iamusers.execution.journal import DECISION, GIVEN_UP, OUTCOME, RESTORE_JOURNAL, SNAPSHOT
+from c7n_iamusers.execution.journal import DECISION, GIVEN_UP, RESTORE_JOURNAL, SNAPSHOT
 from c7n_iamusers.execution.journal_format import Chain, chain_of
-from c7n_iamusers.execution.outcomes import BROWNED_OUT, DELETED, OUTCOMES, QUARANTINED, RELEASED, rows_of
-from c7n_iamusers.execution.stores import Store, read_all
-from c7n_iamusers.notices.notices import ANNOUNCED, Notices
+from c7n_iamusers.execution.outcomes import OUTCOMES, provisioned_fault, rows_of
+from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store, read_all
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
-from c7n_iamusers.report.output_reader import RUNS
+from c7n_iamusers.report.outcome_matching import Changes, Ends, told_elsewhere
+from c7n_iamusers.report.output_reader import IN_BUCKET, OF_CUSTODIAN, OF_RUNS, RESULT_FILE, RUNS
+from c7n_iamusers.report.output_shapes import RESULT_SHAPE
 from c7n_iamusers.snapshots.archive import SNAPSHOTS, unique_id_in
 from c7n_iamusers.snapshots.snapshot import Snapshot, tampering
-from c7n_iamusers.text.documents import LARGEST_RECORD
+from c7n_iamusers.text.documents import LARGEST_RECORD, MOST_JSON, NotInFormat, read_json
+from c7n_iamusers.text.kept import Kept
 from c7n_iamusers.text.wording import shown
 
 #: What is told, and neither wrong nor to be looked at.
 NOTE = "note"
 PLAN = "deletion-plan.json"
 #: Of a journal at most so many faults are named.
-_MOST, _GZ = 5, ".gz"
+_MOST, _GZ, _GZIP_MARK = 5, ".gz", b"\x1f\x8b"
 #: Characters of what is told of one thing.
 _LONGEST = 2_000
 _FILE = re.compile(r"(?P<place>(?:.*/)?)(?P<name>(?:restore-|undo-)?journal\.jsonl)")
 _OBJECT = re.compile(
     r"(?P<place>(?:.*/)?)journal/\d{8}T\d{6}Z-[0-9a-f]{8}/[^/]+\.(?P<id>[A-Za-z0-9_]+)\.jsonl", re.ASCII
 )
-#: What a run may read as a part of a journal.
-_IN_JOURNAL = re.compile(r"(?:.*/)?(?:undo-)?journal/.+\.jsonl", re.DOTALL)
+#: What reports and runs read as a part of a journal.
+_IN_JOURNAL = re.compile(r"(?:.*/)?(?:undo-)?journal/.+", re.DOTALL)
 _SEGMENT = re.compile(
     r"(?P<journal>(?P<place>(?:.*/)?)(?:undo-)?journal/\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{8})/\d{8}\.jsonl",
     re.ASCII,
@@ -50,6 +51,7 @@ _SEGMENT = re.compile(
 _SNAPSHOT = re.compile(rf"(?P<place>(?:.*/)?)(?P<name>{SNAPSHOTS}/[^/]+\.json)")
 #: Of provisioning: the phase of a journal's line with the SHA-256 of the run's result.
 _RESULT, _RESULT_FILE = "result", "result.json"
+_PACKED = "is packed, and no run packs it: reports read it, and what it says is proven by nothing"
 Line = Mapping[str, Any]
 
 
@@ -98,7 +100,7 @@ class _Output:
 
     pins: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     changed: set[str] = field(default_factory=set)
-    outcomes: set[tuple[str, str]] = field(default_factory=set)
+    ends: Ends = field(default_factory=Ends)
     results: set[str] = field(default_factory=set)
     decisions: list[Line] = field(default_factory=list)
     given_up: dict[str, str] = field(default_factory=dict)
@@ -109,7 +111,8 @@ class Verified:
     """``found``: in the order of the files. ``counts``: what was read -> how many. ``calls``: of all journals.
 
     ``keeps_calls``: whether these are wanted; a journal may have a million. ``decisions``: on what deletions rest, each
-    with the place of its output. ``plans``: the SHA-256 of those that were read.
+    with the place of its output. ``plans``: the SHA-256 of those that were read. ``changes``: of all journals.
+    ``elsewhere``: outcomes that say that they made no call: the place, the status, the unique id, and words.
     """
 
     keeps_calls: bool = False
@@ -119,6 +122,8 @@ class Verified:
     calls: list[Call] = field(default_factory=list)
     decisions: list[tuple[str, Line]] = field(default_factory=list)
     plans: set[str] = field(default_factory=set)
+    changes: Changes = field(default_factory=Changes)
+    elsewhere: list[tuple[str, str, str, str]] = field(default_factory=list)
 
     def add(self, level: str, place: str, why: str) -> None:
         """Note what was found."""
@@ -142,6 +147,7 @@ class _Verification:
     def run(self) -> None:
         names = self._store.names("")
         self._present = frozenset(names)
+        self._packed(names)
         self._journals(names)
         self._snapshots(names)
         self._files(names)
@@ -154,7 +160,26 @@ class _Verification:
 
         bound = {} if largest is None else {"largest": largest}
         for name, content in read_all(self._store, list(names), unread=unread, **bound):
-            yield name, content or b""
+            if (content or b"").startswith(_GZIP_MARK):
+                self._verified.add(BLOCKING, self._store.place(name), _PACKED)
+            else:
+                yield name, content or b""
+
+    def _packed(self, names: Iterable[str]) -> None:
+        """What reports read packed, and no run packs."""
+        for name in names:
+            plain = name.removesuffix(_GZ)
+            last = plain.rpartition("/")[2]
+            if plain == name:
+                continue
+            place, in_directory = self._store.place(name), isinstance(self._store, DirectoryStore)
+            if plain in self._present:
+                self._verified.add(BLOCKING, place, "lies here twice, packed and not")
+            elif last in (*OF_RUNS, PLAN) or _SNAPSHOT.fullmatch(plain) or f"{RUNS}/" in plain:
+                self._verified.add(BLOCKING, place, _PACKED)
+            elif last in OF_CUSTODIAN and in_directory and not IN_BUCKET.fullmatch(plain):
+                why = "Cloud Custodian packs it in a bucket alone: find out who did"
+                self._verified.add(ATTENTION, place, f"is packed, and {why}")
 
     def _journals(self, names: Sequence[str]) -> None:
         for name, content in self._contents(name for name in names if _FILE.fullmatch(name)):
@@ -175,8 +200,6 @@ class _Verification:
         for name in names:
             if _IN_JOURNAL.fullmatch(name) and not (_OBJECT.fullmatch(name) or _SEGMENT.fullmatch(name)):
                 self._verified.add(BLOCKING, self._store.place(name), "no run writes an object of this name")
-            if name.endswith(_GZ) and name.removesuffix(_GZ) in self._present:
-                self._verified.add(BLOCKING, self._store.place(name), "lies here twice, packed and not")
 
     def _segments(self, names: Iterable[str]) -> None:
         """The objects of a journal, one after the other, are one chain."""
@@ -199,6 +222,7 @@ class _Verification:
     def _chain(self, place: str, name: str, content: bytes, forks: bool = False, only: str = "") -> Chain:
         """``only``: the unique id of the user whose lines these are, by the object's name; empty for all."""
         output, where = self._outputs[place], self._store.place(name)
+        is_of_runs = f"{RUNS}/" not in place and (bool(only) or name == f"{place}{JOURNAL}")
         calls, strangers = _Calls(where, self._verified.keeps_calls), set[str]()
 
         def read(line: Line) -> None:
@@ -206,6 +230,9 @@ class _Verification:
                 strangers.add(line["unique_id"])
             _note(output, line)
             calls.read(line)
+            self._verified.changes.read(line)
+            if is_of_runs:
+                output.ends.read(line)
 
         chain = chain_of(content, read, forks)
         self._verified.counts["journals"] += 1
@@ -216,7 +243,7 @@ class _Verification:
             why = f"it is of user {only} by its name, and has lines about {shown(sorted(strangers))}"
             self._verified.add(BLOCKING, where, why)
         if calls.open:
-            why = f"{_of(calls.open, 'call')} without an answer: a run was stopped there"
+            why = f"{of(calls.open, 'call')} without an answer: a run was stopped there"
             self._verified.add(ATTENTION, where, why)
         return chain
 
@@ -284,36 +311,64 @@ class _Verification:
             self._verified.plans.add(hashlib.sha256(content).hexdigest())
             if fault := self._plan_fault(content):
                 self._verified.add(BLOCKING, self._store.place(name), fault)
-        for name, content in self._contents(name for name in of_name[_RESULT_FILE] if f"{RUNS}/" in name):
+        for name, content in self._contents(of_name[RESULT_FILE]):
             self._verified.counts["results"] += 1
-            digest, output = (
-                hashlib.sha256(content).hexdigest(),
-                self._outputs[name.removesuffix(_RESULT_FILE)],
-            )
-            if digest not in output.results:
+            self._provisioned(self._store.place(name), content)
+        for place, output in self._outputs.items():
+            if f"{place}{OUTCOMES}" not in self._present and (users := output.ends.users):
+                why = f"is not there, and the journal beside it has outcomes of {of(users, 'user')}"
+                self._verified.add(ATTENTION, self._store.place(f"{place}{OUTCOMES}"), why)
+        self._results(of_name[_RESULT_FILE])
+
+    def _results(self, names: Iterable[str]) -> None:
+        """The results of provisioning, and those that a journal names."""
+        mine = [name for name in names if f"{RUNS}/" in name]
+        resumed = set[str]()
+        for name, content in self._contents(mine):
+            self._verified.counts["results"] += 1
+            place, digest = name.removesuffix(_RESULT_FILE), hashlib.sha256(content).hexdigest()
+            if digest not in self._outputs[place].results:
                 why = f"has the SHA-256 {digest}, and no line of its journal says so"
                 self._verified.add(BLOCKING, self._store.place(name), why)
+            else:
+                resumed |= {f"{place.rpartition(f'{RUNS}/')[0]}{RUNS}/{run}/" for run in _resumed(content)}
+        for place, output in list(self._outputs.items()):
+            if output.results and f"{place}{_RESULT_FILE}" not in self._present and place not in resumed:
+                why = "is gone: its journal has its SHA-256"
+                self._verified.add(BLOCKING, self._store.place(f"{place}{_RESULT_FILE}"), why)
 
     def _outcomes(self, name: str, content: bytes) -> None:
-        place, known = self._store.place(name), self._outputs[name.removesuffix(OUTCOMES)].outcomes
+        place, ends = self._store.place(name), self._outputs[name.removesuffix(OUTCOMES)].ends
         try:
             rows = rows_of(place, content)
         except ValueError as error:
             self._verified.add(BLOCKING, place, str(error))
             return
-        missing = [
-            f"{each.get('status')} of {row['arn']} at {each.get('time')}"
-            for row in rows
-            for each in (*row.get("history", ()), row)
-            # a run writes a line of each outcome with calls before its row
-            if isinstance(each, Mapping)
-            and each.get("calls")
-            and each.get("status") in (DELETED, QUARANTINED, RELEASED, BROWNED_OUT)
-            and (str(row["unique_id"]), str(each.get("time"))) not in known
-        ]
-        if missing:
-            why = f"no line of its journal has {shown(missing)}: the journal was cut off, or this was changed"
-            self._verified.add(BLOCKING, place, why)
+        for level, why in ends.faults(rows):
+            self._verified.add(level, place, why)
+        self._verified.elsewhere += [(place, *told) for told in told_elsewhere(rows)]
+
+    def _provisioned(self, place: str, content: bytes) -> None:
+        try:
+            found = read_json(content, Kept(("users", "arn", "status", "history")).of, MOST_JSON)
+            RESULT_SHAPE(found, "a result of provisioning")
+            faults = [fault for row in found["users"] if (fault := provisioned_fault(row))]
+        except ValueError as error:
+            faults = [str(error)]
+        if faults:
+            self._verified.add(
+                BLOCKING, place, f"is not a result of provisioning that a run leaves: {shown(faults)}"
+            )
+
+
+def _resumed(content: bytes) -> Iterator[str]:
+    """The times of the killed runs that the run with this result continued."""
+    try:
+        found = read_json(content, Kept(("resumes",)).of, MOST_JSON)
+    except NotInFormat:
+        return
+    runs = found.get("resumes") if isinstance(found, Mapping) else ()
+    yield from (str(run) for run in (runs if isinstance(runs, list) else ()))
 
 
 def _note(output: _Output, line: Line) -> None:
@@ -324,8 +379,6 @@ def _note(output: _Output, line: Line) -> None:
         output.given_up[str(line.get("snapshot"))] = f"{str(line.get('by'))[:80]} on {line['time'][:16]}"
     elif phase == BEFORE:
         output.changed.add(line["unique_id"])
-    elif phase == OUTCOME:
-        output.outcomes.add((line["unique_id"], line["time"]))
     elif phase == _RESULT:
         output.results.add(str(line.get("sha256")))
     elif phase == DECISION:
@@ -383,66 +436,5 @@ class _Calls:
         self.done.append(Call(self.place, line["user"], line["arn"], **what, **answer))
 
 
-def verify_plans(verified: Verified, plans: Collection[str]) -> None:
-    """Whether the plans by which users were deleted are at hand. ``plans``: the SHA-256 of those that are."""
-    missing = Counter[str]()
-    for _, line in verified.decisions:
-        plan = line.get("plan")
-        if plan and plan.get("sha256") not in plans:
-            missing[f"{plan.get('place')}, SHA-256 {plan.get('sha256')}"] += 1
-    for plan, users in missing.items():
-        why = f"the plan that {_of(users, 'user')} was deleted by is not here: give --plan FILE"
-        verified.add(ATTENTION, plan, why)
-
-
-def verify_notices(verified: Verified, stores: Mapping[str, Store], now: datetime) -> None:
-    """Whether the notices on which deletions rest are as they were then, and the others such as a run writes.
-
-    ``stores``: account id -> where its notices are; without an account of which that is not known.
-    """
-    rested = defaultdict[str, dict[tuple[str, str], str]](dict)
-    for _, line in verified.decisions:
-        if told := line.get("announcement"):
-            account = line["arn"].split(":")[4]
-            rested[account].setdefault((str(told.get("notice")), str(told.get("sha256"))), line["arn"])
-    for account in sorted({*rested, *stores}):
-        if account not in stores:
-            why = f"deletions rest on {_of(len(rested[account]), 'notice')} whose place is not known"
-            verified.add(ATTENTION, f"account {account}", f"{why}: give --notices PLACE")
-            continue
-        store = stores[account]
-        for (name, digest), arn in rested[account].items():
-            if fault := _notice_fault(store, name, digest, arn):
-                verified.add(BLOCKING, store.place(name), fault)
-        _others(verified, store, account, {name for name, _ in rested[account]}, now)
-
-
-def _notice_fault(store: Store, name: str, digest: str, arn: str) -> str:
-    """Why a notice is not the one that the deletion of ``arn`` rests on; empty if it is."""
-    try:
-        content = store.read(name, LARGEST_RECORD)
-    except OSError as error:
-        return f"can't be read: {error}"
-    if content is None:
-        return f"is gone: {arn} was deleted on the strength of it"
-    now = hashlib.sha256(content).hexdigest()
-    if now == digest:
-        return ""
-    return f"has the SHA-256 {now}, and had {digest} when {arn} was deleted on the strength of it"
-
-
-def _others(verified: Verified, store: Store, account: str, rested: Collection[str], now: datetime) -> None:
-    place = store.place(account)
-    try:
-        notices = Notices.read(store, account, now, lambda fault: verified.add(BLOCKING, place, fault))
-    except NoticesUnreadable as error:
-        verified.add(BLOCKING, place, str(error))
-        return
-    verified.counts["notices"] += len(notices.all)
-    if others := sum(each.step == ANNOUNCED and each.name not in rested for each in notices.all):
-        why = f"no digest of {_of(others, 'announcement')} is on record: no deletion here rests on them"
-        verified.add(NOTE, place, why)
-
-
-def _of(count: int, what: str) -> str:
+def of(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,7 +18,7 @@ from click.testing import CliRunner, Result
 from aws_local_org import LocalOrg
 from aws_local_org.cloudtrail import HISTORY
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.journal import Journal, utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice
@@ -190,7 +191,8 @@ def _begun(content: bytes) -> bytes:
 
     whole = content.splitlines()
     line = next(json.loads(each) for each in whole if b'"before"' in each)
-    return json.dumps({**line, "previous": line_digest(whole[-1])}).encode() + b"\n"
+    line |= {"time": utc_now().isoformat(), "previous": line_digest(whole[-1])}
+    return json.dumps(line).encode() + b"\n"
 
 
 def test_what_runs_leave_is_as_they_wrote_it_and_nothing_is_done_to_it_unseen(notice: Notice) -> None:
@@ -212,6 +214,96 @@ def test_what_runs_leave_is_as_they_wrote_it_and_nothing_is_done_to_it_unseen(no
         rmtree(".", ignore_errors=True)
         copytree("../kept", ".", dirs_exist_ok=True)
     assert verify().exit_code == 0
+
+
+def packed(path: Path, content: bytes | None = None) -> None:
+    with gzip.open(f"{path}.gz", "wb") as file:
+        file.write(path.read_bytes() if content is None else content)
+    path.unlink(missing_ok=True)
+
+
+def rewritten(path: Path, *rows: dict[str, Any], **more: Any) -> None:
+    """Each row says ``more``; ``rows`` are added."""
+    path.write_text(json.dumps([{**row, **more} for row in json.loads(path.read_bytes())] + list(rows)))
+
+
+EVE = {"user": "eve", "arn": f"arn:aws:iam::{ACCOUNT}:user/eve", "unique_id": "AIDAEVE", "calls": 0}
+EVE |= {"status": "deleted", "code": "", "reason": "approved by audit", "time": "2026-11-29T00:00:00+00:00"}
+OUTCOMES = DELETE / "outcomes.json"
+PROVISIONED = Path("output/delete/identity-center-result.json")
+
+
+def journal_of_eve(path: Path) -> bytes:
+    """A whole chain."""
+    with Journal(path) as journal:
+        journal.write(Subject("eve", EVE["arn"], "AIDAEVE"), "outcome", status="deleted")
+    return path.read_bytes()
+
+
+#: What reports read is forged: how, and what is said of it.
+FORGED: dict[str, tuple[Callable[[], object], str]] = {
+    "outcomes packed": (lambda: packed(OUTCOMES, json.dumps([EVE]).encode()), "no run packs it"),
+    "outcomes packed under their own name": (
+        lambda: OUTCOMES.write_bytes(gzip.compress(OUTCOMES.read_bytes())),
+        "no run packs it",
+    ),
+    "a journal packed": (
+        lambda: packed(PARK / "journal.jsonl"),
+        "park/journal.jsonl.gz: is packed",
+    ),
+    "a journal of its own packed": (
+        lambda: packed(Path("output/journal.jsonl"), journal_of_eve(Path("output/journal.jsonl"))),
+        "output/journal.jsonl.gz: is packed",
+    ),
+    "an object of another name": (
+        lambda: (DELETE / "journal").mkdir() or journal_of_eve(DELETE / "journal/readme.txt"),
+        "no run writes an object of this name",
+    ),
+    "a row without calls": (lambda: rewritten(OUTCOMES, EVE), "no journal here has deleted of arn"),
+    "deleted becomes skipped": (
+        lambda: rewritten(OUTCOMES, status="skipped", calls=0, history=[]),
+        "in other words: this was changed",
+    ),
+    "and later": (
+        lambda: rewritten(OUTCOMES, status="skipped", calls=0, history=[], time="2036-11-29T00:00:00+00:00"),
+        "and this says something else of then",
+    ),
+    "another reason": (lambda: rewritten(OUTCOMES, reason="approved by audit"), "in other words"),
+    "provisioning deletes": (
+        lambda: PROVISIONED.write_text(json.dumps({"users": [EVE]})),
+        "is not a result of provisioning that a run leaves: it says that",
+    ),
+    "provisioning deleted before": (
+        lambda: PROVISIONED.write_text(
+            json.dumps({"users": [{**EVE, "status": "failed", "history": [EVE]}]})
+        ),
+        "is not a result of provisioning that a run leaves: it has earlier outcomes",
+    ),
+}
+
+
+def test_what_reports_read_is_forged_in_no_form_unseen(notice: Notice) -> None:
+    copytree(".", "../whole")
+    unseen = {}
+    for name, (forge, expected) in FORGED.items():
+        forge()
+        result = verify()
+        if result.exit_code != 1 or expected not in result.output:
+            unseen[name] = result.output
+        rmtree(".", ignore_errors=True)
+        copytree("../whole", ".", dirs_exist_ok=True)
+    assert unseen == {}
+
+
+def test_what_cloud_custodian_packs_only_in_a_bucket_is_to_be_looked_at(notice: Notice) -> None:
+    kept = Path("output/copy/2026/11/30/12")
+    kept.mkdir(parents=True)
+    (kept / "resources.json").write_text("[]")
+    packed(kept / "resources.json")
+    assert verify().exit_code == 0
+    packed(DELETE / "resources.json")
+    assert "Cloud Custodian packs it in a bucket alone" in verify().output
+    assert verify().exit_code == 3
 
 
 def test_as_json(notice: Notice) -> None:

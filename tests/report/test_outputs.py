@@ -445,6 +445,14 @@ BROKEN: dict[str, tuple[str, Any]] = {
         },
     ),
     "outcomes": ("outcomes.json", [{"arn": ALICE.arn, "status": "deleted", "unique_id": {}}]),
+    "a deletion by provisioning": (
+        "identity-center-result.json",
+        {"users": [{"arn": ALICE.arn, "status": "deleted", "unique_id": "AIDAALICE"}]},
+    ),
+    "an earlier outcome of provisioning": (
+        "identity-center-result.json",
+        {"users": [{"arn": ALICE.arn, "status": "failed", "history": [{"status": "deleted"}]}]},
+    ),
     "policy": ("metadata.json", {"policy": {"name": [], "resource": []}, "config": {}, "execution": {}}),
     "metrics": (
         "metadata.json",

@@ -14,7 +14,8 @@ from c7n_iamusers.execution.journal import BucketJournal, Journal, SegmentedJour
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.identity_center.applying.run_records import RunDirectory
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
-from c7n_iamusers.report.verification import NOTE, Verified, verify_outputs, verify_plans
+from c7n_iamusers.report.grounds import verify_plans
+from c7n_iamusers.report.verification import NOTE, Verified, verify_outputs
 from c7n_iamusers_cli.bucket_copy import _merged
 
 pytestmark = pytest.mark.pure
@@ -75,7 +76,7 @@ def bucket_run(store: DirectoryStore, follows: str = "") -> BucketJournal:
     journal.follows = lambda _: follows
     journal.write(ALICE, "before", **CALL)
     journal.write(ALICE, "after", **CALL, result="done")
-    journal.write(ALICE, "outcome", status="failed")
+    journal.write(ALICE, "lapsed", gone=[], active=[])
     return journal
 
 

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether what deletions rest on is at hand, and as it was then: plans, notices, calls of other outputs.
+
+Once the journals of all outputs are read, see ``verification``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from c7n_iamusers.exceptions import NoticesUnreadable
+from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.notices.notices import ANNOUNCED, Notices
+from c7n_iamusers.report.checks import ATTENTION, BLOCKING
+from c7n_iamusers.report.verification import NOTE, Verified, of
+from c7n_iamusers.text.documents import LARGEST_RECORD
+from c7n_iamusers.text.wording import shown
+
+
+def verify_elsewhere(verified: Verified) -> None:
+    """Whether a journal has what outcomes without calls tell of. Once all outputs are read."""
+    missing = defaultdict[str, list[str]](list)
+    for place, status, unique_id, told in verified.elsewhere:
+        if not verified.changes.has(status, unique_id):
+            missing[place].append(told)
+    for place, told in missing.items():
+        why = f"no journal here has {shown(told)}, which this says to be made before: give all outputs"
+        verified.add(BLOCKING, place, f"{why}; or it was changed")
+
+
+def verify_plans(verified: Verified, plans: Collection[str]) -> None:
+    """Whether the plans by which users were deleted are at hand. ``plans``: the SHA-256 of those that are."""
+    missing = Counter[str]()
+    for _, line in verified.decisions:
+        plan = line.get("plan")
+        if plan and plan.get("sha256") not in plans:
+            missing[f"{plan.get('place')}, SHA-256 {plan.get('sha256')}"] += 1
+    for plan, users in missing.items():
+        why = f"the plan that {of(users, 'user')} was deleted by is not here: give --plan FILE"
+        verified.add(ATTENTION, plan, why)
+
+
+def verify_notices(verified: Verified, stores: Mapping[str, Store], now: datetime) -> None:
+    """Whether the notices on which deletions rest are as they were then, and the others such as a run writes.
+
+    ``stores``: account id -> where its notices are; without an account of which that is not known.
+    """
+    rested = defaultdict[str, dict[tuple[str, str], str]](dict)
+    for _, line in verified.decisions:
+        if told := line.get("announcement"):
+            account = line["arn"].split(":")[4]
+            rested[account].setdefault((str(told.get("notice")), str(told.get("sha256"))), line["arn"])
+    for account in sorted({*rested, *stores}):
+        if account not in stores:
+            why = f"deletions rest on {of(len(rested[account]), 'notice')} whose place is not known"
+            verified.add(ATTENTION, f"account {account}", f"{why}: give --notices PLACE")
+            continue
+        store = stores[account]
+        for (name, digest), arn in rested[account].items():
+            if fault := _notice_fault(store, name, digest, arn):
+                verified.add(BLOCKING, store.place(name), fault)
+        _others(verified, store, account, {name for name, _ in rested[account]}, now)
+
+
+def _notice_fault(store: Store, name: str, digest: str, arn: str) -> str:
+    """Why a notice is not the one that the deletion of ``arn`` rests on; empty if it is."""
+    try:
+        content = store.read(name, LARGEST_RECORD)
+    except OSError as error:
+        return f"can't be read: {error}"
+    if content is None:
+        return f"is gone: {arn} was deleted on the strength of it"
+    now = hashlib.sha256(content).hexdigest()
+    if now == digest:
+        return ""
+    return f"has the SHA-256 {now}, and had {digest} when {arn} was deleted on the strength of it"
+
+
+def _others(verified: Verified, store: Store, account: str, rested: Collection[str], now: datetime) -> None:
+    place = store.place(account)
+    try:
+        notices = Notices.read(store, account, now, lambda fault: verified.add(BLOCKING, place, fault))
+    except NoticesUnreadable as error:
+        verified.add(BLOCKING, place, str(error))
+        return
+    verified.counts["notices"] += len(notices.all)
+    if others := sum(each.step == ANNOUNCED and each.name not in rested for each in notices.all):
+        why = f"no digest of {of(others, 'announcement')} is on record: no deletion here rests on them"
+        verified.add(NOTE, place, why)
