@@ -262,8 +262,8 @@ def _of_strangers(place: str, matching: Matching) -> Iterator[Found]:
     if many := len(matching.strangers):
         users = shown(sorted({each.user for each in matching.strangers}))
         why = (
-            f"{many} changes by these sessions are of users in no journal here ({users}): give all outputs of these "
-            "sessions; or every line about these users was removed, or others act in such a session"
+            f"{many} changes by sessions of these roles are of users in no journal here ({users}): give all outputs of "
+            "these roles; or every line about these users was removed, or others act by such a role"
         )
         yield Found(ATTENTION, place, why)
 

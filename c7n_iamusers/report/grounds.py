@@ -26,8 +26,8 @@ def verify_elsewhere(verified: Verified) -> None:
     for place, status, unique_id, told in verified.elsewhere:
         if not verified.changes.has(status, unique_id):
             missing[place].append(told)
-    for place, told in missing.items():
-        why = f"no journal here has {shown(told)}, which this says to be made before: give all outputs"
+    for place, outcomes in missing.items():
+        why = f"no journal here has {shown(outcomes)}, which this says to be made before: give all outputs"
         verified.add(BLOCKING, place, f"{why}; or it was changed")
 
 

@@ -2,16 +2,20 @@
 """Matches the calls in journals with CloudTrail's events, both ways. Pure.
 
 Whether an event of IAM has the request id of the answer is documented nowhere that was found. So a call is matched by
-its request id; otherwise by the session that made it, its operation, its user and its time. What has neither, or what
-CloudTrail can't show, is unproven: that is not the same as wrong.
+its request id; otherwise by the session that made it, its operation, its user and its time. Whoever rewrites a journal
+keeps the ids: what the journal says besides must be what the event says, whichever way it was found. What can't be
+compared, or what CloudTrail can't show, is unproven: that is not the same as wrong.
 """
 
 from __future__ import annotations
 
+import json
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from c7n_iamusers.evidence.attempts import DELIVERY, HISTORY
@@ -32,13 +36,17 @@ NO_NAME = "the journal has neither a request id nor a session of it"
 REFUSED = "AWS refused it, and CloudTrail has no event of it"
 UNANSWERED = "no answer is on record, and CloudTrail has no event of it"
 NOT_READ = "CloudTrail was not read to the end"
+NOT_COMPARED = "the journal and AWS's event do not both say who made it, or have not the same parameters"
+#: What AWS shows of a value that it keeps secret ("CloudTrail record contents", CloudTrail User Guide).
+_HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 
 
 @dataclass(frozen=True)
 class TrailEvent:
     """An event of IAM. ``arn``: who made the call. ``role``: the ARN of the role behind a session, or ``arn``.
 
-    ``user``: the user in its parameters; empty if they name none.
+    ``user``: the user in its parameters; empty if they name none. ``parameters``: all of them, as CloudTrail spells
+    them, with a small letter first.
     """
 
     id: str
@@ -50,6 +58,7 @@ class TrailEvent:
     user: str
     error: str
     read_only: bool
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         whose = f" of {self.user}" if self.user else ""
@@ -74,6 +83,7 @@ def event_of(record: Mapping[str, Any]) -> TrailEvent | None:
         user=str(asked.get("userName") or "") if isinstance(asked, Mapping) else "",
         error=str(record.get("errorCode") or ""),
         read_only=record.get("readOnly") is True or str(record.get("readOnly")).lower() == "true",
+        parameters=asked if isinstance(asked, Mapping) else {},
     )
 
 
@@ -82,7 +92,7 @@ class Matching:
     """``matched``: how -> how many calls. ``unproven``: calls, each with the reason. ``late``: calls that CloudTrail
     may show yet. ``missing``: calls that were made by their journal, and have no event.
     ``unjournaled``: changes of these users by our principals that are in no journal. ``strangers``: changes of users of
-    whom no journal has a line, by our sessions.
+    whom no journal has a line, by any session of our roles. ``callers``: who made the calls that have an event, by AWS.
     """
 
     matched: dict[str, int] = field(default_factory=lambda: {BY_REQUEST_ID: 0, BY_SESSION: 0})
@@ -91,6 +101,15 @@ class Matching:
     missing: list[Call] = field(default_factory=list)
     unjournaled: list[TrailEvent] = field(default_factory=list)
     strangers: list[TrailEvent] = field(default_factory=list)
+    callers: set[str] = field(default_factory=set)
+
+    def found(self, call: Call, event: TrailEvent, how: str) -> None:
+        """Note the event of a call, which differs in nothing that both have."""
+        self.callers.add(event.arn)
+        if _is_compared(event, call):
+            self.matched[how] += 1
+        else:
+            self.unproven.append((call, NOT_COMPARED))
 
 
 def match(
@@ -104,38 +123,95 @@ def match(
         event = by_request.get(call.request_id) if call.request_id else None
         if event and event.id in free and _is_of(event, call):
             del free[event.id]
-            found.matched[BY_REQUEST_ID] += 1
+            found.found(call, event, BY_REQUEST_ID)
         else:
             rest.append(call)
     by_session = defaultdict[tuple[str, str, str], list[TrailEvent]](list)
-    for each in free.values():
+    for each in sorted(free.values(), key=attrgetter("time")):
         by_session[each.arn, each.operation, each.user].append(each)
     for call in rest:
-        alike = (by_session[call.caller, call.operation, user] for user in (call.user, ""))
-        if event := _nearest(call, (each for its in alike for each in its if each.id in free)):
+        alike = (
+            [by_session[call.caller, call.operation, user] for user in (call.user, "")] if call.caller else []
+        )
+        if event := _nearest(
+            call, (each for its in alike for each in _between(call, its) if each.id in free)
+        ):
             del free[event.id]
-            found.matched[BY_SESSION] += 1
+            found.found(call, event, BY_SESSION)
         else:
             _unmatched(found, call, now, complete)
     _note_changes(found, calls, free.values(), now)
     return found
 
 
+def _span(call: Call) -> tuple[datetime, datetime] | None:
+    """When AWS may say that the call was made; None if the journal does not say it."""
+    begun, ended = moment(call.time), moment(call.answered) or moment(call.time)
+    return None if begun is None or ended is None else (begun - _SKEW, ended + _SKEW)
+
+
 def _is_of(event: TrailEvent, call: Call) -> bool:
-    """Whether the event is of such a call: the operation, the user if it has one, and whether AWS refused it."""
-    same_user = event.user.casefold() in (call.user.casefold(), "")
-    return event.operation == call.operation and same_user and bool(event.error) == bool(call.code)
+    """Whether the event is of such a call: nothing differs that both have."""
+    span = _span(call)
+    return (
+        event.operation == call.operation
+        and event.user.casefold() in (call.user.casefold(), "")
+        and bool(event.error) == bool(call.code)
+        and (span is None or span[0] <= event.time <= span[1])
+        and (not call.caller or not event.arn or event.arn == call.caller)
+        and not any(_differ(*each) for each in _in_both(event, call))
+    )
+
+
+def _is_compared(event: TrailEvent, call: Call) -> bool:
+    """Whether all that the journal says of the call is in its event, and the other way round."""
+    mine, theirs = _comparable(call.parameters), _comparable(event.parameters)
+    known = mine.keys() == theirs.keys() and _HIDDEN not in theirs.values()
+    return bool(known and call.caller and event.arn and _span(call))
+
+
+def _in_both(event: TrailEvent, call: Call) -> Iterable[tuple[str, Any, Any]]:
+    """The parameters that both have: the name, the journal's value, AWS's."""
+    mine, theirs = _comparable(call.parameters), _comparable(event.parameters)
+    return ((name, mine[name], theirs[name]) for name in mine.keys() & theirs.keys())
+
+
+def _differ(name: str, mine: Any, theirs: Any) -> bool:
+    if mine == theirs or theirs == _HIDDEN:
+        return False
+    if not (isinstance(mine, str) and isinstance(theirs, str)):
+        return True
+    if name == "username":  # IAM knows no two that differ in case alone
+        return mine.casefold() != theirs.casefold()
+    try:  # a policy
+        return bool(json.loads(mine) != json.loads(theirs))
+    except (ValueError, RecursionError):
+        return True
+
+
+def _comparable(value: Any) -> Any:
+    """As CloudTrail and a journal may both write it: names in small letters, numbers and truth as text."""
+    if isinstance(value, Mapping):
+        return {str(name).casefold(): _comparable(each) for name, each in value.items() if each is not None}
+    if isinstance(value, list | tuple):
+        return [_comparable(each) for each in value]
+    return value if isinstance(value, str) else str(value).lower()
+
+
+def _between(call: Call, events: Sequence[TrailEvent]) -> Sequence[TrailEvent]:
+    """Those of ``events``, in the order of their times, at which AWS may say that the call was made."""
+    span = _span(call)
+    if span is None:
+        return ()
+    first = bisect_left(events, span[0], key=attrgetter("time"))
+    return events[first : bisect_right(events, span[1], key=attrgetter("time"))]
 
 
 def _nearest(call: Call, events: Iterable[TrailEvent]) -> TrailEvent | None:
-    """Of ``events``, which are alike but for their times, the closest to the call."""
-    begun, ended = moment(call.time), moment(call.answered) or moment(call.time)
-    if begun is None or ended is None or not call.caller:
-        return None
+    """Of ``events``, which are of its session, operation and user, and near it, the closest to the call."""
+    begun = moment(call.time)
     near = [
-        (abs(each.time - begun), each.id, each)
-        for each in events
-        if begun - _SKEW <= each.time <= ended + _SKEW and bool(each.error) == bool(call.code)
+        (abs(each.time - begun), each.id, each) for each in events if begun is not None and _is_of(each, call)
     ]
     return min(near)[2] if near else None
 
@@ -161,19 +237,17 @@ def _unmatched(found: Matching, call: Call, now: datetime, complete: bool) -> No
 def _note_changes(
     found: Matching, calls: Iterable[Call], events: Iterable[TrailEvent], now: datetime
 ) -> None:
-    """The changes in ``events`` that no journal has: of users of ``calls`` by their principals, and of other users."""
-    users, sessions = set[str](), set[str]()
+    """The changes in ``events`` by our roles that no journal has: of users of ``calls``, and of other users."""
+    users, ours = set[str](), set(map(role_of, found.callers))
     for call in calls:
         users.add(call.user.casefold())
-        sessions |= {call.caller} - {""}
-    ours = {*sessions, *map(role_of, sessions)}
+        ours |= {role_of(call.caller)} - {""}
     for each in sorted(events, key=lambda each: each.time):
         if each.read_only or each.error or each.time < now - HISTORY:
             continue
-        if each.user.casefold() in users and {each.arn, role_of(each.arn)} & ours:
-            found.unjournaled.append(each)
-        elif each.user and each.user.casefold() not in users and each.arn in sessions:
-            found.strangers.append(each)
+        if role_of(each.arn) in ours and each.user:
+            known = each.user.casefold() in users
+            (found.unjournaled if known else found.strangers).append(each)
 
 
 def role_of(arn: str) -> str:

@@ -2,8 +2,9 @@
 """Reads CloudTrail's event history for the users and sessions of journals, within its two calls a second.
 
 LookupEvents takes one attribute and a time, and no request id. It is asked for each user by ResourceName, for all 90
-days, since a change may have been made at any time; and for each session by Username in the minutes of its calls, since
-not every event lists the user among its resources (LookupEvents, CloudTrail API reference).
+days, since a change may have been made at any time; for all deletions of users in these, since the journals may lack a
+user; and for each session by Username in the minutes of its calls, since not every event lists the user among its
+resources (LookupEvents, CloudTrail API reference). Whose sessions these are, the journals say, and AWS of our roles.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.paging import pages
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.execution.retries import Backoff, error_code
-from c7n_iamusers.report.trail_matching import TrailEvent, event_of, session_of, users_of
+from c7n_iamusers.report.trail_matching import TrailEvent, event_of, role_of, session_of, users_of
 from c7n_iamusers.report.verification import Call
 from c7n_iamusers.text.times import moment
 
 #: Pages of 50 events of one question. A session that makes more calls in its minutes is not read to the end.
 MOST_PAGES = 400
+#: Key and value of an attribute, and from when to when.
+_Question = tuple[str, str, datetime, datetime]
 #: Around the calls of a session; calls closer than that are asked for together.
 _AROUND = timedelta(minutes=15)
 
@@ -50,7 +53,8 @@ def read_trail(
     """
     (limit or RateLimit(PER_SECOND)).attach(client)
     events, gaps = dict[str, TrailEvent](), list[str]()
-    for key, value, begin, end in _questions(calls, now):
+
+    def ask(key: str, value: str, begin: datetime, end: datetime) -> None:
         asked = {
             "LookupAttributes": [{"AttributeKey": key, "AttributeValue": value}],
             "StartTime": begin,
@@ -69,14 +73,27 @@ def read_trail(
             raise EvidenceUnreadable(
                 f"cloudtrail:LookupEvents does not answer ({error_code(error)}): {error}"
             ) from error
+
+    for question in _of_users(calls, now):
+        ask(*question)
+    for question in _of_sessions(calls, list(events.values()), now):
+        ask(*question)
     return Trail(tuple(events.values()), tuple(gaps))
 
 
-def _questions(calls: Sequence[Call], now: datetime) -> Iterator[tuple[str, str, datetime, datetime]]:
-    oldest = now - HISTORY
+def _of_users(calls: Sequence[Call], now: datetime) -> Iterator[_Question]:
     for user in users_of(calls):
-        yield "ResourceName", user, oldest, now
-    times = defaultdict[str, list[datetime]](list)
+        yield "ResourceName", user, now - HISTORY, now
+    yield "EventName", "DeleteUser", now - HISTORY, now
+
+
+def _of_sessions(calls: Sequence[Call], events: Iterable[TrailEvent], now: datetime) -> Iterator[_Question]:
+    """``events``: of the users. The sessions of our roles that are in them count, whatever the journals say."""
+    oldest, times = now - HISTORY, defaultdict[str, list[datetime]](list)
+    ours, users = {role_of(call.caller) for call in calls}, {user.casefold() for user in users_of(calls)}
+    for event in events:
+        if not event.read_only and role_of(event.arn) in ours and event.user.casefold() in users:
+            times[session_of(event.arn)].append(event.time)
     for call in calls:
         for time in filter(None, (moment(call.time), moment(call.answered))):
             if call.caller and time >= oldest:

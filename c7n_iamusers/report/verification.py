@@ -92,6 +92,7 @@ class Call:
     code: str = ""
     request_id: str = ""
     caller: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -433,7 +434,8 @@ class _Calls:
         if not self.keeps:
             return
         what = {name: str(line.get(name) or "") for name in ("service", "operation", "time")}
-        self.done.append(Call(self.place, line["user"], line["arn"], **what, **answer))
+        parameters = line.get("parameters") or {}
+        self.done.append(Call(self.place, line["user"], line["arn"], **what, **answer, parameters=parameters))
 
 
 def of(count: int, what: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from shutil import copytree, rmtree
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -67,6 +69,16 @@ def notice(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (tmp_path / "reviewed.json").write_bytes(Path("output/plan/deletion-plan.json").read_bytes())
     run({**only, "plan": "reviewed.json"}, "delete")
     return found
+
+
+@contextmanager
+def put_back() -> Iterator[None]:
+    """Everything is as it was, afterwards."""
+    with TemporaryDirectory() as kept:
+        copytree(".", kept, dirs_exist_ok=True)
+        yield
+        rmtree(".", ignore_errors=True)
+        copytree(kept, ".", dirs_exist_ok=True)
 
 
 def lines(path: Path) -> list[bytes]:
@@ -205,14 +217,12 @@ def test_what_runs_leave_is_as_they_wrote_it_and_nothing_is_done_to_it_unseen(no
     path = Path("notices", notice.name)
     changed = edited(path, lambda text: text.replace(b"o@example.com", b"p@example.com"))
     TAMPERING["a notice changed"] = (changed, *TAMPERING["a notice changed"][1:])
-    copytree(".", "../kept")
     for name, (tamper, code, expected) in TAMPERING.items():
-        tamper()
-        result = verify()
+        with put_back():
+            tamper()
+            result = verify()
         assert (result.exit_code, expected in result.output) == (code, True), f"{name}: {result.output}"
         assert not isinstance(result.exception, (KeyError, ValueError, TypeError))
-        rmtree(".", ignore_errors=True)
-        copytree("../kept", ".", dirs_exist_ok=True)
     assert verify().exit_code == 0
 
 
@@ -235,8 +245,9 @@ PROVISIONED = Path("output/delete/identity-center-result.json")
 
 def journal_of_eve(path: Path) -> bytes:
     """A whole chain."""
+    path.parent.mkdir(exist_ok=True)
     with Journal(path) as journal:
-        journal.write(Subject("eve", EVE["arn"], "AIDAEVE"), "outcome", status="deleted")
+        journal.write(Subject("eve", str(EVE["arn"]), "AIDAEVE"), "outcome", status="deleted")
     return path.read_bytes()
 
 
@@ -256,7 +267,7 @@ FORGED: dict[str, tuple[Callable[[], object], str]] = {
         "output/journal.jsonl.gz: is packed",
     ),
     "an object of another name": (
-        lambda: (DELETE / "journal").mkdir() or journal_of_eve(DELETE / "journal/readme.txt"),
+        lambda: journal_of_eve(DELETE / "journal/readme.txt"),
         "no run writes an object of this name",
     ),
     "a row without calls": (lambda: rewritten(OUTCOMES, EVE), "no journal here has deleted of arn"),
@@ -283,15 +294,13 @@ FORGED: dict[str, tuple[Callable[[], object], str]] = {
 
 
 def test_what_reports_read_is_forged_in_no_form_unseen(notice: Notice) -> None:
-    copytree(".", "../whole")
     unseen = {}
     for name, (forge, expected) in FORGED.items():
-        forge()
-        result = verify()
+        with put_back():
+            forge()
+            result = verify()
         if result.exit_code != 1 or expected not in result.output:
             unseen[name] = result.output
-        rmtree(".", ignore_errors=True)
-        copytree("../whole", ".", dirs_exist_ok=True)
     assert unseen == {}
 
 
@@ -389,6 +398,72 @@ def test_a_call_that_aws_has_no_event_of(notice: Notice, monkeypatch: pytest.Mon
     assert code == 1
     assert found["missing"] > 20
     assert "AWS has no event of DeleteUser of alice" in said or "more like these" in said
+
+
+def rechained(path: Path, change: Callable[[dict[str, Any]], object], but: str = "") -> None:
+    """Its lines, each changed, without those of the user ``but``, in a new chain; its outcomes to match."""
+    from c7n_iamusers.execution.journal_format import line_digest
+
+    previous, texts = "", []
+    for text in lines(path):
+        change(line := json.loads(text))
+        if line["user"] != but:
+            texts.append(json.dumps({**line, "previous": previous}).encode() + b"\n")
+            previous = line_digest(texts[-1])
+    path.write_bytes(b"".join(texts))
+    rows = json.loads((place := path.with_name("outcomes.json")).read_bytes())
+    for row in rows:
+        change(row)
+    place.write_text(json.dumps([row for row in rows if row["user"] != but]))
+    for file in path.parent.glob(f"snapshots/{but}.*") if but else ():
+        file.unlink()
+
+
+def a_month_earlier(line: dict[str, Any]) -> None:
+    line["time"] = (datetime.fromisoformat(line["time"]) - timedelta(days=30)).isoformat()
+
+
+def by_mallory(line: dict[str, Any]) -> None:
+    if line.get("caller"):
+        line["caller"] = f"{line['caller'].rpartition('/')[0]}/mallory"
+
+
+def of_another_policy(line: dict[str, Any]) -> None:
+    if "PolicyArn" in line.get("parameters", {}):
+        line["parameters"]["PolicyArn"] = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+
+
+def of_another_key(line: dict[str, Any]) -> None:
+    if "AccessKeyId" in line.get("parameters", {}):
+        line["parameters"]["AccessKeyId"] = "AKIAOTHER"
+
+
+def test_who_writes_a_journal_anew_keeps_more_than_its_request_ids(notice: Notice) -> None:
+    unseen = {}
+    for forge in (a_month_earlier, by_mallory, of_another_policy, of_another_key):
+        with put_back():
+            for path in (PARK, DELETE):
+                rechained(path / "journal.jsonl", forge)
+            assert verify().exit_code == 0  # nothing here is signed
+            code, found, _ = trail()
+        if code != 1 or not found["unjournaled"]:
+            unseen[forge.__name__] = found
+    assert unseen == {}
+
+
+def test_a_user_that_is_taken_out_whole_is_told_by_the_role(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("alice", "carol"):
+        org.client("iam", ACCOUNT).create_user(UserName=name)
+    HISTORY.clear()
+    run({"type": "composite-delete"}, "delete")
+    assert trail()[0] == 0
+    rechained(DELETE / "journal.jsonl", by_mallory, "alice")
+    code, found, said = trail()
+    assert (code, found["strangers"] > 0) == (1, True), said
+    assert "are of users in no journal here (alice)" in said
 
 
 def test_without_request_ids_the_session_says_it(notice: Notice) -> None:

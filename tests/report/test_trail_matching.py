@@ -18,6 +18,7 @@ from c7n_iamusers.report.trail_matching import (
     BY_REQUEST_ID,
     BY_SESSION,
     NO_NAME,
+    NOT_COMPARED,
     NOT_READ,
     REFUSED,
     TOO_OLD,
@@ -48,6 +49,7 @@ def call(operation: str = "DeleteUser", age: timedelta = DAY, **more: Any) -> Ca
         "result": "done",
         "request_id": "r-1",
         "caller": ROLE,
+        "parameters": {"UserName": "alice"},
     }
     return Call(operation=operation, **{**given, **more})
 
@@ -61,6 +63,7 @@ def event(operation: str = "DeleteUser", age: timedelta = DAY, **more: Any) -> T
         "user": "alice",
         "error": "",
         "read_only": False,
+        "parameters": {"userName": more.get("user") or "alice"},
     }
     return TrailEvent(operation=operation, time=NOW - age, **{**given, **more})
 
@@ -77,6 +80,25 @@ def told(calls: Sequence[Call], events: Sequence[TrailEvent], **more: Any) -> di
         "strangers": len(found.strangers),
     }
     return {name: value for name, value in shown.items() if value}
+
+
+def detach(policy: str, **more: Any) -> Call:
+    given = {"UserName": "alice", "PolicyArn": f"arn:aws:iam::aws:policy/{policy}"}
+    return call("DetachUserPolicy", parameters=given, **more)
+
+
+def detached(policy: str, **more: Any) -> TrailEvent:
+    given = {"userName": "alice", "policyArn": f"arn:aws:iam::aws:policy/{policy}"}
+    return event("DetachUserPolicy", parameters=given, **more)
+
+
+def put(document: Any) -> Call:
+    given = {"UserName": "alice", "PolicyDocument": json.dumps(document)}
+    return call("PutUserPolicy", parameters=given)
+
+
+def put_event(document: str) -> TrailEvent:
+    return event("PutUserPolicy", parameters={"userName": "alice", "policyDocument": document})
 
 
 OLD, NEW = timedelta(days=91), timedelta(minutes=5)
@@ -205,6 +227,85 @@ OLD, NEW = timedelta(days=91), timedelta(minutes=5)
             {BY_REQUEST_ID: 1, "unjournaled": 1},
             id="names-in-any-case",
         ),
+        # what somebody writes anew, with the request ids as they were
+        pytest.param(
+            [call(age=3 * DAY)], [event()], {"missing": 1, "unjournaled": 1}, id="the-id-and-another-time"
+        ),
+        pytest.param(
+            [call(caller=HAND)], [event()], {"missing": 1, "unjournaled": 1}, id="the-id-and-another-session"
+        ),
+        pytest.param(
+            [detach("AdministratorAccess")],
+            [detached("ReadOnlyAccess")],
+            {"missing": 1, "unjournaled": 1},
+            id="the-id-and-another-policy",
+        ),
+        pytest.param(
+            [detach("AdministratorAccess", request_id="")],
+            [detached("ReadOnlyAccess", request_id="")],
+            {"missing": 1, "unjournaled": 1},
+            id="no-id-and-another-policy",
+        ),
+        pytest.param(
+            [detach("AdministratorAccess")],
+            [detached("AdministratorAccess")],
+            {BY_REQUEST_ID: 1},
+            id="the-id-and-the-policy",
+        ),
+        pytest.param([call(caller="")], [event()], {"unproven": [NOT_COMPARED]}, id="the-id-and-nobody"),
+        pytest.param(
+            [call(parameters={})], [event()], {"unproven": [NOT_COMPARED]}, id="the-id-and-no-parameters"
+        ),
+        pytest.param(
+            [call()], [event(parameters={})], {"unproven": [NOT_COMPARED]}, id="aws-shows-no-parameters"
+        ),
+        pytest.param(
+            [put({"b": 1, "a": [2]})], [put_event('{"a": [2],"b":1}')], {BY_REQUEST_ID: 1}, id="one-document"
+        ),
+        pytest.param(
+            [put({"a": 2})], [put_event('{"a": 1}')], {"missing": 1, "unjournaled": 1}, id="another-document"
+        ),
+        pytest.param(
+            [put({"a": 2})],
+            [put_event("HIDDEN_DUE_TO_SECURITY_REASONS")],
+            {"unproven": [NOT_COMPARED]},
+            id="a-hidden-document",
+        ),
+        pytest.param(
+            [
+                call(
+                    "TagUser",
+                    parameters={"UserName": "Alice", "Tags": [{"Key": "k", "Value": "v"}], "N": True},
+                )
+            ],
+            [
+                event(
+                    "TagUser",
+                    parameters={"userName": "alice", "tags": [{"key": "k", "value": "v"}], "n": "true"},
+                )
+            ],
+            {BY_REQUEST_ID: 1},
+            id="as-cloudtrail-spells-it",
+        ),
+        pytest.param(
+            [call("TagUser", parameters={"UserName": "alice", "Tags": [{"Key": "k", "Value": "v"}]})],
+            [event("TagUser", parameters={"userName": "alice", "tags": [{"key": "k", "value": "w"}]})],
+            {"missing": 1, "unjournaled": 1},
+            id="another-tag",
+        ),
+        # a user that was taken out of all journals
+        pytest.param(
+            [call()],
+            [event(), event(request_id="r-2", user="carol", arn=HAND)],
+            {BY_REQUEST_ID: 1, "strangers": 1},
+            id="a-change-of-such-a-user-by-another-session-of-our-role",
+        ),
+        pytest.param(
+            [call(caller="")],
+            [event(), event(request_id="r-2", user="carol", arn=HAND)],
+            {"unproven": [NOT_COMPARED], "strangers": 1},
+            id="our-role-is-known-by-aws-alone",
+        ),
     ],
 )
 def test_what_is_matched(calls: list[Call], events: list[TrailEvent], expected: dict[str, Any]) -> None:
@@ -308,10 +409,19 @@ def test_each_user_and_each_session_in_its_minutes_is_asked_for_page_by_page() -
     session = "CloudCustodian@run-7"
     assert asked == [
         ("ResourceName", "alice", NOW - timedelta(days=90), NOW),
+        ("EventName", "DeleteUser", NOW - timedelta(days=90), NOW),
         ("Username", session, NOW - 3 * DAY - around, NOW - 3 * DAY + around + one),
         ("Username", session, NOW - DAY - around, NOW - DAY + timedelta(minutes=35) + one),
     ]
-    assert len(client.asked) == 9
+    assert len(client.asked) == 12
+
+
+def test_a_session_of_our_role_that_aws_alone_names_is_asked_for() -> None:
+    client = Client([RECORD, {**RECORD, "eventID": "e-2", "userIdentity": {"arn": OTHER}}])
+    read_trail(client, [call(caller=HAND)], Backoff(), NOW)
+    asked = [tuple(each["LookupAttributes"][0].values()) for each in client.asked]
+    assert asked[2:] == [("Username", "CloudCustodian@run-7"), ("Username", "somebody")]
+    assert client.asked[2]["EndTime"] == NOW - DAY + timedelta(minutes=15)
 
 
 def test_no_more_than_two_calls_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,13 +437,13 @@ def test_no_more_than_two_calls_a_second(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(client, "lookup_events", limited)
     read_trail(client, [call(), call(age=5 * DAY)], Backoff(), NOW, limit)
-    assert slots == [number / 2 for number in range(15)]
+    assert slots == [number / 2 for number in range(20)]
 
 
 def test_a_session_with_too_many_events_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("c7n_iamusers.report.trail_reader.MOST_PAGES", 2)
     found = read_trail(Client([RECORD] * 5), [call()], Backoff(), NOW)
-    assert len(found.gaps) == 2
+    assert len(found.gaps) == 3
     assert "ResourceName alice has over 100 events" in found.gaps[0]
 
 
