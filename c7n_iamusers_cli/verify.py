@@ -18,8 +18,9 @@ from c7n_iamusers_cli.user import notices_store
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.stores import Store
+    from c7n_iamusers.report.journal_calls import Call
     from c7n_iamusers.report.trail_matching import Matching
-    from c7n_iamusers.report.verification import Call, Found, Verified
+    from c7n_iamusers.report.verification import Found, Verified
 
 #: Of a kind of finding at most so many calls are named.
 _MOST = 20

@@ -21,7 +21,7 @@ from typing import Any
 from c7n_iamusers.evidence.attempts import DELIVERY, HISTORY
 from c7n_iamusers.execution.calls import TRIED
 from c7n_iamusers.execution.journaled_call import ADOPTED, DONE
-from c7n_iamusers.report.verification import Call
+from c7n_iamusers.report.journal_calls import Call
 from c7n_iamusers.text.times import moment
 
 #: The event source of IAM, and what changes a user there.

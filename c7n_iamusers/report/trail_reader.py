@@ -24,8 +24,8 @@ from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.paging import pages
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.execution.retries import Backoff, error_code
+from c7n_iamusers.report.journal_calls import Call
 from c7n_iamusers.report.trail_matching import TrailEvent, event_of, role_of, session_of, users_of
-from c7n_iamusers.report.verification import Call
 from c7n_iamusers.text.times import moment
 
 #: Pages of 50 events of one question. A session that makes more calls in its minutes is not read to the end.

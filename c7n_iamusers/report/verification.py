@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from c7n_iamusers.exceptions import SnapshotInvalid
-from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED
+from c7n_iamusers.execution.calls import BEFORE
 from c7n_iamusers.execution.journal import DECISION, GIVEN_UP, RESTORE_JOURNAL, SNAPSHOT
 from c7n_iamusers.execution.journal_format import Chain, chain_of
 from c7n_iamusers.execution.outcomes import OUTCOMES, provisioned_fault, rows_of
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store, read_all
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
+from c7n_iamusers.report.journal_calls import Call, Calls
 from c7n_iamusers.report.outcome_matching import Changes, Ends, told_elsewhere
 from c7n_iamusers.report.output_reader import IN_BUCKET, OF_CUSTODIAN, OF_RUNS, RESULT_FILE, RUNS
 from c7n_iamusers.report.output_shapes import RESULT_SHAPE
@@ -51,6 +52,8 @@ _SEGMENT = re.compile(
 _SNAPSHOT = re.compile(rf"(?P<place>(?:.*/)?)(?P<name>{SNAPSHOTS}/[^/]+\.json)")
 #: Of provisioning: the phase of a journal's line with the SHA-256 of the run's result.
 _RESULT, _RESULT_FILE = "result", "result.json"
+#: Of an undo: what it did, and its journal, a file or objects.
+_UNDONE, _UNDO_JOURNAL = "undone.json", re.compile(r"(?:.*/)?undo-journal(?=\.jsonl|/)", re.DOTALL)
 _PACKED = "is packed, and no run packs it: reports read it, and what it says is proven by nothing"
 Line = Mapping[str, Any]
 
@@ -71,28 +74,6 @@ class Found:
     def as_data(self) -> dict[str, str]:
         """JSON types only."""
         return {"level": self.level, "place": self.place, "why": self.why}
-
-
-@dataclass(frozen=True)
-class Call:
-    """An answer of AWS to a changing call, as its journal has it, or that there is none.
-
-    ``time``: right before the call, as text; ``answered``: when the answer was written, empty if none was. ``result``:
-    of the line after the call; TRIED for a try that was repeated; empty without a line.
-    """
-
-    place: str
-    user: str
-    arn: str
-    service: str
-    operation: str
-    time: str
-    answered: str = ""
-    result: str = ""
-    code: str = ""
-    request_id: str = ""
-    caller: str = ""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -224,7 +205,7 @@ class _Verification:
         """``only``: the unique id of the user whose lines these are, by the object's name; empty for all."""
         output, where = self._outputs[place], self._store.place(name)
         is_of_runs = f"{RUNS}/" not in place and (bool(only) or name == f"{place}{JOURNAL}")
-        calls, strangers = _Calls(where, self._verified.keeps_calls), set[str]()
+        calls, strangers = Calls(where, self._verified.keeps_calls), set[str]()
 
         def read(line: Line) -> None:
             if only and line["unique_id"] != only:
@@ -320,6 +301,7 @@ class _Verification:
                 why = f"is not there, and the journal beside it has outcomes of {of(users, 'user')}"
                 self._verified.add(ATTENTION, self._store.place(f"{place}{OUTCOMES}"), why)
         self._results(of_name[_RESULT_FILE])
+        self._undos(name for name in of_name[_UNDONE] if f"{RUNS}/" in name)
 
     def _results(self, names: Iterable[str]) -> None:
         """The results of provisioning, and those that a journal names."""
@@ -332,11 +314,35 @@ class _Verification:
                 why = f"has the SHA-256 {digest}, and no line of its journal says so"
                 self._verified.add(BLOCKING, self._store.place(name), why)
             else:
-                resumed |= {f"{place.rpartition(f'{RUNS}/')[0]}{RUNS}/{run}/" for run in _resumed(content)}
+                resumed |= {
+                    f"{place.rpartition(f'{RUNS}/')[0]}{RUNS}/{run}/" for run in _lists(content, "resumes")
+                }
         for place, output in list(self._outputs.items()):
             if output.results and f"{place}{_RESULT_FILE}" not in self._present and place not in resumed:
                 why = "is gone: its journal has its SHA-256"
                 self._verified.add(BLOCKING, self._store.place(f"{place}{_RESULT_FILE}"), why)
+
+    def _undos(self, names: Iterable[str]) -> None:
+        """What undos say that they did has a journal, and each journal of an undo says what came of it."""
+        told, journaled = (
+            set[str](),
+            {
+                found[0]
+                for name in self._present
+                if f"{RUNS}/" in name and (found := _UNDO_JOURNAL.match(name))
+            },
+        )
+        for name, content in self._contents(names):
+            place = name.removesuffix(_UNDONE)
+            told.add(f"{place}undo-journal")
+            if f"{place}undo-journal" not in journaled and any(
+                _lists(content, "removed", "returned", "failed")
+            ):
+                why = "says what an undo did, and no journal of an undo lies beside it"
+                self._verified.add(BLOCKING, self._store.place(name), why)
+        for name in sorted(journaled - told):
+            why = f"no {_UNDONE} lies beside it: the undo was stopped, or that was removed"
+            self._verified.add(ATTENTION, self._store.place(name), why)
 
     def _outcomes(self, name: str, content: bytes) -> None:
         place, ends = self._store.place(name), self._outputs[name.removesuffix(OUTCOMES)].ends
@@ -362,14 +368,14 @@ class _Verification:
             )
 
 
-def _resumed(content: bytes) -> Iterator[str]:
-    """The times of the killed runs that the run with this result continued."""
+def _lists(content: bytes, *names: str) -> Iterator[Any]:
+    """What is in the lists ``names`` of a JSON object, as far as it has them."""
     try:
-        found = read_json(content, Kept(("resumes",)).of, MOST_JSON)
+        found = read_json(content, Kept(names).of, MOST_JSON)
     except NotInFormat:
         return
-    runs = found.get("resumes") if isinstance(found, Mapping) else ()
-    yield from (str(run) for run in (runs if isinstance(runs, list) else ()))
+    for name in names if isinstance(found, Mapping) else ():
+        yield from found[name] if isinstance(found.get(name), list) else ()
 
 
 def _note(output: _Output, line: Line) -> None:
@@ -391,51 +397,6 @@ def _decision(line: Line) -> Line:
     kept = {"plan": ("place", "sha256"), "announcement": ("notice", "sha256")}
     told = {name: {key: line[name].get(key) for key in keys} for name, keys in kept.items() if line.get(name)}
     return {"arn": line["arn"], **told}
-
-
-@dataclass
-class _Calls:
-    """The calls of one journal. ``open``: those that have no line after them."""
-
-    place: str
-    keeps: bool
-    done: list[Call] = field(default_factory=list)
-    begun: dict[tuple[str, str, str], Line] = field(default_factory=dict)
-
-    @property
-    def open(self) -> int:
-        return len(self.begun)
-
-    def read(self, line: Line) -> None:
-        """Take the next line of the journal."""
-        if line["phase"] not in (BEFORE, TRIED, AFTER):
-            return
-        parameters = line.get("parameters") or {}
-        key = (line["unique_id"], str(line.get("operation")), str(sorted(parameters.items(), key=str)))
-        if line["phase"] == BEFORE:
-            if key in self.begun:
-                self._keep(self.begun[key])
-            self.begun[key] = line
-            return
-        begun = self.begun.get(key, line)
-        answer = {name: str(line.get(name) or "") for name in ("code", "request_id", "caller")}
-        result = TRIED if line["phase"] == TRIED else str(line.get("result") or "")
-        self._keep(begun, answered=line["time"], result=result, **answer)
-        if line["phase"] == AFTER:
-            self.begun.pop(key, None)
-
-    def ended(self) -> Iterator[Call]:
-        """All calls, those without an answer at the end."""
-        for line in self.begun.values():
-            self._keep(line)
-        yield from self.done
-
-    def _keep(self, line: Line, **answer: str) -> None:
-        if not self.keeps:
-            return
-        what = {name: str(line.get(name) or "") for name in ("service", "operation", "time")}
-        parameters = line.get("parameters") or {}
-        self.done.append(Call(self.place, line["user"], line["arn"], **what, **answer, parameters=parameters))
 
 
 def of(count: int, what: str) -> str:

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers.report.journal_calls import Call
 from c7n_iamusers.report.trail_matching import (
     BY_REQUEST_ID,
     BY_SESSION,
@@ -28,7 +29,6 @@ from c7n_iamusers.report.trail_matching import (
     match,
 )
 from c7n_iamusers.report.trail_reader import read_trail
-from c7n_iamusers.report.verification import Call
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=timezone.utc)
 DAY = timedelta(days=1)

@@ -58,6 +58,62 @@ def test_the_result_of_provisioning_has_the_digest_of_its_journal(tmp_path: Path
     assert told(tmp_path) == [(BLOCKING, f"{place}result.json")]
 
 
+UNDONE = '{"removed": ["group x"], "complete": true}'
+
+
+@pytest.mark.parametrize(
+    ("leave", "expected"),
+    [
+        pytest.param(lambda run: (run / "result.json").unlink(), [(BLOCKING, "result.json")], id="gone"),
+        pytest.param(
+            lambda run: (run / "result.json").rename(run / "result.json.gz"),
+            [(BLOCKING, "result.json"), (BLOCKING, "result.json.gz")],
+            id="packed",
+        ),
+        pytest.param(
+            lambda run: (run / "undone.json").write_text(UNDONE),
+            [(BLOCKING, "undone.json")],
+            id="undone-and-no-journal",
+        ),
+        pytest.param(
+            lambda run: (run / "undone.json").write_text('{"removed": []}'), [], id="nothing-was-undone"
+        ),
+        pytest.param(lambda run: undo(run), [(ATTENTION, "undo-journal")], id="an-undo-that-was-stopped"),
+        pytest.param(
+            lambda run: undo(run) or (run / "undone.json").write_text(UNDONE), [], id="an-undo-that-ended"
+        ),
+        pytest.param(
+            lambda run: (run / "groups-before.json.gz").touch(),
+            [(BLOCKING, "groups-before.json.gz")],
+            id="groups-packed",
+        ),
+    ],
+)
+def test_what_runs_of_provisioning_leave(
+    tmp_path: Path, leave: Callable[[Path], object], expected: list[tuple[str, str]]
+) -> None:
+    place = provision(tmp_path)
+    leave(tmp_path / place)
+    assert sorted(told(tmp_path)) == [(level, f"{place}{name}") for level, name in expected]
+
+
+def undo(run: Path) -> None:
+    with Journal(run / "undo-journal.jsonl") as journal:
+        journal.write(ALICE, "before", **CALL)
+        journal.write(ALICE, "after", **CALL, result="done")
+
+
+def test_the_result_of_a_killed_run_is_that_of_the_run_that_continued_it(tmp_path: Path) -> None:
+    place = tmp_path / provision(tmp_path)
+    (place / "result.json").unlink()
+    run = RunDirectory(DirectoryStore(tmp_path), "20260103T000000.000000Z", (place.name,))
+    with run.journal() as journal:
+        journal.write(ALICE, "before", **CALL)
+        journal.write(ALICE, "after", **CALL, result="done")
+    run.finish({"instance": "arn:aws:sso:::instance/x"})
+    assert told(tmp_path) == []
+
+
 def test_the_objects_of_a_journal_are_one_chain(tmp_path: Path) -> None:
     with SegmentedJournal(DirectoryStore(tmp_path), "runs/1/journal", now) as journal:
         for _ in range(3):
