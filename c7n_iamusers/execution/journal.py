@@ -346,6 +346,8 @@ class _Journal:
         self._restored = defaultdict[str, list[Line]](list)
         self._made, self._ended = set[str](), set[str]()
         self._creating: dict[str, Line] = {}
+        #: Parameters of a CreateUser, as text -> the tokens of those without an answer, in their order.
+        self._unanswered = defaultdict[str, dict[str, None]](dict)
         for line in self._lines(RESTORE_JOURNAL):
             self._restored[line["unique_id"]].append(line)
             if line.get("operation") == "CreateUser":
@@ -373,17 +375,18 @@ class _Journal:
         """Note the user that a restoration made, or a CreateUser of which it is not known yet which user it made."""
         token = str((line.get("notes") or {}).get(TOKEN) or "")
         created = (line.get("saved") or {}).get(CREATED)
+        asked = _asked(line)
         if line.get("phase") == BEFORE and token:
+            if token in self._creating:
+                self._unanswered[_asked(self._creating[token])].pop(token, None)
             self._creating[token] = line
+            self._unanswered[asked][token] = None
         elif created:
             self._made.add(str(created))
         if line.get("phase") == AFTER and (created or line.get("result") == "failed"):
-            answered = (
-                each
-                for each, begun in self._creating.items()
-                if begun.get("parameters") == line.get("parameters")
-            )
-            self._creating.pop(next(answered, ""), None)
+            answered = next(iter(self._unanswered[asked]), "")
+            self._unanswered[asked].pop(answered, None)
+            self._creating.pop(answered, None)
 
     def made(self, subject: Subject, token: str, created: datetime | None) -> str:
         """The place of the restoration's journal, if a restoration made the user; else empty."""
@@ -419,6 +422,11 @@ class _Journal:
         if content and name.startswith(BUCKET_JOURNALS):
             self.last[user_of_object(name)[1]] = line_digest(content.splitlines()[-1])
         return parsed(content or b"", store.place(name))
+
+
+def _asked(line: Line) -> str:
+    """The parameters of a call, as a text that is the same where they are."""
+    return json.dumps(line.get("parameters"), sort_keys=True)
 
 
 def _is_of(line: Line, subject: Subject) -> bool:

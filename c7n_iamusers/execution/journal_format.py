@@ -25,6 +25,8 @@ LAST_WHOLE = "last_whole"
 _PIECE = 65_536
 #: Incomplete lines in a row: as many runs were killed while they wrote their first line.
 _MOST_TORN = 100
+#: Faults of a journal after which it is not read any more.
+_MOST_FAULTS = 1_000
 
 _REQUIRED = ("time", "user", "arn", "unique_id", "phase")
 #: What each member of a line is, where the line has it. By hand, since a journal may have two million lines.
@@ -149,6 +151,10 @@ class Chain:
 _CHANGED = "it was not written after the line before it: that was changed, or lines between them were removed or added"
 _UNLINKED = "it holds no digest of the line before it"
 _FORKED = "it follows an earlier line"
+_NOT_READ = (
+    f"it has more than {LONGEST_LINE} bytes, or is after {_MOST_TORN} incomplete lines or {_MOST_FAULTS} such faults: "
+    "what is from here on is not read"
+)
 _UNPROVEN = "it follows an incomplete line, and holds no digest of the last whole one"
 
 
@@ -156,13 +162,16 @@ def chain_of(content: bytes, read: Callable[[dict[str, Any]], object], forks: bo
     """The chain of the journal with this ``content``. What the first line may follow is left to the caller.
 
     ``read``: called with each line that a run can have written. ``forks``: whether a line may follow any earlier one,
-    as in a journal that several machines have merged.
+    as in a journal that several machines have merged. What follows a line that is too long, or more incomplete lines or
+    faults than runs and people leave, is not read: no run goes on after these.
     """
-    found, known, whole = Chain(), {""}, ""
-    *texts, rest = content.split(b"\n")
-    texts += [rest] if rest else []
-    for number, text in enumerate(texts, 1):
-        line = line_in(text)
+    found, known, whole, torn = Chain(), {""}, "", 0
+    for number, text in enumerate(io.BytesIO(content), 1):
+        line = line_in(text) if len(text) <= LONGEST_LINE else None
+        torn = torn + 1 if line is None else 0
+        if len(text) > LONGEST_LINE or torn > _MOST_TORN or len(found.faults) == _MOST_FAULTS:
+            found.lines, found.faults[number] = number, _NOT_READ
+            return found
         if line is None:
             found.torn.append(number)
         elif fault := _fault(line, found, whole, known if forks else ()):
@@ -176,7 +185,7 @@ def chain_of(content: bytes, read: Callable[[dict[str, Any]], object], forks: bo
         whole = whole if line is None else found.last
         if line is not None and not line_fault(line):
             read(line)
-    found.cut = bool(rest) or found.lines in found.torn
+    found.cut = (bool(content) and not content.endswith(b"\n")) or found.lines in found.torn
     return found
 
 
@@ -195,7 +204,7 @@ def _fault(line: dict[str, Any], before: Chain, whole: str, known: Collection[st
         return ""
     if LAST_WHOLE not in line:
         return _UNPROVEN
-    return "" if line[LAST_WHOLE] in {whole, *known} else _CHANGED
+    return "" if line[LAST_WHOLE] == whole or line[LAST_WHOLE] in known else _CHANGED
 
 
 def line_in(text: bytes) -> dict[str, Any] | None:

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED
@@ -17,7 +18,8 @@ class Call:
     """An answer of AWS to a changing call, as its journal has it, or that there is none.
 
     ``time``: right before the call, as text; ``answered``: when the answer was written, empty if none was. ``result``:
-    of the line after the call; TRIED for a try that was repeated; empty without a line.
+    of the line after the call; TRIED for a try that was repeated; empty without a line. ``parameters``: as JSON, since
+    a journal may have a million calls.
     """
 
     place: str
@@ -31,7 +33,7 @@ class Call:
     code: str = ""
     request_id: str = ""
     caller: str = ""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: str = "{}"
 
 
 @dataclass
@@ -41,7 +43,7 @@ class Calls:
     place: str
     keeps: bool
     done: list[Call] = field(default_factory=list)
-    begun: dict[tuple[str, str, str], Line] = field(default_factory=dict)
+    begun: dict[tuple[str, str, str], Call] = field(default_factory=dict)
 
     @property
     def open(self) -> int:
@@ -51,29 +53,26 @@ class Calls:
         """Take the next line of the journal."""
         if line["phase"] not in (BEFORE, TRIED, AFTER):
             return
-        parameters = line.get("parameters") or {}
-        key = (line["unique_id"], str(line.get("operation")), str(sorted(parameters.items(), key=str)))
+        parameters = json.dumps(line.get("parameters") or {}, sort_keys=True)
+        what = {name: str(line.get(name) or "") for name in ("service", "operation", "time")}
+        call = Call(self.place, line["user"], line["arn"], **what, parameters=parameters)
+        key = line["unique_id"], call.operation, parameters
         if line["phase"] == BEFORE:
-            if key in self.begun:
-                self._keep(self.begun[key])
-            self.begun[key] = line
+            self._keep(self.begun.get(key))
+            self.begun[key] = call
             return
-        begun = self.begun.get(key, line)
         answer = {name: str(line.get(name) or "") for name in ("code", "request_id", "caller")}
         result = TRIED if line["phase"] == TRIED else str(line.get("result") or "")
-        self._keep(begun, answered=line["time"], result=result, **answer)
+        self._keep(replace(self.begun.get(key, call), answered=line["time"], result=result, **answer))
         if line["phase"] == AFTER:
             self.begun.pop(key, None)
 
     def ended(self) -> Iterator[Call]:
         """All calls, those without an answer at the end."""
-        for line in self.begun.values():
-            self._keep(line)
+        for call in self.begun.values():
+            self._keep(call)
         yield from self.done
 
-    def _keep(self, line: Line, **answer: str) -> None:
-        if not self.keeps:
-            return
-        what = {name: str(line.get(name) or "") for name in ("service", "operation", "time")}
-        parameters = line.get("parameters") or {}
-        self.done.append(Call(self.place, line["user"], line["arn"], **what, **answer, parameters=parameters))
+    def _keep(self, call: Call | None) -> None:
+        if call and self.keeps:
+            self.done.append(call)

@@ -165,14 +165,14 @@ def _is_of(event: TrailEvent, call: Call) -> bool:
 
 def _is_compared(event: TrailEvent, call: Call) -> bool:
     """Whether all that the journal says of the call is in its event, and the other way round."""
-    mine, theirs = _comparable(call.parameters), _comparable(event.parameters)
+    mine, theirs = _comparable(json.loads(call.parameters)), _comparable(event.parameters)
     known = mine.keys() == theirs.keys() and _HIDDEN not in theirs.values()
     return bool(known and call.caller and event.arn and _span(call))
 
 
 def _in_both(event: TrailEvent, call: Call) -> Iterable[tuple[str, Any, Any]]:
     """The parameters that both have: the name, the journal's value, AWS's."""
-    mine, theirs = _comparable(call.parameters), _comparable(event.parameters)
+    mine, theirs = _comparable(json.loads(call.parameters)), _comparable(event.parameters)
     return ((name, mine[name], theirs[name]) for name in mine.keys() & theirs.keys())
 
 

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalReader, journal_line, parsed
+from c7n_iamusers.execution.journal import (
+    RESTORE_JOURNAL,
+    BucketJournal,
+    Journal,
+    JournalReader,
+    journal_line,
+    parsed,
+)
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 
 pytestmark = pytest.mark.pure
@@ -235,3 +242,39 @@ def test_a_tag_alone_makes_nobody_half_restored(
 ) -> None:
     created = None if minutes is None else NOW + timedelta(minutes=minutes)
     assert bool(creating(tmp_path, answer).restoring(subject, token, created)) == expected
+
+
+class Compared(dict):  # type: ignore[type-arg]
+    """Parameters that count how often they are compared."""
+
+    times = 0
+
+    def __eq__(self, other: object) -> bool:
+        Compared.times += 1
+        return super().__eq__(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_answers_are_not_compared_with_each_creation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    who = {"time": "", "user": "alice", "arn": ALICE.arn, "unique_id": "AIDA1", "operation": "CreateUser"}
+    begun = [
+        {**who, "phase": "before", "notes": {"token": f"t{number}"}, "parameters": Compared(Path="/")}
+        for number in range(100)
+    ]
+    answers = [
+        {**who, "phase": "after", "result": "failed", "parameters": Compared(Path="/x")} for _ in range(100)
+    ]
+    answers += [{**answers[0], "parameters": Compared(Path="/")} for _ in range(99)]
+    (tmp_path / "restore-journal.jsonl").touch()
+    lines = {RESTORE_JOURNAL: [*begun, *answers]}
+    monkeypatch.setattr(
+        "c7n_iamusers.execution.journal._Journal._lines", lambda _, name: iter(lines.get(name, ()))
+    )
+    read = reader(DirectoryStore(tmp_path))
+    # each answer is of the first creation that has none
+    made = [bool(read.restoring(LATER, f"t{number}", None)) for number in (0, 99)]
+    assert made == [False, False]
+    (journal,) = read._read()
+    assert list(journal._creating) == ["t99"]
+    assert Compared.times <= 200

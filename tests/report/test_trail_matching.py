@@ -39,7 +39,7 @@ OTHER = "arn:aws:sts::111122223333:assumed-role/Admin/somebody"
 
 def call(operation: str = "DeleteUser", age: timedelta = DAY, **more: Any) -> Call:
     time = NOW - age
-    given = {
+    given: dict[str, Any] = {
         "place": "output/journal.jsonl",
         "user": "alice",
         "arn": "arn:aws:iam::111122223333:user/alice",
@@ -51,7 +51,8 @@ def call(operation: str = "DeleteUser", age: timedelta = DAY, **more: Any) -> Ca
         "caller": ROLE,
         "parameters": {"UserName": "alice"},
     }
-    return Call(operation=operation, **{**given, **more})
+    given |= more
+    return Call(operation=operation, **{**given, "parameters": json.dumps(given["parameters"])})
 
 
 def event(operation: str = "DeleteUser", age: timedelta = DAY, **more: Any) -> TrailEvent:
