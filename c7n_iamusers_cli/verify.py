@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.exceptions import EvidenceUnreadable, OutputUnreadable
-from c7n_iamusers_cli.arguments import ACCOUNT_ID, S3, external_id, open_place, role_template
+from c7n_iamusers.text.validators import is_account_id
+from c7n_iamusers_cli.arguments import ACCOUNT_ID, S3, external_id, open_place, role_template, targets_in
 from c7n_iamusers_cli.output import end_check, format_option, print_json, say
 from c7n_iamusers_cli.user import notices_store
 
@@ -52,6 +53,14 @@ _MOST = 20
     help="With --cloudtrail: a role that may call cloudtrail:LookupEvents. {account_id} stands for each account.",
 )
 @click.option(
+    "-c",
+    "--accounts",
+    "accounts_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="c7n-org's accounts file. With {account_id} in --role: in no other account is a role assumed.",
+)
+@click.option(
     "--external-id", default="", callback=external_id, help="What the role asks for as sts:ExternalId."
 )
 @format_option("text", "json")
@@ -61,6 +70,7 @@ def verify(
     plans: tuple[Path, ...],
     cloudtrail: bool,
     role: str | None,
+    accounts_file: Path | None,
     external_id: str,
     output_format: str,
 ) -> None:
@@ -72,6 +82,12 @@ def verify(
     """
     if (role or external_id) and not cloudtrail:
         raise click.UsageError("--role and --external-id are for --cloudtrail: give it too")
+    if role and ACCOUNT_ID in role and not accounts_file:
+        raise click.UsageError(
+            f"{ACCOUNT_ID} in --role stands for each account that a journal names, whoever wrote it: give "
+            "-c accounts.yml, so that a role is assumed in your accounts alone"
+        )
+    known = {each.account_id for each in targets_in(accounts_file, strict=False)} if accounts_file else None
     from c7n_iamusers.report.checks import ATTENTION, BLOCKING
     from c7n_iamusers.report.verification import Verified
 
@@ -79,7 +95,11 @@ def verify(
     verified = Verified(keeps_calls=cloudtrail)
     _verify(verified, places, notices_place, plans, now)
     found, counts = verified.found, verified.counts
-    compared = _compared(verified.calls, role, external_id, now, found) if cloudtrail else {}
+    compared = (
+        _compared(_by_account(verified.calls, known, found), role, external_id, now, found)
+        if cloudtrail
+        else {}
+    )
     levels = Counter(each.level for each in found)
     if output_format == "json":
         print_json(
@@ -167,12 +187,14 @@ def _notices(places: Sequence[str], given: str | None, verified: Verified) -> di
     return {account: notices_store(at) for account, at in found.items() if at}
 
 
-def _compared(
-    calls: Sequence[Call], role: str | None, external: str, now: datetime, found: list[Found]
-) -> dict[str, Any]:
-    """What became of the comparison, of each account; what is wrong is added to ``found``."""
-    from c7n_iamusers.report.checks import ATTENTION, BLOCKING
-    from c7n_iamusers.report.trail_matching import match
+def _by_account(
+    calls: Iterable[Call], known: Collection[str] | None, found: list[Found]
+) -> dict[str, list[Call]]:
+    """Account id -> its calls of IAM. ``known``: the only accounts that are asked; None if the role says it.
+
+    What is not compared is added to ``found``.
+    """
+    from c7n_iamusers.report.checks import BLOCKING
     from c7n_iamusers.report.verification import NOTE, Found
 
     of_account: defaultdict[str, list[Call]] = defaultdict(list)
@@ -182,11 +204,30 @@ def _compared(
             of_account[call.arn.split(":")[4]].append(call)
         else:
             others[call.service] += 1
-    told = dict[str, Any]()
     for service, count in others.items():
         found.append(
             Found(NOTE, "CloudTrail", f"{count} calls of {service} are not compared: only those of IAM are")
         )
+    for account in sorted(of_account):
+        if not is_account_id(account) or (known is not None and account not in known):
+            why = f"its {len(of_account.pop(account))} calls are not compared: the accounts file does not have it"
+            found.append(Found(BLOCKING, f"account {account}", f"{why}. Find out who wrote them, or add it"))
+    return of_account
+
+
+def _compared(
+    of_account: Mapping[str, Sequence[Call]],
+    role: str | None,
+    external: str,
+    now: datetime,
+    found: list[Found],
+) -> dict[str, Any]:
+    """What became of the comparison, of each account; what is wrong is added to ``found``."""
+    from c7n_iamusers.report.checks import ATTENTION, BLOCKING
+    from c7n_iamusers.report.trail_matching import match
+    from c7n_iamusers.report.verification import Found
+
+    told = dict[str, Any]()
     for account, its in sorted(of_account.items()):
         try:
             trail = _trail(account, its, role, external, now)

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
@@ -359,9 +360,10 @@ def test_a_place_without_a_journal_is_refused(tmp_path: Path) -> None:
 
 def trail(*arguments: str) -> tuple[int, dict[str, Any], str]:
     """The exit code, what became of the account's calls, and all that is said."""
-    result = verify(
-        "--cloudtrail", "--role", ROLE.replace(ACCOUNT, "{account_id}"), "--format", "json", *arguments
-    )
+    entry = {"account_id": ACCOUNT, "name": "payments", "role": ROLE, "regions": ["us-east-1"]}
+    Path("accounts.json").write_text(json.dumps({"accounts": [entry]}))
+    every = ("--role", ROLE.replace(ACCOUNT, "{account_id}"), "-c", "accounts.json")
+    result = verify("--cloudtrail", *every, "--format", "json", *arguments)
     try:
         data = json.loads(result.stdout)
     except ValueError:
@@ -471,6 +473,29 @@ def test_without_request_ids_the_session_says_it(notice: Notice) -> None:
         path.write_bytes(path.read_bytes().replace(b'"request_id"', b'"other_id"'))
     _, found, _ = trail()
     assert found["matched"] == {"request id": 0, "session, operation, user and time": found["calls"]}
+
+
+@pytest.mark.parametrize("account", ["999988887777", "1/../x"])
+def test_no_role_is_assumed_in_an_account_that_only_a_journal_names(
+    notice: Notice, monkeypatch: pytest.MonkeyPatch, account: str
+) -> None:
+    asked, call = list[str](), BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def noted(self: BaseClient, operation: str, given: dict[str, Any]) -> Any:
+        asked.extend([given["RoleArn"]] if operation == "AssumeRole" else [])
+        return call(self, operation, given)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", noted)
+    with Journal(Path("output/journal.jsonl")) as journal:
+        who = Subject("eve", f"arn:aws:iam::{account}:user/eve", "AIDAEVE")
+        for phase in ("before", "after"):
+            journal.write(who, phase, service="iam", operation="TagUser", parameters={}, result="done")
+    code, _, said = trail("--external-id", "of-ours")
+    assert (code, asked) == (1, [ROLE])
+    assert "its 1 calls are not compared: the accounts file does not have it" in said
+    result = verify("--cloudtrail", "--role", ROLE.replace(ACCOUNT, "{account_id}"))
+    assert result.exit_code == 2
+    assert "give -c accounts.yml" in result.output
 
 
 @pytest.mark.parametrize("role", [None, "arn:aws:iam::111122223333:role/Missing"])
