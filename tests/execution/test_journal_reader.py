@@ -253,7 +253,7 @@ class Compared(dict):  # type: ignore[type-arg]
         Compared.times += 1
         return super().__eq__(other)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 def test_answers_are_not_compared_with_each_creation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
