@@ -196,6 +196,13 @@ def role_arn(_: click.Context, __: click.Parameter, value: str | None) -> str | 
     return value
 
 
+def role_arns(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """ARNs of roles, each once. Raises click.BadParameter for anything else."""
+    for value in values:
+        role_arn(context, parameter, value)
+    return tuple(dict.fromkeys(values))
+
+
 def targets_in(
     path: Path, names: Sequence[str] = (), tags: Sequence[str] = (), *, strict: bool = True
 ) -> tuple[Target, ...]:

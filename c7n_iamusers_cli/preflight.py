@@ -51,6 +51,11 @@ _UNNAMED = {
     help="The policies that are to run: their permissions, variables, queues and notices. May be repeated.",
 )
 @click.option(
+    "--restore",
+    is_flag=True,
+    help="Also whether the role may do what `c7n-iamusers restore` needs: with the accounts file of the restorer.",
+)
+@click.option(
     "--role",
     metavar="ARN",
     callback=role_arn,
@@ -95,6 +100,7 @@ def preflight(
     names: tuple[str, ...],
     tags: tuple[str, ...],
     files: tuple[Path, ...],
+    restore: bool,
     role: str | None,
     mailer: Path | None,
     mailer_templates: str | None,
@@ -126,7 +132,7 @@ def preflight(
         option = "--mailer-templates" if mailer_templates else "--mailer-role"
         raise click.UsageError(f"{option} is for the check of c7n-mailer: also give --mailer")
     targets = targets_in(config, names, tags, strict=False)
-    wanted = _wanted(files)
+    wanted = _wanted(files, restore)
     probes, read = _probes(targets), list["NamesRead"]()
     found = [
         *_of_accounts(probes, targets, wanted, read),
@@ -185,17 +191,18 @@ class _Wanted:
     every: Sequence[Any] = ()
 
 
-def _wanted(files: Sequence[Path]) -> _Wanted:
+def _wanted(files: Sequence[Path], restore: bool) -> _Wanted:
     """Raises InvalidPolicyData."""
     from c7n.exceptions import PolicyValidationError
 
-    from c7n_iamusers.iam.permissions import Needed
+    from c7n_iamusers.iam.permissions import RESTORATION, Needed
     from c7n_iamusers.organization.readiness import variables_of
     from c7n_iamusers_cli.permissions import OF_CENTER, part_data, parts_of
     from c7n_iamusers_cli.policies import loaded
 
+    restoring = frozenset(RESTORATION if restore else ())
     if not files:
-        return _Wanted((), None, {}, frozenset())
+        return _Wanted((), Needed(restoring=restoring) if restore else None, {}, frozenset())
     policies = [policy for file in files for policy in loaded(file)]
     # What runs as a Lambda function has the function's role, which these checks do not have.
     here = [each for each in policies if each.execution_mode == "pull"]
@@ -222,7 +229,7 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
             unread = str(error)
     return _Wanted(
         [policy.data for policy in here],
-        Needed(needed, restoring=given_back) if here else None,
+        Needed(needed, restoring=given_back | restoring) if here or restore else None,
         used,
         runtime,
         tuple(rules),

@@ -46,6 +46,7 @@ def runner(**issuer: Any) -> dict[str, Any]:
 
 
 RUNNER = runner()
+RESTORER = runner(arn=f"arn:aws:iam::{ACCOUNT}:role/IamUsersRestorer", userName="IamUsersRestorer")
 #: Others whose role has its name, or looks like it.
 NO_RUNNERS = {
     "path": runner(arn=f"arn:aws:iam::{ACCOUNT}:role/team/IamUsersRemover"),

@@ -129,8 +129,10 @@ def test_the_list_of_exemptions() -> None:
 def test_the_head_of_each_runs_it_by_the_role_that_it_takes() -> None:
     for path in POLICIES:
         (policy, *_) = DATA[path.stem]
-        changes = destructive(policy) or part(policy, "actions", "release")
-        role = "-deploy" if "mode" in policy else "-remove" if changes else ""
+        changing = {"-restore": part(policy, "actions", "release"), "-remove": destructive(policy)}
+        role = (
+            "-deploy" if "mode" in policy else next((each for each, is_so in changing.items() if is_so), "")
+        )
         assert set(re.findall(r"c7n-org run -c (\S+)", path.read_text())) == {f"accounts{role}.yml"}, path
 
 
@@ -273,9 +275,11 @@ def test_security_hub_gets_a_finding_for_each_flagged_user(
 
 
 def test_the_role_of_our_own_runs_is_the_one_that_the_roles_are_printed_for() -> None:
-    (remover,) = (each.default for each in roles.params if each.name == "remover")
-    assert yaml.safe_load((ROOT / "accounts.yml").read_text())["vars"]["runner_role"] == remover
-    assert f"role/{remover}" in (ROOT / "docs" / "runbook.md").read_text()
+    defaults = {each.name: each.default for each in roles.params}
+    variables = yaml.safe_load((ROOT / "accounts.yml").read_text())["vars"]
+    for variable, name in (("runner_role", "remover"), ("restorer_role", "restorer")):
+        assert variables[variable] == defaults[name]
+        assert f"`{defaults[name]}`" in (ROOT / "docs" / "runbook.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -114,18 +114,19 @@ def test_each_report_on_a_run_asks_for_its_policies_since_it_began() -> None:
 def test_only_steps_that_change_users_have_the_role_for_that() -> None:
     for line in LINES:
         if line.startswith("c7n-org run"):
-            changes = bool(re.search("brownout|listen|quarantine|release|delete", line))
+            changes = bool(re.search("brownout|listen|quarantine|delete", line))
             assert ("-c accounts-remove.yml" in line) is changes, line
+            assert ("-c accounts-restore.yml" in line) is ("release" in line), line
             assert ("-s output/removal" in line) is (changes or "attempts" in line), line
             assert "--cache-period 0" in line, line
 
 
-def test_the_accounts_file_for_removal_differs_in_its_roles_only(checkout: Path) -> None:
-    first, second = (
-        yaml.safe_load((checkout / name).read_text()) for name in ("accounts.yml", "accounts-remove.yml")
-    )
+@pytest.mark.parametrize("name", ["Remover", "Restorer"])
+def test_the_accounts_file_for_changes_differs_in_its_roles_only(checkout: Path, name: str) -> None:
+    file = {"Remover": "accounts-remove.yml", "Restorer": "accounts-restore.yml"}[name]
+    first, second = (yaml.safe_load((checkout / each).read_text()) for each in ("accounts.yml", file))
     for each, other in zip(first["accounts"], second["accounts"], strict=True):
-        assert other["role"] == each["role"].replace("Reader", "Remover") != each["role"]
+        assert other["role"] == each["role"].replace("Reader", name) != each["role"]
         assert {**other, "role": ""} == {**each, "role": ""}
     assert first["vars"] == second["vars"]
 
@@ -143,7 +144,13 @@ def test_practice_has_notices_of_its_own() -> None:
 
 def test_what_it_writes_is_ignored_by_git() -> None:
     written = {name for line in LINES for name in re.findall(r"(?: > | -s | -o )([a-z][a-z./-]*)", line)}
-    assert {"accounts-remove.yml", "output/removal", "evidence.csv", "listen-one.yml"} <= written
+    assert {
+        "accounts-remove.yml",
+        "accounts-restore.yml",
+        "output/removal",
+        "evidence.csv",
+        "listen-one.yml",
+    } <= written
     ignored = set((ROOT / ".gitignore").read_text().split())
     assert {f"/{name}" if "." in name else f"/{name.partition('/')[0]}/" for name in written} <= ignored
 
@@ -155,9 +162,11 @@ def test_what_needs_no_earlier_run_runs(org: LocalOrg, checkout: Path) -> None:
     for account_id, _ in org.settings.member_accounts:
         iam = org.client("iam", account_id)
         iam.create_user(UserName="alice")
-        for name in ("IamUsersReader", "IamUsersRemover", "IamUsersDeployer", "IamUsersRealtime"):
-            iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
-            iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+        for name in ("Reader", "Remover", "Restorer", "Deployer", "Realtime"):
+            iam.create_role(RoleName=f"IamUsers{name}", AssumeRolePolicyDocument=document)
+            iam.attach_role_policy(
+                RoleName=f"IamUsers{name}", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
+            )
     with SmtpSink(checkout / "mails") as mail:
         text = Path("mailer.yml").read_text()
         Path("mailer.yml").write_text(text.replace(": 2525", f": {mail.port}"))

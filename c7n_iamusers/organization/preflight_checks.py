@@ -196,7 +196,7 @@ class Probes:
             if changes_users(denied):
                 remedy = (
                     "if this role only reads, run the policy with the accounts file of the role that changes users "
-                    f"(accounts-remove.yml); else {remedy}"
+                    f"(accounts-remove.yml, and accounts-restore.yml to release or restore them); else {remedy}"
                 )
             return Check(
                 place, name, HOLE, f"not allowed: {', '.join(sorted(set(denied)))} ({_BEYOND})", remedy

@@ -265,9 +265,10 @@ def require_own_roles(manager: Any) -> None:
             raise PolicyValidationError(
                 f"policy {manager.data.get('name')}: the filter event compares who called with "
                 f"{quoted(given)}, which is the "
-                "ARN of no role, so the calls of this package would count as those of strangers: set runner_role under "
-                "vars in accounts.yml to the name of the role that quarantines, releases and restores users, after its "
-                "path if it has one: IamUsersRemover, or team/IamUsersRemover"
+                "ARN of no role, so the calls of this package would count as those of strangers: set runner_role and "
+                "restorer_role under vars in accounts.yml to the names of the roles that quarantine and delete users, "
+                "and that release and restore them, after their path if they have one: IamUsersRemover, or "
+                "team/IamUsersRemover"
             )
 
 

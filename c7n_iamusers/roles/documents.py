@@ -17,9 +17,10 @@ from c7n_iamusers.notices.mailer_needs import MailerNeed
 from c7n_iamusers.notices.queue_counts import ATTRIBUTES, METRIC, queue_arn
 from c7n_iamusers.text.wording import quoted
 
-#: The kinds of roles: four in each member account, one where Identity Center is administered, and who runs c7n-org.
-READER, REMOVER, CENTER, RUNNER = "member-reader", "member-remover", "identity-center", "runner"
+#: The kinds of roles: five in each member account, one where Identity Center is administered, and who runs c7n-org.
+READER, REMOVER, RESTORER = "member-reader", "member-remover", "member-restorer"
 FUNCTION, DEPLOYER = "function", "deployer"
+CENTER, RUNNER = "identity-center", "runner"
 #: Who runs c7n-mailer.
 MAILER = "mailer"
 #: "Maximum characters in all inline policies of a role" (IAM and STS quotas), which count no white space.
@@ -96,12 +97,13 @@ class Functions:
 class RoleNeeds:
     """What policies need, by the role that calls. ``center``: empty if nothing is done in Identity Center by a role.
 
-    ``functions``: by their role. ``setup``: also what `c7n-iamusers owners` and `preflight`
-    need.
+    ``restorer``: of what gives a user back what it had. ``functions``: by their role. ``setup``: also what
+    `c7n-iamusers owners` and `preflight` need.
     """
 
     reader: Needed | None = None
     remover: Needed | None = None
+    restorer: Needed | None = None
     center: frozenset[str] = frozenset()
     functions: tuple[Functions, ...] = ()
     setup: bool = False
@@ -109,16 +111,19 @@ class RoleNeeds:
 
 @dataclass(frozen=True)
 class RoleSettings:
-    """``reader``, ``remover``, ``deployer``: names. ``runner``, ``center``: ARNs; ``center``: empty if unknown.
+    """``reader``, ``remover``, ``restorer``, ``deployer``: names. ``center``: an ARN, or empty if unknown.
 
+    ``runners``: ARNs, at least one. ``restore_by``: those of them that may assume the restorer; empty for all.
     ``runner_principal``: who may assume the runner's role, an ARN or a service such as ``ec2.amazonaws.com``; empty if
-    the role exists. ``mailer``: the ARN of c7n-mailer's role, or empty. ``external_id``: that c7n-org gives for member
+    it exists. ``mailer``: the ARN of c7n-mailer's role, or empty. ``external_id``: that c7n-org gives for member
     roles; empty for none. ``organization``: its id, if buckets and roles of any other are to be denied; else empty.
     """
 
-    runner: str
+    runners: tuple[str, ...]
     reader: str
     remover: str
+    restorer: str = ""
+    restore_by: tuple[str, ...] = ()
     center: str = ""
     runner_principal: str = ""
     external_id: str = ""
@@ -128,7 +133,11 @@ class RoleSettings:
 
     @property
     def partition(self) -> str:
-        return self.runner.split(":")[1]
+        return self.runners[0].split(":")[1]
+
+    @property
+    def restoring(self) -> tuple[str, ...]:
+        return self.restore_by or self.runners
 
 
 @dataclass(frozen=True)
@@ -149,13 +158,28 @@ class RoleDocument:
 def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> tuple[RoleDocument, ...]:
     """The roles that ``needs`` call for. Raises InvalidPolicyData."""
     found = [*_of_members(needs, settings), *_of_functions(needs, settings), *_of_center(needs, settings)]
+    numbered = enumerate(dict.fromkeys(settings.runners), 1)
+    runners = [_of_runner(number, arn, found, needs, settings, places) for number, arn in numbered]
+    for each in (*found, *runners):
+        _check_length(each)
+    return (*found, *runners)
+
+
+def _of_runner(
+    number: int,
+    arn: str,
+    others: Iterable[RoleDocument],
+    needs: RoleNeeds,
+    settings: RoleSettings,
+    places: Places,
+) -> RoleDocument:
     assumed = [
         settings.center if each.kind == CENTER else f"arn:{settings.partition}:iam::*:role/{each.name}"
-        for each in found
-        if not each.kind.startswith(FUNCTION)
+        for each in others
+        if not each.kind.startswith(FUNCTION) and (each.kind != RESTORER or arn in settings.restoring)
     ]
     statements = [
-        _allow(["sts:AssumeRole"], assumed, _owned_by(settings.organization)),
+        *([_allow(["sts:AssumeRole"], assumed, _owned_by(settings.organization))] if assumed else ()),
         *_place_statements(places, settings, needs.setup),
         *_forwarding(needs, settings),
     ]
@@ -163,10 +187,14 @@ def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> 
         statements.append(_allow([_SIMULATING], [settings.mailer]))
     trust = _trust_of_runner(settings) if settings.runner_principal else None
     text = "Runs c7n-org with the policies of c7n-iamusers"
-    found.append(RoleDocument(RUNNER, *_path_and_name(settings.runner), text, trust, _document(statements)))
-    for each in found:
-        _check_length(each)
-    return tuple(found)
+    return RoleDocument(
+        numbered_kind(RUNNER, number), *_path_and_name(arn), text, trust, _document(statements)
+    )
+
+
+def numbered_kind(kind: str, number: int) -> str:
+    """The kind of the role with this number, from 1: ``runner``, ``runner-2``, ..."""
+    return kind if number == 1 else f"{kind}-{number}"
 
 
 @dataclass(frozen=True)
@@ -192,7 +220,7 @@ def _of_mailer(role: MailerRole) -> RoleDocument:
         _allow([*need.actions], need.resources, {"StringEquals": need.condition} if need.condition else None)
         for need in role.needs
     ]
-    trust = trust_policy(role.principal) if role.principal else None
+    trust = trust_policy([role.principal]) if role.principal else None
     text = "Runs c7n-mailer"
     found = RoleDocument(MAILER, *_path_and_name(role.arn), text, trust, _document([*allowed, *asked]))
     _check_length(found)
@@ -212,20 +240,28 @@ def _forwarding(needs: RoleNeeds, settings: RoleSettings) -> Iterator[Document]:
 
 
 def _of_members(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocument]:
-    trust = _trust_in_runner(settings, settings.external_id)
-    for kind, name, needed, text in (
-        (READER, settings.reader, needs.reader, "Reads IAM users for c7n-iamusers"),
+    for kind, name, needed, trusted, text in (
+        (READER, settings.reader, needs.reader, settings.runners, "Reads IAM users for c7n-iamusers"),
         (
             REMOVER,
             settings.remover,
             needs.remover,
-            "Quarantines, releases and deletes IAM users for c7n-iamusers",
+            settings.runners,
+            "Quarantines and deletes IAM users for c7n-iamusers",
+        ),
+        (
+            RESTORER,
+            settings.restorer,
+            needs.restorer,
+            settings.restoring,
+            "Releases and restores IAM users for c7n-iamusers",
         ),
     ):
         if needed is not None:
             if needs.setup:
                 needed |= Needed(bound=frozenset({(_SIMULATING, f"iam::*:role/{name}")}))
             policy = role_policy(needed, "*", settings.partition, settings.organization)
+            trust = _trust_in(trusted, settings, settings.external_id)
             yield RoleDocument(kind, "/", name, text, trust, policy)
 
 
@@ -237,8 +273,8 @@ def _of_functions(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocu
         path, _, name = f"/{functions.role}".rpartition("/")
         policy = _document([*statements, *_place_statements(functions.places, settings)])
         text = "Runs the policies of c7n-iamusers that are Lambda functions"
-        kind = FUNCTION if number == 1 else f"{FUNCTION}-{number}"
-        yield RoleDocument(kind, f"{path}/", name, text, trust_policy(_LAMBDA), policy)
+        kind = numbered_kind(FUNCTION, number)
+        yield RoleDocument(kind, f"{path}/", name, text, trust_policy([_LAMBDA]), policy)
     if needs.functions:
         yield _deployer(needs, settings)
 
@@ -254,7 +290,7 @@ def _deployer(needs: RoleNeeds, settings: RoleSettings) -> RoleDocument:
             *([_allow(["iam:GetRole"], roles)] if needs.setup else []),
         ]
     )
-    trust = _trust_in_runner(settings, settings.external_id)
+    trust = _trust_in(settings.runners, settings, settings.external_id)
     return RoleDocument(
         DEPLOYER, "/", settings.deployer, "Deploys the Lambda functions of c7n-iamusers", trust, policy
     )
@@ -275,28 +311,32 @@ def _of_center(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocumen
     needed = needs.center | _OF_ORGANIZATION if needs.setup else needs.center
     policy = role_policy(Needed(needed), "*", settings.partition)
     text = "Reads and provisions IAM Identity Center for c7n-iamusers"
-    yield RoleDocument(CENTER, *_path_and_name(settings.center), text, _trust_in_runner(settings), policy)
+    yield RoleDocument(
+        CENTER, *_path_and_name(settings.center), text, _trust_in(settings.runners, settings), policy
+    )
 
 
-def _trust_in_runner(settings: RoleSettings, external_id: str = "") -> Document:
+def _trust_in(runners: Iterable[str], settings: RoleSettings, external_id: str = "") -> Document:
     wanted = {"sts:ExternalId": external_id, "aws:PrincipalOrgID": settings.organization}
-    return trust_policy(settings.runner, wanted)
+    return trust_policy(runners, wanted)
 
 
 def _trust_of_runner(settings: RoleSettings) -> Document:
-    principal, account = settings.runner_principal, settings.runner.split(":")[4]
+    principal, account = settings.runner_principal, settings.runners[0].split(":")[4]
     if principal.split(".")[0] not in _WITH_SOURCE_ACCOUNT:
-        return trust_policy(principal)
-    return trust_policy(principal, {"aws:SourceAccount": account})
+        return trust_policy([principal])
+    return trust_policy([principal], {"aws:SourceAccount": account})
 
 
-def trust_policy(principal: str, wanted: Mapping[str, str] | None = None) -> Document:
-    """Lets ``principal`` assume the role. ``principal``: an ARN, or a service such as ``ec2.amazonaws.com``.
+def trust_policy(principals: Iterable[str], wanted: Mapping[str, str] | None = None) -> Document:
+    """Lets ``principals`` assume the role: ARNs, or a service such as ``ec2.amazonaws.com``.
 
     ``wanted``: condition key -> the value that it must have; an empty one is left out.
     """
-    kind = "AWS" if principal.startswith("arn:") else "Service"
-    statement = {"Effect": "Allow", "Principal": {kind: principal}, "Action": "sts:AssumeRole"}
+    first, *others = dict.fromkeys(principals)
+    kind = "AWS" if first.startswith("arn:") else "Service"
+    principal = {kind: [first, *others] if others else first}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
     if given := {key: value for key, value in (wanted or {}).items() if value}:
         statement["Condition"] = {"StringEquals": given}
     return _document([statement])

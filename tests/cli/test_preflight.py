@@ -316,7 +316,7 @@ def without(action: str) -> Callable[[Rehearsal], None]:
             "permissions",
             "not allowed: iam:DeleteUser",
             "if this role only reads, run the policy with the accounts file of the role that changes users "
-            "(accounts-remove.yml); else give",
+            "(accounts-remove.yml, and accounts-restore.yml to release or restore them); else give",
             id="changes-users",
         ),
         pytest.param(

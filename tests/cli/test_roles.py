@@ -391,10 +391,58 @@ def test_the_organizations_policies_are_read_for_the_verdicts(tmp_path: Path, de
     assert set(organization_policies.PERMISSIONS) <= actions(found["identity-center"])
 
 
-def test_restoring_is_asked_for() -> None:
-    found = printed(roles("--restore", "--format", "json", "--role", "member-remover", policies=("remind",)))
-    assert {"iam:CreateUser", "iam:AttachUserPolicy", "iam:AddUserToGroup"} <= actions(found)
-    assert "Condition" not in json.dumps(found)
+def test_what_gives_back_is_apart_from_what_runs_daily() -> None:
+    given = printed(roles("--restore", "--format", "json", policies=("remind", "delete", "release")))
+    restorer, remover = given["member-restorer"], given["member-remover"]
+    giving = {"iam:CreateUser", "iam:AttachUserPolicy", "iam:AddUserToGroup", "iam:UntagUser"}
+    assert giving <= actions(restorer)
+    assert "Condition" not in json.dumps(restorer)
+    assert giving & actions(remover) == {"iam:AttachUserPolicy"}
+    for each in remover["PolicyDocument"]["Statement"]:
+        if {"iam:AttachUserPolicy", "iam:PutUserPermissionsBoundary"} & set(each["Action"]):
+            assert each["Condition"]["ArnEquals"].popitem()[1] == "arn:aws:iam::aws:policy/AWSDenyAll"
+    assert "member-restorer" not in printed(roles("--format", "json", policies=("delete",)))
+    # nothing but releases: it creates nobody
+    released = printed(roles("--format", "json", policies=("release",)))
+    assert set(released) == {"member-restorer", "runner"}
+    assert giving & actions(released["member-restorer"]) == {"iam:UntagUser"}
+
+
+@pytest.mark.parametrize("name", ["listen", "quarantine", "delete", "brownout"])
+def test_the_role_that_runs_a_file_has_what_each_of_its_policies_reads(name: str) -> None:
+    """Those that tell owners change nobody, and run with the others of their file."""
+    found = printed(roles("--format", "json", policies=(name,)))
+    assert "iam:ListAccountAliases" in actions(found["member-remover"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param(
+            ("--restore-by", "arn:aws:iam::123456789012:role/OnCall"), "is none of the runners", id="stranger"
+        ),
+        pytest.param(("--restore-by", "OnCall"), "is not the ARN of a role", id="a name"),
+        pytest.param(
+            ("--runner", "arn:aws:iam::123456789012:role/B", "--runner-principal", "ec2.amazonaws.com"),
+            "--runner-principal is for one role",
+            id="a principal of several",
+        ),
+        pytest.param(("--restorer", "IamUsersRemover"), "are four roles", id="the remover"),
+    ],
+)
+def test_who_may_not_restore(options: tuple[str, ...], said: str) -> None:
+    result = roles("--restore", *options)
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.split())
+
+
+def test_each_runner_is_trusted_and_gets_a_document() -> None:
+    other = "arn:aws:iam::123456789012:role/B"
+    found = printed(roles("--format", "json", "--runner", other, "--runner", RUNNER))
+    assert [found[kind]["RoleName"] for kind in ("runner", "runner-2")] == ["Runner", "B"]
+    assert "runner-3" not in found
+    (trust,) = found["member-remover"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"AWS": [RUNNER, other]}
 
 
 def test_deleting_in_identity_center_is_asked_for() -> None:

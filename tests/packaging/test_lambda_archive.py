@@ -149,6 +149,7 @@ FILLED = {
     "lambda_role": "IamUsersRealtime",
     "lambda_quarantine_role": "IamUsersRealtimeQuarantine",
     "runner_role": "IamUsersRemover",
+    "restorer_role": "IamUsersRestorer",
     "email_domain": "example.com",
     "active_within_days": "30",
 }

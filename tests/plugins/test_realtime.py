@@ -321,6 +321,7 @@ BOB = {"userName": "bob"}
             id="other-domain",
         ),
         pytest.param(lambda: now_event("CreateUser", trail.RUNNER, BOB), None, id="our-own-role"),
+        pytest.param(lambda: now_event("CreateUser", trail.RESTORER, BOB), None, id="our-restorer"),
         pytest.param(
             lambda: now_event("CreateUser", trail.CONSOLE, BOB, errorCode="AccessDenied"), None, id="failed"
         ),
@@ -381,7 +382,8 @@ def test_no_other_role_that_looks_like_ours_is_left_out(
 )
 def test_a_role_of_ours_that_none_can_be_is_refused(org: LocalOrg, name: str, role: str | None) -> None:
     with pytest.raises(
-        PolicyValidationError, match=f"{name}: .*is the ARN of no role.* set runner_role under"
+        PolicyValidationError,
+        match=f"{name}: .*is the ARN of no role.* set runner_role and restorer_role under",
     ):
         shipped(name, runner_role=role)
 

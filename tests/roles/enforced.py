@@ -34,7 +34,9 @@ ROOT = Path(__file__).parents[2]
 MANAGEMENT = "123456789012"
 RUNNER = f"arn:aws:iam::{MANAGEMENT}:role/Runner"
 CENTER = f"arn:aws:iam::{MANAGEMENT}:role/Center"
-READER, REMOVER = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("IamUsersReader", "IamUsersRemover"))
+READER, REMOVER, RESTORER = (
+    f"arn:aws:iam::{ACCOUNT}:role/IamUsers{name}" for name in ("Reader", "Remover", "Restorer")
+)
 FUNCTION = f"arn:aws:iam::{ACCOUNT}:role/IamUsersRealtime"
 QUARANTINE = f"{FUNCTION}Quarantine"
 DEPLOYER = f"arn:aws:iam::{ACCOUNT}:role/IamUsersDeployer"
@@ -125,9 +127,9 @@ class Enforced:
         )
 
     def restore(self, *names: str) -> None:
-        """``c7n-iamusers restore`` of the deleted users, by the remover."""
+        """``c7n-iamusers restore`` of the deleted users, by the restorer."""
         with pytest.MonkeyPatch.context() as patched:
-            act_as(boto3.Session(), REMOVER, patched, ExternalId="e-1")
+            act_as(boto3.Session(), RESTORER, patched, ExternalId="e-1")
             chosen = [each for name in names for each in ("--user", name)]
             self.command("restore", str(self.path / "removal"), *chosen, "--yes")
 

@@ -34,6 +34,7 @@ from tests.roles.enforced import (
     QUARANTINE,
     READER,
     REMOVER,
+    RESTORER,
     RUNNER,
     Enforced,
     enforced,
@@ -43,6 +44,7 @@ from tests.roles.enforced import (
 KINDS = {
     READER: "member-reader",
     REMOVER: "member-remover",
+    RESTORER: "member-restorer",
     CENTER: "identity-center",
     RUNNER: "runner",
     FUNCTION: "function",
@@ -95,13 +97,13 @@ def test_every_shipped_policy_runs_with_exactly_these_roles(
     assert {key["Status"] for key in iam.list_access_keys(UserName="bot")["AccessKeyMetadata"]} == {
         "Inactive"
     }
-    runs.run("release", REMOVER, **{"value: []": "value: [former]"})
+    runs.run("release", RESTORER, **{"value: []": "value: [former]"})
     runs.run("delete", REMOVER)
     assert [user["UserName"] for user in iam.list_users()["Users"]] == ["carol", "former"]
     runs.restore("bot", "alice")
     assert {user["UserName"] for user in iam.list_users()["Users"]} == {"alice", "bot", "carol", "former"}
     assert runs.ran == set(FILES) - set(FUNCTIONS)
-    check_that_all_is_needed(runs, {RUNNER: 8, READER: 7, REMOVER: 40, CENTER: 25})
+    check_that_all_is_needed(runs, {RUNNER: 8, READER: 7, REMOVER: 35, RESTORER: 25, CENTER: 25})
 
 
 def forwarded(org: LocalOrg, runs: Any) -> list[Any]:
