@@ -59,8 +59,8 @@ def _plain(role: RoleDocument) -> _Rendered:
 def _stack(role: RoleDocument) -> _Rendered:
     inline = {"PolicyName": POLICY_NAME, "PolicyDocument": role.policy}
     if role.trust is None:
-        properties: dict[str, Any] = {"RoleName": role.name, **inline}
-        return _template(role.description, {"Policy": _resource("AWS::IAM::RolePolicy", properties)})
+        properties: dict[str, Any] = {"Roles": [role.name], **inline}
+        return _template(role.description, {"Policy": _resource("AWS::IAM::Policy", properties)})
     properties = {
         "RoleName": role.name,
         "Path": role.path,
