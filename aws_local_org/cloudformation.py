@@ -6,20 +6,34 @@ from __future__ import annotations
 from typing import Any
 
 from moto.cloudformation import parsing
+from moto.cloudformation.models import CloudFormationBackend
 
 _clean_json = parsing.clean_json
+_execute = CloudFormationBackend.execute_change_set
 
 
 def install() -> None:
-    """Patch moto's module, for the whole process. Idempotent."""
+    """Patch moto's module and class, for the whole process. Idempotent."""
     parsing.clean_json = _without_no_values
+    CloudFormationBackend.execute_change_set = _with_outputs
 
 
 def _without_no_values(data: Any, resources: Any) -> Any:
-    """AWS::NoValue removes an item of a list, too: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/pseudo-parameter-reference.html.
+    """moto lets AWS::NoValue remove members of mappings only, and CloudFormation also items of lists.
 
-    moto removes members of mappings only.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/pseudo-parameter-reference.html
     """
     if isinstance(data, list):
         return [each for part in data if (each := _without_no_values(part, resources)) is not None]
     return _clean_json(data, resources)
+
+
+def _with_outputs(self: Any, change_set_name: str, stack_name: str | None = None) -> None:
+    """`aws cloudformation deploy` makes stacks by change sets, which leave moto's stacks without outputs."""
+    _execute(self, change_set_name, stack_name)
+    (change_set,) = (
+        each for key, each in self.change_sets.items() if change_set_name in (key, each.change_set_name)
+    )
+    stack = self.stacks[change_set.stack_id]
+    stack._parse_template()
+    stack.output_map = stack._create_output_map()

@@ -20,12 +20,17 @@ RUNNER = f"arn:aws:iam::{MANAGEMENT}:role/Runner"
 
 
 def create(org: LocalOrg, account: str, name: str, template: str, **given: str) -> dict[str, str]:
-    """The outputs of the stack ``name``."""
+    """The outputs of the stack ``name``, made as `aws cloudformation deploy` makes it."""
     client = org.client("cloudformation", account)
-    parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
-    client.create_stack(
-        StackName=name, TemplateBody=template, Parameters=parameters, Capabilities=["CAPABILITY_NAMED_IAM"]
+    made = client.create_change_set(
+        StackName=name,
+        ChangeSetName="deploy",
+        ChangeSetType="CREATE",
+        TemplateBody=template,
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
     )
+    client.execute_change_set(ChangeSetName=made["Id"], StackName=name)
     (stack,) = client.describe_stacks(StackName=name)["Stacks"]
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}
