@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from moto.cloudformation import parsing
 from moto.cloudformation.models import CloudFormationBackend
+from moto.iam.models import Role
 
 _clean_json = parsing.clean_json
 _execute = CloudFormationBackend.execute_change_set
 
 
 def install() -> None:
-    """Patch moto's module and class, for the whole process. Idempotent."""
+    """Patch moto's module and classes, for the whole process. Idempotent."""
     parsing.clean_json = _without_no_values
     CloudFormationBackend.execute_change_set = _with_outputs
+    Role.put_policy = _as_text
 
 
 def _without_no_values(data: Any, resources: Any) -> Any:
@@ -37,3 +40,8 @@ def _with_outputs(self: Any, change_set_name: str, stack_name: str | None = None
     stack = self.stacks[change_set.stack_id]
     stack._parse_template()
     stack.output_map = stack._create_output_map()
+
+
+def _as_text(self: Any, name: str, document: Any) -> None:
+    """IAM has policies as texts, and a template as mappings."""
+    self.policies[name] = document if isinstance(document, str) else json.dumps(document)

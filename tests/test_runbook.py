@@ -108,7 +108,7 @@ def test_each_report_on_a_run_asks_for_its_policies_since_it_began() -> None:
             run |= used
         elif "--since" in line:
             assert (used, "--check" in line) == (run, True), line
-    assert sum("--since" in line for line in LINES) == sum(line.startswith("began=") for line in LINES) == 5
+    assert sum("--since" in line for line in LINES) == sum(line.startswith("began=") for line in LINES) == 6
 
 
 def test_only_steps_that_change_users_have_the_role_for_that() -> None:
