@@ -16,6 +16,7 @@ from moto.sqs.models import sqs_backends
 
 from aws_local_org import (
     account_management,
+    buckets,
     cloudtrail,
     credentials,
     governance,
@@ -100,6 +101,7 @@ def install() -> None:
     cloudtrail.install()
     governance.install()
     queues.install()
+    buckets.install()
 
 
 def clear() -> None:

@@ -8,7 +8,11 @@ from typing import Any
 
 from moto.cloudformation import parsing
 from moto.cloudformation.models import CloudFormationBackend
+from moto.core.common_models import CloudFormationModel
 from moto.iam.models import Role
+from moto.s3.models import s3_backends
+from moto.sqs.models import sqs_backends
+from moto.utilities.utils import get_partition
 
 _clean_json = parsing.clean_json
 _execute = CloudFormationBackend.execute_change_set
@@ -45,3 +49,78 @@ def _with_outputs(self: Any, change_set_name: str, stack_name: str | None = None
 def _as_text(self: Any, name: str, document: Any) -> None:
     """IAM has policies as texts, and a template as mappings."""
     self.policies[name] = document if isinstance(document, str) else json.dumps(document)
+
+
+class _BucketPolicy(CloudFormationModel):
+    """moto's CloudFormation has no policies of buckets."""
+
+    def __init__(self, name: str) -> None:
+        self.physical_resource_id = name
+
+    @staticmethod
+    def cloudformation_type() -> str:
+        return "AWS::S3::BucketPolicy"
+
+    @staticmethod
+    def cloudformation_name_type() -> str:
+        return ""
+
+    @classmethod
+    def create_from_cloudformation_json(
+        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
+    ) -> Any:
+        given = cloudformation_json["Properties"]
+        document = json.dumps(given["PolicyDocument"]).encode()
+        s3_backends[account_id][get_partition(region_name)].put_bucket_policy(given["Bucket"], document)
+        return cls(given["Bucket"])
+
+    @classmethod
+    def update_from_cloudformation_json(
+        cls,
+        _original: Any,
+        new_resource_name: str,
+        cloudformation_json: Any,
+        account_id: str,
+        region_name: str,
+    ) -> Any:
+        return cls.create_from_cloudformation_json(
+            new_resource_name, cloudformation_json, account_id, region_name
+        )
+
+
+class _QueuePolicy(CloudFormationModel):
+    """Nor of queues."""
+
+    def __init__(self, name: str) -> None:
+        self.physical_resource_id = name
+
+    @staticmethod
+    def cloudformation_type() -> str:
+        return "AWS::SQS::QueuePolicy"
+
+    @staticmethod
+    def cloudformation_name_type() -> str:
+        return ""
+
+    @classmethod
+    def create_from_cloudformation_json(
+        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
+    ) -> Any:
+        given = cloudformation_json["Properties"]
+        for url in given["Queues"]:
+            queue = sqs_backends[account_id][region_name].get_queue(url.rpartition("/")[2])
+            queue.policy = json.dumps(given["PolicyDocument"])
+        return cls(resource_name)
+
+    @classmethod
+    def update_from_cloudformation_json(
+        cls,
+        _original: Any,
+        new_resource_name: str,
+        cloudformation_json: Any,
+        account_id: str,
+        region_name: str,
+    ) -> Any:
+        return cls.create_from_cloudformation_json(
+            new_resource_name, cloudformation_json, account_id, region_name
+        )

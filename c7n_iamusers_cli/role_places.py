@@ -23,13 +23,14 @@ _FILLED_IN = re.compile(r"\{(account_id|region|policy_name|now|uuid)([!:][^{}]*)
 _CHANGING = re.compile(r"\{(now|uuid)[^{}]*\}")
 
 
-def check_output(url: str) -> None:
-    """Raises click.UsageError if ``url`` is no output in a bucket, or Cloud Custodian can't fill it in."""
-    if not url.startswith("s3://") or "{" in _FILLED_IN.sub("", url):
-        raise click.UsageError(
-            f"--output-dir: {url!r} is not s3://BUCKET/PREFIX, in which Cloud Custodian fills in {{account_id}}, "
-            "{region}, {policy_name}, {now} and {uuid}: correct it, or leave it out for a directory"
-        )
+def check_outputs(urls: Iterable[str]) -> None:
+    """Raises click.UsageError if one is no output in a bucket, or Cloud Custodian can't fill it in."""
+    for url in urls:
+        if not url.startswith("s3://") or "{" in _FILLED_IN.sub("", url):
+            raise click.UsageError(
+                f"--output-dir: {url!r} is not s3://BUCKET/PREFIX, in which Cloud Custodian fills in {{account_id}}, "
+                "{region}, {policy_name}, {now} and {uuid}: correct it, or leave it out for a directory"
+            )
 
 
 def output_places(

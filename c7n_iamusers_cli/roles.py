@@ -22,7 +22,7 @@ from c7n_iamusers_cli.arguments import (
     role_name,
 )
 from c7n_iamusers_cli.mailer import MailerOptions, mailer_options, mailer_role
-from c7n_iamusers_cli.output import format_option, print_json
+from c7n_iamusers_cli.output import format_option, print_json, say
 from c7n_iamusers_cli.permissions import (
     account_values,
     needed_in_account,
@@ -30,13 +30,13 @@ from c7n_iamusers_cli.permissions import (
     parts_of,
 )
 from c7n_iamusers_cli.policies import loaded
-from c7n_iamusers_cli.role_places import NamedByPolicies, check_output, output_places
+from c7n_iamusers_cli.role_places import NamedByPolicies, check_outputs, output_places
 
 if TYPE_CHECKING:
     from c7n_iamusers.iam.permissions import Needed
     from c7n_iamusers.organization.account_values import AccountValues
     from c7n_iamusers.organization.readiness import Target
-    from c7n_iamusers.roles.documents import Functions, RoleNeeds, RoleSettings
+    from c7n_iamusers.roles.documents import Functions, RoleDocument, RoleNeeds, RoleSettings
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 #: The modes of Cloud Custodian that make a Lambda function and a rule of EventBridge.
@@ -132,6 +132,8 @@ _OWN_ACCOUNT = "${aws:PrincipalAccount}"
             "identity-center",
             "runner",
             "mailer",
+            "bucket-policy",
+            "queue-policy",
         ]
     ),
     help="Print this one alone.",
@@ -160,6 +162,10 @@ def roles(
     c7n-org deploys them as deployer; these are for each member account. What each may do comes from what the filters
     and actions declare. With --mailer there is one more, mailer, which runs c7n-mailer, by that file alone. The printed
     JSON has a member for each role; with --role it is the document alone.
+
+    Roles of member accounts also need the policies of the buckets and queues that they reach: bucket-policy and
+    queue-policy, ... let in these roles alone, of the accounts in the accounts file or, with --org-id, of the
+    organization. Each replaces the policy that the bucket or queue has.
     """
     from c7n_iamusers.roles.documents import RoleSettings, role_documents
     from c7n_iamusers.roles.rendering import rendered_role
@@ -170,8 +176,7 @@ def roles(
     _check(runners, settings, only)
     values = account_values(config)
     _check_queues(policies, values)
-    for url in outputs:
-        check_output(url)
+    check_outputs(outputs)
     written, listed = output_places(outputs, values)
     pulling = [each for each in policies if each.execution_mode == "pull"]
     names = NamedByPolicies([*parts_of(pulling)], values)
@@ -185,12 +190,35 @@ def roles(
     needs = replace(role_needs(by_file, values, restore, undo), functions=functions, setup=setup)
     _check_names(functions, known, only)
     documents = [*role_documents(needs, known, places), *([of_mailer.document()] if of_mailer else [])]
-    found = {document.kind: rendered_role(document, output_format) for document in documents}
+    found = {
+        **{document.kind: rendered_role(document, output_format) for document in documents},
+        **_of_resources(documents, settings["organization"], values, output_format),
+    }
     if only and only not in found:
         raise InvalidPolicyData(
             f"the policies take no role {only}; they take {', '.join(found)}, and with --mailer FILE also mailer"
         )
     print_json(found[only] if only else found)
+
+
+def _of_resources(
+    documents: Sequence[RoleDocument], organization: str, values: AccountValues, output_format: str
+) -> dict[str, Any]:
+    """The policies of buckets and queues, by their kind; none, and a warning, where nobody says whose roles."""
+    from c7n_iamusers.roles.rendering import rendered_resource_policy
+    from c7n_iamusers.roles.resource_policies import Trusted, reached_from_members, resource_policies
+
+    trusted = Trusted(organization, tuple(dict.fromkeys(each.account_id for each in values.targets)))
+    if trusted:
+        found = resource_policies(documents, trusted)
+        return {each.kind: rendered_resource_policy(each, output_format) for each in found}
+    if places := reached_from_members(documents):
+        say(
+            f"not printed: the policies of {', '.join(places)}, which must let in the roles of member accounts: give "
+            "the accounts by -c, or the organization by --org-id",
+            err=True,
+        )
+    return {}
 
 
 def role_needs(

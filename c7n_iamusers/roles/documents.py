@@ -144,7 +144,8 @@ class RoleSettings:
 class RoleDocument:
     """``kind``: one of the above; of further roles for functions ``function-2``, ...
 
-    ``path``: begins and ends with a slash. ``trust``: None if the role exists, and only gets the policy.
+    ``path``: begins and ends with a slash. ``trust``: None if the role exists, and only gets the policy. ``account``:
+    its own; empty where it is in several.
     """
 
     kind: str
@@ -153,6 +154,7 @@ class RoleDocument:
     description: str
     trust: Document | None
     policy: Document
+    account: str = ""
 
 
 def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> tuple[RoleDocument, ...]:
@@ -187,9 +189,8 @@ def _of_runner(
         statements.append(_allow([_SIMULATING], [settings.mailer]))
     trust = _trust_of_runner(settings) if settings.runner_principal else None
     text = "Runs c7n-org with the policies of c7n-iamusers"
-    return RoleDocument(
-        numbered_kind(RUNNER, number), *_path_and_name(arn), text, trust, _document(statements)
-    )
+    kind, (path, name) = numbered_kind(RUNNER, number), _path_and_name(arn)
+    return RoleDocument(kind, path, name, text, trust, _document(statements), arn.split(":")[4])
 
 
 def numbered_kind(kind: str, number: int) -> str:

@@ -58,7 +58,7 @@ def actions(document: Any) -> set[str]:
 
 def printed(result: Result) -> Any:
     assert result.exit_code == 0, result.output
-    return json.loads(result.output)
+    return json.loads(result.stdout)
 
 
 def of(
@@ -117,7 +117,8 @@ def test_reading_alone_takes_no_remover_and_writes_nothing_in_identity_center() 
 
 def test_functions_have_a_role_and_so_has_who_deploys_them() -> None:
     found = printed(roles("--format", "json", *REALTIME, policies=("attempts",)))
-    assert set(found) == {"member-reader", "function", "function-2", "deployer", "runner"}
+    policies = {"bucket-policy", "queue-policy"}
+    assert set(found) == {"member-reader", "function", "function-2", "deployer", "runner", *policies}
     reporting, function, deployer, runner = (
         found[kind] for kind in ("function", "function-2", "deployer", "runner")
     )

@@ -208,27 +208,38 @@ def check_that_all_is_needed(runs: Enforced, least: Mapping[str, int]) -> None:
 
 
 def check_that_others_are_out_of_reach(org: LocalOrg) -> None:
-    """Who may do anything in a member account reaches the places of the account alone."""
+    """The functions' role reaches the places of its own account alone, and an administrator of the account none."""
     iam = org.client("iam", ACCOUNT)
     iam.create_user(UserName="admin")
     iam.attach_user_policy(UserName="admin", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
-    key = iam.create_access_key(UserName="admin")["AccessKey"]
-    s3 = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], org.token).client(
-        "s3", region_name="us-east-1"
+    iam.attach_role_policy(
+        RoleName="IamUsersRealtime", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
     )
-    for place in ("notices", "quarantine-notices", "output"):
-        s3.put_object(Bucket=BUCKET, Key=f"realtime/{place}/{ACCOUNT}/x", Body=b"")
-        for other in (
-            f"{place}/444455556666",
-            f"{place}/exempt/444455556666",
-            f"{place}/444455556666/{ACCOUNT}",
-        ):
+    key = iam.create_access_key(UserName="admin")["AccessKey"]
+    admin = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], org.token)
+    org.configure(enforce=False)
+    sts = boto3.Session().client("sts")
+    trust = {"RoleSessionName": "function", "ExternalId": "e-1"}
+    assumed = sts.assume_role(RoleArn=FUNCTION, **trust)["Credentials"]
+    org.configure(enforce=True)
+    function = boto3.Session(assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"])
+    own = [f"{place}/{ACCOUNT}" for place in ("notices", "output")]
+    others = [f"{each.replace(ACCOUNT, '444455556666')}" for each in own]
+    others += [f"{each}/{ACCOUNT}" for each in others] + ["notices/exempt/444455556666"]
+    for session, within, out in ((function, own, others), (admin, [], [*own, *others])):
+        s3 = session.client("s3", region_name="us-east-1")
+        for place in within:
+            s3.put_object(Bucket=BUCKET, Key=f"realtime/{place}/x", Body=b"")
+        for place in out:
             with pytest.raises(ClientError, match="no resource-based policy allows the s3:PutObject"):
-                s3.put_object(Bucket=BUCKET, Key=f"realtime/{other}/x", Body=b"")
+                s3.put_object(Bucket=BUCKET, Key=f"realtime/{place}/x", Body=b"")
             with pytest.raises(ClientError, match="no resource-based policy allows the s3:GetObject"):
-                s3.get_object(Bucket=BUCKET, Key=f"realtime/{other}/x")
+                s3.get_object(Bucket=BUCKET, Key=f"realtime/{place}/x")
             with pytest.raises(ClientError, match="no resource-based policy allows the s3:ListBucket"):
-                s3.list_objects_v2(Bucket=BUCKET, Prefix=f"realtime/{other}/")
+                s3.list_objects_v2(Bucket=BUCKET, Prefix=f"realtime/{place}/")
+    iam.detach_role_policy(
+        RoleName="IamUsersRealtime", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
+    )
 
 
 def of(document: dict[str, Any]) -> Policies:
