@@ -49,7 +49,7 @@ VARIABLES = {
 #: "Names to replace", beside those that are the local organization's.
 NAMES = {"BUCKET": "example-iam-users-realtime"}
 #: Of the templates, those that are not for each member account.
-CENTRAL = ("identity-center", "runner", "mailer")
+CENTRAL = ("identity-center", "runner", "mailer", "bucket-policy", "queue-policy")
 #: What is run elsewhere, and what the checkout's fixture has done by hand.
 ELSEWHERE = ("pip install", "c7n-iamusers rehearse")
 GUESTS = {"c7n-iamusers": main, "c7n-org": c7n_org}
