@@ -23,6 +23,7 @@ def install() -> None:
     parsing.clean_json = _without_no_values
     CloudFormationBackend.execute_change_set = _with_outputs
     Role.put_policy = _as_text
+    Role.update_from_cloudformation_json = classmethod(_updated_role)
 
 
 def _without_no_values(data: Any, resources: Any) -> Any:
@@ -49,6 +50,18 @@ def _with_outputs(self: Any, change_set_name: str, stack_name: str | None = None
 def _as_text(self: Any, name: str, document: Any) -> None:
     """IAM has policies as texts, and a template as mappings."""
     self.policies[name] = document if isinstance(document, str) else json.dumps(document)
+
+
+def _updated_role(
+    _class: Any, role: Any, _name: str, template: Any, _account_id: str, _region_name: str
+) -> Any:
+    """moto leaves who may assume a role, and its policies, as they were."""
+    properties = template["Properties"]
+    role.assume_role_policy_document = json.dumps(properties["AssumeRolePolicyDocument"])
+    role.policies.clear()
+    for policy in properties.get("Policies", ()):
+        role.put_policy(policy["PolicyName"], policy["PolicyDocument"])
+    return role
 
 
 class _BucketPolicy(CloudFormationModel):

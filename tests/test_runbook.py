@@ -17,20 +17,15 @@ import yaml
 from c7n_mailer.cli import get_c7n_mailer_parser
 from c7n_org.cli import cli as c7n_org
 from click.testing import CliRunner
-from markdown_it import MarkdownIt
 
 from aws_local_org import LocalOrg
 from aws_local_org.smtp_sink import SmtpSink
 from c7n_iamusers_cli.main import main
+from tests.guides import commands_of
 from tests.readme import ROOT, copy_checkout
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
-LINES = [
-    line.strip()
-    for token in MarkdownIt().parse(RUNBOOK)
-    if token.type == "code_block"
-    for line in token.content.splitlines()
-]
+LINES = commands_of("runbook")
 #: What the shell runs itself, and commands that write files of other files: both before all else.
 SHELL = ("mkdir", "rm", "began=$(date")
 FILES = ("c7n-iamusers accounts", "c7n-iamusers only")

@@ -67,7 +67,7 @@ def needed(kind: str) -> list[tuple[str, str]]:
     """What `c7n-iamusers roles` prints for the runner, with a resource for each pattern."""
     names = ("flag-and-notify", "remind", "provision-intents", "delete")
     files = [f"--policy={ROOT}/policies/{each}.yml" for each in names]
-    members = ["--reader", "CloudCustodian", "--remover", "CloudCustodian"]
+    members = ["--remover", "IamUsersReader", "--reader", "IamUsersReader"]
     places = ["-c", str(ROOT / "accounts.yml"), "-s", "s3://outputs/runs"]
     options = ["--runner", f"arn:aws:iam::{MANAGEMENT}:role/Runner", "--role", kind, "--format", "json"]
     printed = CliRunner().invoke(main, ["roles", *files, *members, *places, *options])
@@ -113,7 +113,7 @@ def test_a_shard_may_do_what_the_policies_take() -> None:
         pytest.param(
             "ShardRole",
             "sts:AssumeRole",
-            "arn:aws:iam::999999999999:role/CloudCustodian",
+            "arn:aws:iam::999999999999:role/IamUsersReader",
             {"aws:resourceorgid": "o-2"},
             id="no role of another organization",
         ),
@@ -136,7 +136,7 @@ def test_the_last_task_may_provision_and_report() -> None:
     outputs = "arn:aws:s3:::outputs"
     for action, resource, also_without in (
         ("sts:AssumeRole", CENTER, False),
-        ("sts:AssumeRole", "arn:aws:iam::444455556666:role/CloudCustodian", False),
+        ("sts:AssumeRole", "arn:aws:iam::444455556666:role/IamUsersReader", False),
         ("s3:GetObject", f"{outputs}/runs/payments/us-east-1/p/2026/01/01/00/resources.json.gz", True),
         ("s3:PutObject", f"{outputs}/records/identity-center-runs/.lock", False),
         ("s3:DeleteObject", f"{outputs}/records/identity-center-runs/.lock", False),
