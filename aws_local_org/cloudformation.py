@@ -23,7 +23,8 @@ def install() -> None:
     parsing.clean_json = _without_no_values
     CloudFormationBackend.execute_change_set = _with_outputs
     Role.put_policy = _as_text
-    Role.update_from_cloudformation_json = classmethod(_updated_role)
+    models = {model.cloudformation_type(): model for model in _Model.__subclasses__()}
+    parsing.get_model_map().update(models)
 
 
 def _without_no_values(data: Any, resources: Any) -> Any:
@@ -52,31 +53,29 @@ def _as_text(self: Any, name: str, document: Any) -> None:
     self.policies[name] = document if isinstance(document, str) else json.dumps(document)
 
 
-def _updated_role(
-    _class: Any, role: Any, _name: str, template: Any, _account_id: str, _region_name: str
-) -> Any:
-    """moto leaves who may assume a role, and its policies, as they were."""
-    properties = template["Properties"]
-    role.assume_role_policy_document = json.dumps(properties["AssumeRolePolicyDocument"])
-    role.policies.clear()
-    for policy in properties.get("Policies", ()):
-        role.put_policy(policy["PolicyName"], policy["PolicyDocument"])
-    return role
-
-
-class _BucketPolicy(CloudFormationModel):
-    """moto's CloudFormation has no policies of buckets."""
+class _Model(CloudFormationModel):
+    """What moto's CloudFormation does not have. ``physical_resource_id``: its name."""
 
     def __init__(self, name: str) -> None:
         self.physical_resource_id = name
 
     @staticmethod
-    def cloudformation_type() -> str:
-        return "AWS::S3::BucketPolicy"
-
-    @staticmethod
     def cloudformation_name_type() -> str:
         return ""
+
+    @classmethod
+    def update_from_cloudformation_json(
+        cls, original_resource: Any, new_resource_name: str, cloudformation_json: Any, **of: Any
+    ) -> Any:
+        return cls.create_from_cloudformation_json(
+            original_resource.physical_resource_id, cloudformation_json, **of
+        )
+
+
+class _BucketPolicy(_Model):
+    @staticmethod
+    def cloudformation_type() -> str:
+        return "AWS::S3::BucketPolicy"
 
     @classmethod
     def create_from_cloudformation_json(
@@ -87,33 +86,11 @@ class _BucketPolicy(CloudFormationModel):
         s3_backends[account_id][get_partition(region_name)].put_bucket_policy(given["Bucket"], document)
         return cls(given["Bucket"])
 
-    @classmethod
-    def update_from_cloudformation_json(
-        cls,
-        _original: Any,
-        new_resource_name: str,
-        cloudformation_json: Any,
-        account_id: str,
-        region_name: str,
-    ) -> Any:
-        return cls.create_from_cloudformation_json(
-            new_resource_name, cloudformation_json, account_id, region_name
-        )
 
-
-class _QueuePolicy(CloudFormationModel):
-    """Nor of queues."""
-
-    def __init__(self, name: str) -> None:
-        self.physical_resource_id = name
-
+class _QueuePolicy(_Model):
     @staticmethod
     def cloudformation_type() -> str:
         return "AWS::SQS::QueuePolicy"
-
-    @staticmethod
-    def cloudformation_name_type() -> str:
-        return ""
 
     @classmethod
     def create_from_cloudformation_json(
@@ -125,15 +102,16 @@ class _QueuePolicy(CloudFormationModel):
             queue.policy = json.dumps(given["PolicyDocument"])
         return cls(resource_name)
 
+
+class _Schedule(_Model):
+    """It starts nothing here."""
+
+    @staticmethod
+    def cloudformation_type() -> str:
+        return "AWS::Scheduler::Schedule"
+
     @classmethod
-    def update_from_cloudformation_json(
-        cls,
-        _original: Any,
-        new_resource_name: str,
-        cloudformation_json: Any,
-        account_id: str,
-        region_name: str,
+    def create_from_cloudformation_json(
+        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
     ) -> Any:
-        return cls.create_from_cloudformation_json(
-            new_resource_name, cloudformation_json, account_id, region_name
-        )
+        return cls(resource_name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlparse
@@ -324,3 +325,44 @@ def test_a_topic_hears_of_executions_that_fail(status: str) -> None:
     assert "SUCCEEDED" not in pattern["detail"]["status"]
     assert pattern["detail"]["stateMachineArn"] == [template.known["StateMachine"]]
     assert template.data["Resources"]["FailedExecutions"]["Condition"] == "HasAlarmTopic"
+
+
+def test_a_topic_hears_of_what_did_not_start() -> None:
+    topic = f"arn:aws:sns:us-east-1:{MANAGEMENT}:on-call"
+    template = Template(AlarmTopicArn=topic, StartsWithinHours="30")
+    alarm = template.properties("NotStarted")
+    machine = {"Name": "StateMachineArn", "Value": template.known["StateMachine"]}
+    assert (alarm["MetricName"], alarm["Dimensions"]) == ("ExecutionsStarted", [machine])
+    assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["TreatMissingData"]) == (
+        3600,
+        "30",
+        "breaching",
+    )
+    # a disabled schedule starts nothing
+    conditions, resources = template.data["Conditions"], template.data["Resources"]
+    assert resources["NotStarted"]["Condition"] == "WatchesSchedule"
+    assert {"Equals": [{"Ref": "ScheduleState"}, "ENABLED"]} in conditions["WatchesSchedule"]["And"]
+    target = template.properties("Schedule")["Target"]
+    statements = json.loads(role("ScheduleRole").own[0])["Statement"]
+    queue = target["DeadLetterConfig"]["Arn"]
+    assert {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue} in statements
+    assert template.properties("UndeliveredStarts")["AlarmActions"] == [topic]
+
+
+def test_what_is_written_is_kept_unless_somebody_says_otherwise() -> None:
+    bucket = Template().properties("Bucket")
+    assert bucket["ObjectLockEnabled"] is True
+    rule = bucket["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]
+    assert rule == {"Mode": "GOVERNANCE", "Days": 400}
+    assert "ObjectLockConfiguration" not in Template(ObjectLockDays=0).properties("Bucket")
+    for name in ("ShardRole", "WriterRole"):
+        for action in ("s3:BypassGovernanceRetention", "s3:DeleteObjectVersion"):
+            assert denied(role(name), action, "arn:aws:s3:::outputs/runs/x") != ""
+
+
+def test_the_image_is_built_on_a_digest_alone() -> None:
+    lines = (ROOT / "deploy" / "Dockerfile").read_text().splitlines()
+    assert "ARG BASE" in lines
+    (check,) = (line.removeprefix("RUN ") for line in lines if "sha256" in line and line.startswith("RUN"))
+    for base, code in (("python:3.13@sha256:0", 0), ("python:3.13", 1), ("", 1)):
+        assert subprocess.run(["sh", "-c", check], env={"BASE": base}, capture_output=True).returncode == code
