@@ -18,6 +18,7 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.user_patterns import (
     FIELDS,
+    ID,
     MOST_GLOBS,
     glob_fault,
     is_everybody,
@@ -34,7 +35,7 @@ from c7n_iamusers.text.wording import joined, quoted, shown, visible
 
 @dataclass(frozen=True)
 class ExemptionRule:
-    """``pattern``: a case-sensitive shell glob over ``field`` (user, path, tag or group).
+    """``pattern``: a case-sensitive shell glob over ``field`` (user, path, tag or group), or a unique id (unique-id).
 
     ``expires``: the last day, in UTC, on which the rule protects. ``owner``: a person or team to ask. ``account``: a
     glob over the id or the name, in any case, of the only accounts where the rule holds; empty for all accounts.
@@ -81,7 +82,7 @@ RuleKey = tuple[str, str, str, str]
 
 
 class Rules(tuple[ExemptionRule, ...]):
-    """Rules in their order. Those with a plain name or path are looked up, the others are tried on each user."""
+    """Rules in their order. Those with a plain name, path or id are looked up, the others are tried on each user."""
 
     @cached_property
     def _by_text(self) -> Mapping[tuple[str, str], Sequence[int]]:
@@ -98,13 +99,13 @@ class Rules(tuple[ExemptionRule, ...]):
     def matching(self, user: IamUser) -> list[ExemptionRule]:
         """Those that match ``user``. Raises EvidenceUnreadable as ``find_exemption``."""
         found = [number for number, rule in self._tried if matches(user, rule.field, rule.pattern)]
-        for key in (("user", user.name), ("path", user.path)):
+        for key in (("user", user.name), ("path", user.path), (ID, user.unique_id)):
             found += self._by_text.get(key, ())
         return [self[number] for number in sorted(found)]
 
 
 def _is_looked_up(rule: ExemptionRule) -> bool:
-    return rule.field in ("user", "path") and not is_glob(rule.pattern)
+    return rule.field in ("user", "path", ID) and not is_glob(rule.pattern)
 
 
 def usage_lines(rules: Sequence[ExemptionRule], users: Mapping[ExemptionRule, int]) -> Iterator[str]:

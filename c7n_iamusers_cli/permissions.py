@@ -102,7 +102,8 @@ def needed_in_account(part: Any, values: AccountValues) -> Needed:
     elsewhere = needed_in_center(part) | (_ASSUMING if data.get("role") else frozenset())
     lists = frozenset((_READING, f"s3:::{place}") for place in _lists_in_s3(data, values))
     given_back: frozenset[str] = getattr(part, "gives_back", frozenset())
-    return Needed(found - elsewhere - {_READING}, restoring=given_back, bound=lists)
+    compromised = data.get("include-compromised") is True
+    return Needed(found - elsewhere - {_READING}, restoring=given_back, bound=lists, compromised=compromised)
 
 
 def _lists_in_s3(data: dict[str, Any], values: AccountValues) -> Iterator[str]:

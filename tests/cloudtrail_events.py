@@ -46,7 +46,11 @@ def runner(**issuer: Any) -> dict[str, Any]:
 
 
 RUNNER = runner()
-RESTORER = runner(arn=f"arn:aws:iam::{ACCOUNT}:role/IamUsersRestorer", userName="IamUsersRestorer")
+RESTORER = runner(
+    principalId="AROARESTORER",
+    arn=f"arn:aws:iam::{ACCOUNT}:role/IamUsersRestorer",
+    userName="IamUsersRestorer",
+)
 #: Others whose role has its name, or looks like it.
 NO_RUNNERS = {
     "path": runner(arn=f"arn:aws:iam::{ACCOUNT}:role/team/IamUsersRemover"),
@@ -73,6 +77,47 @@ ROOT = {
     "arn": f"arn:aws:iam::{ACCOUNT}:root",
     "accountId": ACCOUNT,
     "userName": "payments",
+}
+
+#: Root as the management account or a delegated administrator takes it by AssumeRoot, such as to let it recover its
+#: password ("Track privileged tasks in AWS CloudTrail", IAM User Guide).
+ASSUMED_ROOT = {
+    **ROOT,
+    "accessKeyId": "ASIAROOT",
+    "sessionContext": {
+        "sessionIssuer": {},
+        "attributes": {"creationDate": "2026-11-25T09:00:00Z", "mfaAuthenticated": "false"},
+        "assumedRoot": "true",
+    },
+}
+EMERGENCY = {**CLI, "arn": f"arn:aws:iam::{ACCOUNT}:user/emergency/glass", "userName": "glass"}
+#: A session of GetFederationToken, whose issuer is a user.
+FEDERATED = {
+    "type": "FederatedUser",
+    "principalId": f"{ACCOUNT}:bob",
+    "arn": f"arn:aws:sts::{ACCOUNT}:federated-user/bob",
+    "accountId": ACCOUNT,
+    "accessKeyId": "ASIAFEDERATED",
+    "sessionContext": {
+        "sessionIssuer": {
+            "type": "IAMUser",
+            "principalId": "AIDAEXAMPLE",
+            "arn": f"arn:aws:iam::{ACCOUNT}:user/alice",
+            "accountId": ACCOUNT,
+            "userName": "alice",
+        }
+    },
+}
+SERVICE = {"type": "AWSService", "invokedBy": "controltower.amazonaws.com"}
+#: Each kind of caller but this package's own roles.
+STRANGERS = {
+    "console": CONSOLE,
+    "cloudformation": CLOUDFORMATION,
+    "user": CLI,
+    "root": ROOT,
+    "assumed-root": ASSUMED_ROOT,
+    "federated": FEDERATED,
+    "service": SERVICE,
 }
 
 
@@ -116,3 +161,10 @@ def event(
         "resources": [],
         "detail": detail,
     }
+
+
+def sign_in(who: dict[str, Any], succeeds: bool = True) -> dict[str, Any]:
+    """The event of a sign-in to the console."""
+    answer = {"ConsoleLogin": "Success" if succeeds else "Failure"}
+    given = event("ConsoleLogin", who, None, answer, eventSource="signin.amazonaws.com")
+    return {**given, "detail-type": "AWS Console Sign In via CloudTrail", "source": "aws.signin"}

@@ -227,7 +227,9 @@ def without(key: str) -> dict[str, Any]:
             {**GOOD, "name": "x"}, r"there is no key 'name': a rule has one of user, path", id="unknown-key"
         ),
         pytest.param(
-            without("user"), r"exactly one of user, path, tag, group .* none is there", id="no-pattern"
+            without("user"),
+            r"exactly one of user, path, tag, group, unique-id .* none is there",
+            id="no-pattern",
         ),
         pytest.param(
             {**GOOD, "path": "/x/"}, r"exactly one of .* not user and path together", id="two-patterns"

@@ -65,15 +65,15 @@ class CredentialEvent:
     user_name: str = ""
     removed: bool | None = None
 
-    def is_about(self, unique_id: str, created: datetime | None, *names: str) -> bool:
+    def is_about(self, unique_id: str, created: datetime | None, name: str) -> bool:
         """Whether the call can be about this user, and not about one that had the name before or has it now.
 
-        ``names``: those that the user has had since. A name can look like the unique id of another user.
+        A name can look like the unique id of another user.
         """
         if self.user_id:
             if self.user_id != unique_id:
                 return False
-        elif self.user_name and self.user_name.casefold() not in map(str.casefold, names):
+        elif self.user_name and self.user_name.casefold() != name.casefold():
             return False
         return created is None or self.time >= created - _SKEW
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a CloudTrail event says about a sign-in or a call by an IAM user. Pure.
+"""What a CloudTrail event says about a sign-in or a call by an IAM user, or by root. Pure.
 
 "CloudTrail userIdentity element" and "AWS Management Console sign-in events" (CloudTrail User Guide).
 """
@@ -16,6 +16,8 @@ from c7n_iamusers.text.times import moment
 
 #: The source of events of the console's sign-in, whose answer says whether it succeeded.
 SIGN_IN = "signin.amazonaws.com"
+#: ``type`` of root in ``userIdentity``, also where it is taken by AssumeRoot; and its name in messages.
+ROOT_TYPE, ROOT_NAME = "Root", "root"
 #: The longest texts of an event that are kept.
 _LONGEST = 200
 
@@ -24,9 +26,9 @@ _LONGEST = 200
 class UserCall:
     """A sign-in or a call, also one that failed. ``source``: of the event, such as ``s3.amazonaws.com``.
 
-    ``user_id``: the unique id of the caller; empty where the event does not say it, as of a sign-in that failed.
-    ``error``: AWS's code or message; empty if it succeeded. ``id``: CloudTrail's id of the event. ``arn``: that of the
-    caller at the time, or empty.
+    ``user_id``: the unique id of the caller, of root that of its account; empty where the event does not say it, as of
+    a sign-in that failed. ``error``: AWS's code or message; empty if it succeeded. ``id``: CloudTrail's id of the
+    event. ``arn``: that of the caller at the time, or empty.
     """
 
     name: str
@@ -56,7 +58,8 @@ class UserCall:
         return self.source == SIGN_IN
 
     def __str__(self) -> str:
-        what = "console sign-in" if self.is_sign_in else f"{self.source.partition('.')[0]} {self.name}"
+        signed_in = self.is_sign_in and self.name == "ConsoleLogin"
+        what = "console sign-in" if signed_in else f"{self.source.partition('.')[0]} {self.name}"
         where = f" from {self.address}" if self.address else ""
         place = f" in {self.region}" if self.region else ""
         ended = f", which failed: {self.error}" if self.error else ""
@@ -64,7 +67,7 @@ class UserCall:
 
 
 def user_call(event: Any) -> UserCall | None:
-    """The call in an ``event`` of EventBridge; None where there is none, or its caller is no IAM user.
+    """The call in an ``event`` of EventBridge; None where there is none, or its caller is no IAM user and not root.
 
     ``called`` in its detail has the names of a call that ``handler.any_call`` renamed.
     """
@@ -73,7 +76,8 @@ def user_call(event: Any) -> UserCall | None:
     called = _mapping(detail.get("called"))
     name = _text(called.get("name") or detail.get("eventName"))
     source = _text(called.get("source") or detail.get("eventSource"))
-    if who.get("type") != "IAMUser" or not name or time is None:
+    root = who.get("type") == ROOT_TYPE
+    if (who.get("type") != "IAMUser" and not root) or not name or time is None:
         return None
     answer = _mapping(detail.get("responseElements"))
     failed = "failed" if answer.get(name) == "Failure" else ""
@@ -81,8 +85,8 @@ def user_call(event: Any) -> UserCall | None:
         name,
         source,
         time,
-        _text(who.get("userName")),
-        _text(who.get("principalId")),
+        ROOT_NAME if root else _text(who.get("userName")),
+        _text(who.get("accountId" if root else "principalId")),
         _text(detail.get("sourceIPAddress")),
         _text(detail.get("awsRegion")),
         _text(detail.get("errorCode")) or _text(detail.get("errorMessage")) or failed,

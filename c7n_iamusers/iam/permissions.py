@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
-from c7n_iamusers.iam.policy_documents import aws_deny_all
+from c7n_iamusers.iam.policy_documents import COMPROMISED, aws_deny_all, aws_managed
 from c7n_iamusers.iam.resource_types import ANYTHING, resources_of
 
 #: The identity of the caller, and the user.
@@ -78,6 +78,10 @@ BROWNOUT = _sorted(
 )
 #: A quarantine that keeps the credentials active.
 DENIAL = _sorted(BROWNOUT, _DENY, ("iam:PutUserPermissionsBoundary", "iam:TagUser"))
+#: One that keeps them, by AWSDenyAll alone: what a condition can limit a role to, and nothing that takes a Deny off.
+AWS_DENIAL = _sorted(
+    set(DENIAL) - {*_DENY, "iam:TagUser"}, ("iam:AttachUserPolicy", "iam:PutUserPermissionsBoundary")
+)
 QUARANTINE = _sorted(DENIAL, _SWITCHES)
 RELEASE = _sorted(
     _IDENTITY,
@@ -125,6 +129,8 @@ _DENYING = {
     "iam:AttachUserPolicy": "iam:PolicyARN",
     "iam:PutUserPermissionsBoundary": "iam:PermissionsBoundary",
 }
+#: Only a deletion detaches other policies than AWSDenyAll.
+_DETACHING, _DELETING = "iam:DetachUserPolicy", "iam:DeleteUser"
 #: The beginnings of IAM's actions that change nothing.
 _READING = ("iam:Generate", "iam:Get", "iam:List", "iam:Simulate")
 #: The condition key for the organization of the account that owns a resource, such as a bucket.
@@ -141,13 +147,15 @@ class Needed:
 
     ``own``: of this package's plugins. ``others``: of all other plugins. ``restoring``: what gives a user back what it
     had, which can be any policy: of ``c7n-iamusers restore``, and of ``release`` the boundary. ``bound``: actions with
-    their resource, the part of its ARN after the partition.
+    their resource, the part of its ARN after the partition. ``compromised``: it also deletes users with a policy by
+    which AWS says that their key is compromised.
     """
 
     own: frozenset[str] = frozenset()
     others: frozenset[str] = frozenset()
     restoring: frozenset[str] = frozenset()
     bound: frozenset[tuple[str, str]] = frozenset()
+    compromised: bool = False
 
     def __or__(self, other: Needed) -> Needed:
         return Needed(
@@ -155,6 +163,7 @@ class Needed:
             self.others | other.others,
             self.restoring | other.restoring,
             self.bound | other.bound,
+            self.compromised or other.compromised,
         )
 
 
@@ -173,19 +182,29 @@ def role_policy(
     """
     # by resources and condition
     grouped: defaultdict[tuple[tuple[str, ...], tuple[str, str, str]], list[str]] = defaultdict(list)
-    free = needed.others | needed.restoring
     for action in sorted(_needing_permission(needed.own | needed.others | needed.restoring)):
         resources = (ANYTHING,) if action in needed.others else resources_of(action, account_id, partition)
-        key = "" if action in free else _DENYING.get(action, "")
-        grouped[(resources, ("ArnEquals", key, aws_deny_all(partition)) if key else _NO_CONDITION)].append(
-            action
-        )
+        grouped[(resources, _condition(action, needed, partition))].append(action)
     for action, resource in sorted(needed.bound):
         owned = organization and action.startswith("s3:")
         condition = ("StringEquals", RESOURCE_ORGANIZATION, organization) if owned else _NO_CONDITION
         grouped[((f"arn:{partition}:{resource}",), condition)].append(action)
     statements = [_statement(actions, *key) for key, actions in sorted(grouped.items())]
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _condition(action: str, needed: Needed, partition: str) -> tuple[str, str, str]:
+    """The operator, key and value that limit ``action`` to the policies with which it is used."""
+    if action in needed.others:
+        return _NO_CONDITION
+    if action == _DETACHING and _DELETING in needed.own:
+        held = aws_managed(f"{COMPROMISED}*", partition)
+        return _NO_CONDITION if needed.compromised else ("ArnNotLike", "iam:PolicyARN", held)
+    if action == _DETACHING:
+        return "ArnEquals", "iam:PolicyARN", aws_deny_all(partition)
+    if action in needed.restoring or action not in _DENYING:
+        return _NO_CONDITION
+    return "ArnEquals", _DENYING[action], aws_deny_all(partition)
 
 
 def _needing_permission(actions: Iterable[str]) -> list[str]:

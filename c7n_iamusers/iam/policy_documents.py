@@ -270,9 +270,14 @@ class AppliedPolicy:
         return f"{self.name} through group {self.group}" if self.group else self.name
 
 
+def aws_managed(name: str, partition: str) -> str:
+    """The ARN of the AWS-managed policy ``name``, which has no path."""
+    return f"arn:{partition}:iam::aws:policy/{name}"
+
+
 def aws_deny_all(partition: str) -> str:
     """The ARN of the AWS-managed policy AWSDenyAll."""
-    return f"arn:{partition}:iam::aws:policy/AWSDenyAll"
+    return aws_managed("AWSDenyAll", partition)
 
 
 def is_aws_deny_all(arn: object) -> bool:

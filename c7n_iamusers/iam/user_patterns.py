@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Patterns that match users by name, path, tag or group, and faults that keep them from matching any user. Pure."""
+"""Patterns that match users by name, path, tag, group or unique id, and why one can match none. Pure."""
 
 from __future__ import annotations
 
@@ -59,13 +59,17 @@ def _compiled(glob: str) -> Callable[[str], Any]:
     return re.compile(translate(glob)).match
 
 
+#: The field that no other user can have, not even one that gets the same name later.
+ID = "unique-id"
 _MATCHERS: Mapping[str, Callable[[IamUser, str], bool]] = {
     "user": lambda user, pattern: matches_text(user.name, pattern),
     "path": lambda user, pattern: matches_text(user.path, pattern),
     "tag": _matches_tag,
     "group": _matches_group,
+    ID: lambda user, pattern: user.unique_id == pattern,
 }
 FIELDS = tuple(_MATCHERS)
+_UNIQUE_ID = re.compile(r"AIDA[A-Z0-9]{12,124}")
 
 #: The key of a user's name, in what AWS lists.
 NAME_KEY = "UserName"
@@ -128,6 +132,9 @@ def pattern_fault(field: str, pattern: str) -> str:
     """
     if fault := glob_fault(pattern):
         return fault
+    if field == ID:
+        known = _UNIQUE_ID.fullmatch(pattern)
+        return "" if known else "is no unique id of a user, as `aws iam get-user` prints it: AIDA..."
     if field == "tag":
         return _tag_fault(pattern)
     if field == "path":

@@ -188,6 +188,25 @@ def plan_deny_all(
     raise DenyRefused(_why_none(user, bool(fitting), refused))
 
 
+def plan_aws_deny_all(user: IamUser, why: str, refused: Mapping[str, str] = NONE_REFUSED) -> DenyAllPlan:
+    """AWSDenyAll on ``user``, attached, or as the boundary of one that has none, whatever inline Deny is there.
+
+    Conditions can limit a role to these calls. ``why``, ``refused``: see plan_deny_all. Raises DenyRefused.
+    """
+    if holds_attached(user) or is_bounded(user):
+        return DenyAllPlan(ATTACHED if holds_attached(user) else BOUNDARY)
+    if attached_fits(user) and ATTACHED not in refused:
+        return DenyAllPlan(ATTACHED, (_attach(user, why),))
+    if not user.boundary_arn and BOUNDARY not in refused:
+        return DenyAllPlan(BOUNDARY, (bound(user, why),))
+    full = [] if attached_fits(user) else [f"{ATTACHED_QUOTA} managed policies are attached to it"]
+    held = ["it has a permissions boundary"] if user.boundary_arn else []
+    codes = [f"{code}: {form}" for form, code in refused.items()]
+    raise DenyRefused(
+        DENY_REFUSED(user=user.subject, causes="; ".join([*codes, *full, *held]), remedies="make room")
+    )
+
+
 def _why_none(user: IamUser, fitting: bool, refused: Mapping[str, str]) -> Reason:
     """Why no form of the Deny-all is left, and what to do. ``fitting``: whether there is room for the inline one."""
     full = {}

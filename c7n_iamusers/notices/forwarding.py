@@ -215,6 +215,7 @@ _KNOWN = _object(
     {},
     {
         "created": _object({}, {"text": _TEXT}),
+        "would-be-exempt": _TEXT,
         "used": _object({}, {"text": _TEXT}),
         "outcome": _object({"status": _TEXT}, {"reason": _TEXT}),
         "findings": _list(_object({"text": _TEXT}), 1_000),

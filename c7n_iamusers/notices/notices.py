@@ -38,7 +38,7 @@ from c7n_iamusers.reasons import Reason
 #: forget, and the user may have been exempt in between.
 LAPSE_DAYS = 90
 #: What of a user changed when a rule no longer matches it.
-_LOST = {"user": "name", "path": "path", "tag": "tag", "group": "membership"}
+_LOST = {"user": "name", "path": "path", "tag": "tag", "group": "membership", "unique-id": "id"}
 
 
 class Notices:

@@ -17,7 +17,7 @@ from typing import Any
 
 from c7n_iamusers.exemptions import ExemptionRule, in_account
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.user_patterns import matches
+from c7n_iamusers.iam.user_patterns import ID, matches
 from c7n_iamusers.organization.owners import OWNER, Member, address_fault
 from c7n_iamusers.organization.readiness import (
     ATTENTION,
@@ -180,6 +180,8 @@ def _values(user: IamUser, field: str, keys: Collection[str]) -> Iterable[str]:
         return (user.path,)
     if field == "group":
         return user.groups or ()
+    if field == ID:
+        return (user.unique_id,)
     return [f"{key}={value}" for key, value in user.tags.items() if folded(key) in keys]
 
 

@@ -32,6 +32,8 @@ class Alarm(Filter):  # type: ignore[misc]  # c7n is untyped
     hear of the use. A user whose groups can't be read counts as one of a rule by group. Rules by user and path hold for
     the name and path in the event, too, as whoever calls can change these before they are read: write no others.
 
+    Root is always selected, where ``mode.events`` names it as ``<root_account>``.
+
     With ``notify-owners`` and ``step: used`` it tells of sign-ins and calls: in ``mode: cloudtrail`` of the one in the
     event, and in other modes, behind the filter ``attempts``, of those that this found. EventBridge has the event of a
     call in the Region of the call alone, and does not have calls that only read.
@@ -105,6 +107,8 @@ class Alarm(Filter):  # type: ignore[misc]  # c7n is untyped
             return []
         if not policy_checks.acts_on(self, resources) or not resources:
             return []
+        if all(str(resource["Arn"]).endswith(":root") for resource in resources):
+            return resources
         rules = self._text.rules(PolicyExecutionError, self._session)
         name, account_id = policy_checks.account_name(self.manager), subject_of(resources[0]).account_id
         held, _ = in_account(self._alarming(rules, PolicyExecutionError), account_id, name)

@@ -9,12 +9,13 @@ from typing import Any
 
 from c7n.exceptions import PolicyValidationError
 from c7n.query import DescribeSource
-from c7n.utils import local_session
+from c7n.utils import get_partition, local_session
 
 from c7n_iamusers.evidence.credential_report import flag, is_row_of
 from c7n_iamusers.evidence.index import ACCOUNT, VIRTUAL_MFA, Inventory
 from c7n_iamusers.evidence.model import Source
 from c7n_iamusers.evidence.reader import ACCOUNT_KINDS, PIECES, account_piece
+from c7n_iamusers.evidence.user_calls import ROOT_NAME
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import POLICY_KINDS, read_users, users_by_name_or_id
@@ -26,6 +27,8 @@ from c7n_iamusers.plugins.run_outputs import visible_errors, write_privately
 
 Resource = dict[str, Any]
 GROUPS = "c7n:Groups"
+#: Stands for root among the ids of an event, as in the credential report. No user has such a name.
+ROOT_ACCOUNT = "<root_account>"
 MFA_DEVICES = "MFADevices"
 #: Values of a filter ``mfa-device`` that only ask whether a user has any device or none.
 _ANY_OR_NONE: tuple[Any, ...] = ("absent", "empty", "not-null", "present", [])
@@ -109,7 +112,8 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
 
     In an event mode ``ids`` may be names, unique ids or both, as in ``responseElements.user.[userName, userId]``: a
     user that was renamed since the event is found by its unique id. Where another user has the name now, both are
-    resources; our actions leave the one alone that the event is not about.
+    resources; our actions leave the one alone that the event is not about. The id ``<root_account>``, as in the
+    credential report, is root: a resource for the filter ``alarm`` and messages alone.
 
     :example:
 
@@ -178,7 +182,9 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
         with unreadable(
             self.manager, "IAM users by name and unique id", ", ".join(self.get_permissions()[1:])
         ):
-            found = users_by_name_or_id(client, ids, self._backoff)
+            found = users_by_name_or_id(client, [each for each in ids if each != ROOT_ACCOUNT], self._backoff)
+        if ROOT_ACCOUNT in ids:
+            found.append(self._root())
         require_own_account(self.manager, found)
         self._make_up("send_owed")  # the outcomes of a function that is running now are not missing
         return _sourced(found, Source("GetUser", began))
@@ -186,6 +192,12 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
     def augment(self, resources: list[Resource]) -> list[Resource]:
         """The resources unchanged: the lists have all members."""
         return resources
+
+    def _root(self) -> Resource:
+        """Root, which is no IAM user and has no unique id but that of the account."""
+        account_id = str(self.manager.config.account_id)
+        arn = f"arn:{get_partition(self.manager.config.region)}:iam::{account_id}:root"
+        return {"UserName": ROOT_NAME, "UserId": account_id, "Arn": arn, "Path": "/"}
 
     def _make_up(self, *names: str) -> None:
         """Let our actions write the outcomes of killed runs, and then tell owners what these did not tell.

@@ -28,6 +28,8 @@ from c7n_iamusers.plugins.resources import AccountReadings, Resource, UserRecord
 from c7n_iamusers.text.wording import VisibleLog, shown
 
 Found = tuple[Resource, Assessment]
+#: The key of the annotation for the rule by which a user would be exempt, in words, where rules protect nobody.
+WOULD_BE_EXEMPT = "would-be-exempt"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,9 @@ class Flagging:
 
     ``unfinished``: which of some users a deletion of this policy was stopped on, as unique ids. What it removed may be
     all that selected a user. So they are flagged, and the deletion judges them as they were before it.
+
+    ``otherwise``: rules that protect nobody in real time; None if they can't be read. The annotation of a flagged user
+    says by which one it would be exempt.
 
     After ``flagged``: ``exempt``: the users that exemptions protect, each with the first rule that does. ``seen``:
     unique id -> what became of each user that exists.
@@ -50,6 +55,7 @@ class Flagging:
     exempt: list[tuple[Subject, exemptions.ExemptionRule]] = field(default_factory=list)
     seen: dict[str, SeenUser] = field(default_factory=dict)
     unfinished: Callable[[Sequence[IamUser]], Collection[str]] = lambda _: ()
+    otherwise: Sequence[exemptions.ExemptionRule] | None = ()
 
     def flagged(
         self,
@@ -71,7 +77,8 @@ class Flagging:
         unprotected = list(self._unprotected(records, rules, elsewhere))
         flagged = self._selected(unprotected, pool) if unprotected else []
         for resource, assessment in flagged:
-            annotate_anew(resource, {"exemption": None, **assessment.as_data()})
+            told = self._would_be_exempt(assessment.user)
+            annotate_anew(resource, {"exemption": None, **told, **assessment.as_data()})
         kinds = Counter(assessment.classification.kind for _, assessment in flagged)
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
         self.log.info(
@@ -217,6 +224,15 @@ class Flagging:
             self.log.warning("unnecessary: %s is left alone, %s", assessment.user.subject, why)
             self._leave_out(assessment.user, why)
             return None
+
+    def _would_be_exempt(self, user: IamUser) -> dict[str, str]:
+        if self.otherwise is None:
+            return {WOULD_BE_EXEMPT: "not known, as the exemptions can't be read"}
+        try:
+            rule = exemptions.find_exemption(user, self.otherwise, self.clock().date()).rule
+        except EvidenceUnreadable as error:
+            return {WOULD_BE_EXEMPT: f"not known: {error}"}
+        return {WOULD_BE_EXEMPT: f"{rule} ({rule.reason})"} if rule else {}
 
     def _leave_out(self, user: IamUser, why: str) -> None:
         self.seen[user.unique_id] = replace(self.seen[user.unique_id], state=LEFT_OUT, why=why)

@@ -25,7 +25,7 @@ from c7n_iamusers.notices.mailer_texts import headline, part_of, subject_line
 from c7n_iamusers.notices.notices import ANNOUNCED, CREATED, DENY_REMOVED, INFORMED, Notice, Notices
 from c7n_iamusers.notices.owed import CHANGED, due_for, reminder
 from c7n_iamusers.plugins.news import is_new, news_line, news_of, was_skipped, was_stopped
-from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
+from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
 from c7n_iamusers.reasons import DEACTIVATED_WITHOUT_DENY, QUARANTINED_AGAIN, codes_of
 from c7n_iamusers.safeguards.forecast import GOES, IN_USE, REPLACE_FIRST, STAYS, Forecast
 from c7n_iamusers.text.addresses import foreign_domain, is_address
@@ -413,8 +413,7 @@ class CreatedCredentials(Step):
             return False
         if self._call:
             kept = self._call.removes_deny and not self._call.removed_deny_of(resource)
-            names = (str(resource["UserName"]), (resource.get(ANNOTATION) or {}).get(FORMER_NAME, ""))
-            about = self._call.is_about(key, moment(resource.get("CreateDate")), *names)
+            about = self._call.is_about(key, moment(resource.get("CreateDate")), str(resource["UserName"]))
             return about and not kept and not notices.reports(key, self._call.id)
         credentials = (resource.get(ANNOTATION) or {}).get("credentials") or ()
         times = (

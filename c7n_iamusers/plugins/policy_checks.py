@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from c7n.actions import BaseAction
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+from c7n.mu import CloudWatchEventSource
 from c7n.query import MaxResourceLimit
 from c7n.utils import local_session
 
@@ -246,37 +248,70 @@ def require_known_region(manager: Any) -> None:
 
 
 #: The role behind a call, in an event of CloudTrail, and its ARN (RoleName and Path: IAM API reference, CreateRole).
-_ISSUER = "detail.userIdentity.sessionContext.sessionIssuer.arn"
+_ISSUER = "sessionIssuer"
+#: Characters of an event pattern ("Amazon EventBridge quotas").
+_LONGEST_PATTERN = 2_048
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/(?!role/)([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", re.ASCII)
 
 
 def require_own_roles(manager: Any) -> None:
-    """Raises PolicyValidationError if a filter compares who called with what is the ARN of no role.
+    """Raises PolicyValidationError if ``mode.pattern`` leaves out the calls of what is the ARN of no role.
 
     It would take the calls of this package for those of strangers. Without an account, as in ``custodian validate``, no
-    variables are filled in. With one, Cloud Custodian leaves a text as it is in which one of them is undefined.
+    variables are filled in. With one, Cloud Custodian leaves a text as it is in which one of them is undefined. Raises
+    it too for a pattern that EventBridge does not take, as the function would be there by then.
     """
-    known = str(manager.config.account_id).isdigit()
-    for given in _issuers(manager.data.get("filters")):
+    mode, known = manager.data.get("mode") or {}, str(manager.config.account_id).isdigit()
+    if mode.get("type") == "cloudtrail" and (length := len(event_pattern(mode))) > _LONGEST_PATTERN:
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: its event pattern has {length} characters, and EventBridge takes "
+            f"{_LONGEST_PATTERN}: name fewer roles in mode.pattern, or such with shorter paths"
+        )
+    for given in _issuers(mode.get("pattern")):
         filled_in = re.sub(
             r"\{\w+\}", "x", given.replace("{partition}", "aws").replace("{account_id}", "0" * 12)
         )
         if not _ROLE_ARN.fullmatch(given if known else filled_in):
             raise PolicyValidationError(
-                f"policy {manager.data.get('name')}: the filter event compares who called with "
-                f"{quoted(given)}, which is the "
-                "ARN of no role, so the calls of this package would count as those of strangers: set runner_role and "
-                "restorer_role under vars in accounts.yml to the names of the roles that quarantine and delete users, "
-                "and that release and restore them, after their path if they have one: IamUsersRemover, or "
+                f"policy {manager.data.get('name')}: mode.pattern leaves out the calls of {quoted(given)}, which "
+                "is the ARN of no role, so the calls of this package would count as those of strangers: set "
+                "runner_role and restorer_role under vars in accounts.yml to the names of the roles that quarantine "
+                "users, and that release and restore them, after their path if they have one: IamUsersRemover, or "
                 "team/IamUsersRemover"
             )
 
 
-def _issuers(filters: Any) -> Iterator[str]:
-    """The ARNs with which a policy's filters compare who called."""
-    for block in blocks(filters):
-        value = block.get("value") if block.get("key") == _ISSUER else None
-        yield from (str(arn) for arn in (value if isinstance(value, list) else [value]) if arn is not None)
+def _issuers(pattern: Any, inside: bool = False) -> Iterator[str]:
+    """The ARNs of the roles whose calls an event pattern leaves out. ``inside``: what is below the role of a call."""
+    for key, value in pattern.items() if isinstance(pattern, Mapping) else ():
+        if key == "anything-but" and inside:
+            yield from map(str, value if isinstance(value, list) else [value])
+        elif key != "principalId":
+            yield from _issuers(value, inside or key == _ISSUER)
+    for each in pattern if isinstance(pattern, list) else ():
+        yield from _issuers(each, inside)
+
+
+def event_pattern(mode: Mapping[str, Any]) -> str:
+    """The event pattern of the rule that Cloud Custodian makes for a policy's ``mode``, as JSON."""
+    found: str = CloudWatchEventSource(deepcopy(dict(mode)), None).render_event_pattern()
+    return found
+
+
+def require_real_time(manager: Any, spare: str | None) -> None:
+    """Raises PolicyValidationError for an option ``spare`` of the filter that would take who is exempt from runs."""
+    acting = {
+        each if isinstance(each, str) else each.get("type") for each in manager.data.get("actions") or ()
+    }
+    told = f"policy {manager.data.get('name')}: filter unnecessary: spare"
+    if spare not in (None, "identified", "nobody"):
+        raise PolicyValidationError(f"{told} must be identified or nobody, not {quoted(spare)}")
+    taking = {"composite-delete"} if spare == "identified" else {"composite-delete", "quarantine"}
+    if spare and (is_pull(manager) or not taking.isdisjoint(acting)):
+        raise PolicyValidationError(
+            f"{told}: {spare} is for functions that say or deny at once what somebody created, and would take users "
+            "that are exempt: leave it out, or, with quarantine in mode cloudtrail, make it identified"
+        )
 
 
 def foreign_event(manager: Any, event: Any) -> str | None:

@@ -13,12 +13,11 @@ from c7n.utils import type_schema
 from c7n_iamusers.evidence.credential_events import CredentialEvent, credential_event
 from c7n_iamusers.execution.executor import Run
 from c7n_iamusers.execution.outcomes import Work
-from c7n_iamusers.iam.accounts import read_by_id
-from c7n_iamusers.iam.permissions import BROWNOUT, DENIAL, GIVEN_BACK, QUARANTINE, RELEASE
-from c7n_iamusers.iam.users import read_detail
+from c7n_iamusers.iam.permissions import AWS_DENIAL, BROWNOUT, DENIAL, GIVEN_BACK, QUARANTINE, RELEASE
+from c7n_iamusers.iam.sign_in_sessions import NO_SESSIONS
 from c7n_iamusers.lockout.deny_all import LONGEST_BROWNOUT
-from c7n_iamusers.plugins.policy_checks import check_options, is_pull
-from c7n_iamusers.plugins.resources import FORMER_NAME, annotate, subject_of, unreadable
+from c7n_iamusers.plugins.policy_checks import check_options
+from c7n_iamusers.plugins.resources import subject_of
 from c7n_iamusers.plugins.run_outputs import visible_errors
 from c7n_iamusers.plugins.safeguarded_action import OPTIONS, TakingAction
 from c7n_iamusers.plugins.user_action import UserAction
@@ -27,10 +26,8 @@ from c7n_iamusers.quarantine.user_release import UserRelease
 from c7n_iamusers.safeguards.reasons_to_spare import Guards
 from c7n_iamusers.text.times import moment
 
-#: The timeout of a policy's Lambda function in seconds, unless ``mode.timeout`` says another (c7n.mu).
-_LAMBDA_TIMEOUT = 900
-#: The value of the option credentials that leaves them active.
-KEEP = "keep"
+#: The value of the option credentials that leaves them active, and the only one of the option deny.
+KEEP, AWS_DENY_ALL = "keep", "AWSDenyAll"
 
 
 class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is untyped
@@ -67,9 +64,9 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
     ``c7n-iamusers restore`` made and did not end. ``adopt: true`` takes them all the same, and marks the snapshot as
     partial.
 
-    ``wait: 300`` waits so many seconds before anything is read, and judges the users then: the tags and groups that
-    exempt a new user often come a moment after it. A user that is renamed in the wait is found by its unique id. In a
-    Lambda mode, ``wait`` and ``mode.delay`` together may take half of the function's timeout.
+    ``deny: AWSDenyAll``, with ``credentials: keep``, puts on no other form: attached, or as the boundary of a user that
+    has none. There is no tag, and the record is in the journal alone. A role for it can neither put a policy of its own
+    on a user nor take one off, so it suits a Lambda function. Whatever inline Deny is there counts for nothing.
 
     ``active-within``, ``trusted-by-role`` and ``require`` are those of ``composite-delete``: users that are active or
     trusted by a role are skipped unless the policy says otherwise. All criteria of the filter are checked again on live
@@ -122,7 +119,7 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
         credentials={"enum": [KEEP, "deactivate"]},
         brownout={"type": "integer", "minimum": 1, "maximum": LONGEST_BROWNOUT // timedelta(minutes=1)},
         adopt={"type": "boolean"},
-        wait={"type": "integer", "minimum": 0, "maximum": 600},
+        deny={"enum": [AWS_DENY_ALL]},
         **OPTIONS,
     )
     schema_alias = False
@@ -134,6 +131,8 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
         """The permissions that the action needs with its options."""
         if "brownout" in self.data:
             return [*BROWNOUT]
+        if "deny" in self.data:
+            return [*AWS_DENIAL]
         kept = frozenset(QUARANTINE).difference(DENIAL) if self.data.get("credentials") == KEEP else ()
         return [permission for permission in super().get_permissions() if permission not in kept]
 
@@ -150,13 +149,10 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
                 f"policy {self.manager.data.get('name')}: quarantine: a brownout ends by itself, and nobody would "
                 f"activate the credentials then: leave credentials out, or make it {KEEP}"
             )
-        mode = self.manager.data.get("mode") or {}
-        waits, timeout = self.data.get("wait", 0) + mode.get("delay", 0), mode.get("timeout", _LAMBDA_TIMEOUT)
-        if not is_pull(self.manager) and waits > timeout / 2:
+        if "deny" in self.data and (self.data.get("credentials") != KEEP or "brownout" in self.data):
             raise PolicyValidationError(
-                f"policy {self.manager.data.get('name')}: quarantine: wait and mode.delay take {waits} seconds of the "
-                f"{timeout} after which AWS ends the function, and the calls need time too: lower them to "
-                f"{timeout // 2} together, or raise mode.timeout (at most 900)"
+                f"policy {self.manager.data.get('name')}: quarantine: deny: {AWS_DENY_ALL} leaves credentials active, "
+                f"and stays until somebody takes it off: give credentials: {KEEP}, and no brownout"
             )
         self.require_numbers()
         return self
@@ -179,10 +175,6 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
 
     def prepare(self, run: Run) -> Work:
         """See UserAction."""
-        # Exemptions, groups and evidence are read after it.
-        if wait := self.data.get("wait"):
-            run.backoff.sleep(wait)
-            self._follow_renamed(run)
         account = self.account(run)
         guards = self._guards(run)
         records, recheck = self.user_records(run, account), self.recheck(run, account)
@@ -196,8 +188,9 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
             reason,
             recheck.problem,
             keep=keep,
+            aws_deny_all="deny" in self.data,
             brownout=brownout,
-            sessions=self.sign_in_sessions(run),
+            sessions=NO_SESSIONS if "deny" in self.data else self.sign_in_sessions(run),
             caused=self._event.time if self._event else None,
             new=bool(self._event and self._event.name == "CreateUser"),
             note_exempt=self.note_exempt,
@@ -210,19 +203,6 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
         return Guards.of_quarantine(
             run.callers, self.active_within(), self.days("noticed"), brownout="brownout" in self.data
         )
-
-    def _follow_renamed(self, run: Run) -> None:
-        """Give the resources of users that were renamed in the wait, or moved to another path, what they have now."""
-        for resource in self._resources:
-            before = subject_of(resource)
-            with unreadable(self.manager, str(before), "iam:GetUser and iam:ListUsers"):
-                found = read_detail(run.client, before.name, run.backoff)
-                if found is None or found["UserId"] != before.unique_id:
-                    found = read_by_id(run.client, before.unique_id, run.backoff)
-            if found and found["Arn"] != before.arn:
-                resource.update({key: found[key] for key in ("UserName", "Path", "Arn")})
-                annotate(resource, FORMER_NAME, before.name)
-                self.log.info("%s: it is %s now", before, found["Arn"])
 
 
 class Release(UserAction):

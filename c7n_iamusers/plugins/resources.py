@@ -137,10 +137,6 @@ def _open(cache: Any) -> Iterator[Any]:
 _SOURCES = "sources"
 
 
-#: The key of the annotation for the name that a user had when the run began, if it was renamed since.
-FORMER_NAME = "former-name"
-
-
 def subject_of(resource: Mapping[str, Any]) -> Subject:
     """The user of a c7n resource."""
     return Subject(str(resource["UserName"]), str(resource["Arn"]), str(resource["UserId"]))
@@ -223,6 +219,7 @@ _SENT_OF_ANNOTATION = frozenset(
         "unread",
         "attempts",
         "created",
+        "would-be-exempt",
         "used",
         "notice",
         "provisioning",

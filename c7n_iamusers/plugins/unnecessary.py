@@ -19,12 +19,19 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.iam.user_patterns import ID
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.flagging import Flagging
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.resources import Resource, subject_of
 from c7n_iamusers.plugins.run_outputs import visible_errors, write_privately
-from c7n_iamusers.plugins.unnecessary_options import SCHEMA, FilterText, OneSession
+from c7n_iamusers.plugins.unnecessary_options import (
+    IDENTIFIED,
+    NOBODY_AT_ALL,
+    SCHEMA,
+    FilterText,
+    OneSession,
+)
 from c7n_iamusers.text.wording import visible_log
 
 
@@ -32,13 +39,14 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     """Flags every IAM user of the account that no exemption protects, and annotates it with the evidence.
 
     ``exempt``: exemption rules. A rule has one pattern (``user``, ``path``, ``group``, or ``tag`` as ``Key=pattern``:
-    case-sensitive shell globs), a ``reason``, optionally an ``owner``, and ``expires``: the last day, in UTC, on which
-    it protects. After that day the user is flagged again, with the finding ``expired-exemption``. Quote the date: Cloud
-    Custodian stops with a traceback at an unquoted date that does not exist. ``account`` limits a rule to an account or
-    several: an id in quotes, or a glob over the ids and names in c7n-org's accounts file. In a run of ``custodian`` the
-    name is not known, so a rule by name holds. A pattern that can match nobody is refused. ``exempt: none`` states that
-    there are no exemptions; actions that delete or quarantine require it if there is no rule. Anybody with iam:TagUser
-    can exempt a user by a ``tag`` rule.
+    case-sensitive shell globs), or the ``unique-id`` of one user, which no later one of its name has; a ``reason``,
+    optionally an ``owner``, and ``expires``: the last day, in UTC, on which it protects. After that day the user is
+    flagged again, with the finding ``expired-exemption``. Quote the date: Cloud Custodian stops with a traceback at an
+    unquoted date that does not exist. ``account`` limits a rule to an account or several: an id in quotes, or a glob
+    over the ids and names in c7n-org's accounts file. In a run of ``custodian`` the name is not known, so a rule by
+    name holds. A pattern that can match nobody is refused. ``exempt: none`` states that there are no exemptions;
+    actions that delete or quarantine require it if there is no rule. Anybody with iam:TagUser can exempt a user by a
+    ``tag`` rule.
 
     ``exempt-from``: a list of such rules for many policies: a path, or a URL (file, https, http, s3), ending
     in .json, .csv or .yaml; or ``{from: PLACE}`` with any of ``format``, ``headers``, ``min-rules`` and ``sha256``. A
@@ -48,6 +56,11 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     UTF-8, or that of a byte order mark. Cloud Custodian writes the policy into ``metadata.json`` of each output, with
     the URL and ``headers``: give a secret as ``headers: {Authorization: {env: NAME}}``, which is read from that
     environment variable, and use no URL that gives access by itself.
+
+    ``spare``, for functions that run on events: whoever creates a user chooses its name, path, groups and tags. With
+    ``identified`` only rules by ``unique-id`` protect, and with ``nobody`` none does. The annotation has, and messages
+    of ``notify-owners`` say, by which rule a user would be exempt (``would-be-exempt``). With ``nobody`` a list that
+    can't be read hinders nothing, and that is said.
 
     Options that select among the other users; by default all are flagged. What is unknown never selects a user. One
     whose deletion this policy began is flagged: the deletion judges it as it was before it.
@@ -144,6 +157,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         policy_checks.require_known_region(self.manager)
         validate_lambda_packaging(self.manager)
         policy_checks.require_own_roles(self.manager)
+        policy_checks.require_real_time(self.manager, self.data.get("spare"))
         self._warn(self.known_rules())
         return self
 
@@ -162,10 +176,21 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     def rules(
         self, account_id: str
     ) -> tuple[tuple[exemptions.ExemptionRule, ...], tuple[exemptions.ExemptionRule, ...]]:
-        """The policy's exemption rules that hold in the users' account, and the others. ``exempt-from`` is read now.
+        """The policy's exemption rules that protect users of the account, and the others. ``exempt-from`` is read now.
 
         Raises PolicyExecutionError if one is invalid or the list can't be read.
         """
+        held, others = self._held(account_id)
+        return self._protecting(held), others
+
+    def _protecting(self, rules: Sequence[exemptions.ExemptionRule]) -> tuple[exemptions.ExemptionRule, ...]:
+        """Those of the ``rules`` that protect anybody."""
+        spare = self.data.get("spare")
+        return tuple(rule for rule in rules if spare is None or (spare == IDENTIFIED and rule.field == ID))
+
+    def _held(
+        self, account_id: str
+    ) -> tuple[tuple[exemptions.ExemptionRule, ...], tuple[exemptions.ExemptionRule, ...]]:
         name = policy_checks.account_name(self.manager)
         held, others = exemptions.in_account(
             self._text.rules(PolicyExecutionError, self._session), account_id, name
@@ -203,17 +228,32 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
             return []
         if not policy_checks.acts_on(self, resources) or not resources:
             return []
-        (rules, elsewhere), options = self.rules(subject_of(resources[0]).account_id), self.options()
+        (held, elsewhere), options = self._told(subject_of(resources[0]).account_id), self.options()
+        rules = self._protecting(held or ())
         self._warn((*rules, *elsewhere))
         client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
         flagging = Flagging(
-            self.manager, client, Backoff(), options, utc_now, self.log, unfinished=self._unfinished
+            *(self.manager, client, Backoff(), options, utc_now, self.log),
+            unfinished=self._unfinished,
+            otherwise=held and [rule for rule in held if rule not in rules],
         )
         with self.executor_factory(max_workers=self.max_workers) as pool:
             flagged = flagging.flagged(resources, rules, pool, elsewhere)
         self._note_seen((*rules, *elsewhere), list(flagging.seen.values()))
         self._note_exempt(flagging.exempt)
         return flagged
+
+    def _told(
+        self, account_id: str
+    ) -> tuple[tuple[exemptions.ExemptionRule, ...] | None, tuple[exemptions.ExemptionRule, ...]]:
+        """As ``_held``; None for rules that can't be read and protect nobody."""
+        try:
+            return self._held(account_id)
+        except PolicyExecutionError as error:
+            if self.data.get("spare") != NOBODY_AT_ALL:
+                raise
+            self.log.error("unnecessary: %s. Nobody is exempt here, so that hinders nothing", error)
+            return None, ()
 
     def _note_seen(self, rules: Sequence[exemptions.ExemptionRule], users: Sequence[SeenUser]) -> None:
         """Write all users that this filter saw, and those that an earlier filter of the policy saw, to the output."""

@@ -192,6 +192,8 @@ def _text_of(name: str, header: Any) -> str:
 #: Cloud Custodian fills in variables after it has validated a policy.
 _VARIABLE = re.compile(r"\{\w+\}")
 _DAYS = ("unused-for", "min-age")
+#: The values of the option spare: only rules by unique id protect, or none does.
+IDENTIFIED, NOBODY_AT_ALL = "identified", "nobody"
 _Error = type[PolicyValidationError] | type[PolicyExecutionError]
 
 
@@ -341,6 +343,7 @@ SCHEMA: dict[str, Any] = {
                 "path": {"description": "a glob over the path, which begins and ends with /"},
                 "tag": {"description": "Key=glob"},
                 "group": {"description": "a glob over the names of groups"},
+                "unique-id": {"description": "that of one user, AIDA..., also where it is renamed"},
                 "reason": {"description": "required: why these users may stay"},
                 "owner": {"description": "the person or team to ask"},
                 "account": {
@@ -366,6 +369,10 @@ SCHEMA: dict[str, Any] = {
             "min-rules": {"description": "with fewer rules the list counts as cut off", "minimum": 1},
             "sha256": {"description": "of the file: a list that differs is refused"},
         },
+    },
+    "spare": {
+        "description": "in real time: whom the rules protect; a message says of others that they would be exempt",
+        "enum": [IDENTIFIED, NOBODY_AT_ALL],
     },
     "kinds": _list_of(KINDS),
     "unused-for": _days("without activity"),

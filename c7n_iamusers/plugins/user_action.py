@@ -78,7 +78,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             try:
                 outcomes = self._run(target, resources, interruption)
             except Interrupted:
-                # before the first user, such as in a wait
+                # before the first user
                 interruption.exit_if_stopped()
                 raise
             except (OSError, ValueError, RunLockLost) as error:

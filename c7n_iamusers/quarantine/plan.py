@@ -54,15 +54,18 @@ def plan_quarantine(
     history: CallHistory = lockout_state.NOTHING_KNOWN,
     refused: Mapping[str, str] = deny_all.NONE_REFUSED,
     keep: bool = False,
+    aws_deny_all: bool = False,
 ) -> QuarantinePlan:
     """The calls that quarantine ``user``: first the Deny, then the credentials, finally a tag for people.
 
     ``keep``: put the Deny on, and leave the credentials active. A later plan without it deactivates them under the same
     Deny, and the days count on. A quarantine that was stopped is completed; one that somebody undid in part too, and
     that counts from ``now``.
-    ``refused``: forms of the Deny that AWS refused, with the error code.
+    ``refused``: forms of the Deny that AWS refused, with the error code. ``aws_deny_all``: the Deny is
+    AWSDenyAll, and there is no tag: the journal has the record.
     """
-    earlier = lockout_state.quarantine_of(user, history) or history.quarantine
+    # whoever creates a user can put on it what looks like our inline Deny
+    earlier = (not aws_deny_all and lockout_state.quarantine_of(user, history)) or history.quarantine
     stands = earlier is not None and lockout_state.denied(user, earlier)
     holds = earlier is not None and (stands or earlier.deny == NO_DENY)
     in_force = lockout_state.only_ours(user, earlier, history) if earlier and holds else None
@@ -78,24 +81,33 @@ def plan_quarantine(
         given += [each for each in off if each not in given]
     counts = stands and earlier and (earlier.kept or lockout_state.unfinished(user, earlier, history))
     since = earlier.since if counts and earlier else now.astimezone(timezone.utc).replace(microsecond=0)
-    record, problem = QuarantineRecord(since, policy, reason, kept=keep), None
+    record = QuarantineRecord(since, policy, reason, kept=keep)
     record = _with_ids(record, user, in_force, off, given)
-    try:
-        found = deny_all.plan_deny_all(
-            user, [deny_all.deny_all_document(sid) for sid in record.sids], "quarantine", refused
-        )
-    except DenyRefused as error:
-        found, problem = deny_all.DenyAllPlan(NO_DENY), error.reason
-        if keep:
-            return QuarantinePlan(Plan(user.subject, ()), record, problem=problem)
+    found, problem = _deny_all(user, record, refused, aws_deny_all)
+    if problem and keep:
+        return QuarantinePlan(Plan(user.subject, ()), record, problem=problem)
     record = replace(record, deny=_form(found, history))
     notes = [
         *(left_inactive(user, earlier, history) if earlier else ()),
         *notes_on_given(given, True),
     ]
-    calls = (*found.put, *(switch(user, *each, INACTIVE) for each in off), *_tagging(user, record))
+    calls = (*found.put, *(switch(user, *each, INACTIVE) for each in off))
+    calls += () if aws_deny_all else _tagging(user, record)
     broken = lapsed if lockout_state.broken_quarantine(user, history) else ()
     return QuarantinePlan(Plan(user.subject, calls), record, tuple(notes), problem, broken)
+
+
+def _deny_all(
+    user: IamUser, record: QuarantineRecord, refused: Mapping[str, str], aws_deny_all: bool
+) -> tuple[deny_all.DenyAllPlan, Reason | None]:
+    """The Deny-all with ``record``; of the form NO_DENY, and why, where none can be put on ``user``."""
+    try:
+        if aws_deny_all:
+            return deny_all.plan_aws_deny_all(user, "quarantine", refused), None
+        documents = [deny_all.deny_all_document(sid) for sid in record.sids]
+        return deny_all.plan_deny_all(user, documents, "quarantine", refused), None
+    except DenyRefused as error:
+        return deny_all.DenyAllPlan(NO_DENY), error.reason
 
 
 @dataclass(frozen=True)
@@ -142,12 +154,12 @@ def _form(found: deny_all.DenyAllPlan, history: CallHistory) -> str:
     )
 
 
-def _tagging(user: IamUser, record: QuarantineRecord) -> list[ApiCall]:
+def _tagging(user: IamUser, record: QuarantineRecord) -> tuple[ApiCall, ...]:
     """The call that adds the tag for people, if there is room for it. It comes last; see lockout_state.only_ours."""
     others = [item for item in user.attachments[TAG.name] if not is_quarantine_tag(str(item["Key"]))]
     if len(others) >= TAGS_PER_USER:
-        return []
-    return [deny_all.identified_call("TagUser", {"UserName": user.name, "Tags": [record.tag()]})]
+        return ()
+    return (deny_all.identified_call("TagUser", {"UserName": user.name, "Tags": [record.tag()]}),)
 
 
 def _with_ids(

@@ -64,10 +64,11 @@ class _Turn:
 @dataclass(frozen=True)
 class UserQuarantine:
     """Quarantines users of ``run`` for ``policy`` and ``reason``. ``keep``: only the Deny, credentials stay active.
-    ``brownout``: a Deny that ends by itself after so many minutes, and no quarantine. ``caused``: the time of
-    the event that asks for it. Users that a run changed since are left alone, as AWS can deliver an event again.
-    ``new``: that event is their creation, so no earlier run can have put a Deny on them. ``guards``: asked anew for
-    each user, right before its first change; see Gates.
+    ``aws_deny_all``: that is AWSDenyAll, whatever inline Deny is there, and no tag. ``brownout``: a Deny that ends by
+    itself after so many minutes, and no quarantine. ``caused``: the time of the event that asks for it. Users that a
+    run changed since are left alone, as AWS can deliver an event again. ``new``: that event is their creation, so no
+    earlier run can have put a Deny on them. ``guards``: asked anew for each user, right before its first change; see
+    Gates.
 
     Each user's attachments are read from the user's own lists: a credential that a list of the account might miss would
     stay active unnoticed. ``recheck``: why the policy's filter no longer selects a user. ``note_exempt``: records that
@@ -81,6 +82,7 @@ class UserQuarantine:
     reason: str
     recheck: Recheck = no_recheck
     keep: bool = False
+    aws_deny_all: bool = False
     brownout: int | None = None
     caused: datetime | None = None
     new: bool = False
@@ -156,7 +158,9 @@ class UserQuarantine:
         if self.brownout:
             return self._brown_out(turn, recorded, self.brownout)
         planned = plan_quarantine(
-            user, self.now(), self.policy, self.reason, recorded.known, turn.refused, self.keep
+            *(user, self.now(), self.policy, self.reason, recorded.known, turn.refused),
+            keep=self.keep,
+            aws_deny_all=self.aws_deny_all,
         )
         if not planned.plan.calls:
             return self._left(recorded, planned, keys)
@@ -199,7 +203,7 @@ class UserQuarantine:
         """The outcome for a user whose Deny-all, or its absence, is another run's or another person's work."""
         user, calls, caused = recorded.user, recorded.known.calls, self.caused
         untouched = self.new and not calls  # so a Deny-all on it is not ours
-        if untouched and deny_record_of(user):
+        if untouched and deny_record_of(user) and not self.aws_deny_all:
             return FAILED, reasons.UNEXPLAINED_DENY(user=evidence, policy=DENY_ALL_NAME)
         # one without a record is replaced
         if not untouched and recorded.begun:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A service control policy against new and reactivated credentials, except by named roles, which it protects. Pure."""
+"""A service control policy against new credentials, but by named roles; it protects these and our functions. Pure."""
 
 from __future__ import annotations
 
@@ -73,12 +73,39 @@ _ENDING = tuple(
         "PutUserPolicy",
     )
 )
-#: "Maximum size of a service control policy" (Quotas for AWS Organizations). By API, white space counts.
-LONGEST = 5_120
+#: What is ours in an account, by the names of policies that ship: the beginning of its ARN after the partition, and the
+#: actions that change it, or have a function run on an event that somebody made up. EventBridge itself is bound by no
+#: service control policy.
+FUNCTIONS, RULES = "lambda:*:*:function:custodian-iam-users-*", "events:*:*:rule/custodian-iam-users-*"
+_OF_FUNCTIONS = tuple(
+    f"lambda:{name}*"
+    for name in ("Add", "Create", "Delete", "Invoke", "Publish", "Put", "Remove", "Tag", "Untag", "Update")
+)
+_OF_RULES = tuple(
+    f"events:{name}"
+    for name in (
+        *("DeleteRule", "DisableRule", "EnableRule", "PutRule", "PutTargets"),
+        *("RemoveTargets", "TagResource", "UntagResource"),
+    )
+)
+_OF_QUEUES = tuple(
+    f"sqs:{name}"
+    for name in ("AddPermission", "DeleteQueue", "PurgeQueue", "RemovePermission", "SetQueueAttributes")
+)
+_OF_TRAILS = tuple(
+    f"cloudtrail:{name}" for name in ("DeleteTrail", "PutEventSelectors", "StopLogging", "UpdateTrail")
+)
+#: By which a function of another name would run as a role of ours.
+_PASSING = "iam:PassRole"
+#: "Maximum size of a service control policy" (Quotas for AWS Organizations): 10,240 by two reports of AWS's
+#: announcement of 2026-05-15. Copies of AWS's page still have FORMERLY_LONGEST. By API, white space counts.
+LONGEST, FORMERLY_LONGEST = 10_240, 5_120
 #: RoleName and Path (IAM API reference, CreateRole). A path counts with its slashes.
 _LONGEST_NAME, _LONGEST_PATH = 64, 512
 #: A part of a role's name and path; a * stands for anything.
 _PART = re.compile(r"[\w+=,.@*-]+", re.ASCII)
+#: The name of a queue or trail.
+_PLACE = re.compile(r"[\w.-]{1,128}", re.ASCII)
 _SERVICE_LINKED = "aws-service-role/"
 #: Attached everywhere unless somebody removed it; a service control policy alone allows nothing.
 _FULL_ACCESS = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -89,47 +116,106 @@ _BEGINNINGS = f"u{ascii_letters}{digits}_+=,.@-"
 
 @dataclass(frozen=True)
 class Guardrail:
-    """``document``: the service control policy. ``checks``: the number of decisions that were checked."""
+    """``document``: the service control policy. ``checks``: the number of decisions that were checked.
+
+    ``length``: its characters, as it is printed.
+    """
 
     name: str
     description: str
     document: Mapping[str, Any]
     checks: int
+    length: int
 
 
-def guardrail(spared: Sequence[str], admins: Sequence[str], partition: str = "aws") -> Guardrail:
+@dataclass(frozen=True)
+class Ours:
+    """What is protected beside the spared roles. ``roles``: names of further ones, such as those of functions.
+
+    ``deployers``: names of the roles that deploy the functions, which alone, and admins, may change these, their rules,
+    the ``queues`` and ``trails`` (names), and pass ``roles``.
+    """
+
+    roles: Sequence[str] = ()
+    deployers: Sequence[str] = ("IamUsersDeployer",)
+    queues: Sequence[str] = ("iam-users-realtime",)
+    trails: Sequence[str] = ()
+
+
+_OURS = Ours()
+
+
+def guardrail(
+    spared: Sequence[str], admins: Sequence[str], partition: str = "aws", ours: Ours = _OURS
+) -> Guardrail:
     """The policy that denies CREATING to all but the roles ``spared``, and CHANGING on the named roles to all others.
 
     ``spared``, ``admins``: names of roles, with their path if they have one. Both may change roles of these names.
-    Raises InvalidPolicyData for a name that is none, and for a policy that is too long.
+    A further statement protects ``ours``. Raises InvalidPolicyData for a name that is none, and for a policy that is
+    too long.
     """
-    for option, names in (("--spare", spared), ("--admin", admins)):
-        for name in names:
-            if fault := _fault(name):
-                raise InvalidPolicyData(
-                    f"{option} {name!r} is not the name of a role: {fault}. Give a name such as IamUsersRemover, or "
-                    "team/Admin for a role with the path /team/"
-                )
-    makers = [_role(each, partition) for each in dict.fromkeys(spared)]
-    keepers = [_role(each, partition) for each in dict.fromkeys((*spared, *admins))]
+    _check_names(spared, admins, ours)
+    makers, keepers, protected, deployers = (
+        [_role(each, partition) for each in dict.fromkeys(names)]
+        for names in (
+            *(spared, (*spared, *admins), (*spared, *admins, *ours.roles, *ours.deployers)),
+            (*ours.deployers, *admins),
+        )
+    )
+    passed = [_role(each, partition) for each in dict.fromkeys(ours.roles)]
+    changing, resources = (list(each) for each in zip(*_of_ours(ours), strict=True))
     document = {
         "Version": "2012-10-17",
         "Statement": [
             _deny("DenyLongTermCredentials", CREATING, "*", makers),
-            _deny("ProtectExemptRoles", CHANGING, keepers, keepers),
+            _deny("ProtectExemptRoles", CHANGING, protected, keepers),
+            _deny(
+                "ProtectFunctions",
+                [*(action for actions in changing for action in actions), *([_PASSING] if passed else [])],
+                [*(f"arn:{partition}:{each}" for each in resources), *passed],
+                deployers,
+            ),
         ],
     }
     length = len(json.dumps(document, indent=2))
     if length > LONGEST:
         raise InvalidPolicyData(
-            f"the policy has {length} characters, and a service control policy can have {LONGEST}: give fewer roles by "
-            "--spare and --admin, or several of a common beginning as one name that ends with *"
+            f"the policy has {length} characters, and a service control policy can have {LONGEST}: give fewer roles, "
+            "or several of a common beginning as one name that ends with *"
         )
-    cases = [*_cases(spared, admins, partition)]
+    cases = [*_cases(spared, admins, partition, ours)]
     for case in cases:
         case.check(document)
     text = "Denies creating IAM users, and creating or activating credentials, except by named roles"
-    return Guardrail("c7n-iamusers-guardrail", text, document, len(cases))
+    return Guardrail("c7n-iamusers-guardrail", text, document, len(cases), length)
+
+
+def _check_names(spared: Sequence[str], admins: Sequence[str], ours: Ours) -> None:
+    """Raises InvalidPolicyData for a name that is none."""
+    options = {"spare": spared, "admin": admins, "protect": ours.roles, "deployer": ours.deployers}
+    for option, names in options.items():
+        for name in names:
+            if fault := _fault(name):
+                raise InvalidPolicyData(
+                    f"--{option} {name!r} is not the name of a role: {fault}. Give a name such as IamUsersRemover, or "
+                    "team/Admin for a role with the path /team/"
+                )
+    for option, names in {"queue": ours.queues, "trail": ours.trails}.items():
+        for name in names:
+            if not _PLACE.fullmatch(name):
+                raise InvalidPolicyData(
+                    f"--{option} {name!r} is not the name of a {option}: it has letters, digits and _.-"
+                )
+
+
+def _of_ours(ours: Ours) -> Iterator[tuple[Sequence[str], str]]:
+    """What is ours: the actions that change it, and its ARN after the partition."""
+    yield _OF_FUNCTIONS, FUNCTIONS
+    yield _OF_RULES, RULES
+    for number, queue in enumerate(dict.fromkeys(ours.queues)):
+        yield () if number else _OF_QUEUES, f"sqs:*:*:{queue}"
+    for number, trail in enumerate(dict.fromkeys(ours.trails)):
+        yield () if number else _OF_TRAILS, f"cloudtrail:*:*:trail/{trail}"
 
 
 def _fault(name: str) -> str:
@@ -184,9 +270,10 @@ class _Case:
             )
 
 
-def _cases(spared: Sequence[str], admins: Sequence[str], partition: str) -> Iterator[_Case]:
+def _cases(spared: Sequence[str], admins: Sequence[str], partition: str, ours: Ours) -> Iterator[_Case]:
     """Each action of the policy by each kind of principal."""
-    stranger = _role(_unlisted((*spared, *admins)), partition, _ACCOUNT)
+    named = (*spared, *admins, *ours.roles, *ours.deployers)
+    stranger = _role(_unlisted(named), partition, _ACCOUNT)
     user, root = (f"arn:{partition}:iam::{_ACCOUNT}:{each}" for each in ("user/someone", "root"))
     makers = [_role(_example(each), partition, _ACCOUNT) for each in spared]
     keepers = [_role(_example(each), partition, _ACCOUNT) for each in (*spared, *admins)]
@@ -195,9 +282,22 @@ def _cases(spared: Sequence[str], admins: Sequence[str], partition: str) -> Iter
     yield from _each(CREATING, user, makers, ALLOWED)
     yield from _each(CREATING, user, (keeper for keeper in keepers if keeper not in makers), EXPLICIT_DENY)
     yield from _each(CHANGING, stranger, (user,), ALLOWED)
-    for role in keepers:
+    passed, deployers = (
+        [_role(_example(each), partition, _ACCOUNT) for each in names]
+        for names in (ours.roles, (*ours.deployers, *admins))
+    )
+    for role in (*keepers, *passed, *deployers):
         yield from _each(CHANGING, role, others, EXPLICIT_DENY)
         yield from _each(CHANGING, role, keepers, ALLOWED)
+    guarded = [
+        ([_example(each) for each in actions], _example(f"arn:{partition}:{place}"))
+        for actions, place in _of_ours(ours)
+    ]
+    for actions, arn in (*guarded, *(([_PASSING], each) for each in passed)):
+        yield from _each(actions, arn, others, EXPLICIT_DENY)
+        yield from _each(actions, arn, deployers, ALLOWED)
+    yield from _each(guarded[0][0], guarded[0][1].replace("iam-users", "others"), others, ALLOWED)
+    yield from _each((_PASSING,), stranger, others, ALLOWED)
     yield from _each(_ENDING, user, others, ALLOWED)
 
 

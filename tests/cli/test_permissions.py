@@ -18,6 +18,9 @@ from tests.policies import waived
 from tests.used_permissions import observed
 
 ROOT = Path(__file__).parents[2]
+DENY_ALL, HELD = (
+    f"arn:aws:iam::aws:policy/{name}" for name in ("AWSDenyAll", "AWSCompromisedKeyQuarantine*")
+)
 DELETE = {
     "name": "iam-users-delete",
     "resource": "aws.iam-user",
@@ -106,7 +109,28 @@ def test_restoring_needs_more_and_is_asked_for(org: LocalOrg, tmp_path: Path) ->
     assert "iam:CreateUser" not in actions(printed(tmp_path, DELETE))
     found = printed(tmp_path, DELETE, options=("--restore",))
     assert set(RESTORATION) - {"sts:GetCallerIdentity"} <= actions(found)
-    assert "Condition" not in found.output
+    (limited,) = [each for each in json.loads(found.output)["Statement"] if "Condition" in each]
+    # a deletion leaves the policy that AWS puts on users whose key leaked
+    held = {"ArnNotLike": {"iam:PolicyARN": "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine*"}}
+    assert (limited["Action"], limited["Condition"]) == (["iam:DetachUserPolicy"], held)
+
+
+@pytest.mark.parametrize(
+    ("action", "condition"),
+    [
+        pytest.param("quarantine", {"ArnEquals": {"iam:PolicyARN": DENY_ALL}}, id="quarantine"),
+        pytest.param("release", {"ArnEquals": {"iam:PolicyARN": DENY_ALL}}, id="release"),
+        pytest.param("composite-delete", {"ArnNotLike": {"iam:PolicyARN": HELD}}, id="delete"),
+        pytest.param({"type": "composite-delete", "include-compromised": True}, None, id="compromised-too"),
+    ],
+)
+def test_detaching_is_limited_to_what_the_policies_detach(
+    org: LocalOrg, tmp_path: Path, action: Any, condition: Any
+) -> None:
+    found = json.loads(printed(tmp_path, {**DELETE, "actions": [waived(action)]}).output)["Statement"]
+    (detaching,) = [each for each in found if "iam:DetachUserPolicy" in each["Action"]]
+    given = detaching.get("Condition")
+    assert given == condition
 
 
 def test_account_and_partition_are_in_the_resources(org: LocalOrg, tmp_path: Path) -> None:

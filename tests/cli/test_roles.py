@@ -397,7 +397,8 @@ def test_what_gives_back_is_apart_from_what_runs_daily() -> None:
     restorer, remover = given["member-restorer"], given["member-remover"]
     giving = {"iam:CreateUser", "iam:AttachUserPolicy", "iam:AddUserToGroup", "iam:UntagUser"}
     assert giving <= actions(restorer)
-    assert "Condition" not in json.dumps(restorer)
+    limited = [each for each in restorer["PolicyDocument"]["Statement"] if "Condition" in each]
+    assert [each["Action"] for each in limited] == [["iam:DetachUserPolicy"]]
     assert giving & actions(remover) == {"iam:AttachUserPolicy"}
     for each in remover["PolicyDocument"]["Statement"]:
         if {"iam:AttachUserPolicy", "iam:PutUserPermissionsBoundary"} & set(each["Action"]):
@@ -898,6 +899,7 @@ def test_the_guardrail_is_printed_and_checked() -> None:
     assert [each["Sid"] for each in json.loads(result.stdout)["Statement"]] == [
         "DenyLongTermCredentials",
         "ProtectExemptRoles",
+        "ProtectFunctions",
     ]
     assert "checked: " in result.stderr
     refused = CliRunner().invoke(main, ["guardrail", "--spare", "*"])

@@ -13,10 +13,8 @@ from typing import Any
 
 import boto3
 import pytest
-import yaml
 
-from tests import cloudtrail_events as trail
-from tests.packaging.environments import ACCOUNTS, ROOT, Environment, Variables
+from tests.packaging.environments import ACCOUNTS, Environment, Variables
 
 # "The Python runtimes include the AWS SDK": https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html
 RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six.py", "urllib3")
@@ -41,7 +39,7 @@ INVOKE = """
 import importlib, json, sys
 sys.path[:0] = [".", "../runtime"]
 module, _, function = sys.argv[1].rpartition(".")
-for event in json.loads(sys.argv[2]):
+for event in json.load(sys.stdin):
     getattr(importlib.import_module(module), function)(event, None)
 """
 
@@ -96,8 +94,9 @@ def unpack_archive(environment: Environment, function: Path) -> str:
 def invoke(function: Path, handler: str, variables: Variables, *events: dict[str, Any]) -> None:
     """Run the handler on the events in a process that has nothing but the function and what AWS Lambda has."""
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", INVOKE, handler, json.dumps(events)],
+        [sys.executable, "-I", "-S", "-c", INVOKE, handler],
         cwd=function,
+        input=json.dumps(events),
         env=variables,
         capture_output=True,
         text=True,
@@ -134,86 +133,3 @@ def test_the_archive_runs_in_lambda(
 
     resources = json.loads((tmp_path / "output" / "flag" / "resources.json").read_text(encoding="utf-8"))
     assert [resource["UserName"] for resource in resources] == [f"ada-{ACCOUNTS[0]}"]
-
-
-#: What accounts.yml gives.
-FILLED = {
-    "account_id": ACCOUNTS[0],
-    "partition": "aws",
-    "owner": "owner@example.com",
-    "account_name": "payments",
-    "contact": "cloud@example.com",
-    # the emulator finds a queue in the caller's account only
-    "realtime_queue_url": f"https://sqs.us-east-1.amazonaws.com/{ACCOUNTS[0]}/iam-users-realtime",
-    "lambda_bucket": "realtime",
-    "lambda_role": "IamUsersRealtime",
-    "lambda_quarantine_role": "IamUsersRealtimeQuarantine",
-    "runner_role": "IamUsersRemover",
-    "restorer_role": "IamUsersRestorer",
-    "email_domain": "example.com",
-    "active_within_days": "30",
-}
-
-
-def write_shipped_policy(file: Path, name: str) -> None:
-    """The first policy of policies/NAME.yml, filled in as c7n-org does, without waiting."""
-    text = (ROOT / "policies" / f"{name}.yml").read_text(encoding="utf-8")
-    for variable, value in FILLED.items():
-        text = text.replace(f"{{{variable}}}", value)
-    policy = yaml.safe_load(text.replace('"30"', "30"))["policies"][0]
-    # c7n would ask for the bucket's Region by HTTPS
-    output = {"output_dir": f"{policy['mode']['execution-options']['output_dir']}?region=us-east-1"}
-    policy["mode"] |= {"delay": 0, "execution-options": output}
-    policy["actions"][0] |= {"wait": 0} if policy["actions"][0]["type"] == "quarantine" else {}
-    file.write_text(json.dumps({"policies": [policy]}), encoding="utf-8")
-
-
-@pytest.mark.parametrize("disposable", ["wheel"], indirect=True)
-def test_the_shipped_functions_run_on_the_events_of_cloudtrail(
-    disposable: Environment, organization: dict[str, Variables], tmp_path: Path
-) -> None:
-    variables = {**organization[ACCOUNTS[0]], "C7N_DEBUG_EVENT": "no"}
-    upload(variables, "realtime", "exemptions.csv", "user,reason,expires\nsomebody,a test,2999-12-31\n")
-    client_of(variables, "sqs").create_queue(QueueName="iam-users-realtime")
-    iam = client_of(variables, "iam")
-    names = ("by-console", "by-stack", "by-root", "alice", "failed")
-    for name in names:
-        iam.create_user(UserName=name)
-    now = f"{max(iam.get_user(UserName=name)['User']['CreateDate'] for name in names):%Y-%m-%dT%H:%M:%SZ}"
-    alice = {**trail.CLI, "principalId": iam.get_user(UserName="alice")["User"]["UserId"]}
-    events = [
-        trail.event("CreateUser", who, {"userName": name}, {"user": {"userName": name}}, now)
-        for who, name in ((trail.CONSOLE, names[0]), (trail.CLOUDFORMATION, names[1]), (trail.ROOT, names[2]))
-    ]
-    events += [
-        trail.event("CreateAccessKey", alice, None, {"accessKey": {"userName": "alice"}}, now),
-        trail.event("CreateUser", trail.CONSOLE, {"userName": "failed"}, None, now, errorCode="AccessDenied"),
-    ]
-    link_runtime(tmp_path / "runtime")
-
-    for name, given in (("realtime", events), ("realtime-quarantine", [events[0], events[-1]])):
-        write_shipped_policy(disposable.home / "policy.json", name)
-        handler = unpack_archive(disposable, tmp_path / name)
-        invoke(tmp_path / name, handler, variables, *given)
-
-    s3 = client_of(variables, "s3")
-    told = {
-        row["user"]: record["addresses"]
-        for found in s3.list_objects_v2(Bucket="realtime", Prefix="realtime/notices/")["Contents"]
-        if found["Key"].endswith(".json")
-        for record in [json.loads(s3.get_object(Bucket="realtime", Key=found["Key"])["Body"].read())]
-        for row in record["users"]
-    }
-    owner, creator = "owner@example.com", "jane@example.com"
-    assert told == {
-        "by-console": [owner, creator],
-        "by-stack": [owner, creator],
-        "by-root": [owner],
-        "alice": [owner],
-    }
-    denied = [name for name in names if iam.list_user_policies(UserName=name)["PolicyNames"]]
-    assert denied == ["by-console"]
-    # other tests of the organization expect the users that it began with
-    iam.delete_user_policy(UserName="by-console", PolicyName="c7n-iamusers-deny-all")
-    for name in names:
-        iam.delete_user(UserName=name)

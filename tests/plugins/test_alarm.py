@@ -28,10 +28,12 @@ from c7n_iamusers.entry import register
 from c7n_iamusers.evidence.user_calls import user_call
 from c7n_iamusers.handler import any_call
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.notices.forwarding import Addressed, forwarded, packed
 from c7n_iamusers.notices.notices import USED, Notice
 from c7n_iamusers.plugins.use_step import FAILED_SIGN_IN, UNREAD, Used
 from tests import cloudtrail_events as trail
 from tests.cloudtrail_events import ACCOUNT, event
+from tests.event_patterns import started
 from tests.policies import policy
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +67,13 @@ def sign_in(who: Mapping[str, Any], ended: str = "Success", **more: Any) -> dict
 
 def call(who: Mapping[str, Any], name: str = "RunInstances", **more: Any) -> dict[str, Any]:
     return event(name, dict(who), {}, {}, eventSource="ec2.amazonaws.com", **more)
+
+
+def recovery() -> dict[str, Any]:
+    """That root has another password ("AWS Management Console sign-in events", CloudTrail User Guide)."""
+    given = sign_in(trail.ROOT)
+    given["detail"] |= {"eventName": "PasswordRecoveryCompleted", "responseElements": None}
+    return given
 
 
 @pytest.fixture
@@ -109,7 +118,7 @@ def shipped(name: str, region: str = "us-east-1") -> Policy:
 
 def push(given: dict[str, Any], region: str = "us-east-1") -> None:
     """As the handler does it in the function on whose rule the event is."""
-    if given["detail"]["eventName"] == "ConsoleLogin":
+    if given["detail"]["eventSource"] == "signin.amazonaws.com":
         shipped(SIGN_IN, region).push(given, None)
     else:
         shipped(CALL, region).push(any_call(given), None)
@@ -130,7 +139,8 @@ def test_eventbridge_delivers_what_the_policy_is_about(name: str) -> None:
     pattern = json.loads(CloudWatchEventSource(deepcopy(mode), None).render_event_pattern())
     if name == SIGN_IN:
         assert pattern["detail-type"] == ["AWS Console Sign In via CloudTrail"]
-        assert pattern["detail"] == {"eventSource": ["signin.amazonaws.com"], "eventName": ["ConsoleLogin"]}
+        assert pattern["detail"]["eventSource"] == ["signin.amazonaws.com"]
+        assert pattern["detail"]["userIdentity"] == {"type": ["IAMUser", "Root"]}
         return
     detail = pattern["detail"]
     assert pattern["detail-type"] == ["AWS API Call via CloudTrail"]
@@ -138,7 +148,7 @@ def test_eventbridge_delivers_what_the_policy_is_about(name: str) -> None:
     assert {"exists": True} in detail["eventName"]
     assert detail["managementEvent"] == [True]
     # the shipped list has its alarm on this path
-    assert detail["userIdentity"]["arn"] == [{"wildcard": "arn:*:iam::*:user/emergency/*"}]
+    assert detail["userIdentity"]["arn"][0] == {"wildcard": "arn:*:iam::*:user/emergency/*"}
     assert mode["environment"]["Variables"]["C7N_IAMUSERS_ANY_CALL"] == "yes"
 
 
@@ -147,7 +157,8 @@ def test_eventbridge_delivers_what_the_policy_is_about(name: str) -> None:
     [
         pytest.param(sign_in(glass()), ["glass", "AIDAEXAMPLE"], id="sign-in"),
         pytest.param(sign_in(glass(principalId=None, arn=None), "Failure"), ["glass"], id="failed-sign-in"),
-        pytest.param(sign_in(trail.ROOT), [], id="sign-in-of-root"),
+        pytest.param(sign_in(trail.ROOT), ["<root_account>"], id="sign-in-of-root"),
+        pytest.param(any_call(call(trail.ASSUMED_ROOT)), ["<root_account>"], id="assumed-root"),
         pytest.param(sign_in(trail.CONSOLE), [], id="sign-in-of-a-role"),
         pytest.param(any_call(call(glass())), ["glass", "AIDAEXAMPLE"], id="call"),
         pytest.param(any_call(call(glass(), "CreateUser")), ["glass", "AIDAEXAMPLE"], id="any-call"),
@@ -178,7 +189,8 @@ def test_whom_an_event_is_about(given: dict[str, Any], ids: list[str]) -> None:
         pytest.param(any_call(call(glass())), "ec2 RunInstances from", id="renamed-by-the-handler"),
         pytest.param(call(glass(), errorCode="AccessDenied"), ", which failed: AccessDenied", id="denied"),
         pytest.param(call(trail.CONSOLE), None, id="role"),
-        pytest.param(call(trail.ROOT), None, id="root"),
+        pytest.param(call(trail.ROOT), "ec2 RunInstances from", id="root"),
+        pytest.param(recovery(), "signin PasswordRecoveryCompleted from", id="recovery"),
         pytest.param({"detail": "x"}, None, id="no-detail"),
         pytest.param(call(glass(), eventTime=7), None, id="no-time"),
         pytest.param(None, None, id="no-event"),
@@ -222,6 +234,37 @@ def test_a_call_is_an_alarm_by_the_rule_of_its_caller(
 ) -> None:
     push(call({**caller(iam, name), **more}))
     assert len(texts(org)) == told
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        pytest.param(sign_in(trail.ROOT), "console sign-in", id="sign-in"),
+        pytest.param(recovery(), "signin PasswordRecoveryCompleted", id="password-recovery"),
+        pytest.param(event("CreateAccessKey", trail.ROOT, None, {}), "iam CreateAccessKey", id="new-key"),
+        pytest.param(
+            event("CreateLoginProfile", trail.ASSUMED_ROOT, None, {}),
+            "iam CreateLoginProfile",
+            id="assume-root",
+        ),
+    ],
+)
+def test_root_is_told_whatever_the_list_says(
+    org: LocalOrg, iam: Any, given: dict[str, Any], text: str
+) -> None:
+    put_list(org, "user,reason,expires\nroot,a test,2999-12-31\n")
+    assert started(given) - {"iam-users-realtime"} == {SIGN_IN if "sign" in text else CALL}
+    for _ in range(2):
+        push(given)
+    (message,) = sent(org)
+    (told,) = message["resources"]
+    assert told["UserName"] == "root"
+    assert told["c7n:IamUser"]["used"]["text"].startswith(text)
+    assert message["action"]["subject"].startswith("ALARM: payments: break-glass user root used on ")
+    accounts = {ACCOUNT: Addressed("payments", frozenset(message["action"]["to"]), ("example.com",))}
+    known = {**message["action"], "account-name": "", "contact": ""}
+    body = packed({**message, "action": {key: value for key, value in known.items() if value}})
+    assert forwarded(body, accounts, NOW)
 
 
 def test_an_event_arrives_in_the_region_of_its_call(org: LocalOrg, iam: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -37,10 +37,12 @@ from tests.roles.enforced import (
     RESTORER,
     RUNNER,
     Enforced,
+    act_as,
     enforced,
     without,
 )
 
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 KINDS = {
     READER: "member-reader",
     REMOVER: "member-remover",
@@ -136,7 +138,8 @@ def test_the_functions_run_with_exactly_their_role(
         runs.deploy("realtime-alarm")
     runs.push("realtime", created("dave"))
     runs.push("realtime-quarantine", created("dave"))
-    assert "c7n-iamusers-deny-all" in iam.list_user_policies(UserName="dave")["PolicyNames"]
+    attached = iam.list_attached_user_policies(UserName="dave")["AttachedPolicies"]
+    assert DENY_ALL in [each["PolicyArn"] for each in attached]
     glass = iam.create_user(UserName="glass", Path="/emergency/")["User"]
     caller = {"type": "IAMUser", "principalId": glass["UserId"], "userName": "glass", "arn": glass["Arn"]}
     runs.push("realtime-alarm", any_call(trail.event("RunInstances", caller, {}, {})))
@@ -151,6 +154,48 @@ def test_the_functions_run_with_exactly_their_role(
         (ClientError, PolicyExecutionError), match="not authorized to perform: sqs:SendMessage on"
     ):
         runs.push("realtime", created("erin"))
+
+
+def test_who_takes_over_the_function_that_denies_can_do_little_more(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What docs/roles.md says of the role: whoever may change the function's code can do what it may."""
+    runs = enforced(org, tmp_path, monkeypatch)
+    admin, user = org.client("iam", ACCOUNT), {"UserName": "dave"}
+    create_full_user(org, "dave")
+    leaked = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
+    admin.detach_user_policy(**user, PolicyArn="arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")
+    for arn in (leaked, DENY_ALL):
+        admin.attach_user_policy(**user, PolicyArn=arn)
+    # Lambda assumes it
+    org.configure(enforce=False)
+    act_as(boto3.Session(), QUARANTINE, monkeypatch, ExternalId="e-1")
+    org.configure(enforce=True)
+    iam, sts = (boto3.Session().client(service, region_name="us-east-1") for service in ("iam", "sts"))
+    any_policy = json.dumps(runs.documents["runner"]["PolicyDocument"])
+    other = "arn:aws:iam::aws:policy/AdministratorAccess"
+    name = {**user, "PolicyName": "c7n-iamusers-deny-all"}
+    refused: tuple[Callable[[], Any], ...] = (
+        lambda: iam.put_user_policy(**name, PolicyDocument=any_policy),
+        lambda: iam.delete_user_policy(**name),
+        lambda: iam.attach_user_policy(**user, PolicyArn=other),
+        lambda: iam.detach_user_policy(**user, PolicyArn=leaked),
+        lambda: iam.detach_user_policy(**user, PolicyArn=DENY_ALL),
+        lambda: iam.put_user_permissions_boundary(**user, PermissionsBoundary=other),
+        lambda: iam.delete_user_permissions_boundary(**user),
+        lambda: iam.tag_user(**user, Tags=[{"Key": "c7n-iamusers-quarantine", "Value": "x"}]),
+        lambda: iam.create_access_key(**user),
+        lambda: iam.delete_user(**user),
+        lambda: iam.create_user(UserName="another"),
+        lambda: iam.add_user_to_group(**user, GroupName="any"),
+        lambda: sts.assume_role(RoleArn=REMOVER, RoleSessionName="xx", ExternalId="e-1"),
+    )
+    for call in refused:
+        with pytest.raises(ClientError, match="not authorized to perform"):
+            call()
+    # it can deny users everything
+    iam.attach_user_policy(**user, PolicyArn=DENY_ALL)
+    iam.put_user_permissions_boundary(**user, PermissionsBoundary=DENY_ALL)
 
 
 def test_owners_and_preflight_run_with_the_roles_for_setting_up(

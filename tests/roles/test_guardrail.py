@@ -5,6 +5,7 @@ import json
 
 import pytest
 from botocore.loaders import create_loader
+from click.testing import CliRunner
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
@@ -13,7 +14,8 @@ from c7n_iamusers.policy_comparison.evaluation import ALLOWED, EXPLICIT_DENY, Re
 from c7n_iamusers.policy_comparison.principals import RequestContext
 from c7n_iamusers.policy_comparison.statements import parse_policy
 from c7n_iamusers.roles import guardrail as module
-from c7n_iamusers.roles.guardrail import CHANGING, CREATING, LONGEST, guardrail
+from c7n_iamusers.roles.guardrail import CHANGING, CREATING, FORMERLY_LONGEST, LONGEST, Ours, guardrail
+from c7n_iamusers_cli.main import main
 
 FULL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 A = "arn:aws:iam::111122223333"
@@ -56,6 +58,67 @@ def test_what_it_denies(action: str, resource: str, principal: str, wanted: str)
     document = guardrail(("Restorer",), ("Admin",)).document
     request = Request(action, resource, {"aws:principalarn": principal})
     assert decision(request, (FULL, document)) == wanted
+
+
+FUNCTION_ARN = "arn:aws:lambda:us-east-1:111122223333:function:custodian-iam-users-realtime"
+RULE_ARN = "arn:aws:events:us-east-1:111122223333:rule/custodian-iam-users-realtime"
+QUEUE_ARN = "arn:aws:sqs:us-east-1:111122223333:iam-users-realtime"
+TRAIL_ARN = "arn:aws:cloudtrail:us-east-1:111122223333:trail/main"
+CHANGES = [
+    *((f"lambda:{each}", FUNCTION_ARN) for each in ("UpdateFunctionCode", "UpdateFunctionConfiguration")),
+    *((f"lambda:{each}", FUNCTION_ARN) for each in ("InvokeFunction", "InvokeFunctionUrl", "AddPermission")),
+    *((f"lambda:{each}", FUNCTION_ARN) for each in ("DeleteFunction", "PutFunctionConcurrency")),
+    *((f"lambda:{each}", FUNCTION_ARN) for each in ("PutFunctionEventInvokeConfig", "CreateFunction")),
+    *((f"events:{each}", RULE_ARN) for each in ("DisableRule", "PutRule", "PutTargets", "RemoveTargets")),
+    *((f"sqs:{each}", QUEUE_ARN) for each in ("SetQueueAttributes", "PurgeQueue", "DeleteQueue")),
+    *((f"cloudtrail:{each}", TRAIL_ARN) for each in ("StopLogging", "PutEventSelectors", "DeleteTrail")),
+    ("iam:PassRole", f"{A}:role/Function"),
+    ("iam:UpdateAssumeRolePolicy", f"{A}:role/Function"),
+]
+
+
+@pytest.mark.parametrize(("action", "resource"), CHANGES)
+def test_nobody_but_the_deployer_changes_what_is_ours(action: str, resource: str) -> None:
+    document = guardrail(("Restorer",), ("Admin",), ours=Ours(("Function",), trails=("main",))).document
+    decided = {
+        name: decision(Request(action, resource, {"aws:principalarn": f"{A}:{name}"}), (FULL, document))
+        for name in ("role/Dev", "root", "user/x", "role/Function", "role/Restorer", "role/IamUsersDeployer")
+    }
+    deployer, restorer = decided.pop("role/IamUsersDeployer"), decided.pop("role/Restorer")
+    assert set(decided.values()) == {EXPLICIT_DENY}
+    of_roles = action == "iam:UpdateAssumeRolePolicy"
+    assert (deployer, restorer) == ((EXPLICIT_DENY, ALLOWED) if of_roles else (ALLOWED, EXPLICIT_DENY))
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "principal"),
+    [
+        pytest.param("lambda:GetFunction", FUNCTION_ARN, "role/Dev", id="reading"),
+        pytest.param("lambda:UpdateFunctionCode", f"{FUNCTION_ARN[:-20]}mine", "role/Dev", id="another"),
+        pytest.param("sqs:SendMessage", QUEUE_ARN, "role/Function", id="sending"),
+        pytest.param("sqs:DeleteMessage", QUEUE_ARN, "role/Runner", id="forwarding"),
+        pytest.param("iam:PassRole", f"{A}:role/Dev", "role/Dev", id="another-role"),
+        pytest.param("iam:CreateUser", f"{A}:user/x", "role/Restorer", id="restoring"),
+    ],
+)
+def test_all_else_goes_on(action: str, resource: str, principal: str) -> None:
+    document = guardrail(("Restorer",), (), ours=Ours(("Function",), trails=("main",))).document
+    request = Request(action, resource, {"aws:principalarn": f"{A}:{principal}"})
+    assert decision(request, (FULL, document)) == ALLOWED
+
+
+@pytest.mark.parametrize("place", ["", "*", "a b", "arn:aws:sqs:us-east-1:111122223333:x", 'x"'])
+@pytest.mark.parametrize("option", ["queue", "trail"])
+def test_what_is_no_name_of_a_place(place: str, option: str) -> None:
+    ours = Ours(**{f"{option}s": (place,)})
+    with pytest.raises(InvalidPolicyData, match=f"^--{option} .* is not the name of a {option}"):
+        guardrail(("Restorer",), (), ours=ours)
+
+
+def test_who_is_protected_is_not_spared() -> None:
+    document = guardrail(("Restorer",), (), ours=Ours(("Function",))).document
+    request = Request("iam:CreateUser", f"{A}:user/x", {"aws:principalarn": f"{A}:role/Function"})
+    assert decision(request, (FULL, document)) == EXPLICIT_DENY
 
 
 @pytest.mark.parametrize(
@@ -123,14 +186,26 @@ def test_a_policy_that_does_not_what_it_must_is_not_given(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("partition", ["aws", "aws-us-gov"])
 def test_it_fits(partition: str) -> None:
-    names = tuple(f"{number:064}" for number in range(10))
-    document = guardrail(names, ("stacksets-exec-*",), partition).document
-    assert len(json.dumps(document, indent=2)) <= LONGEST
+    names = tuple(f"{number:064}" for number in range(20))
+    ours = Ours(("IamUsersRealtime", "IamUsersRealtimeQuarantine"), trails=("main",))
+    usual = guardrail(("IamUsersRemover", "IamUsersRestorer"), ("stacksets-exec-*",), partition, ours)
+    assert usual.length <= FORMERLY_LONGEST
+    found = guardrail(names, ("stacksets-exec-*",), partition, ours)
+    assert FORMERLY_LONGEST < found.length == len(json.dumps(found.document, indent=2)) <= LONGEST
     with pytest.raises(
-        InvalidPolicyData,
-        match=r"has \d+ characters, .* can have 5120: give fewer roles by --spare and --admin",
+        InvalidPolicyData, match=r"has \d+ characters, .* can have 10240: give fewer roles, or several"
     ):
-        guardrail((*names, *(f"{number:064}" for number in range(10, 14))), (), partition)
+        guardrail((*names, *(f"{number:064}" for number in range(20, 40))), (), partition)
+
+
+@pytest.mark.parametrize(
+    ("length", "warns"), [pytest.param(2, False, id="short"), pytest.param(12, True, id="long")]
+)
+def test_a_policy_that_some_pages_call_too_long_is_told(length: int, warns: bool) -> None:
+    spared = [each for number in range(length) for each in ("--spare", f"{number:064}")]
+    result = CliRunner().invoke(main, ["guardrail", *spared])
+    assert result.exit_code == 0
+    assert ("AWS takes 10240 since May 2026" in result.stderr) == warns
 
 
 def test_a_role_that_is_named_twice_takes_no_more_room() -> None:
@@ -166,11 +241,12 @@ SLASHES = r"each part between slashes has letters, digits and _\+=,\.@-, and at 
         ),
     ],
 )
-@pytest.mark.parametrize("option", ["--spare", "--admin"])
+@pytest.mark.parametrize("option", ["--spare", "--admin", "--protect", "--deployer"])
 def test_what_is_no_name(name: str, rule: str, option: str) -> None:
-    roles = ((name,), ()) if option == "--spare" else (("Restorer",), (name,))
+    given = {each: (name,) if each == option else () for each in ("--spare", "--admin", "--protect")}
+    ours = Ours(given["--protect"], (name,) if option == "--deployer" else ("Deployer",))
     with pytest.raises(InvalidPolicyData, match=rf"(?s)^{option} .* is not the name of a role: .*{rule}"):
-        guardrail(*roles)
+        guardrail(given["--spare"] or ("Restorer",), given["--admin"], ours=ours)
 
 
 @pytest.mark.parametrize(
