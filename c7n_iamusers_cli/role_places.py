@@ -16,7 +16,7 @@ from c7n_iamusers_cli.permissions import needed_in_center, part_data
 
 if TYPE_CHECKING:
     from c7n_iamusers.organization.account_values import AccountValues
-    from c7n_iamusers.roles.documents import Places
+    from c7n_iamusers.roles.places import Places
 
 #: What Cloud Custodian fills in in an output's URL, and what of it changes between runs.
 _FILLED_IN = re.compile(r"\{(account_id|region|policy_name|now|uuid)([!:][^{}]*)?\}")
@@ -62,7 +62,7 @@ class NamedByPolicies:
 
     def places(self, outputs: tuple[str, ...], listed: tuple[str, ...]) -> Places:
         """Where the runner's own session sends and writes, and what it reads: journals, plans, and who signed in."""
-        from c7n_iamusers.roles.documents import Places
+        from c7n_iamusers.roles.places import Places
 
         sending = [part for part in self.parts if part_data(part).get("assume_role") is False]
         queues = self._named("queue", map(_queue, sending))
@@ -85,7 +85,7 @@ class NamedByPolicies:
     def _notices(self) -> Places:
         """The notices of all accounts, or of ``account`` alone, whose function must neither forge nor hide others'."""
         from c7n_iamusers.notices.notices import directories
-        from c7n_iamusers.roles.documents import Places
+        from c7n_iamusers.roles.places import Places
 
         found = [(part, url) for part in self.parts for url in self._places(part, "notices")]
         if self.account == "*":

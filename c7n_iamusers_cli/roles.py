@@ -14,6 +14,8 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers_cli.arguments import (
     check_principal,
     external_id,
+    identity_store,
+    instance_arn,
     is_role_arn,
     organization_id,
     policy_files,
@@ -98,6 +100,20 @@ _OWN_ACCOUNT = "${aws:PrincipalAccount}"
     metavar="ID",
     callback=organization_id,
     help="The organization that the buckets, the roles and the runner are in: those of any other are denied.",
+)
+@click.option(
+    "--instance",
+    default="",
+    metavar="ARN",
+    callback=instance_arn,
+    help="The instance of Identity Center: its role reaches no other.",
+)
+@click.option(
+    "--identity-store",
+    default="",
+    metavar="ID",
+    callback=identity_store,
+    help="The id of its identity store, such as d-1234567890: its role reaches no other.",
 )
 @click.option(
     "--output-dir", "-s", "outputs", multiple=True, metavar="URL", help="The runner's s3:// output."

@@ -4,18 +4,15 @@
 from __future__ import annotations
 
 import json
-import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlparse
 
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.iam.permissions import RESOURCE_ORGANIZATION, Needed, role_policy
+from c7n_iamusers.iam.permissions import Needed, role_policy
 from c7n_iamusers.notices.mailer_needs import MailerNeed
-from c7n_iamusers.notices.queue_counts import ATTRIBUTES, METRIC, queue_arn
-from c7n_iamusers.text.wording import quoted
+from c7n_iamusers.notices.queue_counts import queue_arn
+from c7n_iamusers.roles.places import READ_QUEUE, Places, allow, owned_by, place_statements
 
 #: The kinds of roles: five in each member account, one where Identity Center is administered, and who runs c7n-org.
 READER, REMOVER, RESTORER = "member-reader", "member-remover", "member-restorer"
@@ -26,6 +23,8 @@ MAILER = "mailer"
 #: "Maximum characters in all inline policies of a role" (IAM and STS quotas), which count no white space.
 _LONGEST_POLICY = 10_240
 _VERSION = "2012-10-17"
+#: The ids in the ARNs of an instance of Identity Center and of its identity store.
+_ANY_INSTANCE, _ANY_STORE = (":::instance/*", ":::permissionSet/*"), ":identitystore/*"
 #: What `c7n-iamusers owners` and `preflight` read in AWS Organizations, by the role for Identity Center.
 _OF_ORGANIZATION = frozenset(
     {
@@ -35,8 +34,6 @@ _OF_ORGANIZATION = frozenset(
         "organizations:ListTagsForResource",
     }
 )
-#: Beside the notices: what `preflight` creates there, and deletes.
-_PROBE = ".preflight-*"
 #: By which `preflight` asks what a role may do.
 _SIMULATING = "iam:SimulatePrincipalPolicy"
 #: Services whose documentation has aws:SourceAccount in the trust policy of a role that they assume. EC2 gives none;
@@ -54,30 +51,7 @@ _OF_FUNCTION = [
     ).split()
 ]
 _OF_RULE = [f"events:{each}" for each in ("DescribeRule", "ListTargetsByRule", "PutRule", "PutTargets")]
-_BUCKET = re.compile(r"[\w.-]{3,255}", re.ASCII)
 Document = Mapping[str, Any]
-#: What `c7n-iamusers preflight` asks of a queue.
-_READ_QUEUE = ("sqs:GetQueueAttributes", "sqs:GetQueueUrl")
-
-
-@dataclass(frozen=True)
-class Places:
-    """What a role itself sends to, writes and reads. ``queues``: ARNs or URLs. The others: ``s3://`` URLs.
-
-    ``counted``: those of ``queues`` of which it reads whether messages have left them.
-
-    ``written``, ``read``: everything below them. ``objects``: single ones that are read. ``listed``: prefixes for which
-    keys are listed; that of a directory ends with a slash. ``tops``: directories of which only what is directly in them
-    is listed. A ``*`` in a key matches anything.
-    """
-
-    queues: tuple[str, ...] = ()
-    written: tuple[str, ...] = ()
-    read: tuple[str, ...] = ()
-    objects: tuple[str, ...] = ()
-    listed: tuple[str, ...] = ()
-    tops: tuple[str, ...] = ()
-    counted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +91,7 @@ class RoleSettings:
     ``runner_principal``: who may assume the runner's role, an ARN or a service such as ``ec2.amazonaws.com``; empty if
     it exists. ``mailer``: the ARN of c7n-mailer's role, or empty. ``external_id``: that c7n-org gives for member
     roles; empty for none. ``organization``: its id, if buckets and roles of any other are to be denied; else empty.
+    ``instance``: the ARN of the instance of Identity Center, ``identity_store``: the id of its store; empty for any.
     """
 
     runners: tuple[str, ...]
@@ -130,6 +105,8 @@ class RoleSettings:
     organization: str = ""
     deployer: str = ""
     mailer: str = ""
+    instance: str = ""
+    identity_store: str = ""
 
     @property
     def partition(self) -> str:
@@ -181,12 +158,12 @@ def _of_runner(
         if not each.kind.startswith(FUNCTION) and (each.kind != RESTORER or arn in settings.restoring)
     ]
     statements = [
-        *([_allow(["sts:AssumeRole"], assumed, _owned_by(settings.organization))] if assumed else ()),
-        *_place_statements(places, settings, needs.setup),
+        *([allow(["sts:AssumeRole"], assumed, owned_by(settings.organization))] if assumed else ()),
+        *place_statements(places, settings.partition, settings.organization, needs.setup),
         *_forwarding(needs, settings),
     ]
     if needs.setup and settings.mailer:
-        statements.append(_allow([_SIMULATING], [settings.mailer]))
+        statements.append(allow([_SIMULATING], [settings.mailer]))
     trust = _trust_of_runner(settings) if settings.runner_principal else None
     text = "Runs c7n-org with the policies of c7n-iamusers"
     kind, (path, name) = numbered_kind(RUNNER, number), _path_and_name(arn)
@@ -216,9 +193,9 @@ class MailerRole:
 
 
 def _of_mailer(role: MailerRole) -> RoleDocument:
-    asked = [_allow([_SIMULATING], [role.arn])] if role.setup else []
+    asked = [allow([_SIMULATING], [role.arn])] if role.setup else []
     allowed = [
-        _allow([*need.actions], need.resources, {"StringEquals": need.condition} if need.condition else None)
+        allow([*need.actions], need.resources, {"StringEquals": need.condition} if need.condition else None)
         for need in role.needs
     ]
     trust = trust_policy([role.principal]) if role.principal else None
@@ -236,8 +213,8 @@ def _forwarding(needs: RoleNeeds, settings: RoleSettings) -> Iterator[Document]:
         for queue in function.places.queues
     )
     if queues:
-        asked = _READ_QUEUE if needs.setup else ()
-        yield _allow([*asked, "sqs:DeleteMessage", "sqs:ReceiveMessage"], list(queues))
+        asked = READ_QUEUE if needs.setup else ()
+        yield allow([*asked, "sqs:DeleteMessage", "sqs:ReceiveMessage"], list(queues))
 
 
 def _of_members(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocument]:
@@ -270,9 +247,11 @@ def _of_functions(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocu
     for number, functions in enumerate(needs.functions, 1):
         own = role_policy(functions.needed, "*", settings.partition, settings.organization)["Statement"]
         logs = _arns(settings, "logs:*:*:log-group:/aws/lambda/", functions.names)
-        statements = [*own, _allow(_LOGGING, [*logs, *(f"{log}:*" for log in logs)])]
+        statements = [*own, allow(_LOGGING, [*logs, *(f"{log}:*" for log in logs)])]
         path, _, name = f"/{functions.role}".rpartition("/")
-        policy = _document([*statements, *_place_statements(functions.places, settings)])
+        policy = _document(
+            [*statements, *place_statements(functions.places, settings.partition, settings.organization)]
+        )
         text = "Runs the policies of c7n-iamusers that are Lambda functions"
         kind = numbered_kind(FUNCTION, number)
         yield RoleDocument(kind, f"{path}/", name, text, trust_policy([_LAMBDA]), policy)
@@ -285,10 +264,10 @@ def _deployer(needs: RoleNeeds, settings: RoleSettings) -> RoleDocument:
     roles = _arns(settings, "iam::*:role/", [function.role for function in needs.functions])
     policy = _document(
         [
-            _allow(["iam:PassRole"], roles, {"StringEquals": {"iam:PassedToService": _LAMBDA}}),
-            _allow(_OF_FUNCTION, _arns(settings, "lambda:*:*:function:", names)),
-            _allow(_OF_RULE, _arns(settings, "events:*:*:rule/", names)),
-            *([_allow(["iam:GetRole"], roles)] if needs.setup else []),
+            allow(["iam:PassRole"], roles, {"StringEquals": {"iam:PassedToService": _LAMBDA}}),
+            allow(_OF_FUNCTION, _arns(settings, "lambda:*:*:function:", names)),
+            allow(_OF_RULE, _arns(settings, "events:*:*:rule/", names)),
+            *([allow(["iam:GetRole"], roles)] if needs.setup else []),
         ]
     )
     trust = _trust_in(settings.runners, settings, settings.external_id)
@@ -310,11 +289,24 @@ def _of_center(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocumen
             "defines it with -c, or give --identity-center-role"
         )
     needed = needs.center | _OF_ORGANIZATION if needs.setup else needs.center
-    policy = role_policy(Needed(needed), "*", settings.partition)
+    policy = _of_instance(role_policy(Needed(needed), "*", settings.partition), settings)
     text = "Reads and provisions IAM Identity Center for c7n-iamusers"
     yield RoleDocument(
         CENTER, *_path_and_name(settings.center), text, _trust_in(settings.runners, settings), policy
     )
+
+
+def _of_instance(policy: Document, settings: RoleSettings) -> Document:
+    """``policy``, for this instance and identity store alone, as far as they are known."""
+    text, (instance, permission_sets) = json.dumps(policy), _ANY_INSTANCE
+    if settings.instance:
+        name = settings.instance.rpartition("/")[2]
+        text = text.replace(instance, f":::instance/{name}")
+        text = text.replace(permission_sets, f":::permissionSet/{name}/*")
+    if settings.identity_store:
+        text = text.replace(_ANY_STORE, f":identitystore/{settings.identity_store}")
+    found: Document = json.loads(text)
+    return found
 
 
 def _trust_in(runners: Iterable[str], settings: RoleSettings, external_id: str = "") -> Document:
@@ -343,87 +335,8 @@ def trust_policy(principals: Iterable[str], wanted: Mapping[str, str] | None = N
     return _document([statement])
 
 
-def _place_statements(places: Places, settings: RoleSettings, setup: bool = False) -> Iterator[Document]:
-    partition, owned = settings.partition, _owned_by(settings.organization)
-    if places.queues:
-        queues = [queue_arn(queue, partition) for queue in places.queues]
-        asked = _READ_QUEUE if setup else ()
-        yield _allow([*asked, "sqs:SendMessage"], queues)
-    if counted := [queue_arn(each, partition) for each in places.counted]:
-        # the dead-letter queue of a queue is in the same account and Region, and may have any name
-        yield _allow([ATTRIBUTES], [f"{each.rpartition(':')[0]}:*" for each in counted])
-        yield _allow([METRIC], ["*"])
-    written = [_below(each) for each in places.written]
-    read = [
-        *written,
-        *(_below(each) for each in places.read),
-        *(_bucket_and_key(each) for each in places.objects),
-    ]
-    yield from _listing([*read, *(_bucket_and_key(each, "") for each in places.listed)], settings)
-    yield from _listing([_bucket_and_key(top, "") for top in places.tops], settings, {"s3:delimiter": "/"})
-
-    def arns(found: Iterable[tuple[str, str]], more: str = "") -> list[str]:
-        return [f"arn:{partition}:s3:::{bucket}/{pattern}{more}" for bucket, pattern in found]
-
-    if read:
-        yield _allow(["s3:GetObject"], arns(read), owned)
-    if written:
-        # Objects get an ACL, which takes s3:PutObjectAcl.
-        yield _allow(["s3:PutObject", "s3:PutObjectAcl"], arns(written), owned)
-        if setup:
-            yield _allow(["s3:DeleteObject"], arns(written, _PROBE), owned)
-            buckets = sorted({bucket for bucket, _ in written})
-            yield _allow(
-                ["s3:GetBucketLocation"], [f"arn:{partition}:s3:::{each}" for each in buckets], owned
-            )
-
-
-def _listing(
-    found: Iterable[tuple[str, str]], settings: RoleSettings, only: Mapping[str, str] | None = None
-) -> Iterator[Document]:
-    """s3:ListBucket for the patterns of keys in buckets. Without it, S3 answers AccessDenied for a missing object, too.
-
-    ``only``: further condition keys, and the values that they must have. S3 compares ``s3:prefix`` with the prefix that
-    is listed, and with the key of an object that is missing.
-    """
-    of_bucket: defaultdict[str, set[str]] = defaultdict(set)
-    for bucket, pattern in found:
-        of_bucket[bucket].add(pattern)
-    buckets_by_patterns: defaultdict[frozenset[str], list[str]] = defaultdict(list)
-    for bucket, patterns in of_bucket.items():
-        buckets_by_patterns[frozenset(patterns)].append(f"arn:{settings.partition}:s3:::{bucket}")
-    for patterns_of_all, buckets in buckets_by_patterns.items():
-        limited = {} if "*" in patterns_of_all else {"StringLike": {"s3:prefix": sorted(patterns_of_all)}}
-        equal = {**_owned_by(settings.organization).get("StringEquals", {}), **(only or {})}
-        yield _allow(["s3:ListBucket"], buckets, {**({"StringEquals": equal} if equal else {}), **limited})
-
-
-def _allow(actions: list[str], resources: Iterable[str], condition: Document | None = None) -> Document:
-    statement = {"Effect": "Allow", "Action": actions, "Resource": sorted(set(resources))}
-    return {**statement, "Condition": condition} if condition else statement
-
-
-def _owned_by(organization: str) -> Document:
-    """The condition that the resource is the organization's; none if it is empty."""
-    return {"StringEquals": {RESOURCE_ORGANIZATION: organization}} if organization else {}
-
-
 def _document(statements: Iterable[Document]) -> Document:
     return {"Version": _VERSION, "Statement": list(statements)}
-
-
-def _below(url: str) -> tuple[str, str]:
-    """The bucket, and the pattern of the keys below the place at ``url``."""
-    bucket, prefix = _bucket_and_key(url)
-    return bucket, f"{prefix}/*" if prefix else "*"
-
-
-def _bucket_and_key(url: str, ending: str = "/") -> tuple[str, str]:
-    """The bucket, and the key without ``ending``. Raises InvalidPolicyData if ``url`` names no bucket."""
-    parsed = urlparse(url)
-    if parsed.scheme != "s3" or not _BUCKET.fullmatch(parsed.netloc):
-        raise InvalidPolicyData(f"{quoted(url)} is no place in S3: give s3://BUCKET/PREFIX")
-    return parsed.netloc, parsed.path.lstrip("/").rstrip(ending)
 
 
 def _path_and_name(arn: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from c7n.policy import PolicyCollection
 from c7n.utils import reset_session_cache
 from click.testing import CliRunner, Result
 
+from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.identity_center.aws import organization_policies
 from c7n_iamusers_cli.main import main
 from tests.policies import waived
@@ -436,6 +437,30 @@ def test_who_may_not_restore(options: tuple[str, ...], said: str) -> None:
     result = roles("--restore", *options)
     assert result.exit_code == 2
     assert said in " ".join(result.output.split())
+
+
+def test_the_role_for_identity_center_is_bound_to_its_instance() -> None:
+    instance, store = "ssoins-1234567890abcdef", "d-1234567890"
+    bound = ("--instance", f"arn:aws:sso:::instance/{instance}", "--identity-store", store)
+    options = ("--undo", "--format", "json", "--role", "identity-center")
+
+    def resources(*given: str) -> set[str]:
+        found = printed(roles(*options, *given, policies=("provision",)))
+        return {arn for each in found["PolicyDocument"]["Statement"] for arn in listed(each["Resource"])}
+
+    other = {
+        arn
+        for arn in resources(*bound)
+        if ":instance/" in arn or "permissionSet" in arn or "identitystore/" in arn
+    }
+    assert other == {
+        f"arn:aws:sso:::instance/{instance}",
+        f"arn:aws:sso:::permissionSet/{instance}/*",
+        f"arn:aws:identitystore::*:identitystore/{store}",
+    }
+    assert {"arn:aws:sso:::instance/*", "arn:aws:sso:::permissionSet/*"} <= resources()
+    for wrong in (("--instance", "ssoins-1"), ("--identity-store", "d-*")):
+        assert roles(*options, *wrong).exit_code == 2
 
 
 def test_each_runner_is_trusted_and_gets_a_document() -> None:

@@ -15,12 +15,12 @@ from c7n_iamusers.roles.documents import (
     REMOVER,
     RESTORER,
     RUNNER,
-    Places,
     RoleDocument,
     RoleNeeds,
     RoleSettings,
     role_documents,
 )
+from c7n_iamusers.roles.places import Places
 
 pytestmark = pytest.mark.pure
 

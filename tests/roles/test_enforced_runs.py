@@ -70,9 +70,11 @@ def people(org: LocalOrg) -> None:
     iam.create_login_profile(UserName="carol", Password="correct-Horse-7-battery")
 
 
-def in_organization(org: LocalOrg) -> tuple[str, str]:
-    """What binds the roles to the organization: they are allowed no more by it."""
-    return "--org-id", org.client("organizations").describe_organization()["Organization"]["Id"]
+def in_organization(org: LocalOrg) -> tuple[str, ...]:
+    """What binds the roles to the organization and its Identity Center: they are allowed no more by it."""
+    (instance,) = org.client("sso-admin").list_instances()["Instances"]
+    center = ("--instance", instance["InstanceArn"], "--identity-store", instance["IdentityStoreId"])
+    return "--org-id", org.client("organizations").describe_organization()["Organization"]["Id"], *center
 
 
 def test_every_shipped_policy_runs_with_exactly_these_roles(

@@ -18,13 +18,13 @@ from c7n_iamusers.roles.documents import (
     RESTORER,
     RUNNER,
     Functions,
-    Places,
     RoleDocument,
     RoleNeeds,
     RoleSettings,
     role_documents,
 )
 from c7n_iamusers.roles.guardrail import guardrail
+from c7n_iamusers.roles.places import Places
 from c7n_iamusers.roles.rendering import rendered_guardrail, rendered_role
 
 pytestmark = pytest.mark.pure
