@@ -24,6 +24,7 @@ from aws_local_org import (
     identity_center,
     queues,
     sts,
+    trails,
 )
 from aws_local_org import settings as settings_module
 from aws_local_org.call_log import CallLog, CallRecord
@@ -101,6 +102,7 @@ def install() -> None:
     cloudtrail.install()
     governance.install()
     queues.install()
+    trails.install()
     buckets.install()
 
 

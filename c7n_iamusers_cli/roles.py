@@ -202,7 +202,7 @@ def roles(
     )
     _check_partitions(known, values.targets)
     places = names.places(written, listed)
-    functions = _functions([each for each in policies if each not in pulling], values, outputs)
+    functions = functions_of([each for each in policies if each not in pulling], values, outputs)
     needs = replace(role_needs(by_file, values, restore, undo), functions=functions, setup=setup)
     _check_names(functions, known, only)
     documents = [*role_documents(needs, known, places), *([of_mailer.document()] if of_mailer else [])]
@@ -343,10 +343,10 @@ def _check_partitions(settings: RoleSettings, targets: Iterable[Target]) -> None
             )
 
 
-def _functions(
+def functions_of(
     policies: Iterable[Any], values: AccountValues, outputs: Sequence[str]
 ) -> tuple[Functions, ...]:
-    """The policies that run in AWS Lambda, by their role. ``outputs``: see ``_functions_of``.
+    """The policies that run in AWS Lambda, by their role. ``outputs``: see ``_as_role``.
 
     Raises InvalidPolicyData.
     """
@@ -359,12 +359,10 @@ def _functions(
                 "all accounts"
             )
         by_role.setdefault(role, []).append(policy)
-    return tuple(_functions_of(role, found, values, outputs) for role, found in by_role.items())
+    return tuple(_as_role(role, found, values, outputs) for role, found in by_role.items())
 
 
-def _functions_of(
-    role: str, policies: Sequence[Any], values: AccountValues, outputs: Sequence[str]
-) -> Functions:
+def _as_role(role: str, policies: Sequence[Any], values: AccountValues, outputs: Sequence[str]) -> Functions:
     """``outputs``: of the runner, which a function has if it names no other."""
     from c7n_iamusers.roles.documents import Functions
 

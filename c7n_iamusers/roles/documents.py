@@ -10,6 +10,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.permissions import Needed, role_policy
+from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.notices.mailer_needs import MailerNeed
 from c7n_iamusers.notices.queue_counts import queue_arn
 from c7n_iamusers.roles.places import READ_QUEUE, Places, allow, owned_by, place_statements
@@ -49,6 +50,13 @@ _OF_FUNCTION = [
         "AddPermission CreateFunction DeleteFunctionConcurrency GetFunction GetFunctionConfiguration "
         "PutFunctionConcurrency TagResource UntagResource UpdateFunctionCode UpdateFunctionConfiguration"
     ).split()
+]
+#: What `preflight` asks an account with functions: whether a trail logs what they run on, and how many may run.
+_OF_ACCOUNT = [
+    "cloudtrail:DescribeTrails",
+    "cloudtrail:GetEventSelectors",
+    "cloudtrail:GetTrailStatus",
+    "lambda:GetAccountSettings",
 ]
 _OF_RULE = [f"events:{each}" for each in ("DescribeRule", "ListTargetsByRule", "PutRule", "PutTargets")]
 Document = Mapping[str, Any]
@@ -161,6 +169,7 @@ def _of_runner(
         *([allow(["sts:AssumeRole"], assumed, owned_by(settings.organization))] if assumed else ()),
         *place_statements(places, settings.partition, settings.organization, needs.setup),
         *_forwarding(needs, settings),
+        *(_asked_of_buckets(others) if needs.setup else ()),
     ]
     if needs.setup and settings.mailer:
         statements.append(allow([_SIMULATING], [settings.mailer]))
@@ -267,13 +276,36 @@ def _deployer(needs: RoleNeeds, settings: RoleSettings) -> RoleDocument:
             allow(["iam:PassRole"], roles, {"StringEquals": {"iam:PassedToService": _LAMBDA}}),
             allow(_OF_FUNCTION, _arns(settings, "lambda:*:*:function:", names)),
             allow(_OF_RULE, _arns(settings, "events:*:*:rule/", names)),
-            *([allow(["iam:GetRole"], roles)] if needs.setup else []),
+            *(_asked_of_functions(roles, settings) if needs.setup else ()),
         ]
     )
     trust = _trust_in(settings.runners, settings, settings.external_id)
     return RoleDocument(
         DEPLOYER, "/", settings.deployer, "Deploys the Lambda functions of c7n-iamusers", trust, policy
     )
+
+
+def _asked_of_functions(roles: Iterable[str], settings: RoleSettings) -> Iterator[Document]:
+    """What `preflight` asks an account with functions."""
+    own = _arns(settings, "iam::*:role/", (settings.remover, settings.restorer))
+    yield allow(["iam:GetRole"], [*roles, *own])
+    yield allow([_SIMULATING], _arns(settings, "iam::*:role/", [settings.deployer]))
+    yield allow(_OF_ACCOUNT, ["*"])
+
+
+def _asked_of_buckets(documents: Iterable[RoleDocument]) -> Iterator[Document]:
+    """What `preflight` asks of the buckets of functions: their policies, and whether a list of exemptions is there."""
+    own = [each for each in documents if each.kind.startswith(FUNCTION)]
+    buckets, lists = dict[str, None](), dict[str, None]()
+    for statement in (each for role in own for each in role.policy["Statement"]):
+        objects = [arn for arn in listed(statement["Resource"]) if arn.split(":")[2:3] == ["s3"]]
+        buckets |= dict.fromkeys(arn.partition("/")[0] for arn in objects)
+        if "s3:GetObject" in statement["Action"]:
+            lists |= dict.fromkeys(arn for arn in objects if not arn.endswith("*"))
+    if buckets:
+        yield allow(["s3:GetBucketPolicy"], buckets)
+    if lists:
+        yield allow(["s3:GetObject"], lists)
 
 
 def _arns(settings: RoleSettings, begins: str, names: Iterable[str]) -> list[str]:
