@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of the runbook exist, with their options and files; those that need no earlier run are run."""
+"""The commands of the runbook exist, with their options and files. test_runbook_rehearsal.py runs them."""
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import shutil
@@ -18,8 +17,6 @@ from c7n_mailer.cli import get_c7n_mailer_parser
 from c7n_org.cli import cli as c7n_org
 from click.testing import CliRunner
 
-from aws_local_org import LocalOrg
-from aws_local_org.smtp_sink import SmtpSink
 from c7n_iamusers_cli.main import main
 from tests.guides import commands_of
 from tests.readme import ROOT, copy_checkout
@@ -148,30 +145,6 @@ def test_what_it_writes_is_ignored_by_git() -> None:
     } <= written
     ignored = set((ROOT / ".gitignore").read_text().split())
     assert {f"/{name}" if "." in name else f"/{name.partition('/')[0]}/" for name in written} <= ignored
-
-
-def test_what_needs_no_earlier_run_runs(org: LocalOrg, checkout: Path) -> None:
-    principals = {"AWS": "*", "Service": "lambda.amazonaws.com"}
-    trust = {"Effect": "Allow", "Principal": principals, "Action": "sts:AssumeRole"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    for account_id, _ in org.settings.member_accounts:
-        iam = org.client("iam", account_id)
-        iam.create_user(UserName="alice")
-        for name in ("Reader", "Remover", "Restorer", "Deployer", "Realtime"):
-            iam.create_role(RoleName=f"IamUsers{name}", AssumeRolePolicyDocument=document)
-            iam.attach_role_policy(
-                RoleName=f"IamUsers{name}", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
-            )
-    with SmtpSink(checkout / "mails") as mail:
-        text = Path("mailer.yml").read_text()
-        Path("mailer.yml").write_text(text.replace(": 2525", f": {mail.port}"))
-        for line in LINES:
-            _, *options = words(line)
-            if options[0] in ("owners", "roles", "guardrail", "evidence", "preflight"):
-                result = CliRunner().invoke(main, options)
-                # the shipped accounts file has placeholders, and users that no exemption matches
-                well = (0, 3) if options[0] == "preflight" else (0,)
-                assert result.exit_code in well, (line, result.output)
 
 
 def test_stop_is_the_file_that_stops(checkout: Path) -> None:
