@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -470,6 +471,26 @@ def test_each_runner_is_trusted_and_gets_a_document() -> None:
     assert "runner-3" not in found
     (trust,) = found["member-remover"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"AWS": [RUNNER, other]}
+
+
+def test_what_can_not_be_bound_to_a_resource_only_reads() -> None:
+    """But for the findings of Security Hub, which are no permissions; and docs/roles.md names what is allowed on *."""
+    files = tuple(path.stem for path in sorted((ROOT / "policies").glob("*.yml")))
+    found = printed(roles("--restore", "--undo", "--format", "json", policies=files))
+    free = {
+        action
+        for document in found.values()
+        if "RoleName" in document
+        for each in document["PolicyDocument"]["Statement"]
+        if "*" in listed(each["Resource"])
+        for action in each["Action"]
+    }
+    assert {action for action in free if not re.search(":(Get|List|Describe|Generate|Lookup)", action)} == {
+        "securityhub:BatchImportFindings"
+    }
+    text = (ROOT / "docs" / "roles.md").read_text()
+    others = {each for each in free if not each.startswith(("iam:", "organizations:"))}
+    assert [each for each in others if f"`{each}`" not in text] == []
 
 
 def test_deleting_in_identity_center_is_asked_for() -> None:
