@@ -27,6 +27,7 @@ FILTERS = {
     "identity-center": "c7n_iamusers.plugins.identity_center:IdentityCenter",
     "attempts": "c7n_iamusers.plugins.attempts:AttemptsFilter",
     "alarm": "c7n_iamusers.plugins.alarm:Alarm",
+    "overdue": "c7n_iamusers.plugins.overdue:OverdueFilter",
 }
 ACTIONS = {
     "composite-delete": "c7n_iamusers.plugins.composite_delete:CompositeDelete",

@@ -157,7 +157,8 @@ LARGEST_LIST = 16 * 1024 * 1024
 _READ_OFTEN = (
     "each policy reads it in each account, and again while it acts: leave out the rules that have expired"
 )
-_KEYS = (*FIELDS, "account", "reason", "owner", "expires", "alarm", EVERYBODY)
+#: The members of a rule, as in a policy.
+KEYS = (*FIELDS, "account", "reason", "owner", "expires", "alarm", EVERYBODY)
 
 
 def digest_of(rules: Iterable[ExemptionRule]) -> str:
@@ -299,7 +300,7 @@ def _unknown_keys(entry: Mapping[str, Any], where: str, free_keys: bool) -> Iter
     expected = (
         f"a rule has one of {', '.join(FIELDS)}, and reason, expires, owner, account, alarm and everybody"
     )
-    for key in sorted(str(key) for key in entry if key not in _KEYS):
+    for key in sorted(str(key) for key in entry if key not in KEYS):
         meant = _resembled(key)
         if meant or not free_keys or not key.strip():
             remedy = f": write {meant!r}, or give a column that is not read another name" if meant else ""
@@ -310,8 +311,8 @@ def _unknown_keys(entry: Mapping[str, Any], where: str, free_keys: bool) -> Iter
 def _resembled(key: str) -> str:
     """The known key that ``key`` is probably meant to be; empty if there is none."""
     text = key.casefold()
-    begun = (each for each in _KEYS if text.startswith(each) or (len(text) > 2 and each.startswith(text)))
-    return next(begun, "") or next(iter(get_close_matches(text, _KEYS, 1, 0.75)), "")
+    begun = (each for each in KEYS if text.startswith(each) or (len(text) > 2 and each.startswith(text)))
+    return next(begun, "") or next(iter(get_close_matches(text, KEYS, 1, 0.75)), "")
 
 
 def _account(entry: Mapping[str, Any], where: str, faults: list[str]) -> str:

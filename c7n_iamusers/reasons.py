@@ -525,7 +525,8 @@ SNAPSHOT_MISSING = _kind(
     "SnapshotMissing",
     "{user}: by a journal, a run wrote {which}, and no such file with that content is there: somebody may have removed "
     "or changed it. Nothing further was touched",
-    ": find out who did, and give it back, as from a backup or an earlier version in the bucket",
+    ": find out who did, and give it back, as from a backup or an earlier version in the bucket; if it is gone for "
+    "good, say so by c7n-iamusers user NAME --gone-for-good SNAPSHOT",
 )
 DENY_REWRITTEN = _kind(
     "DenyRewritten",
@@ -833,6 +834,11 @@ VERDICT = _kind(
     "Verdict", "{verdict}", meaning="how all access of the person compares with the IAM user's permissions"
 )
 HOLDS_MORE = _kind("HoldsMore", "{verdict}: also holds {further}")
+NOT_REMOVED = _kind(
+    "NotRemoved",
+    "keeps {further}, which is no longer requested and was not removed: {why}",
+    meaning="a removal failed, or waits for other access that failed",
+)
 CHANGE_FAILED = _kind(
     "ChangeFailed",
     "{user}{why}{left}",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +15,12 @@ from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers_cli.arguments import fleet_choice, output_places, targets_in
 from c7n_iamusers_cli.forward import queue_url, region_of, send
 from c7n_iamusers_cli.output import print_table, say
-from c7n_iamusers_cli.user import Record
+from c7n_iamusers_cli.user import Record, notices_store
 
 if TYPE_CHECKING:
+    from c7n_iamusers.execution.stores import Store
+    from c7n_iamusers.notices.held import HeldMessage
+    from c7n_iamusers.notices.notices import Notices
     from c7n_iamusers.organization.readiness import Target
     from c7n_iamusers.report.digest import Address, Entry
 
@@ -59,9 +63,13 @@ def digest(
 ) -> None:
     """Send each owner one summary over all its accounts: what was done to which IAM user, and what comes when.
 
-    It is made of what outputs and notices have; AWS is not asked. It is sent beside the mails of the policies, and
-    takes the place of none: it announces nothing, and no record says that it was sent. Each call sends anew, so run it
-    once a week. Where something can't be read, nobody is written to, and the command ends with 1.
+    It is made of what outputs and notices have; AWS is not asked. What policies with digest: true hold for it, it sends
+    in the place of their own messages, and records that: run it within twelve hours after them. What was held for
+    longer is not sent, and the command ends with 1: the next run of the policy holds it anew. Beside that the summary
+    announces nothing, and each call sends it anew, so without digest: true run it once a week.
+
+    Further recipients are the variable slack of each account (slack://#channel, slack://ADDRESS or a webhook), and
+    those of held messages. Where something can't be read, nobody is written to, and the command ends with 1.
     """
     targets = targets_in(accounts_file, names, tags)
     chosen = [each for each in targets if not owners or _variable(each, "owner") in owners]
@@ -70,16 +78,20 @@ def digest(
             f"{accounts_file} has no account whose owner is {', '.join(owners)}: correct it, or --owner"
         )
     now = datetime.now(timezone.utc)
-    told = _told(places, chosen, days, now)
-    addresses = _addresses(chosen)
+    told, held = _told(places, chosen, days, now)
+    addresses = _addresses(chosen, held)
     queues = {address.owner: queue or _queue_of(address, chosen) for address in addresses}
-    rows, failed = list[tuple[str, int, int, str]](), False
+    for address in addresses:
+        _require_queue(address, held, queues[address.owner])
+    rows, failed = list[tuple[str, int, int, str]](), any(each.late for each in held.values())
     for address in addresses:
         its = [each for each in told if each.history.account in address.accounts]
         accounts = len({each.history.account for each in its})
         sent = _sent(address, its, queues[address.owner], now, dry_run)
         failed = failed or sent is None
         rows += [(address.owner, accounts, len(its), subject) for subject in sent or ()]
+        if sent and not dry_run:
+            failed = not _recorded(address, held, queues[address.owner], tuple(sent.values())) or failed
     print_table(("owner", "accounts", "users", "subject"), rows)
     say(
         f"{len(rows)} messages {'would be ' if dry_run else ''}sent to {len({row[0] for row in rows})} owners",
@@ -89,9 +101,24 @@ def digest(
         raise click.exceptions.Exit(1)
 
 
-def _told(places: Sequence[str], targets: Sequence[Target], days: int, now: datetime) -> list[Entry]:
-    """What is on record of the accounts' users. Exits with 1 where something can't be read."""
-    from c7n_iamusers.report.digest import entries
+@dataclass(frozen=True)
+class _Held:
+    """What is held of one account. ``store``: of its notices. ``messages``: by the names of their files.
+
+    ``queues``: of the policies that hold them. ``late``: whether something was held for too long.
+    """
+
+    store: Store
+    messages: Mapping[str, HeldMessage]
+    queues: frozenset[str]
+    late: bool
+
+
+def _told(
+    places: Sequence[str], targets: Sequence[Target], days: int, now: datetime
+) -> tuple[list[Entry], dict[str, _Held]]:
+    """What is on record of the accounts' users, and what is held. Exits with 1 where something can't be read."""
+    from c7n_iamusers.report.digest import entries, held_users
     from c7n_iamusers.report.fleet import fleet_of
 
     asked = {each for target in targets for each in (target.account_id, target.name)}
@@ -99,6 +126,11 @@ def _told(places: Sequence[str], targets: Sequence[Target], days: int, now: date
     histories = record.histories(None)
     without = [str(each) for each in targets if each.account_id not in record.notices]
     problems = [*record.problems, *(f"there are no notices of {each}" for each in without)]
+    held = {
+        each.account_id: _held(each, record.notices[each.account_id], now, problems)
+        for each in targets
+        if each.account_id in record.notices
+    }
     if problems:
         for problem in dict.fromkeys(problems):
             say(f"can't be read: {problem}", err=True)
@@ -106,32 +138,91 @@ def _told(places: Sequence[str], targets: Sequence[Target], days: int, now: date
         raise click.exceptions.Exit(1)
     gone = fleet_of(record.outputs, (), now).gone()
     names = {each.account_id: _variable(each, "account_name") or each.name for each in targets}
-    return entries(histories, record.notices, names, gone, now - timedelta(days=days), now)
+    messages = [message for each in held.values() for message in each.messages.values()]
+    since = now - timedelta(days=days)
+    return entries(histories, record.notices, names, gone, since, now, held_users(messages)), held
+
+
+def _held(target: Target, notices: Notices, now: datetime, problems: list[str]) -> _Held:
+    """``problems``: gets what can't be read."""
+    from c7n_iamusers.notices.held import parse_held
+    from c7n_iamusers.text.wording import shown
+
+    store = notices_store(_variable(target, "notices"))
+    found: dict[str, HeldMessage] = {}
+    notices_held = notices.held(now)
+    for name in dict.fromkeys(each.held for each in notices_held):
+        try:
+            found[name] = parse_held(store.read(name) or b"", target.account_id)
+        except (OSError, ValueError) as error:
+            problems.append(f"{store.place(name)}, which is held for a digest: {error}")
+    late = notices.never_told(now)
+    if late:
+        users = sorted({user.name for each in late for user in each.users})
+        say(
+            f"{target}: nobody was told of {shown(users)}: what policy {late[0].policy} held since "
+            f"{late[0].time:%Y-%m-%d %H:%M} UTC was not sent within twelve hours, and is not sent any more: run the "
+            "policy again, which holds it anew, and then this command",
+            err=True,
+        )
+    return _Held(store, found, frozenset(each.queue for each in notices_held if each.queue), bool(late))
+
+
+def _require_queue(address: Address, held: Mapping[str, _Held], queue: str) -> None:
+    """Raises ClickException where policies hold messages for another queue: nothing would read whether they left it."""
+    for account in address.accounts:
+        if other := sorted(held[account].queues - {queue}):
+            raise click.ClickException(
+                f"policies of account {account} hold messages for {other[0]}, and the digest would go to {queue}: make "
+                "their transport.queue, and queue_url or --queue, the same. Nobody was written to"
+            )
 
 
 def _sent(
     address: Address, told: Sequence[Entry], queue: str, now: datetime, dry_run: bool
-) -> list[str] | None:
-    """The subjects of the messages; None where AWS does not say that each is in the queue."""
+) -> dict[str, str] | None:
+    """The subjects of the messages and their ids; None where AWS does not say that each is in the queue."""
     from c7n_iamusers.execution.sessions import account_session
     from c7n_iamusers.report.digest import messages
 
     region = region_of(queue) or _DEFAULT_REGION
     made = messages(address, told, region, now)
+    if dry_run or not made:
+        return {subject: "" for subject, _ in made}
     try:
-        client = account_session().client("sqs", region_name=region) if made and not dry_run else None
-        for _, body in made if client else ():
-            send(client, queue, body)
+        client = account_session().client("sqs", region_name=region)
+        return {subject: send(client, queue, body) for subject, body in made}
     except EvidenceUnreadable as error:
         say(
             f"{address.owner}: not all was sent: {error.__cause__}: send it again by --owner {address.owner}",
             err=True,
         )
         return None
-    return [subject for subject, _ in made]
 
 
-def _addresses(targets: Sequence[Target]) -> list[Address]:
+def _recorded(address: Address, held: Mapping[str, _Held], queue: str, ids: tuple[str, ...]) -> bool:
+    """Write into the notices of each account that what was held is told. Whether that was possible."""
+    from c7n_iamusers.notices.held import DigestRecord
+
+    done = True
+    for account in address.accounts:
+        its = held[account]
+        if not its.messages:
+            continue
+        record = DigestRecord(account, datetime.now(timezone.utc), queue, ids, tuple(its.messages))
+        try:
+            its.store.create(record.name, record.as_json())
+        except OSError as error:
+            done = False
+            say(
+                f"{address.owner}: the digest was sent, but {its.store.place(record.name)} can't be written: {error}: "
+                "no announcement in it counts, and the next digest sends it again",
+                err=True,
+            )
+    return done
+
+
+def _addresses(targets: Sequence[Target], held: Mapping[str, _Held]) -> list[Address]:
     """Each owner with all its accounts. Raises ClickException for an account without one."""
     from c7n_iamusers.report.digest import Address
     from c7n_iamusers.text.addresses import is_address
@@ -146,9 +237,27 @@ def _addresses(targets: Sequence[Target]) -> list[Address]:
             )
         by_owner.setdefault(owner, []).append(each)
     return [
-        Address(owner, {each.account_id: each.name for each in its}, _variable(its[0], "contact"))
+        replace(
+            Address(owner, {each.account_id: each.name for each in its}),
+            contact=_variable(its[0], "contact"),
+            also=tuple(dict.fromkeys(to for each in its for to in _also(each, held[each.account_id]))),
+            start_url=_variable(its[0], "start_url"),
+        )
         for owner, its in by_owner.items()
     ]
+
+
+def _also(target: Target, held: _Held) -> list[str]:
+    """Who else gets the digest of an account's owner. Raises ClickException for what is no recipient in Slack."""
+    from c7n_iamusers.notices.forwarding import is_in_slack
+
+    channel = _variable(target, "slack")
+    if channel and not is_in_slack(channel):
+        raise click.ClickException(
+            f"account {target} has slack: {channel} under vars: write slack://#channel, slack://ADDRESS, or the URL of "
+            "a webhook of Slack. Nobody was written to"
+        )
+    return [*([channel] if channel else ()), *(to for each in held.messages.values() for to in each.to)]
 
 
 def _queue_of(address: Address, targets: Sequence[Target]) -> str:

@@ -201,9 +201,13 @@ class _Queues:
         _asked(self.receiving.delete_message, QueueUrl=self.source, ReceiptHandle=message["ReceiptHandle"])
 
 
-def send(client: Any, queue: str, body: str) -> None:
-    """Put a packed message into c7n-mailer's ``queue``. Raises EvidenceUnreadable if AWS does not say it is there."""
-    _asked(client.send_message, QueueUrl=queue, MessageBody=body, MessageAttributes=_ATTRIBUTES)
+def send(client: Any, queue: str, body: str) -> str:
+    """Put a packed message into c7n-mailer's ``queue``, and return its id.
+
+    Raises EvidenceUnreadable if AWS does not say that it is there.
+    """
+    sent = _asked(client.send_message, QueueUrl=queue, MessageBody=body, MessageAttributes=_ATTRIBUTES)
+    return str(sent["MessageId"])
 
 
 def _asked(call: Any, **parameters: Any) -> Any:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: The directory of the templates that come with the package.
 SHIPPED = Path(c7n_iamusers.__file__).parent / "mailer_templates"
-#: What the mail templates of this package import.
+#: What the templates of this package import.
 _PARTS = "iam-users-parts"
 _PLACE, _NAME = "organization", "templates"
 _ACTIONS = ("notify", "notify-owners", "notify-people")
@@ -118,9 +118,11 @@ def checks(
         yield Check(_PLACE, _NAME, UNKNOWN, told, "run preflight in the environment of c7n-mailer")
         return
     yield from refused_by_mailer(mailer)
+    uses = [*_uses(policies, found)]
+    yield from _unreachable(mailer, uses)
     faults: dict[tuple[str, str], dict[str, None]] = {}
     well: dict[str, str] = {}
-    for use in _uses(policies, found):
+    for use in uses:
         fault, remedy = _fault(use, searched)
         if fault:
             faults.setdefault((fault, remedy), {})[str(use.policy.get("name"))] = None
@@ -139,13 +141,12 @@ def names(policies: Iterable[Mapping[str, Any]], found: Sequence[Target]) -> lis
 
 
 def refused_by_mailer(mailer: Path) -> Iterator[Check]:
-    """What c7n-mailer itself refuses. A file that can't be read is told by the check of its queue."""
+    """What c7n-mailer itself refuses."""
     from c7n_mailer.cli import CONFIG_SCHEMA
     from jsonschema import Draft7Validator
 
-    try:
-        config = parsed_file(mailer, read_yaml)
-    except ValueError:
+    config = _configuration(mailer)
+    if config is None:
         return
     for error in Draft7Validator(CONFIG_SCHEMA).iter_errors(config):
         where = "/".join(map(str, error.absolute_path)) or "the whole"
@@ -177,12 +178,45 @@ def _uses(policies: Iterable[Mapping[str, Any]], found: Sequence[Target]) -> Ite
 
 
 def _is_used(use: _Use) -> bool:
-    recipients = map(str, use.action.get("to") or ())
-    if use.key == "template":
-        return True
-    return use.key in use.action or any(
-        recipient.startswith(("slack://", "https://hooks.slack.com/")) for recipient in recipients
-    )
+    return use.key == "template" or use.key in use.action or bool(_slack_recipients(use.action))
+
+
+def _slack_recipients(action: Mapping[str, Any]) -> list[str]:
+    recipients = [str(each) for each in action.get("to") or ()]
+    if action.get("type") == "notify-people" and "slack_template" in action:
+        recipients.append("slack://the address of each person")
+    return [each for each in recipients if each.startswith(("slack://", "https://hooks.slack.com/"))]
+
+
+def _unreachable(mailer: Path, uses: Iterable[_Use]) -> Iterator[Check]:
+    """Recipients in Slack that c7n-mailer can't post to as it is configured: it says so in its log at most.
+
+    For a person without a token it stops with an error each time, after the mail, which it then sends again
+    (``slack_delivery.py``).
+    """
+    config = _configuration(mailer)
+    if not isinstance(config, Mapping):
+        return
+    found: dict[str, dict[str, None]] = {}
+    for use in uses:
+        for each in _slack_recipients(use.action):
+            by_webhook = each.startswith("slack://webhook/#")
+            needed = "slack_webhook" if by_webhook else "slack_token" if each.startswith("slack://") else ""
+            if needed and not config.get(needed):
+                found.setdefault(needed, {})[each] = None
+    for needed, recipients in found.items():
+        told = f"{mailer} has no {needed}, without which c7n-mailer reaches nobody at {', '.join(recipients)}"
+        yield Check(
+            _PLACE, "mailer configuration", HOLE, told, f"write {needed}, or leave out these recipients"
+        )
+
+
+def _configuration(mailer: Path) -> Any:
+    """c7n-mailer's; None where it can't be read, which the check of its queue tells."""
+    try:
+        return parsed_file(mailer, read_yaml)
+    except ValueError:
+        return None
 
 
 def _files(name: str, searched: Sequence[str]) -> list[str]:
@@ -230,8 +264,8 @@ def _other_texts(use: _Use, files: Sequence[str]) -> str:
 
 
 def _other_parts(use: _Use, searched: Sequence[str]) -> str:
-    """The same of what our mail templates import. Where it is missing, they do not render."""
-    parts = _files(_PARTS, searched) if use.name in OURS["template"] else []
+    """The same of what our templates import. Where it is missing, they do not render."""
+    parts = _files(_PARTS, searched) if use.name in OURS[use.key] else []
     shipped = SHIPPED / f"{_PARTS}.j2"
     if parts and Path(parts[0]).read_bytes() != shipped.read_bytes():
         return f"it imports {parts[0]}, and never {shipped}, which has another text"

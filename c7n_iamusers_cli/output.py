@@ -20,8 +20,6 @@ from c7n_iamusers.text.wording import visible
 Row = Sequence[Any]
 #: The exit codes of the commands, which docs/exit-codes.md explains. click itself ends with USAGE.
 PROBLEM, USAGE, ATTENTION = 1, 2, 3
-#: Plus the number of the signal that ended the command.
-SIGNAL = 128
 #: The minimum width of a column in characters.
 _NARROWEST = 8
 #: The width that rich draws around a cell: a line and two spaces.

@@ -88,6 +88,7 @@ def needed_in_account(part: Any, values: AccountValues) -> Needed:
 
     from c7n_iamusers.iam.permissions import Needed
     from c7n_iamusers.notices.queue_counts import ATTRIBUTES, METRIC
+    from c7n_iamusers.plugins.second_contacts import PERMISSION
 
     found, data = frozenset(part.get_permissions()), part_data(part)
     if isinstance(part, Notify):
@@ -96,7 +97,8 @@ def needed_in_account(part: Any, values: AccountValues) -> Needed:
             # of a queue of which runs read whether messages leave it
             counting = (ATTRIBUTES, METRIC) if getattr(part, "queue", "") else ()
             sending = frozenset((*Notify.get_permissions(part), *counting))
-        return Needed(_UNDECLARED["notify"], sending)
+        # who is overdue is also told to a contact that is looked up in the account itself
+        return Needed(_UNDECLARED["notify"] | (found & {PERMISSION}), sending)
     if not _is_own(part):
         return Needed(_UNDECLARED.get(getattr(part, "type", ""), frozenset()), found)
     elsewhere = needed_in_center(part) | (_ASSUMING if data.get("role") else frozenset())

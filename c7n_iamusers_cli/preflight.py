@@ -246,6 +246,7 @@ def _shared(
     mailer_role: str,
 ) -> Iterator[Check]:
     """What all accounts use."""
+    from c7n_iamusers.execution.journal import utc_now
     from c7n_iamusers.organization.readiness import OK, ORGANIZATION, UNKNOWN, Check, shared_by
 
     shared = shared_by(found, wanted.data)
@@ -256,6 +257,7 @@ def _shared(
         yield notices
         if place.startswith("s3://") and notices.status == OK:
             yield probes.bucket(place)
+    yield from probes.held(found, wanted.data, utc_now())
     yield from _mail(probes, shared.queues, found, mailer, mailer_role)
     centers = _centers(shared.centers, role)
     for each, known in centers:
@@ -434,9 +436,11 @@ def _account(probes: Probes, target: Target, wanted: _Wanted, read: list[NamesRe
 
 def _policies(found: Sequence[Target], wanted: _Wanted) -> Iterator[Check]:
     """Each policy with the variables of each account, as its plugins check it. A fault of all accounts counts once."""
+    from c7n_iamusers.organization.likely_mistakes import told_of_others
     from c7n_iamusers.organization.readiness import HOLE, OK, ORGANIZATION, Check, with_valid_owner
     from c7n_iamusers_cli.policies import policy_fault
 
+    yield from told_of_others(wanted.every)
     places: dict[str, list[str]] = {}
     for target in found:
         variables = with_valid_owner(target.variables)

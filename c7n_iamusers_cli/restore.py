@@ -19,6 +19,7 @@ from c7n_iamusers_cli.restore_choice import (
     check_parts,
     check_unambiguous,
     is_wanted,
+    may_be_wanted,
 )
 from c7n_iamusers_cli.restore_output import (
     FAILED,
@@ -195,7 +196,8 @@ def restore(
     else:
         with _restoring(role, options, wanted) as restoring:
             results[""] = [restoring.restore(each) for each in wanted]
-    _fail(results, len(wanted), len(collection.problems))
+    problems = [each for each in collection.problems if may_be_wanted(collection.about.get(each), names)]
+    _fail(results, len(wanted), len(problems))
 
 
 def _by_account(users: Sequence[RestorableUser]) -> dict[str, list[RestorableUser]]:

@@ -19,6 +19,12 @@ def is_wanted(subject: Subject, accounts: Sequence[str], names: Sequence[str]) -
     return (not accounts or subject.account_id in accounts) and (not names or subject.name in names)
 
 
+def may_be_wanted(name: str | None, names: Sequence[str]) -> bool:
+    """Whether a problem is of one of the users that are named. ``name``: as in a file's name; None: of any user."""
+    # an underscore precedes a name that begins with a dash
+    return name is None or not names or name in names or name.removeprefix("_") in names
+
+
 def check_found(wanted: Sequence[RestorableUser], accounts: Sequence[str], names: Sequence[str]) -> None:
     """Every account and every user that an option names must be in the files. Raises ClickException."""
     found = [each.recorded.subject for each in wanted]

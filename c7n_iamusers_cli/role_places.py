@@ -84,6 +84,7 @@ class NamedByPolicies:
 
     def _notices(self) -> Places:
         """The notices of all accounts, or of ``account`` alone, whose function must neither forge nor hide others'."""
+        from c7n_iamusers.notices.held import DIRECTORY
         from c7n_iamusers.notices.notices import directories
         from c7n_iamusers.roles.places import Places
 
@@ -106,6 +107,8 @@ class NamedByPolicies:
             # the step that announces nothing does not record who is exempt
             if part_data(part).get("step") not in (None, "created"):
                 written.append(exempt)
+            if part_data(part).get("digest"):
+                written.append(f"{place}/{DIRECTORY}/{self.account}/")
         return Places(written=tuple(written), read=tuple(read), listed=tuple(listed), tops=tuple(tops))
 
     def center(self) -> str:

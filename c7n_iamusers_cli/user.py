@@ -57,6 +57,12 @@ _NO_PLACE = frozenset("?#{}")
     metavar="FILE",
     help="With --give-back: the policy with the actions release and notify-owners.",
 )
+@click.option(
+    "--gone-for-good",
+    multiple=True,
+    metavar="SNAPSHOT",
+    help="Say that this snapshot, which SnapshotMissing names, can't be given back, so that runs go on. Repeatable.",
+)
 @acceptances
 @click.pass_context
 def user(
@@ -79,27 +85,26 @@ def user(
 
     --give-back undoes what was done last: it runs the action release for this user alone, or does what c7n-iamusers
     restore does, with its questions and refusals, whose options it has; then the owner gets a mail.
+
+    --gone-for-good writes a line to the journal that names the snapshot. Later ones decide from then on; what only that
+    one had is not given back, and no earlier one takes its place.
     """
+    gone: Sequence[str] = accepted.pop("gone_for_good")
     targets = targets_in(accounts_file, strict=False) if accounts_file else ()
-    asked = {each for target in targets_of(targets, names) for each in (target.account_id, target.name)} | {
-        *names
-    }
-    record = Record(places, asked, targets, notices_place)
+    asked = {each for target in targets_of(targets, names) for each in (target.account_id, target.name)}
+    record = Record(places, asked | {*names}, targets, notices_place)
     found = record.histories(name)
-    if output_format == "json":
-        users = [each.as_data() for each in found]
-        print_json({"name": name, "users": users, "unread": record.problems})
-    else:
-        for each in found:
-            _show(each)
-    for problem in record.problems:
-        say(f"can't be read: {problem}", err=True)
+    _print(name, found, record.problems, output_format)
     if not found:
         where = f" in {', '.join(names)}" if names else ""
         raise click.ClickException(
             f"no user {name}{where} is on record in {', '.join(places)}: correct the name, or give -s and -a of the "
             "runs that touched it"
         )
+    if gone:
+        from c7n_iamusers_cli.gone_for_good import give_up
+
+        give_up(record, _one(found), gone)
     if give_back:
         from c7n_iamusers_cli.give_back import give_back as give
 
@@ -238,6 +243,16 @@ def _one(found: Sequence[UserHistory]) -> UserHistory:
             f"{found[0].subject.name} is in {', '.join(accounts)}: name one account by -a: nothing was done"
         )
     return found[0]
+
+
+def _print(name: str, found: Sequence[UserHistory], problems: Sequence[str], output_format: str) -> None:
+    if output_format == "json":
+        print_json({"name": name, "users": [each.as_data() for each in found], "unread": [*problems]})
+    else:
+        for each in found:
+            _show(each)
+    for problem in problems:
+        say(f"can't be read: {problem}", err=True)
 
 
 def _show(history: UserHistory) -> None:

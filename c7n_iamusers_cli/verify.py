@@ -202,6 +202,7 @@ def _compared(
             "late": len(matching.late),
             "missing": len(matching.missing),
             "unjournaled": len(matching.unjournaled),
+            "strangers": len(matching.strangers),
         }
     return told
 
@@ -240,6 +241,7 @@ def _findings(account: str, matching: Matching) -> Iterator[Found]:
     for rest in (len(matching.unjournaled) - _MOST, len(matching.missing) - _MOST):
         if rest > 0:
             yield Found(BLOCKING, place, f"{rest} more like these")
+    yield from _of_strangers(place, matching)
     reasons: defaultdict[str, list[Call]] = defaultdict(list)
     for call, why in matching.unproven:
         reasons[why].append(call)
@@ -248,6 +250,20 @@ def _findings(account: str, matching: Matching) -> Iterator[Found]:
     if matching.late:
         why = "CloudTrail shows an event after 15 minutes, mostly: run again later"
         yield Found(ATTENTION, place, f"not yet: {_several(matching.late)}: {why}")
+
+
+def _of_strangers(place: str, matching: Matching) -> Iterator[Found]:
+    from c7n_iamusers.report.checks import ATTENTION
+    from c7n_iamusers.report.verification import Found
+    from c7n_iamusers.text.wording import shown
+
+    if many := len(matching.strangers):
+        users = shown(sorted({each.user for each in matching.strangers}))
+        why = (
+            f"{many} changes by these sessions are of users in no journal here ({users}): give all outputs of these "
+            "sessions; or every line about these users was removed, or others act in such a session"
+        )
+        yield Found(ATTENTION, place, why)
 
 
 def _named(call: Call) -> str:

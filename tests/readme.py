@@ -117,6 +117,7 @@ MADE_ELSEWHERE = {
     "OUTPUT_DIR/identity-center-profiles/<username>-<hash>.config": ("cli/test_provision.py", "PROFILES"),
     "identity-center-profiles/": ("cli/test_provision.py", "PROFILES"),
     "identity-center-runs/former.json": ("identity_center/test_former_members.py", "former.json"),
+    "notices/held/": ("plugins/test_held_messages.py", 'Path("notices", "held"'),
     "people-to-add.csv": ("identity_center/test_provisioning.py", "people-to-add.csv"),
     "undone.json": ("identity_center/undo/test_undoing.py", "undone.json"),
     "records/": ("deploy/test_rehearsal.py", "records"),

@@ -52,12 +52,12 @@ def examples(name: str) -> list[dict[str, Any]]:
 
 def test_unnecessary_spells_its_options_out() -> None:
     found = Unnecessary.schema["properties"]
-    assert set(found) == {"type", "exempt", "exempt-from", *OPTIONS}
+    assert set(found) == {"type", "exempt", "exempt-from", "spare", *OPTIONS}
     assert all(found.values())
     assert found["kinds"]["items"]["enum"] == list(KINDS)
     assert found["findings"]["properties"]["none-of"]["items"]["enum"] == list(FINDING_IDS)
     assert set(found["exempt"]["items"]["properties"]) == {
-        *(*RULE, "path", "tag", "group", "owner", "account", "everybody", "alarm")
+        *(*RULE, "path", "tag", "group", "unique-id", "owner", "account", "everybody", "alarm")
     }
 
 
@@ -153,6 +153,7 @@ LACKING = {
     "identity-center": "identity-center lacks state: write '- type: identity-center'",
     "notify-owners": "notify-owners lacks notices, step, days, transport: write '- type: notify-owners'",
     "notify-people": "notify-people lacks notices, email-domains, transport: write '- type: notify-people'",
+    "overdue": "overdue lacks notices: write '- type: overdue'",
     "provision-identity-center": "provision-identity-center lacks identity-source: write",
 }
 
@@ -173,6 +174,7 @@ def test_a_bare_name_works_or_says_what_it_lacks(whole: dict[str, Any], name: st
 #: An option that each plugin lacks, with what its message says.
 MISSPELT = {
     "alarm": ("exemptfrom", "write exempt-from"),
+    "overdue": ("activewithin", "write active-within"),
     "unnecessary": ("unusedfor", "write unused-for"),
     "identity-center": ("stat", "write state"),
     "attempts": ("sinc", "write since"),

@@ -101,13 +101,6 @@ def with_others(proof: Proof, sides: Sides, others: AccountPolicies, options: De
     )
 
 
-def verdict_with_others(
-    verdict: str, sides: Sides, others: AccountPolicies, options: DerivationOptions
-) -> str:
-    """The verdict alone."""
-    return with_others(Proof(verdict), sides, others, options).verdict
-
-
 def _findings(sides: Sides, others: AccountPolicies) -> Iterator[tuple[Excess, Excess]]:
     if not others.policies:
         return

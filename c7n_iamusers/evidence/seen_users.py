@@ -7,13 +7,14 @@ The filter writes this beside ``resources.json``, which has the selected users a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from sys import intern
 from typing import Any
 
 from c7n_iamusers.exemptions import ExemptionRule, parse_rules
+from c7n_iamusers.iam.user_patterns import FIELDS, LONGEST
 from c7n_iamusers.text.validators import listing, one_of, record, text, whole
 
 #: The file in the output directory of a policy.
@@ -24,14 +25,16 @@ FLAGGED, EXEMPT, LEFT_OUT = "flagged", "exempt", "left out"
 BY_NOBODY, BY_US, BY_OTHERS = "", "quarantine", "policy"
 _BLOCKS = ("or", "and", "not")
 _TEXT, _MANY = text(100_000), 1_000_000
-#: Members of a rule that are texts for people, and how many characters of one the file has. Thousands of rules may have
-#: one long reason, so the file has each text once, and rules its number.
+#: Members of a rule that are texts for people, and how many characters of one the file has.
 _TOLD, _LONGEST_TOLD = ("reason", "owner"), 200
+#: Members of a rule of which the file has the text once, and rules its number: in a list of YAML, thousands of rules
+#: may have one long reason or pattern by an alias.
+_NUMBERED = (*_TOLD, *FIELDS, "account")
 _SHAPE = record(
     {
         "execution": text(100),
         "complete": one_of(True, False),
-        "texts": listing(text(_LONGEST_TOLD), _MANY),
+        "texts": listing(text(LONGEST), _MANY),
         "rules": listing(record({}, others=True), _MANY),
         "users": listing(
             record(
@@ -74,10 +77,13 @@ class SeenUser:
         """The numbers of all rules that protect it."""
         return () if self.rule is None else (self.rule, *self.more)
 
-    def moved(self, by: int) -> SeenUser:
-        """The same where so many rules stand before its own."""
-        rule = None if self.rule is None else self.rule + by
-        more, expired = (tuple(number + by for number in numbers) for numbers in (self.more, self.expired))
+    def placed(self, places: Sequence[int]) -> SeenUser:
+        """The same where its rules have other numbers. ``places``: by the former ones."""
+        rule = None if self.rule is None else places[self.rule]
+        more, expired = (
+            tuple(dict.fromkeys(places[number] for number in numbers))
+            for numbers in (self.more, self.expired)
+        )
         return replace(self, rule=rule, more=more, expired=expired)
 
     def as_data(self) -> dict[str, Any]:
@@ -118,26 +124,23 @@ class SeenUsers:
     def and_then(self, later: SeenUsers) -> SeenUsers:
         """With what a ``later`` filter of the same run made of the users that it got."""
         known = {user.unique_id: user for user in self.users}
-        users = known | {user.unique_id: user.moved(len(self.rules)) for user in later.users}
+        places = range(len(self.rules), len(self.rules) + len(later.rules))
+        users = known | {user.unique_id: user.placed(places) for user in later.users}
         complete = self.complete or later.complete
         return SeenUsers(self.execution, complete, (*self.rules, *later.rules), tuple(users.values()))
 
     def content(self) -> str:
         """The file. ``parse_seen`` is the reverse, but for the ends of long reasons and owners."""
-        numbers: dict[str, int] = {}
-        rules = [
-            {
-                key: _numbered(value, numbers) if key in _TOLD else value
-                for key, value in rule.as_data().items()
-            }
-            for rule in self.rules
-        ]
+        texts: dict[str, int] = {}
+        # a list may have a rule any number of times
+        known = {rule: number for number, rule in enumerate(dict.fromkeys(self.rules))}
+        places = [known[rule] for rule in self.rules]
         data = {
             "execution": self.execution,
             "complete": self.complete,
-            "rules": rules,
-            "texts": list(numbers),
-            "users": [user.as_data() for user in self.users],
+            "rules": [dict(_numbered(rule, texts)) for rule in known],
+            "texts": list(texts),
+            "users": [user.placed(places).as_data() for user in self.users],
         }
         return json.dumps(data, separators=(",", ":"))
 
@@ -146,8 +149,8 @@ def parse_seen(data: Any) -> SeenUsers:
     """What the filter wrote, by the JSON of its file. Raises ValueError or InvalidPolicyData."""
     _SHAPE(data, SEEN)
     rules = tuple(_rule(*_told(each, data["texts"])) for each in data["rules"])
-    # each run has the same users
-    users = tuple(map(_user, data["users"]))
+    shared: dict[Any, Any] = {}
+    users = tuple(_user(each, shared) for each in data["users"])
     for user in users:
         numbers = (*user.protecting, *user.expired)
         if bool(user.protecting) != (user.state == EXEMPT) or max(numbers, default=-1) >= len(rules):
@@ -155,20 +158,28 @@ def parse_seen(data: Any) -> SeenUsers:
     return SeenUsers(data["execution"], data["complete"], rules, users)
 
 
-def _user(data: Mapping[str, Any]) -> SeenUser:
-    known = {"arn": intern(data["arn"]), "unique_id": intern(data["unique_id"])}
-    numbers = {key: tuple(data.get(key, ())) for key in ("more", "expired")}
-    return SeenUser(**{**data, **known, **numbers})
+def _user(data: Mapping[str, Any], shared: dict[Any, Any]) -> SeenUser:
+    """``shared``: one object for equal ones."""
+    # each run has the same users
+    known = {key: intern(data.get(key, "")) for key in ("arn", "unique_id", "why")}
+    lists = ((key, tuple(dict.fromkeys(data.get(key, ())))) for key in ("more", "expired"))
+    numbers = {key: shared.setdefault(value, value) for key, value in lists}
+    user = SeenUser(**{**data, **known, **numbers})
+    found: SeenUser = shared.setdefault(user, user)
+    return found
 
 
-def _numbered(told: str, numbers: dict[str, int]) -> int:
-    shown = told if len(told) <= _LONGEST_TOLD else f"{told[: _LONGEST_TOLD - 3]}..."
-    return numbers.setdefault(shown, len(numbers))
+def _numbered(rule: ExemptionRule, texts: dict[str, int]) -> Iterator[tuple[str, Any]]:
+    """The members of the ``rule`` in the file. ``texts``: their texts -> the number of each."""
+    for key, value in rule.as_data().items():
+        long = key in _TOLD and len(value) > _LONGEST_TOLD
+        shown = f"{value[: _LONGEST_TOLD - 3]}..." if long else value
+        yield key, texts.setdefault(shown, len(texts)) if key in _NUMBERED else value
 
 
 def _told(rule: Mapping[str, Any], texts: Sequence[str]) -> tuple[str, tuple[tuple[str, str], ...]]:
     """The ``rule`` as JSON without its texts, and these, which all rules that have them share. Raises ValueError."""
-    numbers = {key: rule[key] for key in _TOLD if key in rule}
+    numbers = {key: rule[key] for key in _NUMBERED if key in rule}
     if any(type(number) is not int or not 0 <= number < len(texts) for number in numbers.values()):
         raise ValueError(f"{SEEN}: a rule has the number of no text")
     others = json.dumps({key: value for key, value in rule.items() if key not in numbers}, sort_keys=True)

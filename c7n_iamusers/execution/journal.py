@@ -19,7 +19,14 @@ from typing import Any, Protocol
 
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED, Subject
-from c7n_iamusers.execution.journal_format import PREVIOUS, last_line, line_digest
+from c7n_iamusers.execution.journal_format import (
+    LAST_WHOLE,
+    PREVIOUS,
+    last_line,
+    last_whole,
+    line_digest,
+    line_in,
+)
 from c7n_iamusers.execution.journal_format import parsed as parsed
 from c7n_iamusers.execution.journal_format import parsed_lines as parsed_lines
 from c7n_iamusers.execution.locks import locked, require_in_place
@@ -40,6 +47,8 @@ RESTORE_JOURNAL = "restore-journal.jsonl"
 Line = dict[str, Any]
 #: The phases of a line, besides BEFORE and AFTER a call: the user's snapshot with its SHA-256, the user's outcome.
 SNAPSHOT, OUTCOME = "snapshot", "outcome"
+#: The phase of the line by which somebody says that a snapshot is gone for good: its name, and ``by`` whom.
+GIVEN_UP = "given-up"
 #: The phase of the line that says on what the deletion of a user rests.
 DECISION = "decision"
 #: The Ref that the CreateUser of a restoration saves: the new unique id. Its note TOKEN: the value of the new user's
@@ -58,11 +67,17 @@ def utc_now() -> datetime:
 
 
 def journal_line(
-    time: datetime, subject: Subject, phase: str, entry: dict[str, Any], previous: str = ""
+    time: datetime,
+    subject: Subject,
+    phase: str,
+    entry: dict[str, Any],
+    previous: str = "",
+    whole: str | None = None,
 ) -> bytes:
     """One line: time, user, arn, unique_id, phase, previous, and the ``entry``, which depends on the phase.
 
     ``previous``: the SHA-256, in hex, of the line before, see ``journal_format``; empty where none is before.
+    ``whole``: where that is incomplete, the digest of the last whole one.
 
     ``before``, ``tried`` and ``after``, written by JournaledCall: service, operation, parameters. ``before`` adds
     ``notes`` of the call, ``after`` adds ``result`` (``done``, ``gone``, ``adopted``, ``interrupted``, ``failed``,
@@ -70,11 +85,13 @@ def journal_line(
     answer, the error ``code`` and HTTP ``status``, and the ``caller``'s ARN; each only if there is one. A line without
     a request id is of a try without an answer of AWS. ``snapshot``: its name and ``sha256``.
     ``quarantine``: the record of what was active before. ``lapsed``: what a run saw that contradicts the journal.
+    ``given-up``: the name of a snapshot that is gone for good, and ``by``: see ``snapshots.before_deny.given_up``.
     ``decision``: see ``safeguards.gate_readings.on_record``.
     ``outcome``: a row of ``outcomes.json``.
     """
     who = {"user": subject.name, "arn": subject.arn, "unique_id": subject.unique_id}
-    who = {"time": time.isoformat(), **who, "phase": phase, PREVIOUS: previous}
+    chain = {PREVIOUS: previous} if whole is None else {PREVIOUS: previous, LAST_WHOLE: whole}
+    who = {"time": time.isoformat(), **who, "phase": phase, **chain}
     return (json.dumps({**who, **entry}, default=str) + "\n").encode()
 
 
@@ -125,13 +142,15 @@ class Journal:
 
     def _append(self, subject: Subject, phase: str, entry: dict[str, Any]) -> None:
         descriptor = self._file.fileno()
-        size, broken = os.fstat(descriptor).st_size, False
+        size, broken, whole = os.fstat(descriptor).st_size, False, None
         if size != self._end:  # we have written none yet, or somebody else has since
             last = last_line(descriptor, size)
             self._previous = line_digest(last) if size else ""
             # A crash left an incomplete line: end it, so that the next line stays readable.
             broken = bool(size) and not last.endswith(b"\n")
-        line = journal_line(self._now(), subject, phase, entry, self._previous)
+            if size and line_in(last) is None:
+                whole = last_whole(descriptor, size - len(last))
+        line = journal_line(self._now(), subject, phase, entry, self._previous, whole)
         content = (b"\n" if broken else b"") + line
         # not by a buffer, which would write what failed with a later line
         written = 0

@@ -3,7 +3,8 @@
 
 So no line can be changed, removed or added without a trace, unless somebody writes all later ones anew. No line holds
 the digest of the last one: an end that is cut off leaves its trace elsewhere, see ``report.verification``.
-A line that a killed run left incomplete is one, too: the next run ends it and holds its digest.
+A line that a killed run left incomplete is one, too: the next run ends it and holds its digest, and that of the last
+line before it that is whole, since an incomplete one proves nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +20,16 @@ from c7n_iamusers.text.documents import LONGEST_LINE, MOST_JSON, NotInFormat, ch
 
 #: The member of a line with the digest of the line before; empty in the first one.
 PREVIOUS = "previous"
+#: That of a line after an incomplete one: the digest of the last whole line; empty if none is before.
+LAST_WHOLE = "last_whole"
 _PIECE = 65_536
+#: Incomplete lines in a row: as many runs were killed while they wrote their first line.
+_MOST_TORN = 100
 
 _REQUIRED = ("time", "user", "arn", "unique_id", "phase")
 #: What each member of a line is, where the line has it. By hand, since a journal may have two million lines.
 _SHAPE: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys((*_REQUIRED, PREVIOUS), str),
+    **dict.fromkeys((*_REQUIRED, PREVIOUS, LAST_WHOLE), str),
     **dict.fromkeys(("service", "operation", "result", "snapshot", "sha256"), str),
     **dict.fromkeys(("parameters", "notes", "saved", "record", "announcement", "exemptions", "plan"), dict),
     **{"status": (str, int), "reason": str, "calls": int},
@@ -108,6 +113,21 @@ def last_line(descriptor: int, size: int) -> bytes:
     return found[found.rfind(b"\n", 0, len(found) - 1) + 1 :]
 
 
+def last_whole(descriptor: int, size: int) -> str:
+    """The digest of the last line of the first ``size`` bytes of a file that is JSON; empty if there is none.
+
+    Raises OSError if too many incomplete lines are at their end.
+    """
+    for _ in range(_MOST_TORN):
+        if not size:
+            return ""
+        line = last_line(descriptor, size)
+        if line_in(line) is not None:
+            return line_digest(line)
+        size -= len(line)
+    raise OSError(f"it ends with more than {_MOST_TORN} incomplete lines: find out who wrote them")
+
+
 @dataclass
 class Chain:
     """What became of the chain of a journal. Lines are counted from 1.
@@ -128,6 +148,8 @@ class Chain:
 
 _CHANGED = "it was not written after the line before it: that was changed, or lines between them were removed or added"
 _UNLINKED = "it holds no digest of the line before it"
+_FORKED = "it follows an earlier line"
+_UNPROVEN = "it follows an incomplete line, and holds no digest of the last whole one"
 
 
 def chain_of(content: bytes, read: Callable[[dict[str, Any]], object], forks: bool = False) -> Chain:
@@ -136,31 +158,48 @@ def chain_of(content: bytes, read: Callable[[dict[str, Any]], object], forks: bo
     ``read``: called with each line that a run can have written. ``forks``: whether a line may follow any earlier one,
     as in a journal that several machines have merged.
     """
-    found, known = Chain(), {""}
-    *whole, rest = content.split(b"\n")
-    for number, text in enumerate([*whole, *([rest] if rest else [])], 1):
-        line = _line_in(text)
-        previous = str(line.get(PREVIOUS, "")) if line else ""
+    found, known, whole = Chain(), {""}, ""
+    *texts, rest = content.split(b"\n")
+    texts += [rest] if rest else []
+    for number, text in enumerate(texts, 1):
+        line = line_in(text)
         if line is None:
             found.torn.append(number)
-        elif fault := line_fault(line) or ("" if PREVIOUS in line else _UNLINKED):
-            found.faults[number] = fault
-        elif number > 1 and previous != found.last:
-            if forks and previous in known:
+        elif fault := _fault(line, found, whole, known if forks else ()):
+            if fault == _FORKED:
                 found.forked.append(number)
             else:
-                found.faults[number] = _CHANGED
+                found.faults[number] = fault
+        found.first = str((line or {}).get(PREVIOUS, "")) if number == 1 else found.first
+        found.lines, found.last = number, line_digest(text)
+        known |= {found.last} if forks else set()
+        whole = whole if line is None else found.last
         if line is not None and not line_fault(line):
             read(line)
-        found.first = previous if number == 1 else found.first
-        found.lines, found.last = number, line_digest(text)
-        if forks:
-            known.add(found.last)
     found.cut = bool(rest) or found.lines in found.torn
     return found
 
 
-def _line_in(text: bytes) -> dict[str, Any] | None:
+def _fault(line: dict[str, Any], before: Chain, whole: str, known: Collection[str]) -> str:
+    """Why no run wrote the ``line`` after those ``before`` it; _FORKED if it follows one of ``known``; else empty.
+
+    ``whole``: the digest of the last whole line.
+    """
+    if fault := line_fault(line):
+        return fault
+    if PREVIOUS not in line:
+        return _UNLINKED
+    if before.lines and line[PREVIOUS] != before.last:
+        return _FORKED if line[PREVIOUS] in known else _CHANGED
+    if before.torn[-1:] != [before.lines]:
+        return ""
+    if LAST_WHOLE not in line:
+        return _UNPROVEN
+    return "" if line[LAST_WHOLE] in {whole, *known} else _CHANGED
+
+
+def line_in(text: bytes) -> dict[str, Any] | None:
+    """The line in ``text``; None if that is incomplete."""
     try:
         line = read_json(text)
     except NotInFormat:

@@ -29,6 +29,7 @@ from c7n_iamusers.execution.retries import error_code
 from c7n_iamusers.execution.stores import Store, as_store
 from c7n_iamusers.reasons import DONE, Reason, read_reason
 from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json
+from c7n_iamusers.text.kept import Kept
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import visible_log
 
@@ -37,6 +38,11 @@ OUTCOMES = "outcomes.json"
 #: Earlier outcomes that a row keeps, beside the last of each status: a user with another reason each day must not let
 #: the file grow without end.
 MOST_FORMER = 20
+#: The members of a row, see ``Outcome.as_data``. Whatever else a file has there is not kept.
+MEMBERS = (
+    *("user", "arn", "unique_id", "status", "reason", "code", "also", "for_owners", "call", "error"),
+    *("calls", "seconds", "time", "verdict", "scope", "history"),
+)
 DELETED = "deleted"
 SKIPPED = "skipped"
 FAILED = "failed"
@@ -153,7 +159,7 @@ def load_outcomes(store: Store) -> list[dict[str, Any]]:
 def rows_of(place: str, content: bytes | None) -> list[dict[str, Any]]:
     """The rows of the ``outcomes.json`` at ``place``, for errors. Raises ValueError if a run can't have written it."""
     try:
-        rows: Any = read_json(content or b"[]", most=MOST_JSON)
+        rows: Any = read_json(content or b"[]", Kept(MEMBERS).of, MOST_JSON)
     except NotInFormat as error:
         raise ValueError(_invalid_file(place, str(error))) from error
     if not (isinstance(rows, list) and all(map(_is_row, rows))):

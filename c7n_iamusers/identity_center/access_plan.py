@@ -143,6 +143,16 @@ class TotalAccess:
         return any(access.is_more and not access.consented for access in self.beyond)
 
 
+@dataclass(frozen=True, slots=True)
+class EndingAccess:
+    """Further ``access`` of a person in an account, which the removal of ``key`` ends."""
+
+    key: str
+    person: PersonKey
+    account_id: str
+    access: FurtherAccess
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class SideEffect:
     """Access that a plan gives or changes for ``people`` although no intents request it. A row of a plan file.
@@ -199,9 +209,9 @@ class AccessPlan:
 
     ``missing``: users who wait for the identity provider. ``served``: claim -> the keys of all changes that its access
     depends on. ``stale``: the removals that ``Choices`` can allow. ``totals``: for each person of the changeset in each
-    account. ``over_quota``: the quotas that forbid the plan, in words. ``unlisted``: how many unchanged objects are not
-    among ``changes``. ``fed_by_others``: why an identity provider seems to feed the identity store, in words, which
-    forbids the plan too; empty if none does.
+    account; ``ending``: what these have no longer, as removals of ``changes`` end it. ``over_quota``: the quotas that
+    forbid the plan, in words. ``unlisted``: how many unchanged objects are not among ``changes``. ``fed_by_others``:
+    why an identity provider seems to feed the identity store, in words, which forbids the plan too; empty if none does.
     """
 
     changes: tuple[Change, ...] = ()
@@ -211,6 +221,7 @@ class AccessPlan:
     known_people: Mapping[PersonKey, KnownPerson] = field(default_factory=dict)
     stale: tuple[Change, ...] = ()
     totals: tuple[TotalAccess, ...] = ()
+    ending: tuple[EndingAccess, ...] = ()
     unexpected_members: tuple[UnexpectedMember, ...] = ()
     over_quota: tuple[str, ...] = ()
     side_effects: tuple[SideEffect, ...] = ()

@@ -166,12 +166,19 @@ class RemovedState:
 class Kept:
     """A created object that is not deleted, or a removed object that is not restored, and why.
 
-    ``as_before``: the object existed before the run, so the undo is complete with it.
+    ``as_before``: the object existed before the run, so the undo is complete with it. ``remedy``: what to do, in words,
+    in which ids stay ids.
     """
 
     name: str
     reason: str
     as_before: bool = False
+    remedy: str = ""
+
+    @property
+    def text(self) -> str:
+        """Why, and what to do."""
+        return f"{self.reason}: {self.remedy}" if self.remedy else self.reason
 
 
 @dataclass(frozen=True)

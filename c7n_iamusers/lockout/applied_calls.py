@@ -203,7 +203,7 @@ class CallHistory:
         since = None
         for call in (call for call in self.calls if _is_deny_all(call, "PolicyArn")):
             if call.operation == "AttachUserPolicy":
-                since = None if _is_restoration(call) else call.time
+                since = None if is_restoration(call) else call.time
             elif call.operation == "DetachUserPolicy" and call.answered:
                 since = None
         return self._unless_gone(ATTACHED, since)
@@ -220,7 +220,7 @@ class CallHistory:
             if call.operation in changes and (call.answered or _is_deny_all(call, "PermissionsBoundary"))
         )
         last = next(known, None)
-        ours = last is not None and _is_deny_all(last, "PermissionsBoundary") and not _is_restoration(last)
+        ours = last is not None and _is_deny_all(last, "PermissionsBoundary") and not is_restoration(last)
         return self._unless_gone(BOUNDARY, last.time if last and ours else None)
 
     def _unless_gone(self, form: str, put: datetime | None) -> datetime | None:
@@ -260,7 +260,7 @@ class CallHistory:
         return {
             identity: call
             for identity, call in self._switches(since).items()
-            if call.parameters.get("Status") == INACTIVE and not _is_restoration(call)
+            if call.parameters.get("Status") == INACTIVE and not is_restoration(call)
         }
 
     def proven_off(self) -> frozenset[str]:
@@ -274,7 +274,7 @@ class CallHistory:
         return frozenset(
             key
             for key, call in off
-            if not _is_restoration(call) and self.active.get(key, BEGINNING) <= call.time
+            if not is_restoration(call) and self.active.get(key, BEGINNING) <= call.time
         )
 
     def _released_before(self) -> datetime | None:
@@ -372,7 +372,7 @@ class CallHistory:
         for call in self.calls:
             if _is_deny_all(call, "PolicyArn"):
                 if call.operation == "AttachUserPolicy":
-                    attached = not _is_restoration(call)
+                    attached = not is_restoration(call)
                 elif attached:
                     attached = not call.answered
                     continue
@@ -381,7 +381,7 @@ class CallHistory:
                 yield call.removed, call
 
 
-def _is_restoration(call: AppliedCall) -> bool:
+def is_restoration(call: AppliedCall) -> bool:
     """Whether a restoration made the call. What it puts on a user is the user's own, even an AWSDenyAll."""
     return call.notes.get("for") == "restoration"
 

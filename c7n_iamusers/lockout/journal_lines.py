@@ -6,19 +6,20 @@ A run writes a journal line right before each call, and a second line after it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journaled_call import FAILED, GONE
-from c7n_iamusers.iam.attachments import INACTIVE, SWITCHABLE_KINDS
-from c7n_iamusers.lockout.applied_calls import BEGINNING, UNANSWERED, AppliedCall, CallHistory
+from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, INACTIVE, SWITCHABLE_KINDS
+from c7n_iamusers.lockout.applied_calls import BEGINNING, UNANSWERED, AppliedCall, CallHistory, is_restoration
 from c7n_iamusers.lockout.deny_all import PUT_BACK
 from c7n_iamusers.lockout.quarantine_record import QUARANTINE_TAG, QuarantineRecord
 from c7n_iamusers.text.times import moment
 
+_GIVING = frozenset(kind.restoration.operation for kind in ATTACHMENT_KINDS if kind.restoration)
 #: The phase of a line that holds a quarantine's record.
 QUARANTINE = "quarantine"
 #: The phase of a line that says what a run saw of a user that contradicts its record. Its members: ``gone``, forms of
@@ -39,7 +40,9 @@ def history_of(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> CallHist
     record = latest.get("record") if latest else None
     quarantine = QuarantineRecord.from_data(record) if isinstance(record, Mapping) else None
     gone, active = (_last_seen(mine, member) for member in ("gone", "active"))
-    return CallHistory(calls, quarantine, _restored_at(subject, mine), gone, active, _uploaded(mine))
+    return CallHistory(
+        calls, quarantine, restored_at(subject.unique_id, mine, calls), gone, active, _uploaded(mine)
+    )
 
 
 def _uploaded(lines: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
@@ -86,10 +89,30 @@ def _tells_deletion(line: Mapping[str, Any]) -> bool:
     return (line.get("phase"), line.get("operation"), line.get("result")) == ("after", "DeleteUser", "done")
 
 
-def _restored_at(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> datetime | None:
-    outcomes = (line for line in lines if line.get("phase") == "outcome" and line.get("status") == "restored")
-    times = [moment(line.get("time")) for line in outcomes if subject.unique_id in (line.get("made") or ())]
-    return max((time for time in times if time), default=None)
+def restored_at(
+    unique_id: str, lines: Iterable[Mapping[str, Any]], calls: Iterable[AppliedCall]
+) -> datetime | None:
+    """When a restoration of the user, which still exists, ended, by ``lines``; None if none did.
+
+    Of ``calls``, one of a restoration follows the last removal: a line alone gives nothing back, and would hide what
+    the user lacks.
+    """
+    calls, outcomes = [*calls], (line for line in lines if line.get("phase") == "outcome")
+    ended = (line for line in outcomes if line.get("status") == "restored")
+    times = [moment(line.get("time")) for line in ended if unique_id in (line.get("made") or ())]
+    return max((time for time in times if time and _gave_back(calls, time)), default=None)
+
+
+def _gave_back(calls: Sequence[AppliedCall], until: datetime) -> bool:
+    """Whether nothing was removed ``until`` then, or a restoration made a call after that."""
+    before = [call for call in calls if call.time <= until]
+    removed = max((call.time for call in before if call.removed and "for" not in call.notes), default=None)
+    return removed is None or any(_gives(call) and call.time >= removed for call in before)
+
+
+def _gives(call: AppliedCall) -> bool:
+    """Whether a restoration made the call. Without ``for`` in its notes, nothing else puts anything on a user."""
+    return is_restoration(call) or (call.operation in _GIVING and "for" not in call.notes)
 
 
 def _applied_calls(lines: Iterable[Mapping[str, Any]]) -> Iterator[AppliedCall]:

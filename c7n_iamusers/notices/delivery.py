@@ -26,6 +26,8 @@ STEP = "queue"
 LEFT, WAITING, EXPIRED = "left", "waiting", "expired"
 #: Why nothing says that a message has left its queue.
 UNREAD, DENIED, BUSY, ONCE, DEAD, REPLACED = "unread", "denied", "busy", "once", "dead", "replaced"
+#: Why a message is not in the queue: a digest is to send it.
+HELD = "held"
 #: Waives in writing that a message must have left its queue.
 UNCHECKED = "unchecked"
 APART = timedelta(minutes=1)
@@ -144,6 +146,8 @@ class Delivery:
         unread = ", ".join(map(str, last.unread)) if last else ""
         return {
             "": "",
+            HELD: "it is held for a digest, and nobody was told yet: run c7n-iamusers digest, which sends it, within "
+            "twelve hours after the policy",
             UNREAD: "no run has read its queue since: run the policy with the action notify-owners daily",
             DENIED: f"its queue can't be read: allow {unread} to the runner",
             ONCE: "a reading found its queue empty, and a second one is needed a minute or more later: run the policy "

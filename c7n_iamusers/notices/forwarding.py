@@ -38,7 +38,8 @@ _MAIL = (*(f"iam-users-{step}.html" for step in _STEPS), "default", "default.htm
 _SLACK = ("slack_iam_users", "slack_default")
 #: A recipient that c7n-mailer looks up by the account's id in its own configuration.
 _LOOKED_UP = "account-emails"
-_CHANNEL = re.compile(r"slack://(webhook/)?#.+|https://hooks\.slack\.com/.+|arn:aws[a-z-]*:sns:.+")
+_SLACK_CHANNEL = re.compile(r"slack://(webhook/)?#.+|https://hooks\.slack\.com/.+")
+_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:.+")
 
 #: What a value becomes in the message for c7n-mailer. Raises ValueError with the value's place.
 _Copy = Callable[[Any, str], Any]
@@ -57,8 +58,14 @@ class Addressed:
         if recipient == _LOOKED_UP:
             return True
         if recipient in self.variables:
-            return is_address(recipient.removeprefix("slack://")) or bool(_CHANNEL.fullmatch(recipient))
+            return is_address(recipient) or is_in_slack(recipient) or bool(_TOPIC.fullmatch(recipient))
         return bool(self.domains) and is_address(recipient) and not foreign_domain(recipient, self.domains)
+
+
+def is_in_slack(recipient: str) -> bool:
+    """Whether c7n-mailer posts to ``recipient`` in Slack: a channel, a webhook, or a person by an address."""
+    of_person = recipient.startswith("slack://") and is_address(recipient.removeprefix("slack://"))
+    return of_person or bool(_SLACK_CHANNEL.fullmatch(recipient))
 
 
 def forwarded(body: str, accounts: Mapping[str, Addressed], sent: datetime) -> str:

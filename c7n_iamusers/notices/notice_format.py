@@ -11,8 +11,10 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.notices import delivery
+from c7n_iamusers.notices import delivery, held
 from c7n_iamusers.notices.delivery import QueueReading, parse_reading
+from c7n_iamusers.notices.held import DigestRecord, parse_digest
+from c7n_iamusers.text import validators
 from c7n_iamusers.text.addresses import is_address
 from c7n_iamusers.text.documents import MOST_OF_RECORD, read_json
 from c7n_iamusers.text.times import as_text, moment
@@ -24,13 +26,31 @@ CREATED, DENY_REMOVED = "created", "deny-removed"
 USED = "used"
 #: The announced day has come, and the user is spared.
 OVERDUE = "overdue"
+_LONGEST, _MANY = 100_000, 10_000
+_TEXT = validators.text(_LONGEST)
+#: What an announcement keeps of its evidence: see ``evidence.assessment.frozen_evidence``.
+_EVIDENCE = validators.record(
+    {},
+    {
+        "kind": _TEXT,
+        "replacement": validators.listing(_TEXT, _MANY),
+        "last_activity": validators.record(
+            {}, dict.fromkeys(("time", "by", "service", "region"), validators.maybe(_TEXT)), others=True
+        ),
+        "attachments": validators.mapping(_TEXT, validators.whole(0)),
+        "findings": validators.listing(
+            validators.record(dict.fromkeys(("id", "severity", "text"), _TEXT), others=True), _MANY
+        ),
+    },
+    others=True,
+)
 #: The clock of whoever wrote a record may be ahead by so much.
 CLOCK_SKEW = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
 class Notice:
-    """One message about ``users`` of an account, as it entered the queue.
+    """One message about ``users`` of an account, as it entered the queue, or as it is held for a digest.
 
     ``step``: ``announced``; ``reminded-N``, N days before ``day``; ``informed``, of what became of the users;
     ``created`` or ``deny-removed``, of what was done to them; ``used``, of an alarm; ``overdue``, after the announced
@@ -42,8 +62,9 @@ class Notice:
     ``stop``: the first day, in UTC, on which their credentials may stop working, where the message says so.
     ``brownout``: the first day, in UTC, on which they may be denied everything for some minutes, where it says so.
     ``evidence``: of an announcement, unique id -> why the user was unnecessary then (``frozen_evidence``), with
-    ``group`` and ``told``: what its owner was told of it.
+    ``group``, ``code`` and ``told``: what its owner was told of it.
     ``queue``: the URL of the queue; empty where nobody asks whether the message left it (``delivery: unchecked``).
+    ``held``: the name of the file with the message, where a digest is to send it (``HeldMessage``); else empty.
     """
 
     account_id: str
@@ -60,11 +81,14 @@ class Notice:
     queue: str = ""
     brownout: date | None = None
     evidence: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    held: str = ""
 
     @property
     def name(self) -> str:
         """The name of its file. A message about users of several days has one file a day."""
-        digest = hashlib.sha256(f"{self.message_id} {self.policy} {self.day}".encode()).hexdigest()[:12]
+        digest = hashlib.sha256(
+            f"{self.message_id or self.held} {self.policy} {self.day}".encode()
+        ).hexdigest()[:12]
         return f"{self.account_id}/{self.time:%Y%m%dT%H%M%SZ}-{self.step}-{digest}.json"
 
     def as_json(self) -> bytes:
@@ -85,7 +109,7 @@ class Notice:
             **({"credentials-stop": self.stop.isoformat()} if self.stop else {}),
             **({"brownout": self.brownout.isoformat()} if self.brownout else {}),
             "addresses": list(self.addresses),
-            "message-id": self.message_id,
+            **({"held": self.held} if self.held else {"message-id": self.message_id}),
             **({"queue": self.queue} if self.queue else {"delivery": delivery.UNCHECKED}),
             "policy": self.policy,
             "users": users,
@@ -94,10 +118,10 @@ class Notice:
         return json.dumps(data, indent=1).encode() + b"\n"
 
 
-def parse_record(content: bytes, account_id: str, now: datetime) -> Notice | QueueReading:
-    """The notice, or the reading of a queue, in a file in the directory of ``account_id``.
+def parse_record(content: bytes, account_id: str, now: datetime) -> Notice | QueueReading | DigestRecord:
+    """The notice, the reading of a queue, or the record of a digest, in a file in the directory of ``account_id``.
 
-    Raises ValueError if the content is neither.
+    Raises ValueError if the content is none of them.
     """
     data = read_json(content, most=MOST_OF_RECORD)
     if not isinstance(data, Mapping):
@@ -108,6 +132,10 @@ def parse_record(content: bytes, account_id: str, now: datetime) -> Notice | Que
         reading = parse_reading(data)
         _check_past(reading.time, now)
         return reading
+    if data.get("step") == held.STEP:
+        digest = parse_digest(data, account_id)
+        _check_past(digest.time, now)
+        return digest
     return _notice(data, account_id, now)
 
 
@@ -122,7 +150,10 @@ def _notice(data: Mapping[str, Any], account_id: str, now: datetime) -> Notice:
         raise ValueError("it has no addresses, or one that is no e-mail address")
     if not isinstance(users, list):
         raise ValueError("it has no users")
-    words = (_text(data, "message-id"), _text(data, "policy"))
+    kept = _text(data, "held") if "held" in data else ""
+    if kept and not held.is_place(kept, account_id):
+        raise ValueError(f"{kept} is no place of a held message")
+    words = ("" if kept else _text(data, "message-id"), _text(data, "policy"))
     subjects = tuple(map(_subject, users))
     what = {str(user["unique-id"]): _text(user, "what") for user in users if "what" in user}
     event = _text(data, "event") if "event" in data else ""
@@ -131,8 +162,8 @@ def _notice(data: Mapping[str, Any], account_id: str, now: datetime) -> Notice:
         for key in ("credentials-stop", "brownout")
     )
     head = (account_id, _text(data, "step"), time, day, tuple(addresses), *words, subjects)
-    evidence = {str(user["unique-id"]): _mapping(user, "evidence") for user in users if "evidence" in user}
-    return Notice(*head, what, event, stop, _queue(data), brownout, evidence)
+    evidence = {str(user["unique-id"]): _evidence(user) for user in users if "evidence" in user}
+    return Notice(*head, what, event, stop, _queue(data), brownout, evidence, kept)
 
 
 def _time_and_day(data: Mapping[str, Any], now: datetime) -> tuple[datetime, date]:
@@ -163,10 +194,15 @@ def _subject(data: Any) -> Subject:
     return Subject(_text(data, "user"), _text(data, "arn"), _text(data, "unique-id"))
 
 
-def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = data.get(key)
+def _evidence(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Empty where it has another shape than an announcement gives it: its mail would fail, and so those of others."""
+    value = data.get("evidence")
     if not isinstance(value, Mapping):
-        raise ValueError(f"its {key} is not a JSON object")
+        raise ValueError("its evidence is not a JSON object")
+    try:
+        _EVIDENCE(value, "evidence")
+    except ValueError:
+        return {}
     return value
 
 

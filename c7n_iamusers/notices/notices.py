@@ -19,9 +19,10 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import delivery
-from c7n_iamusers.notices.delivery import EXPIRED, LEFT, WAITING, Delivery, QueueReading
+from c7n_iamusers.notices.delivery import EXPIRED, HELD, LEFT, WAITING, Delivery, QueueReading
 from c7n_iamusers.notices.exempted import DIRECTORY, Exempted, as_json, parse_exempted
 from c7n_iamusers.notices.exempted import place_of as exempted_place
+from c7n_iamusers.notices.held import HELD_FOR, DigestRecord
 from c7n_iamusers.notices.notice_format import ANNOUNCED as ANNOUNCED
 from c7n_iamusers.notices.notice_format import CLOCK_SKEW
 from c7n_iamusers.notices.notice_format import CREATED as CREATED
@@ -46,6 +47,7 @@ class Notices:
 
     ``recorded``: whether there is a record of who was exempt, be it of nobody. ``stop``: the STOP file of the account
     alone; empty if there is none. ``readings``: of queues; None if nobody asks whether a message has left its queue.
+    ``digests``: what told of messages that were held.
     """
 
     def __init__(
@@ -56,8 +58,13 @@ class Notices:
         recorded: bool = True,
         stop: str = "",
         readings: Iterable[QueueReading] | None = (),
+        digests: Iterable[DigestRecord] = (),
     ) -> None:
         self.place, self.recorded, self.stop = place, recorded, stop
+        #: The name of a held message -> the digest that told of it last.
+        self._digests = {
+            name: each for each in sorted(digests, key=lambda each: each.time) for name in each.held
+        }
         self._readings = None if readings is None else list(readings)
         self.all = sorted(notices, key=lambda each: each.time)
         self._exempted: dict[str, list[Exempted]] = {}
@@ -93,13 +100,53 @@ class Notices:
         exempted = (each for its in found for each in its)
         notices = (each for each in sent if isinstance(each, Notice))
         readings = (each for each in sent if isinstance(each, QueueReading)) if checked else None
-        return cls(notices, store.place(account_id), exempted, bool(found), next(iter(stops), ""), readings)
+        digests = (each for each in sent if isinstance(each, DigestRecord))
+        first_stop = next(iter(stops), "")
+        return cls(notices, store.place(account_id), exempted, bool(found), first_stop, readings, digests)
 
     def delivery(self, notice: Notice, now: datetime) -> Delivery:
-        """What is known of the message of ``notice``. One that nobody asks about counts as gone from its queue."""
-        if self._readings is None or not notice.queue:
-            return Delivery(LEFT, notice.time)
-        return delivery.delivery_of(notice.time, notice.queue, self._readings, now)
+        """What is known of the message of ``notice``. One that nobody asks about counts as gone from its queue.
+
+        One that is held waits for a digest, and then counts as that.
+        """
+        sent, queue = notice.time, notice.queue
+        if notice.held:
+            digest = self._digests.get(notice.held)
+            if digest is None:
+                expires = notice.time + HELD_FOR
+                return Delivery(WAITING if now < expires else EXPIRED, expires, HELD)
+            sent = digest.time
+        if self._readings is None or not queue:
+            return Delivery(LEFT, sent)
+        return delivery.delivery_of(sent, queue, self._readings, now)
+
+    def digest_of(self, notice: Notice) -> DigestRecord | None:
+        """The digest that told of the message of ``notice``; None for one that was sent, or that is held still."""
+        return self._digests.get(notice.held)
+
+    def told_at(self, notice: Notice) -> datetime:
+        """When its message was sent, by the policy or by a digest; when it was held, where none has told it yet."""
+        digest = self.digest_of(notice)
+        return digest.time if digest else notice.time
+
+    def held(self, now: datetime) -> list[Notice]:
+        """Those whose message a digest can still send."""
+        return [each for each in self.all if each.held and self._is_held(each, WAITING, now)]
+
+    def never_told(self, now: datetime) -> list[Notice]:
+        """Those whose message was held for a digest that never came, as far as none was held for its users since."""
+        return [
+            each
+            for each in self.all
+            if each.held
+            and self._is_held(each, EXPIRED, now)
+            and (now - each.time).days <= LAPSE_DAYS
+            and not all(self.replaced(each, user.unique_id) for user in each.users)
+        ]
+
+    def _is_held(self, notice: Notice, state: str, now: datetime) -> bool:
+        found = self.delivery(notice, now)
+        return (found.state, found.why) == (state, HELD)
 
     def awaits(self, queue: str, now: datetime) -> bool:
         """Whether a reading of ``queue`` (its URL) can still say that a message has left it."""
@@ -299,32 +346,32 @@ def notice_refusal(
     notice, lost = notices.announcement(unique_id, now), notices.exemption(unique_id)
     if expired := notices.expired(unique_id, now):
         found = notices.delivery(expired, now)
-        return reasons.MESSAGE_EXPIRED(sent=_sent(expired), expires=found.expires, found=str(found))
+        return reasons.MESSAGE_EXPIRED(sent=_sent(notices, expired), expires=found.expires, found=str(found))
     if notice is None and lost:
         return reasons.EXEMPT_SINCE_ANNOUNCED(exempt=str(lost), lost=_LOST[lost.field])
     if notice is None:
         return reasons.NOT_ANNOUNCED(place=notices.place)
-    sent, today = _sent(notice), now.astimezone(timezone.utc).date()
-    if now < notice.time + timedelta(days=days):
+    sent, today = _sent(notices, notice), now.astimezone(timezone.utc).date()
+    if now < notices.told_at(notice) + timedelta(days=days):
         return reasons.ANNOUNCED_LATELY(days=days, sent=sent)
     if not before_day and today < notice.day:
         return reasons.BEFORE_ITS_DAY(sent=sent, day=notice.day)
-    if reason := _before_its_day(notice, today, brownout):
+    if reason := _before_its_day(notice, sent, today, brownout):
         return reason
     found = notices.delivery(notice, now)
     return None if found.state == LEFT else reasons.MESSAGE_WAITS(sent=sent, found=str(found))
 
 
-def _before_its_day(notice: Notice, today: date, brownout: bool) -> Reason | None:
+def _before_its_day(notice: Notice, sent: str, today: date, brownout: bool) -> Reason | None:
     """Why the day of the Deny, or of the brownout, is yet to come; None if it is not."""
     if not brownout:
         waits = notice.stop and today < notice.stop
-        return reasons.BEFORE_ITS_STOP(sent=_sent(notice), stop=notice.stop) if waits else None
+        return reasons.BEFORE_ITS_STOP(sent=sent, stop=notice.stop) if waits else None
     if notice.brownout is None:
-        return reasons.BROWNOUT_NOT_ANNOUNCED(sent=_sent(notice))
+        return reasons.BROWNOUT_NOT_ANNOUNCED(sent=sent)
     waits = today < notice.brownout
-    return reasons.BEFORE_ITS_BROWNOUT(sent=_sent(notice), day=notice.brownout) if waits else None
+    return reasons.BEFORE_ITS_BROWNOUT(sent=sent, day=notice.brownout) if waits else None
 
 
-def _sent(notice: Notice) -> str:
-    return f"on {notice.time:%Y-%m-%d} to {', '.join(notice.addresses)}"
+def _sent(notices: Notices, notice: Notice) -> str:
+    return f"on {notices.told_at(notice):%Y-%m-%d} to {', '.join(notice.addresses)}"

@@ -70,7 +70,7 @@ def _row(resource: Mapping[str, Any]) -> dict[str, str]:
         "Path": resource.get("Path"),
         # who is spared has none
         "Deletion on or after": notice.get("deleted") if notice.get("group") else notice.get("day"),
-        "What is known": "; ".join(_known(known, notice)),
+        "What is known": "; ".join(known_texts(known, notice)),
         "Kind": _KINDS.get(str(known.get("kind")), known.get("kind")),
         "Findings": " ".join(
             str(finding.get("text")) for finding in findings if finding.get("severity") != "low"
@@ -80,7 +80,7 @@ def _row(resource: Mapping[str, Any]) -> dict[str, str]:
     return {key: plain(str(value or _NOTHING)) for key, value in row.items()}
 
 
-def _known(known: Mapping[str, Any], notice: Mapping[str, Any]) -> list[str]:
+def known_texts(known: Mapping[str, Any], notice: Mapping[str, Any]) -> list[str]:
     """What became of the user, of its person's access, and what happened, as far as the message says it."""
     found = [str(notice[key]) for key in ("text", "was-exempt", "came-back") if notice.get(key)]
     for key in ("created", "used"):

@@ -28,6 +28,7 @@ from c7n_iamusers.organization.readiness import (
     UNKNOWN,
     Check,
     Target,
+    parts_of,
 )
 from c7n_iamusers.text.wording import folded, quoted, shown
 
@@ -75,6 +76,39 @@ def of_the_organization(
         elif not member.is_active:
             told = f"it is {member.state} in the organization, so that no policy can run there"
             yield Check(str(each), "account", HOLE, told, f"remove it from {file}")
+
+
+def told_of_others(policies: Sequence[Mapping[str, Any]]) -> Iterator[Check]:
+    """Which policies, named in ``of`` by one that tells what they did, are misspelt, or run after it.
+
+    With an output in a bucket nobody can see that at a run: what a policy has not written yet is missing there too.
+    ``policies``: all, in the order in which they run.
+    """
+    names = [str(each.get("name")) for each in policies]
+    for at, data in enumerate(policies):
+        of = [str(each) for part in parts_of(data.get("actions")) for each in part.get("of") or ()]
+        for other in dict.fromkeys(of):
+            told = f"policy {names[at]} tells what {other} did, which "
+            if other not in names:
+                (like,) = get_close_matches(other, names, 1, _ALIKE) or ("",)
+                remedy = f"write {like}" if like else "correct the name, or give its file too, as -u"
+                found = Check(
+                    ORGANIZATION, "policies", HOLE if like else ATTENTION, f"{told}is no policy", remedy
+                )
+            elif names.index(other) > at:
+                remedy = f"put {names[at]} behind it"
+                found = Check(ORGANIZATION, "policies", ATTENTION, f"{told}runs after it", remedy)
+            elif _output(data) != _output(policies[names.index(other)]):
+                remedy = "give both the same output_dir: outcomes are looked for beside its own"
+                found = Check(ORGANIZATION, "policies", HOLE, f"{told}has another output", remedy)
+            else:
+                continue
+            yield found
+
+
+def _output(policy: Mapping[str, Any]) -> str:
+    """The output that a policy names itself, as one that runs in AWS Lambda; empty for that of the run."""
+    return str(((policy.get("mode") or {}).get("execution-options") or {}).get("output_dir") or "")
 
 
 def owners_domains(

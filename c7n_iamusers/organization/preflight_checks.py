@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlparse
@@ -14,7 +15,7 @@ from uuid import uuid4
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.exceptions import EvidenceUnreadable, NoticesUnreadable
 from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.callers import account_of
 from c7n_iamusers.execution.executor import SINGLE_TRY
@@ -26,6 +27,8 @@ from c7n_iamusers.iam.accounts import detail_attachments
 from c7n_iamusers.iam.permissions import Needed, changes_users
 from c7n_iamusers.iam.trust_principals import is_trusted
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.notices.held import COMMAND
+from c7n_iamusers.notices.notices import Notices
 from c7n_iamusers.notices.queue_counts import queue_region, queue_url
 from c7n_iamusers.notices.stop import stops_in
 from c7n_iamusers.organization.function_checks import FunctionProbes, missing_statements
@@ -38,6 +41,7 @@ from c7n_iamusers.organization.readiness import (
     Check,
     Target,
     filled,
+    parts_of,
     simulations,
 )
 
@@ -335,6 +339,28 @@ class Probes:
             told = f"{notices} has a file {stops[0]}, which stops quarantine and deletion in all accounts"
             return Check(place, name, HOLE, told, f"remove {stops[0]} there when they may run")
         return Check(place, name, OK, notices)
+
+    def held(self, found: Sequence[Target], policies: Iterable[Any], now: datetime) -> Iterator[Check]:
+        """Whether a digest sends what policies with ``digest: true`` hold; nothing where no policy does."""
+        parts = [part for data in policies for part in parts_of(data) if part.get("digest") is True]
+        missed, waiting = list[str](), 0
+        for target in found if parts else ():
+            for place in dict.fromkeys(filled([part.get("notices") for part in parts], target)):
+                try:
+                    notices = Notices.read(self._store(place), target.account_id, now, checked=False)
+                except (NoticesUnreadable, *_ERRORS) as error:
+                    remedy = f"correct the notices, or let {self.caller} read them"
+                    yield Check(str(target), "digest", UNKNOWN, f"what is held is not known: {error}", remedy)
+                    continue
+                waiting += len(notices.held(now))
+                missed += [str(target)] if notices.never_told(now) else []
+        if missed:
+            told = f"{', '.join(missed)}: what was held for a digest was not sent within twelve hours"
+            remedy = f"run {COMMAND} after the policies with digest: true: until then nobody is told"
+            yield Check(ORGANIZATION, "digest", HOLE, told, remedy)
+        elif parts:
+            told = f"policies hold their messages for {COMMAND}; {waiting} are held now"
+            yield Check(ORGANIZATION, "digest", OK, told)
 
     def in_queue(self, queue: str) -> Iterator[Check]:
         """Whether messages leave a queue in time. Nothing where it can't be read, which ``queue`` tells."""

@@ -10,13 +10,14 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
 from c7n_iamusers.notices import delivery
 from c7n_iamusers.notices.stock_rows import ANNOUNCE, CREATED, DENIED, INFORM, OVERDUE, REMIND, USED
-from c7n_iamusers.plugins import policy_checks, safeguarded_action
+from c7n_iamusers.plugins import policy_checks, safeguarded_action, second_contacts
 from c7n_iamusers.plugins.identity_center import require_keys
+from c7n_iamusers.plugins.notice_steps import Announce, CreatedCredentials, Denied, Inform, Remind, Step
+from c7n_iamusers.plugins.overdue_step import Overdue
 from c7n_iamusers.plugins.people_options import EMAIL_DOMAINS
 from c7n_iamusers.plugins.recorded_notify import notify_schema
 from c7n_iamusers.plugins.run_outputs import NOTICES
-from c7n_iamusers.text.addresses import is_address
-from c7n_iamusers.text.wording import quoted
+from c7n_iamusers.plugins.use_step import Used
 
 #: Of these steps a message too many is better than none, and what they say is no message's about a deletion.
 AT_ONCE = (CREATED, USED)
@@ -25,9 +26,12 @@ TOLD_AFTER = (INFORM, DENIED)
 _WITHOUT_DAYS = (*TOLD_AFTER, OVERDUE, USED)
 #: Days from one message about overdue users to the next; and messages after which a second contact gets them too.
 EVERY, ESCALATE_AFTER = 7, 4
+#: Recipients that a digest can't have: c7n-mailer looks them up by the account, or by a user's tags.
+_LOOKED_UP = ("account-emails", "resource-owner", "slack://owners")
+_COPIES = ("cc", "cc_from", "cc_manager", "owner_absent_contact")
 _OF_OVERDUE = ("every", "escalate-after", "escalate-to")
 #: Of the later steps, as their policies have them: for the steps that say what these will do.
-_OF_LATER: Mapping[str, Any] = {
+OF_LATER: Mapping[str, Any] = {
     key: safeguarded_action.OPTIONS[key] for key in ("active-within", "trusted-by-role", "require")
 }
 
@@ -41,6 +45,7 @@ def schema() -> dict[str, Any]:
         "days": policy_checks.or_variable({"type": "integer", **number}),
         "email-domains": EMAIL_DOMAINS,
         "delivery": {"enum": [delivery.UNCHECKED]},
+        "digest": {"type": "boolean"},
         "brownout-after": policy_checks.or_variable({"type": "number", **number}),
         "quarantined-for": policy_checks.or_variable({"type": "number", **number}),
         "again": policy_checks.or_variable({"type": "integer", **number}),
@@ -53,7 +58,7 @@ def schema() -> dict[str, Any]:
             "uniqueItems": True,
         },
         "escalate-to": {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
-        **_OF_LATER,
+        **OF_LATER,
     }
     found = notify_schema("notify-owners", options)
     informing = {"properties": {"step": {"enum": [*_WITHOUT_DAYS]}}}
@@ -80,7 +85,7 @@ def check_steps(action: Any) -> None:
     """Raises PolicyValidationError for options of other steps, no exemptions, or a topic nobody can ask."""
     data, told = action.data, f"policy {action.policy_name}: {action.type}"
     own = (
-        ((ANNOUNCE, REMIND, OVERDUE), _OF_LATER),
+        ((ANNOUNCE, REMIND, OVERDUE), OF_LATER),
         ((ANNOUNCE,), ("brownout-after",)),
         ((REMIND,), ("again",)),
         ((OVERDUE,), _OF_OVERDUE),
@@ -95,8 +100,9 @@ def check_steps(action: Any) -> None:
             )
     if ("escalate-after" in data) > ("escalate-to" in data):
         raise PolicyValidationError(
-            f"{told}: escalate-after names nobody: add escalate-to, a list of addresses"
+            f"{told}: escalate-after names nobody: add escalate-to, a list of addresses or sources"
         )
+    second_contacts.check(data, told)
     days, again = data.get("days"), data.get("again")
     if isinstance(days, int) and isinstance(again, int) and again >= days:
         raise PolicyValidationError(
@@ -108,24 +114,59 @@ def check_steps(action: Any) -> None:
             f"{told}: a brownout after {dark} days is none: by then the users are denied everything, {quiet} days "
             f"before day {days}: lower brownout-after"
         )
+    _check_of(action, told)
+    if data.get("digest"):
+        _check_digest(action, told)
+    _require_known_delivery(action)
+    _require_exemptions(action)
+
+
+def _check_of(action: Any, told: str) -> None:
+    """Raises PolicyValidationError for policies of which a message can't tell, or recipients that it can't have."""
+    data = action.data
+    if action.policy_name in data.get("of", ()):
+        raise PolicyValidationError(f"{told}: of names the policy itself: leave of out, or name others")
     if "of" in data and "resource-owner" in (*data.get("to", ()), *data.get("cc", ())):
         raise PolicyValidationError(
             f"{told}: outcomes have no tags, in which c7n-mailer looks for resource-owner: name the owner in to, or "
             "leave of out, and let each policy tell what it did"
         )
-    _require_known_delivery(action)
-    _require_exemptions(action)
 
 
-def second_contacts(action: Any) -> tuple[str, ...]:
-    """The addresses of ``escalate-to``. Raises PolicyExecutionError for one that is none, such as a blank variable."""
-    given = tuple(map(str, action.data.get("escalate-to", ())))
-    if wrong := [each for each in given if not is_address(each)]:
-        raise PolicyExecutionError(
-            f"policy {action.policy_name}: {action.type}: escalate-to has {', '.join(map(quoted, wrong))}, which is no "
-            "e-mail address. Nobody was addressed: correct it, or leave escalate-to out"
+def _check_digest(action: Any, told: str) -> None:
+    """Raises PolicyValidationError for what a digest can't send, or would send too late."""
+    data = action.data
+    if data["step"] in AT_ONCE:
+        raise PolicyValidationError(
+            f"{told}: step: {data['step']} is told at once, and a digest comes later: remove digest"
         )
-    return given
+    given = [each for each in _LOOKED_UP if each in data.get("to", ())]
+    if given := [*given, *(key for key in _COPIES if key in data)]:
+        raise PolicyValidationError(
+            f"{told}: digest: true writes to addresses alone, over several accounts: remove {', '.join(given)}, and "
+            "name them in to"
+        )
+
+
+def make_step(action: Any, event: Any) -> Step:
+    """The step of ``action``. Raises PolicyExecutionError for a blank variable in its numbers or addresses."""
+    data = action.data
+    if data["step"] == INFORM:
+        return Inform(action.policy_name)
+    if data["step"] == DENIED:
+        return Denied(action.policy_name, data.get("quarantined-for"))
+    if data["step"] == USED:
+        return Used(event)
+    if data["step"] == OVERDUE:
+        every, after = data.get("every", EVERY), data.get("escalate-after", ESCALATE_AFTER)
+        return Overdue(every, after, second_contacts.addresses(action))
+    policy_checks.check_numbers(action, PolicyExecutionError)
+    days, quiet = data["days"], data.get("quarantined-for")
+    if data["step"] == CREATED:
+        return CreatedCredentials(days, event, data.get("email-domains", ()))
+    if data["step"] == ANNOUNCE:
+        return Announce(days, quiet, data.get("brownout-after"))
+    return Remind(days, quiet, data.get("again"))
 
 
 def _require_known_delivery(action: Any) -> None:

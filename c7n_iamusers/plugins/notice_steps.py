@@ -35,6 +35,8 @@ from c7n_iamusers.text.times import moment
 _LONGEST_TEXT, _LONGEST_LIST = 300, 10
 _NO_MORE: Mapping[str, Any] = {}
 _KINDS = tuple(kind.name for kind in ATTACHMENT_KINDS)
+#: What an announcement keeps of the forecast, and its name there.
+_KEPT = (("group", "group"), ("code", "code"), ("told", "text"))
 _SHORTENED = "More is known of it than fits a message: the output of the policy has all of it."
 
 
@@ -120,7 +122,7 @@ class Step(ABC):
     def evidence(self, users: Sequence[Resource]) -> Mapping[str, Mapping[str, Any]]:
         """What the record of a message keeps of the evidence, and of what was told; nothing by default.
 
-        Unique id -> ``frozen_evidence``, with ``group`` and ``told`` of the forecast."""
+        Unique id -> ``frozen_evidence``, with ``group``, ``code`` (of its reason) and ``told`` of the forecast."""
         return {}
 
     def stop(self, day: date) -> date | None:
@@ -163,9 +165,7 @@ class Announce(Step):
         for user in users:
             known = user.get(ANNOTATION) or {}
             notice = known.get("notice") or {}
-            told = {
-                name: notice[key] for name, key in (("group", "group"), ("told", "text")) if key in notice
-            }
+            told = {name: notice[key] for name, key in _KEPT if key in notice}
             found[str(user["UserId"])] = {**frozen_evidence(known), **told}
         return found
 

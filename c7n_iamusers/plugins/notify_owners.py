@@ -16,31 +16,14 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import exempted
+from c7n_iamusers.notices.held import COMMAND
 from c7n_iamusers.notices.mailer_texts import in_parts
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, record_exempt
-from c7n_iamusers.notices.stock_rows import (
-    ANNOUNCE,
-    CREATED,
-    DENIED,
-    INFORM,
-    OVERDUE,
-    USED,
-    action_text,
-    plain,
-)
-from c7n_iamusers.plugins import forecasts, notice_options, policy_checks
+from c7n_iamusers.notices.stock_rows import OVERDUE, action_text, plain
+from c7n_iamusers.plugins import forecasts, notice_options, policy_checks, second_contacts
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
-from c7n_iamusers.plugins.notice_options import AT_ONCE, ESCALATE_AFTER, EVERY, TOLD_AFTER
-from c7n_iamusers.plugins.notice_steps import (
-    Announce,
-    CreatedCredentials,
-    Denied,
-    Due,
-    Inform,
-    Remind,
-    Step,
-    shortened,
-)
+from c7n_iamusers.plugins.notice_options import AT_ONCE, TOLD_AFTER, make_step
+from c7n_iamusers.plugins.notice_steps import Announce, Due, Inform, Remind, Step, shortened
 from c7n_iamusers.plugins.overdue_step import Overdue
 from c7n_iamusers.plugins.recipients import NOBODY, recipients_fault
 from c7n_iamusers.plugins.recorded_notify import AllResources, RecordedNotify
@@ -52,8 +35,8 @@ from c7n_iamusers.plugins.run_outputs import (
     notices_store,
     visible_errors,
 )
-from c7n_iamusers.plugins.use_step import Used
 from c7n_iamusers.text.addresses import is_address
+from c7n_iamusers.text.wording import shown
 
 _UNSENT = (PolicyExecutionError, NoticesUnreadable, OSError, ValueError, ClientError, BotoCoreError)
 
@@ -88,8 +71,9 @@ class NotifyOwners(RecordedNotify):
 
     ``step: overdue``, which has no ``days``, says which users are still spared after their announced day, since they
     are in use or lack a replacement: a message ``every: 7`` days, numbered; after ``escalate-after: 4`` messages also
-    to ``escalate-to``, a list of addresses. Nothing is deleted for being overdue. It takes the options of the later
-    steps.
+    to ``escalate-to``: addresses, ``alternate-contact:OPERATIONS`` of the account, or ``tag:KEY`` of each user; the
+    last two need ``email-domains``, and where one is missing or can't be read, the others are written to and the policy
+    ends with an error. Nothing is deleted for being overdue. It takes the options of the later steps.
 
     ``step: inform``, which has no ``days``, says what became of the users, by the actions and filters of the policy:
     who was deleted, failed or was left alone, who has access through Identity Center, as whom somebody still calls AWS.
@@ -149,6 +133,10 @@ class NotifyOwners(RecordedNotify):
     What an earlier run did to users and did not tell, since it was killed, the queue refused the message or it may have
     expired unread, the next run of the policy with the same output tells first, by ``outcomes.json`` and the notices.
     Where it can't, it ends with an error.
+
+    ``digest: true`` sends nothing: the message is held beside the notices, in ``held/``, and ``c7n-iamusers digest``
+    sends one to each owner over all its accounts. Run it within twelve hours after the policy: until it is sent, nobody
+    is told and no announcement counts. What was not sent is held anew by the next run, which ends with an error.
 
     The options are those of ``notify``, of c7n-mailer, and those here; others are refused. What else a template of your
     own needs goes into ``metadata`` of the policy, which is part of the message.
@@ -210,6 +198,10 @@ class NotifyOwners(RecordedNotify):
             raise PolicyValidationError(f"policy {self.policy_name}: {fault}")
         return self
 
+    def get_permissions(self) -> tuple[str, ...]:
+        """See RecordedNotify. Looking up a second contact is allowed in the account itself."""
+        return (*super().get_permissions(), *second_contacts.permissions(self.data))
+
     @property
     def queue(self) -> str:
         """See RecordedNotify. What announces nothing is not asked for."""
@@ -226,6 +218,7 @@ class NotifyOwners(RecordedNotify):
             if self.data["step"] in AT_ONCE or policy_checks.idle_region(self.manager):
                 return
             notices, late = self.owes(now)
+            self._require_digest(notices, now)
             self.note_counts(account_id, notices, now, sending=bool(late))
             if late:
                 self._send_late(late)
@@ -236,6 +229,20 @@ class NotifyOwners(RecordedNotify):
             if policy_checks.is_pull(self.manager):
                 fail_even_if_idle(self.manager, self.type, fault)
 
+    def _require_digest(self, notices: Notices, now: datetime) -> None:
+        """End the policy with an error where what it held was never sent. It holds it anew all the same."""
+        missed = [each for each in notices.never_told(now) if each.policy == self.policy_name]
+        if missed:
+            account_id, since = self.manager.config.account_id, missed[0].time
+            names = shown(sorted({user.name for each in missed for user in each.users}))
+            fault = (
+                f"{self.type}: account {account_id}: nobody was told of {names}: what was held since "
+                f"{since:%Y-%m-%d %H:%M} UTC was not sent within twelve hours. It is held anew: run {COMMAND} after "
+                "the policies"
+            )
+            self.log.error("%s", fault)
+            fail_even_if_idle(self.manager, self.type, fault)
+
     def owes(self, now: datetime) -> tuple[Notices, list[Due]]:
         """The notices, and what earlier runs did to users and did not tell; with ``of``, also what this run did.
 
@@ -244,13 +251,13 @@ class NotifyOwners(RecordedNotify):
         self._store = notices_store(self.manager, self.data["notices"])
         account_id = str(self.manager.config.account_id)
         notices = Notices.read(self._store, account_id, now, checked=bool(self.queue))
-        step = self._make_step(None) if self._informs else None
+        step = make_step(self, None) if self._informs else None
         if not isinstance(step, Inform):
             return notices, []
         return notices, news_on_record(self.manager, self._tells_of, notices, step, now)
 
     def _send_late(self, late: Sequence[Due]) -> None:
-        self._step, self._addresses, self._unrecorded = self._make_step(None), (), list[str]()
+        self._step, self._addresses, self._unrecorded = make_step(self, None), (), list[str]()
         self._due_users = [*late]
         if not self._tells_of:
             named = ", ".join(map(str, late))
@@ -270,7 +277,7 @@ class NotifyOwners(RecordedNotify):
         """
         if not policy_checks.acts_on(self, resources) or not resources or self._tells_of:
             return
-        self._step = self._make_step(event)
+        self._step = make_step(self, event)
         if not isinstance(self._step, Inform):
             self._process(resources, event)
             return
@@ -298,6 +305,9 @@ class NotifyOwners(RecordedNotify):
         if not due and self.data["step"] in (*TOLD_AFTER, OVERDUE, *AT_ONCE):
             self.log.info("%s: account %s: nothing new, no message is sent", self.type, account_id)
         self._due_users, self._unrecorded = due, list[str]()
+        if isinstance(self._step, Overdue) and self._step.late:
+            further, self._unrecorded = second_contacts.looked_up(self, self._step.late)
+            self._step.also = (*self._step.also, *further)
         if due:
             # The annotation has what a message needs of a call, and not all that CloudTrail records.
             super().process([user.resource for user in due], None if self.data["step"] in AT_ONCE else event)
@@ -348,7 +358,15 @@ class NotifyOwners(RecordedNotify):
         return action
 
     def consume_buffer(self, message: dict[str, Any], rbuffer: AllResources) -> None:
-        """Send all users, in as many messages as they need, and record each message."""
+        """Send all users, in as many messages as they need, and record each message; or hold them for a digest."""
+        if self.data.get("digest"):
+            held = self.hold(message, rbuffer.resources)
+            pairs = zip(rbuffer.resources, self._due_users, strict=True)
+            self._record_part([replace(due, resource=sent) for sent, due in pairs], "", held)
+            for each in self._due_users:
+                annotate(each.resource, "sent-by", COMMAND)
+            self._due_users = []
+            return
         users = self._fitting(message, rbuffer.resources)
         parts = in_parts(users, lambda part: self._fits(message, part, users)) if users else []
         packed = [self._content(message, part, at, len(parts), users) for at, part in enumerate(parts, 1)]
@@ -365,7 +383,7 @@ class NotifyOwners(RecordedNotify):
         if failed:
             raise failed[0]
 
-    def _record_part(self, part: Sequence[Due], receipt: str) -> None:
+    def _record_part(self, part: Sequence[Due], receipt: str, held: str = "") -> None:
         now, by_day = utc_now(), dict[tuple[str, date], list[Due]]()
         for user in part:
             # the run may have begun on the day before
@@ -377,7 +395,7 @@ class NotifyOwners(RecordedNotify):
             head = (subjects[0].account_id, step, now, day, self._addresses)
             more = (what, self._step.event, self._step.stop(day), self.queue, self._step.brownout(now))
             evidence = self._step.evidence([user.resource for user in users])
-            self.record(Notice(*head, receipt, self.policy_name, subjects, *more, evidence))
+            self.record(Notice(*head, receipt, self.policy_name, subjects, *more, evidence, held))
 
     def _content(
         self, message: dict[str, Any], part: Sequence[Due], at: int, parts: int, users: Sequence[Due]
@@ -427,24 +445,3 @@ class NotifyOwners(RecordedNotify):
         """The policies whose outcomes the message tells; none if it tells its own policy's."""
         found: Sequence[str] = self.data.get("of", ())
         return found
-
-    def _make_step(self, event: Any) -> Step:
-        if self.data["step"] == INFORM:
-            return Inform(self.policy_name)
-        if self.data["step"] == DENIED:
-            return Denied(self.policy_name, self.data.get("quarantined-for"))
-        if self.data["step"] == USED:
-            return Used(event)
-        if self.data["step"] == OVERDUE:
-            every, after = self.data.get("every", EVERY), self.data.get("escalate-after", ESCALATE_AFTER)
-            return Overdue(every, after, notice_options.second_contacts(self))
-        policy_checks.check_numbers(self, PolicyExecutionError)
-        step, days = self.data["step"], self.data["days"]
-        if step == CREATED:
-            return CreatedCredentials(days, event, self.data.get("email-domains", ()))
-        quiet = self.data.get("quarantined-for")
-        return (
-            Announce(days, quiet, self.data.get("brownout-after"))
-            if step == ANNOUNCE
-            else Remind(days, quiet, self.data.get("again"))
-        )

@@ -64,7 +64,8 @@ class NotifyPeople(RecordedNotify):
     The address is that of the person in Identity Center, by the filter ``identity-center`` with ``state: provisioned``
     (or ``used``) or by ``provision-identity-center`` before it in the policy. Who has no access gets no mail.
     ``email-domains`` holds for every address, since it may come from a tag: others are left out, with a warning. A
-    person with several IAM users in the account gets one mail about them.
+    person with several IAM users in the account gets one mail about them. With ``slack_template: slack_iam_users`` the
+    person gets the same in Slack, where c7n-mailer finds it by the address.
 
     The mail has what goes into ``~/.aws/config``. With ``profiles-from``, the output that ``c7n-iamusers provision
     apply --aws-config`` wrote to (a directory or ``s3://BUCKET/PREFIX``), these are the profiles for all accounts of
@@ -171,7 +172,8 @@ class NotifyPeople(RecordedNotify):
             by_address.setdefault(folded(self._people[str(resource["UserId"])]), []).append(resource)
         for users in by_address.values():
             address = self._people[str(users[0]["UserId"])]
-            action = {**message["action"], "to": [address], "profiles": self._profiles(users[0])}
+            to = [address, *([f"slack://{address}"] if "slack_template" in self.data else ())]
+            action = {**message["action"], "to": to, "profiles": self._profiles(users[0])}
             name = str(action.get("account-name") or message.get("account") or message["account_id"])
             subject = headline(f"{name}: you have access through IAM Identity Center")
             action.setdefault("subject", subject)

@@ -23,13 +23,14 @@ _EARLIER = timedelta(hours=1)
 class Overdue(Step):
     """Says, once in ``every`` days, which users are in use, or lack a replacement, after their announced day.
 
-    ``escalate_after``: after so many messages about a user, ``escalate_to`` is addressed too. Nothing else follows from
-    being overdue.
+    ``escalate_after``: after so many messages about a user, ``escalate_to`` is addressed too. ``late``: the users of
+    whom there were so many, once ``told_of`` was asked. Nothing else follows from being overdue.
     """
 
     every: float
     escalate_after: int
     escalate_to: tuple[str, ...] = ()
+    late: Sequence[Resource] = ()
 
     missed = "Nobody was told that these users are overdue"
     name = OVERDUE
@@ -57,8 +58,8 @@ class Overdue(Step):
     def told_of(self, due: Sequence[Due]) -> list[Due]:
         """See Step: those that are spared for what their owner can change."""
         found = [each for each in due if each.forecast and each.forecast.group in (IN_USE, REPLACE_FIRST)]
-        late = any(int(each.news) > self.escalate_after for each in found)
-        self.also = self.escalate_to if late else ()
+        self.late = [each.resource for each in found if int(each.news) > self.escalate_after]
+        self.also = self.escalate_to if self.late else ()
         return found
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
@@ -15,14 +15,16 @@ from c7n.actions.notify import Notify
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
 from c7n_iamusers.exceptions import NoticesUnreadable
+from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Verdict, error_code, message_of, verdict_on
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.notices import delivery
+from c7n_iamusers.notices.held import COMMAND, OF_ACTION, HeldMessage
 from c7n_iamusers.notices.mailer_texts import for_mailer, told_action, told_policy
 from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.notices.queue_counts import ATTRIBUTES, FIFO, queue_url, read_queue
 from c7n_iamusers.notices.stock_rows import is_for_stock, rows
-from c7n_iamusers.notices.templates import misspelt, template_fault
+from c7n_iamusers.notices.templates import OURS, misspelt, template_fault
 from c7n_iamusers.plugins.recipients import recipients
 from c7n_iamusers.plugins.resources import Resource, for_message
 from c7n_iamusers.text.wording import visible, visible_log
@@ -152,20 +154,44 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
                 f"{error_code(error)}: {message_of(error)}"
             ) from error
 
+    def hold(self, message: Mapping[str, Any], resources: Sequence[Resource]) -> str:
+        """Write what a digest is to send, and return the name of that file. Raises PolicyExecutionError, OSError."""
+        account_id, action = str(message["account_id"]), message["action"]
+        texts = {key: str(action[key]) for key in OF_ACTION if key in action}
+        texts.setdefault("account-name", visible(str(message.get("account") or account_id)))
+        held = HeldMessage(account_id, str(self.data["step"]), tuple(action["to"]), texts, tuple(resources))
+        name = held.place(utc_now())
+        try:
+            self._store.create(name, held.as_json())
+        except OSError as error:
+            raise PolicyExecutionError(
+                f"{self.where(account_id)}: {self._store.place(name)} can't be written, so nothing is held and nobody "
+                f"is told: {error}"
+            ) from error
+        to = ", ".join(action["to"])
+        self.log.info(
+            "%s: account %s: nothing is sent: %s sends what is said of %s users to %s, within twelve hours",
+            *(self.type, account_id, COMMAND, len(resources), to),
+        )
+        return name
+
     def record(self, notice: Notice) -> None:
-        """Write the record of a message that was sent, or remember that it can't be written."""
+        """Write the record of a message that was sent or is held, or remember that it can't be written."""
         names, to = ", ".join(each.name for each in notice.users), ", ".join(notice.addresses)
         try:
             self._store.create(notice.name, notice.as_json())
         except OSError as error:
+            done = f"sent to {to} (message {notice.message_id})" if notice.message_id else f"held for {to}"
             self._unrecorded.append(
-                f"a message about {names} was sent to {to} (message {notice.message_id}), but "
-                f"{self._store.place(notice.name)} can't be written: {error}; a later run may send it again"
+                f"a message about {names} was {done}, but {self._store.place(notice.name)} can't be written: {error}; "
+                "a later run may send it again"
             )
             return
         for user in notice.users:
             what = notice.what.get(user.unique_id) or notice.day
-            self.log.info("%s: %s: %s to %s", user, notice.step, what, to)
+            self.log.info(
+                "%s: %s: %s %s %s", user, notice.step, what, "held for" if notice.held else "to", to
+            )
 
     def expand_variables(self, message: dict[str, Any]) -> dict[str, Any]:
         """The action as c7n-mailer may evaluate it. Raises PolicyExecutionError where it may not."""
@@ -227,7 +253,10 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
 
     def prepare_resources(self, resources: list[Resource]) -> list[Resource]:
         """What the message has of ``resources``, which stay whole for later actions."""
-        prepared: list[Resource] = super().prepare_resources(for_message(resources, self.data))
+        action = self.data
+        if action.get("digest"):  # which has a template of ours
+            action = {**action, **dict.fromkeys(OURS, OURS["template"][0])}
+        prepared: list[Resource] = super().prepare_resources(for_message(resources, action))
         return prepared
 
     @contextmanager

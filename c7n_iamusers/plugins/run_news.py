@@ -11,6 +11,7 @@ from c7n.exceptions import PolicyExecutionError
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.outcomes import FAILED, SKIPPED, load_outcomes
+from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.notices.notices import ANNOUNCED, Notices
 from c7n_iamusers.notices.owed import Owed, merged, owed, still_so
 from c7n_iamusers.plugins.news import news_of
@@ -18,9 +19,13 @@ from c7n_iamusers.plugins.notice_steps import Denied, Due, Inform, on_record
 from c7n_iamusers.plugins.resources import Resource
 from c7n_iamusers.plugins.run_outputs import run_store, store_beside
 from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.wording import visible_log
 
+_LOG = visible_log("custodian.actions")
 #: A reason to leave a user alone, or a failure, that is older is not of this run, and may hold no more.
 _OF_THIS_RUN = timedelta(days=1)
+#: Of the evidence of an announcement, what a message shows.
+_KEPT = ("kind", "replacement", "last_activity", "attachments", "findings")
 
 
 def news_on_record(
@@ -32,36 +37,38 @@ def news_on_record(
     """
     if others:
         stores = [store_beside(manager, each) for each in others]
+        for each, store in zip(others, stores, strict=True):
+            if not isinstance(store, DirectoryStore) and not store.names(""):
+                _LOG.warning(
+                    "policy %s: policy %s has left nothing in this output: it has changed nobody yet, or its name is "
+                    "misspelt",
+                    *(manager.data.get("name"), each),
+                )
     else:
         try:
             stores = [run_store(manager).store]
         except PolicyExecutionError:
             return []  # the policy changes nobody without an output that lasts
-    found = merged(row for store in stores for row in load_outcomes(store))
+    found, known = merged(row for store in stores for row in load_outcomes(store)), _evidence(notices)
     late = owed(found, notices, step.policy, now)
     # that access has stopped is no news once it was given back, or the user is gone
     late = still_so(late, notices) if isinstance(step, Denied) else late
-    done = [_changed(each, notices, step, now) for each in late]
-    return [*done, *_left(found, late, notices, step, now)] if others else done
+    done = [_changed(_resource(each, known), each, notices, step, now) for each in late]
+    if not others:
+        return done
+    told = {each.user.unique_id for each in late}
+    left = (Owed(_subject(row), now, row) for row in found if _is_left(row, now))
+    # not whom the message says something else of, which the next one follows
+    rest = [_resource(each, known) for each in left if each.user.unique_id not in told]
+    return [*done, *step.due(rest, notices, now)]
 
 
-def _changed(late: Owed, notices: Notices, step: Inform, now: datetime) -> Due:
-    resource = _resource(late, notices)
+def _changed(resource: Resource, late: Owed, notices: Notices, step: Inform, now: datetime) -> Due:
     return step.dated(Due(resource, late.time.date(), news=news_of(resource)), notices, now)
 
 
-def _left(
-    rows: Sequence[Mapping[str, Any]], late: Sequence[Owed], notices: Notices, step: Inform, now: datetime
-) -> list[Due]:
-    """Who was left alone, or failed; not whom the message says something else of, which the next one follows."""
-    told = {each.user.unique_id for each in late}
-    left = [Owed(_subject(row), now, row) for row in rows if _is_left(row, now)]
-    return step.due(
-        [_resource(each, notices) for each in left if each.user.unique_id not in told], notices, now
-    )
-
-
 def _is_left(row: Mapping[str, Any], now: datetime) -> bool:
+    """Whether the user was left alone, or failed, in this run."""
     time = moment(row.get("time"))
     return time is not None and time >= now - _OF_THIS_RUN and row.get("status") in (FAILED, SKIPPED)
 
@@ -71,17 +78,14 @@ def _subject(row: Mapping[str, Any]) -> Subject:
     return Subject(str(row.get("user") or arn.rpartition("/")[2]), arn, str(row["unique_id"]))
 
 
-def _resource(each: Owed, notices: Notices) -> Resource:
+def _resource(each: Owed, known: Mapping[str, Mapping[str, Any]]) -> Resource:
     """The user, which may be gone, with the evidence of its announcement."""
     outcome = {key: value for key, value in each.outcome.items() if key != "history"}
-    return on_record(each.user, outcome, _evidence(each.user.unique_id, notices))
+    evidence = known.get(each.user.unique_id, {})
+    return on_record(each.user, outcome, {key: evidence[key] for key in _KEPT if key in evidence})
 
 
-def _evidence(unique_id: str, notices: Notices) -> Mapping[str, Any]:
-    known: Sequence[Mapping[str, Any]] = [
-        notice.evidence[unique_id]
-        for notice in notices.all
-        if notice.step == ANNOUNCED and unique_id in notice.evidence
-    ]
-    kept = ("kind", "replacement", "last_activity", "attachments", "findings")
-    return {key: known[-1][key] for key in kept if key in known[-1]} if known else {}
+def _evidence(notices: Notices) -> Mapping[str, Mapping[str, Any]]:
+    """Unique id -> the evidence that its latest announcement with any has kept."""
+    announced = (notice for notice in notices.all if notice.step == ANNOUNCED)
+    return {user: evidence for notice in announced for user, evidence in notice.evidence.items()}

@@ -1,42 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
 """A summary for one owner over accounts, of what outputs and notices have, as messages for c7n-mailer. Pure.
 
-It announces nothing, and no record says that it was sent: nothing that is done to a user rests on it.
+It also says what policies hold for it (``notices.held``), in the place of their own messages. Beside that it announces
+nothing.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from c7n_iamusers.execution.outcomes import DELETED, QUARANTINED, RELEASED, RESTORED
+from c7n_iamusers.execution.outcomes import BROWNED_OUT, DELETED, QUARANTINED, RELEASED, RESTORED, SKIPPED
 from c7n_iamusers.notices.forwarding import MOST_SENT, packed
-from c7n_iamusers.notices.mailer_texts import headline, in_parts, part_of
+from c7n_iamusers.notices.held import HeldMessage
+from c7n_iamusers.notices.mailer_texts import for_mailer, headline, in_parts, part_of
 from c7n_iamusers.notices.notices import Notices
-from c7n_iamusers.notices.stock_rows import ANNOTATION, plain
+from c7n_iamusers.notices.stock_rows import ANNOTATION, DENIED, INFORM, OVERDUE, known_texts, plain
 from c7n_iamusers.report.user_history import ANNOUNCED, UserHistory
+from c7n_iamusers.safeguards.forecast import GOES, IN_USE, REPLACE_FIRST, STAYS
 from c7n_iamusers.text.wording import all_visible, visible
 
-POLICY, TEMPLATE = "iam-users-digest", "iam-users-digest.html"
-#: In a subject, after a number of users; what was done comes first.
+POLICY, TEMPLATE, SLACK_TEMPLATE = "iam-users-digest", "iam-users-digest.html", "slack_iam_users"
+#: Of what else policies say of users.
+_NEWS = "news"
+#: In a subject, after a number of users; what was done comes first, and what is held for it before what is on record.
 _WORDS = {
     DELETED: "deleted",
     QUARANTINED: "denied everything",
+    BROWNED_OUT: "denied everything for some minutes",
     RELEASED: "given back",
     RESTORED: "restored",
+    GOES: "to be deleted",
+    IN_USE: "in use",
+    REPLACE_FIRST: "without a replacement",
+    STAYS: "left alone",
     ANNOUNCED: "announced",
+    _NEWS: "with news",
 }
 _DONE = (DELETED, RELEASED, RESTORED)
+_CHANGED = (*_DONE, QUARANTINED)
+#: Steps of held messages that say what was done.
+_OF_DONE = (INFORM, DENIED)
+#: Unique id -> what is held of a user, by the step of the message: its resource.
+Held = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
 class Entry:
     """What a digest says of one user. ``done``: whether something was done to it since the last digest.
 
-    ``day``: of what comes next, or of what was done.
+    ``day``: of what comes next, or of what was done. ``known``: its annotation in a held message.
     """
 
     history: UserHistory
@@ -44,6 +60,17 @@ class Entry:
     done: bool
     day: date
     text: str
+    known: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def word(self) -> str:
+        """One of the keys of ``_WORDS``."""
+        group = str((self.known.get("notice") or {}).get("group") or "")
+        otherwise = "" if self.known else self.history.state
+        status = str((self.known.get("outcome") or {}).get("status") or otherwise)
+        if status in _CHANGED or not group:
+            return STAYS if status == SKIPPED else status if status in _WORDS else _NEWS
+        return group
 
     def as_resource(self) -> dict[str, Any]:
         """As a message has it."""
@@ -57,16 +84,30 @@ class Entry:
             "text": self.text,
         }
         names = {"UserName": subject.name, "UserId": subject.unique_id, "Arn": subject.arn, "Path": path}
-        return {**names, ANNOTATION: {"digest": told}}
+        return {**names, ANNOTATION: {**self.known, "digest": told}}
 
 
 @dataclass(frozen=True)
 class Address:
-    """Whom a digest is for, and what else the accounts file says: ``accounts``, their ids and names; ``contact``."""
+    """Whom a digest is for, and what else the accounts file says: ``accounts``, their ids and names; ``contact``.
+
+    ``also``: further recipients, such as those of held messages, and channels. ``start_url``: where people sign in.
+    """
 
     owner: str
     accounts: Mapping[str, str]
     contact: str = ""
+    also: tuple[str, ...] = ()
+    start_url: str = ""
+
+
+def held_users(messages: Sequence[HeldMessage]) -> Held:
+    """What ``messages``, the oldest first, say of each user. Of a step the last one counts."""
+    found = dict[str, dict[str, Mapping[str, Any]]]()
+    for each in messages:
+        for user in each.users:
+            found.setdefault(str(user["UserId"]), {})[each.step] = user
+    return found
 
 
 def entries(
@@ -76,6 +117,7 @@ def entries(
     gone: Collection[str],
     since: datetime,
     now: datetime,
+    held: Held,
 ) -> list[Entry]:
     """What is to be told of users of ``accounts`` (id -> name): what was done since, and then what comes, by its day.
 
@@ -85,11 +127,48 @@ def entries(
         entry
         for each in histories
         if each.account in accounts
-        and (entry := _entry(each, notices.get(each.account), accounts[each.account], gone, since, now))
+        and (
+            entry := _held_entry(each, accounts[each.account], held, now)
+            or _entry(each, notices.get(each.account), accounts[each.account], gone, since, now)
+        )
     ]
     return sorted(
         found, key=lambda each: (not each.done, each.day, each.account_name, str(each.history.subject))
     )
+
+
+def _held_entry(history: UserHistory, name: str, held: Held, now: datetime) -> Entry | None:
+    """None for whom nothing is held."""
+    steps = held.get(history.subject.unique_id, {})
+    if not steps:
+        return None
+    known: dict[str, Any] = {}
+    for user in steps.values():
+        known |= user.get(ANNOTATION) or {}
+    texts = [text for step, user in steps.items() if (text := _held_text(step, user.get(ANNOTATION) or {}))]
+    day = str((known.get("notice") or {}).get("day") or "")
+    done = any(step in _OF_DONE for step in steps)
+    return Entry(
+        history,
+        name,
+        done,
+        now.date() if done or not day else date.fromisoformat(day[:10]),
+        "; ".join(dict.fromkeys(texts)) or "to look at",
+        known,
+    )
+
+
+def _held_text(step: str, known: Mapping[str, Any]) -> str:
+    notice, outcome = known.get("notice") or {}, known.get("outcome") or {}
+    day = str(notice.get("day") or "")
+    if step == DENIED and outcome.get("status") != BROWNED_OUT:
+        until = f", to be deleted on {day} or later" if day else ""
+        return f"denied everything since {notice.get('denied-since')}{until}"
+    if step in _OF_DONE:
+        said = "; ".join(known_texts(known, {}))
+        return f"left alone{said.removeprefix(SKIPPED)}" if outcome.get("status") == SKIPPED else said
+    text = str(notice.get("text") or f"to be deleted on {day} or later")
+    return f"overdue, message {notice.get('overdue')}: {text}" if step == OVERDUE else text
 
 
 def _entry(
@@ -101,9 +180,7 @@ def _entry(
     now: datetime,
 ) -> Entry | None:
     """None for whom nothing was done lately, and nothing is announced."""
-    last = next(
-        (each for each in reversed(history.events) if each.what in _WORDS and each.what != ANNOUNCED), None
-    )
+    last = next((each for each in reversed(history.events) if each.what in _CHANGED), None)
     at = last.time if last else None
     done = bool(at and at >= since)
     notice = notices.announcement(history.subject.unique_id, now) if notices else None
@@ -154,15 +231,17 @@ def _message(
     first = next(iter(among))
     action = {
         "type": "notify",
-        "to": [address.owner],
+        "to": [*dict.fromkeys((address.owner, *address.also))],
         "template": TEMPLATE,
+        "slack_template": SLACK_TEMPLATE,
         "subject": subject,
         "violation_desc": plain(subject),
-        "action_desc": plain("A summary. It announces nothing, and nothing is done because of it."),
+        "action_desc": plain("A summary of what was done to IAM users, and of what comes."),
         "part": at,
         "parts": parts,
         "users": len(told),
         **({"contact": address.contact} if address.contact else {}),
+        **({"start-url": address.start_url} if address.start_url else {}),
     }
     message = {
         "event": None,
@@ -172,14 +251,14 @@ def _message(
         "region": region,
         "execution_start": now.timestamp(),
         "policy": {"name": POLICY, "resource": "aws.iam-user", "actions": []},
-        "action": action,
+        "action": for_mailer(action)[0],
         "resources": [each.as_resource() for each in part],
     }
     return subject, packed(all_visible(message))
 
 
 def _headline(told: Sequence[Entry]) -> str:
-    counts, accounts = Counter(each.history.state for each in told), {each.history.account for each in told}
-    said = [f"{counts[state]} {word}" for state, word in _WORDS.items() if counts[state]]
+    counts, accounts = Counter(each.word for each in told), {each.history.account for each in told}
+    said = [f"{counts[key]} {word}" for key, word in _WORDS.items() if counts[key]]
     where = next(iter(told)).account_name if len(accounts) == 1 else f"{len(accounts)} AWS accounts"
     return f"{where}: IAM users, {', '.join(said)}"

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.notices.delivery import EXPIRED, LEFT, ONCE, Delivery
+from c7n_iamusers.notices.delivery import EXPIRED, HELD, LEFT, ONCE, Delivery
 from c7n_iamusers.notices.notices import ANNOUNCED, INFORMED, LAPSE_DAYS, Notice, Notices
 from c7n_iamusers.notices.owed import merged, owed
 from c7n_iamusers.report.outputs import ANNOUNCE, RAN, Mail, PolicyOutput
@@ -209,6 +209,14 @@ def _sentence(group: _Group, names: Mapping[str, str]) -> str:
     mails = "1 mail" if group.sent == 1 else f"{group.sent} mails"
     of = shown([names.get(each) or each for each in group.accounts])
     said = f"{mails} about {group.users} users of {of}, since {group.oldest.time:%Y-%m-%d %H:%M} UTC"
+    if group.delivery.why == HELD:
+        if group.delivery.state != EXPIRED:
+            return f"{said}: {group.delivery}"
+        anew = _ANEW.get(group.oldest.step, _NEWS_ANEW)
+        return (
+            f"{said}, were held for a digest that was not sent within twelve hours, so {anew}: run c7n-iamusers digest "
+            "after the policies"
+        )
     if group.delivery.state == EXPIRED:
         since = f"{group.delivery.expires:%Y-%m-%d %H:%M} UTC"
         said += f", may have expired unread since {since}, so {_ANEW.get(group.oldest.step, _NEWS_ANEW)}"

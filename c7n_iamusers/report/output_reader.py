@@ -20,9 +20,10 @@ from typing import Any
 
 from c7n_iamusers.evidence.seen_users import FLAGGED, SEEN, SeenUsers, parse_seen, sees_all
 from c7n_iamusers.exceptions import InvalidPolicyData, OutputUnreadable
-from c7n_iamusers.execution.journal import BUCKET_JOURNALS, RESTORE_JOURNAL, parsed
-from c7n_iamusers.execution.outcomes import OUTCOMES, missing_outcomes, unfinished_restorations
+from c7n_iamusers.execution.journal import BUCKET_JOURNALS, CREATED, RESTORE_JOURNAL, parsed
+from c7n_iamusers.execution.outcomes import MEMBERS, OUTCOMES, missing_outcomes, unfinished_restorations
 from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
+from c7n_iamusers.exemptions import KEYS as RULE_KEYS
 from c7n_iamusers.iam.user_patterns import named_alone
 from c7n_iamusers.report.output_shapes import METADATA_SHAPE, RESULT_SHAPE, ROWS_SHAPE, USER_ARN, USERS_SHAPE
 from c7n_iamusers.report.outputs import (
@@ -42,7 +43,8 @@ from c7n_iamusers.report.outputs import (
     Selected,
     selected_users,
 )
-from c7n_iamusers.text.documents import LARGEST, MOST_JSON, NotInFormat, pieces, read_json, unpacked
+from c7n_iamusers.text.documents import LARGEST, MOST_JSON, NotInFormat, Room, pieces, read_json, unpacked
+from c7n_iamusers.text.kept import Kept, plain
 from c7n_iamusers.text.validators import (
     Shape,
     is_account_id,
@@ -62,9 +64,16 @@ _DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
 _DATE_PARTS = 4
 #: The resource of a policy on IAM users.
 USER_TYPES = frozenset({"iam-user", "aws.iam-user"})
+_LONGEST_FAULT = 1_000
 _DENIED = (b"AccessDenied", b"not authorized to perform")
 #: Files are read at once, and unpacked and parsed one by one, so that one of them at a time takes much memory.
 _PARSING = Lock()
+#: What is kept of outcomes, those of provisioning among them, and of lines of journals.
+_OF_ROWS = (*MEMBERS, "policy", "users")
+_OF_LINES = (
+    *("time", "user", "arn", "unique_id", "phase", "operation", "result", "status", "reason", "code", "also"),
+    *("for_owners", "calls"),
+)
 
 
 def read_outputs(
@@ -90,16 +99,20 @@ def read_outputs(
             f"{store} holds no output of a run: no {RESOURCES}, {METADATA} or {OUTCOMES} lies in it or below it: give "
             "-s the directory or s3://BUCKET/PREFIX that custodian run or c7n-org run was given"
         )
-    known = frozenset(names)
+    known, room, rules = frozenset(names), Room(), Kept(RULE_KEYS)
     if accounts:
         of_directory = {
             path: files
             for path, files in of_directory.items()
             if not (own := _layout(path.parts, known).owners) or own & {*accounts}
         }
+
+    def read(directory: PurePosixPath, files: Collection[str]) -> PolicyOutput | None:
+        return _read(_Files(store, directory, files, room), known, rules)
+
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         outputs = list(
-            pool.map(lambda files: _read(store, files[0], files[1], known), sorted(of_directory.items()))
+            pool.map(read, *zip(*sorted(of_directory.items()), strict=True)) if of_directory else ()
         )
     of_users = [output for output in outputs if output]
     if not of_users and not accounts:
@@ -119,10 +132,10 @@ def _dated(outputs: list[PolicyOutput]) -> list[PolicyOutput]:
 
 
 class _Files:
-    """The files of one directory; what is wrong with them is in ``faults``."""
+    """The files of one directory; what is wrong with them is in ``faults``. ``room``: of all that are packed."""
 
-    def __init__(self, store: Store, directory: PurePosixPath, names: Collection[str]) -> None:
-        self._store, self.directory = store, directory
+    def __init__(self, store: Store, directory: PurePosixPath, names: Collection[str], room: Room) -> None:
+        self.store, self.directory, self._room = store, directory, room
         self._names = {PurePosixPath(name).name.removesuffix(_GZ): name for name in names}
         self.faults = [
             f"{name} lies here twice, packed and not: find out which is the run's"
@@ -138,14 +151,14 @@ class _Files:
         if name not in self._names:
             return None
         try:
-            return self._store.read(self._names[name])
+            return self.store.read(self._names[name])
         except OSError as error:
             self.fault(name, str(error))
             return None
 
     def _unpacked(self, name: str, packed: bytes | None) -> bytes | None:
         try:
-            return unpacked(packed, LARGEST) if packed else packed
+            return unpacked(packed, LARGEST, self._room) if packed else packed
         except NotInFormat as error:
             self.fault(name, str(error))
             return None
@@ -161,17 +174,22 @@ class _Files:
             self.fault(name, str(error))
         return found
 
-    def data(self, name: str, shape: Shape, what: str) -> Any:
-        """The JSON of a file; None as above, and where it has another ``shape`` than that of ``what``."""
+    def data(self, name: str, shape: Shape, what: str, members: Sequence[str] = ()) -> Any:
+        """The JSON of a file; None as above, and where it has another ``shape`` than that of ``what``.
+
+        ``members``: those that are kept of each object; all where it is empty.
+        """
         packed = self._packed(name)
         with _PARSING:
-            return self._parsed(name, self._unpacked(name, packed), shape, what)
+            return self._parsed(name, self._unpacked(name, packed), shape, what, members)
 
-    def _parsed(self, name: str, content: bytes | None, shape: Shape, what: str) -> Any:
+    def _parsed(
+        self, name: str, content: bytes | None, shape: Shape, what: str, members: Sequence[str]
+    ) -> Any:
         if content is None:
             return None
         try:
-            data = read_json(content, most=MOST_JSON)
+            data = read_json(content, Kept(members).of if members else None, MOST_JSON)
         except NotInFormat as error:
             self.fault(name, f"is no JSON ({error}): it was cut off, or is not a run's")
             return None
@@ -182,48 +200,55 @@ class _Files:
             return None
         return data
 
-    def lines(self, name: str) -> Iterator[Mapping[str, Any]]:
-        """Those of the journal in the file ``name``."""
+    def lines(self, name: str) -> list[Mapping[str, Any]]:
+        """Those of the journal in the file ``name``, as far as outcomes are made of them."""
+        kept, found, packed = Kept(_OF_LINES), list[Mapping[str, Any]](), self._packed(name)
         try:
-            yield from parsed(self._unpacked(name, self._packed(name)) or b"")
+            with _PARSING:
+                found += (_line(kept, each) for each in parsed(self._unpacked(name, packed) or b""))
         except OSError as error:
             self.fault(name, str(error))
+        return found
 
-    def journal(self) -> Iterator[Mapping[str, Any]]:
-        yield from self.lines(JOURNAL)
+    def journal(self) -> list[Mapping[str, Any]]:
+        """All lines of runs, in the same way."""
+        kept, found = Kept(_OF_LINES), self.lines(JOURNAL)
         try:
-            objects = self._store.names(f"{PurePosixPath(self.directory, BUCKET_JOURNALS)}/")
-            for name, content in read_all(self._store, objects):
-                yield from parsed(content or b"", self._store.place(name))
+            objects = self.store.names(f"{PurePosixPath(self.directory, BUCKET_JOURNALS)}/")
+            for name, content in read_all(self.store, objects):
+                found += (_line(kept, each) for each in parsed(content or b"", self.store.place(name)))
         except OSError as error:
             self.fault(BUCKET_JOURNALS, str(error))
+        return found
 
     def fault(self, name: str, why: str) -> None:
         """Note what is wrong with a file."""
-        place = self._store.place(self._names.get(name, name))
+        place = self.store.place(self._names.get(name, name))
         of_file = place.rpartition("/")[2] or name
         self.faults.append(why if place in why else f"{of_file} {why}")
 
 
-def _read(
-    store: Store, directory: PurePosixPath, names: Collection[str], known: frozenset[str]
-) -> PolicyOutput | None:
+def _line(kept: Kept, line: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What ``missing_outcomes`` and ``unfinished_restorations`` read of it; empty where no run writes such."""
+    created = (line.get("saved") or {}).get(CREATED)
+    if not plain(line, set(_OF_LINES) - {"also"}) or isinstance(created, dict | list):
+        return {}
+    found = kept.of(line)
+    return found if created is None else {**found, "saved": {CREATED: created}}
+
+
+def _read(files: _Files, known: frozenset[str], rules: Kept) -> PolicyOutput | None:
     """As ``_output``; whatever is wrong in one directory is said of that directory, and hides no other."""
     try:
-        return _output(store, directory, names, known)
+        return _output(files, known, rules)
     except Exception as error:  # noqa: BLE001  # its files may hold anything
-        return _output(store, directory, (), known, f"holds what no run leaves: {error!r}")
+        nothing = _Files(files.store, files.directory, (), Room())
+        return _output(nothing, known, rules, f"holds what no run leaves: {error!r}"[:_LONGEST_FAULT])
 
 
-def _output(
-    store: Store,
-    directory: PurePosixPath,
-    names: Collection[str],
-    known: frozenset[str],
-    fault: str = "",
-) -> PolicyOutput | None:
-    """None for a policy on other resources. ``fault``: why nothing of the directory is read."""
-    files = _Files(store, directory, names)
+def _output(files: _Files, known: frozenset[str], kept: Kept, fault: str = "") -> PolicyOutput | None:
+    """None for a policy on other resources. ``kept``: the rules of all policies. ``fault``: why nothing is read."""
+    store, directory = files.store, files.directory
     files.faults += [fault] if fault else []
     metadata = files.data(METADATA, METADATA_SHAPE, "metadata")
     policy = metadata["policy"] if metadata else {}
@@ -251,11 +276,11 @@ def _output(
         dry_run=bool((metadata or {}).get("config", {}).get("dryrun")),
         users=users,
         rows=rows,
-        rules=tuple(_rules(policy.get("filters"))),
+        rules=tuple(map(kept.of, _rules(policy.get("filters")))),
         execution=execution,
         sees_all=sees_all(policy.get("filters")),
         seen=seen and _without_selected(seen, users or ()),
-        mails=tuple(_mails(policy.get("actions"))),
+        mails=tuple(dict.fromkeys(_mails(policy.get("actions")))),
         names=_names(policy.get("filters")),
     )
 
@@ -294,7 +319,8 @@ def _mails(actions: Any) -> Iterator[Mail]:
 def _names(filters: Any) -> tuple[str, ...] | None:
     """Of the first of a policy's filters that selects by names alone."""
     found = map(named_alone, filters if isinstance(filters, list) else ())
-    return next((each for each in found if each is not None), None)
+    names = next((each for each in found if each is not None), None)
+    return None if names is None else tuple(dict.fromkeys(names))
 
 
 def _state(files: _Files, metadata: Any, selected: bool, denied: bool) -> tuple[str, str]:
@@ -327,9 +353,9 @@ def _state(files: _Files, metadata: Any, selected: bool, denied: bool) -> tuple[
 
 def _rows(files: _Files) -> tuple[Mapping[str, Any], ...]:
     """Outcomes, those of provisioning, of a run that was killed and of restorations that are not done among them."""
-    rows = list(files.data(OUTCOMES, ROWS_SHAPE, "a list of outcomes") or ())
-    result = files.data(RESULT_FILE, RESULT_SHAPE, "a result of provisioning") or {}
-    lines = [*files.journal()]
+    rows = list(files.data(OUTCOMES, ROWS_SHAPE, "a list of outcomes", _OF_ROWS) or ())
+    result = files.data(RESULT_FILE, RESULT_SHAPE, "a result of provisioning", _OF_ROWS) or {}
+    lines = files.journal()
     stopped = missing_outcomes(lines, rows, lambda unique_id: unique_id)
     last = {line.get("unique_id"): str(line.get("time")) for line in lines}
     return (
@@ -365,7 +391,8 @@ def _rules(filters: Any) -> Iterator[Mapping[str, Any]]:
     for block in filters if isinstance(filters, list) else ():
         if isinstance(block, dict):
             exempt = block.get("exempt") if block.get("type") == "unnecessary" else None
-            yield from (rule for rule in exempt or () if isinstance(rule, dict))
+            # a policy that ran had no other
+            yield from (rule for rule in exempt or () if isinstance(rule, dict) and plain(rule, RULE_KEYS))
             for name in ("and", "or", "not"):
                 yield from _rules(block.get(name))
 

@@ -18,9 +18,10 @@ from c7n_iamusers.text.validators import (
 
 #: The ARN of an IAM user, with its account.
 USER_ARN = re.compile(r"arn:[a-z-]+:iam::(\d{12}):user/.+", re.ASCII)
-_TEXT, _MANY = text(1_000_000), 1_000_000
+_TEXT, _SHORT, _MANY = text(1_000_000), text(1_000), 1_000_000
+#: Codes of an outcome, and earlier outcomes of a user, of which a row keeps about 30 (``outcomes.MOST_FORMER``).
+_FEW = 100
 _TEXTS = listing(_TEXT, _MANY)
-_ANYTHING = record({}, others=True)
 _FINDING = record({"id": _TEXT, "severity": _TEXT, "text": _TEXT}, others=True)
 _ACTIVITY = record(
     {}, {"time": maybe(_TEXT), "by": _TEXT, "service": _TEXT, "region": _TEXT, "unknown": _TEXTS}, others=True
@@ -53,10 +54,29 @@ _ASSESSMENT = record(
 _ARN = text(2048, USER_ARN.pattern)
 USERS_SHAPE = listing(record({"Arn": _ARN}, {"UserId": _TEXT, ANNOTATION: _ASSESSMENT}, others=True), _MANY)
 _OUTCOME = {"status": _TEXT}
+_MEMBERS = {
+    **dict.fromkeys(
+        (
+            "user",
+            "unique_id",
+            "reason",
+            "code",
+            "for_owners",
+            "call",
+            "error",
+            "time",
+            "policy",
+            "verdict",
+            "scope",
+        ),
+        maybe(_TEXT),
+    ),
+    "also": listing(_TEXT, _FEW),
+}
 ROWS_SHAPE = listing(
     record(
         {"arn": _ARN, **_OUTCOME},
-        {"unique_id": _TEXT, "time": maybe(_TEXT), "history": listing(record(_OUTCOME, others=True), _MANY)},
+        {**_MEMBERS, "unique_id": _TEXT, "history": listing(record(_OUTCOME, _MEMBERS, others=True), _FEW)},
         others=True,
     ),
     _MANY,
@@ -66,7 +86,7 @@ METADATA_SHAPE = record(
     {
         "policy": record({}, {"name": _TEXT, "resource": _TEXT}, others=True),
         "config": record({}, {"account_id": maybe(_TEXT)}, others=True),
-        "execution": _ANYTHING,
+        "execution": record({}, {"id": maybe(_SHORT)}, others=True),
     },
     {"metrics": listing(record({}, {"MetricName": _TEXT}, others=True), _MANY)},
     others=True,

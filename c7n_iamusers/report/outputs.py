@@ -146,7 +146,7 @@ class PolicyOutput:
 
 def selected_users(resources: Iterable[Mapping[str, Any]]) -> Iterator[Selected]:
     """What a report needs of resources, without policies, tags and groups."""
-    like, sets = b"", dict[frozenset[str], frozenset[str]]()
+    like, sets, known = b"", dict[frozenset[str], frozenset[str]](), dict[Selected, Selected]()
     for resource in resources:
         annotation = resource.get(ANNOTATION) or {}
         shown = {key: annotation[key] for key in EVIDENCE if key in annotation}
@@ -160,4 +160,5 @@ def selected_users(resources: Iterable[Mapping[str, Any]]) -> Iterator[Selected]
         arn, unique_id, created = (
             intern(str(resource.get(key) or "")) for key in ("Arn", "UserId", "CreateDate")
         )
-        yield Selected(arn, unique_id, created, evidence)
+        selected = Selected(arn, unique_id, created, evidence)
+        yield known.setdefault(selected, selected)

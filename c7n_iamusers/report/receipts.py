@@ -243,18 +243,19 @@ def _notices(material: Material, now: datetime) -> list[Data] | None:
     return [
         {
             "step": each.step,
-            "time": as_text(each.time),
+            "time": as_text(notices.told_at(each)),
             "to": list(each.addresses),
             "day": each.day.isoformat(),
             "credentials_stop": each.stop.isoformat() if each.stop else None,
             "said": each.what.get(unique_id, ""),
             "policy": each.policy,
-            "message_id": each.message_id,
+            "message_id": each.message_id or ", ".join(digest.message_ids if digest else ()),
             "queue": _left(notices, each, now),
             "file": each.name,
             "sha256": hashlib.sha256(each.as_json()).hexdigest(),
         }
         for each in material.messages
+        for digest in [notices.digest_of(each)]
     ]
 
 

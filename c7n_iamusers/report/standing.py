@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where each user of a report stands: whose it is, for which day it is announced, and what is in the way. Pure.
 
-What a later step said of a user last counts. Where none did, or the day is yet to come, its evidence is held against
-what the announcement asks (``Asks``), as if nothing changed until then: an estimate, which no step rests on.
+What a later step said of a user last counts. Where none did, or the day is yet to come, what the gates said of it at
+its announcement counts, which its notice has kept. Where a run has newer evidence than that, or nothing is kept, the
+evidence is held against what the announcement asks (``Asks``), as if nothing changed until then: an estimate, which no
+step rests on.
 """
 
 from __future__ import annotations
@@ -178,8 +180,17 @@ def _blocked(user: User, notice: Notice | None, asks: Asks, now: datetime) -> st
         return TRUSTED if code in _TRUST else _BLOCK_OF.get(forecast.group_of(code), LEFT_ALONE)
     if notice is None:
         return UNTOLD
+    if user.judged_at <= notice.time and (kept := notice.evidence.get(user.unique_id, {})).get("group"):
+        return _kept(str(kept["group"]), str(kept.get("code") or ""))
     first = now if user.quarantine() == STANDS else max(now, _midnight(notice.stop or notice.day))
     return _foreseen(user.signs, asks, first, user.quarantine() == STANDS)
+
+
+def _kept(group: str, code: str) -> str:
+    """What is in the way of a user by its announcement."""
+    if group == forecast.GOES:
+        return ""
+    return TRUSTED if code in _TRUST else _BLOCK_OF.get(group, LEFT_ALONE)
 
 
 def _midnight(day: date) -> datetime:

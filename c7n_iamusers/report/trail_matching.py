@@ -9,7 +9,7 @@ CloudTrail can't show, is unproven: that is not the same as wrong.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -81,7 +81,8 @@ def event_of(record: Mapping[str, Any]) -> TrailEvent | None:
 class Matching:
     """``matched``: how -> how many calls. ``unproven``: calls, each with the reason. ``late``: calls that CloudTrail
     may show yet. ``missing``: calls that were made by their journal, and have no event.
-    ``unjournaled``: changes of these users by our principals that are in no journal.
+    ``unjournaled``: changes of these users by our principals that are in no journal. ``strangers``: changes of users of
+    whom no journal has a line, by our sessions.
     """
 
     matched: dict[str, int] = field(default_factory=lambda: {BY_REQUEST_ID: 0, BY_SESSION: 0})
@@ -89,6 +90,7 @@ class Matching:
     late: list[Call] = field(default_factory=list)
     missing: list[Call] = field(default_factory=list)
     unjournaled: list[TrailEvent] = field(default_factory=list)
+    strangers: list[TrailEvent] = field(default_factory=list)
 
 
 def match(
@@ -115,7 +117,7 @@ def match(
             found.matched[BY_SESSION] += 1
         else:
             _unmatched(found, call, now, complete)
-    found.unjournaled += _unjournaled(calls, free.values(), now)
+    _note_changes(found, calls, free.values(), now)
     return found
 
 
@@ -156,24 +158,22 @@ def _unmatched(found: Matching, call: Call, now: datetime, complete: bool) -> No
         found.unproven.append((call, REFUSED if call.code else UNANSWERED))
 
 
-def _unjournaled(calls: Iterable[Call], events: Iterable[TrailEvent], now: datetime) -> Iterator[TrailEvent]:
-    """The changes of users of ``calls`` that a principal of these calls made, and no journal has."""
-    users, ours = set[str](), set[str]()
+def _note_changes(
+    found: Matching, calls: Iterable[Call], events: Iterable[TrailEvent], now: datetime
+) -> None:
+    """The changes in ``events`` that no journal has: of users of ``calls`` by their principals, and of other users."""
+    users, sessions = set[str](), set[str]()
     for call in calls:
         users.add(call.user.casefold())
-        ours |= {call.caller, role_of(call.caller)} - {""}
-    yield from sorted(
-        (
-            each
-            for each in events
-            if not each.read_only
-            and not each.error
-            and each.user.casefold() in users
-            and {each.arn, role_of(each.arn)} & ours
-            and each.time >= now - HISTORY
-        ),
-        key=lambda each: each.time,
-    )
+        sessions |= {call.caller} - {""}
+    ours = {*sessions, *map(role_of, sessions)}
+    for each in sorted(events, key=lambda each: each.time):
+        if each.read_only or each.error or each.time < now - HISTORY:
+            continue
+        if each.user.casefold() in users and {each.arn, role_of(each.arn)} & ours:
+            found.unjournaled.append(each)
+        elif each.user and each.user.casefold() not in users and each.arn in sessions:
+            found.strangers.append(each)
 
 
 def role_of(arn: str) -> str:

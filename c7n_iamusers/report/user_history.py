@@ -222,8 +222,11 @@ def _add_notices(found: _Users, notices: Notices, account: str, name: str | None
         why = notice.what.get(user.unique_id, "")
         if notice.step == ANNOUNCED:
             why = f"for {notice.day}" + (f", credentials stop on {notice.stop}" if notice.stop else "")
+        if notice.held and notices.digest_of(notice) is None:
+            why = f"{why}, held for c7n-iamusers digest, which has not sent it".removeprefix(", ")
+        time = notices.told_at(notice)
         known.events.append(
-            Event(notice.time, notice.step, why, notice.policy, to=notice.addresses, place=notices.place)
+            Event(time, notice.step, why, notice.policy, to=notice.addresses, place=notices.place)
         )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import NoticesUnreadable, SnapshotInvalid
 from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED
-from c7n_iamusers.execution.journal import DECISION, OUTCOME, RESTORE_JOURNAL, SNAPSHOT
+from c7n_iamusers.execution.journal import DECISION, GIVEN_UP, OUTCOME, RESTORE_JOURNAL, SNAPSHOT
 from c7n_iamusers.execution.journal_format import Chain, chain_of
 from c7n_iamusers.execution.outcomes import BROWNED_OUT, DELETED, OUTCOMES, QUARANTINED, RELEASED, rows_of
 from c7n_iamusers.execution.stores import Store, read_all
@@ -35,6 +35,8 @@ NOTE = "note"
 PLAN = "deletion-plan.json"
 #: Of a journal at most so many faults are named.
 _MOST, _GZ = 5, ".gz"
+#: Characters of what is told of one thing.
+_LONGEST = 2_000
 _FILE = re.compile(r"(?P<place>(?:.*/)?)(?P<name>(?:restore-|undo-)?journal\.jsonl)")
 _OBJECT = re.compile(
     r"(?P<place>(?:.*/)?)journal/\d{8}T\d{6}Z-[0-9a-f]{8}/[^/]+\.(?P<id>[A-Za-z0-9_]+)\.jsonl", re.ASCII
@@ -58,6 +60,11 @@ class Found:
     level: str
     place: str
     why: str
+
+    def __post_init__(self) -> None:
+        for name, text in (("place", self.place), ("why", self.why)):
+            if len(text) > _LONGEST:  # whoever wrote a line chose what is told of it
+                object.__setattr__(self, name, f"{text[:_LONGEST]}...")
 
     def as_data(self) -> dict[str, str]:
         """JSON types only."""
@@ -94,6 +101,7 @@ class _Output:
     outcomes: set[tuple[str, str]] = field(default_factory=set)
     results: set[str] = field(default_factory=set)
     decisions: list[Line] = field(default_factory=list)
+    given_up: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -181,7 +189,10 @@ class _Verification:
             self._begins(journal, self._chain(place, journal, b"".join(contents)), {""})
 
     def _begins(self, name: str, chain: Chain, known: Collection[str]) -> None:
-        if chain.lines and 1 not in chain.torn and 1 not in chain.faults and chain.first not in known:
+        if 1 in chain.torn and chain.lines > 1:
+            why = "its first line is incomplete: a run was killed there, or what was before it was removed"
+            self._verified.add(ATTENTION, self._store.place(name), why)
+        elif chain.lines and 1 not in (*chain.torn, *chain.faults) and chain.first not in known:
             why = "its first line follows one that is not there: what was before it was removed"
             self._verified.add(BLOCKING, self._store.place(name), why)
 
@@ -219,9 +230,7 @@ class _Verification:
             add(ATTENTION, where, "its last line is incomplete: a run was killed, or the end was cut off")
         if torn := [number for number in chain.torn if number < chain.lines]:
             which = ", ".join(map(str, torn[:_MOST]))
-            why = (
-                "incomplete since a run was killed, and the next run went on: no digest proves what is before"
-            )
+            why = "incomplete since a run was killed: the next line proves what is before"
             add(NOTE, where, f"line {which}: {why}")
         if chain.forked:
             which = ", ".join(map(str, chain.forked[:_MOST]))
@@ -243,9 +252,9 @@ class _Verification:
         for place, output in list(self._outputs.items()):
             for name in sorted(output.pins.keys() - seen[place]):
                 if f"{place}{name}" not in self._present:
-                    self._verified.add(
-                        BLOCKING, self._store.place(f"{place}{name}"), "is gone: its journal names it"
-                    )
+                    by, why = output.given_up.get(name), "is gone: its journal names it"
+                    why += f", and that it is for good, by {by}" if by else ""
+                    self._verified.add(NOTE if by else BLOCKING, self._store.place(f"{place}{name}"), why)
 
     def _snapshot_fault(self, output: _Output, name: str, content: bytes) -> tuple[str, str] | None:
         try:
@@ -311,6 +320,8 @@ def _note(output: _Output, line: Line) -> None:
     phase = line["phase"]
     if phase == SNAPSHOT:
         output.pins[str(line.get("snapshot"))].add(str(line.get("sha256")))
+    elif phase == GIVEN_UP:
+        output.given_up[str(line.get("snapshot"))] = f"{str(line.get('by'))[:80]} on {line['time'][:16]}"
     elif phase == BEFORE:
         output.changed.add(line["unique_id"])
     elif phase == OUTCOME:
@@ -318,7 +329,14 @@ def _note(output: _Output, line: Line) -> None:
     elif phase == _RESULT:
         output.results.add(str(line.get("sha256")))
     elif phase == DECISION:
-        output.decisions.append(line)
+        output.decisions.append(_decision(line))
+
+
+def _decision(line: Line) -> Line:
+    """What is read of it, of a line that may be as long as its writer likes."""
+    kept = {"plan": ("place", "sha256"), "announcement": ("notice", "sha256")}
+    told = {name: {key: line[name].get(key) for key in keys} for name, keys in kept.items() if line.get(name)}
+    return {"arn": line["arn"], **told}
 
 
 @dataclass

@@ -8,19 +8,22 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused, SnapshotInvalid
-from c7n_iamusers.execution.journal import BUCKET_JOURNALS, SNAPSHOT, JournalReader, parsed
+from c7n_iamusers.execution.journal import BUCKET_JOURNALS, GIVEN_UP, SNAPSHOT, JournalReader, parsed
 from c7n_iamusers.execution.journal import RESTORE_JOURNAL as RESTORE_JOURNAL
 from c7n_iamusers.execution.locks import LockHeld, run_lock
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, others_may_write, read_file
 from c7n_iamusers.lockout.journal_lines import history_of
 from c7n_iamusers.restoration.plan import Recorded
 from c7n_iamusers.snapshots.archive import SNAPSHOTS, unique_id_in
+from c7n_iamusers.snapshots.before_deny import given_up
 from c7n_iamusers.snapshots.snapshot import Snapshot, tampering
 from c7n_iamusers.text.documents import LARGEST_RECORD
+from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import shown
 
 
@@ -28,12 +31,13 @@ from c7n_iamusers.text.wording import shown
 class _Pins:
     """What a run's journal says of snapshots: by their names, the SHA-256; by users' unique ids, the names.
 
-    ``arns``: of the same users.
+    ``arns``: of the same users. ``given_up``: see ``before_deny.given_up``.
     """
 
     digests: Mapping[str, set[str]]
     names: Mapping[str, set[str]]
     arns: Mapping[str, str]
+    given_up: Mapping[str, datetime]
 
 
 #: Errors that say in words what is wrong.
@@ -69,12 +73,19 @@ class RestorableUser:
 class Collection:
     """``users`` that can be restored; ``problems`` of files, whose users are not among them.
 
+    ``about``: a problem -> the name of the only user that it is about, as far as that is known.
     ``left_out``: users that had the name of a later one, in words; and where the outputs of others were not read.
     """
 
     users: list[RestorableUser] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    about: dict[str, str] = field(default_factory=dict)
+
+    def add(self, problem: str, user: str) -> None:
+        """Note a problem of the user of this name."""
+        self.problems.append(problem)
+        self.about[problem] = user
 
 
 @dataclass(frozen=True)
@@ -100,13 +111,15 @@ def collected(paths: Iterable[Path]) -> Collection:
         try:
             loaded = _load(file, run, journals.pins(run))
         except Exception as error:  # noqa: BLE001  # it may hold anything, and hides no other user
-            found.problems.append(f"{file}: {_told(error, 'no run writes it')}")
-            broken.add(unique_id_in(file.name))
+            unique_id = unique_id_in(file.name)
+            found.add(f"{file}: {_told(error, 'no run writes it')}", file.name.partition(f".{unique_id}.")[0])
+            broken.add(unique_id)
         else:
             users[loaded.snapshot.user.unique_id].append(loaded)
     runs = {run for path in paths for run in _runs(path)}
     found.problems += journals.unread(runs)
-    found.problems += journals.told_without_files(runs, {*users, *broken})
+    for arn, problem in journals.told_without_files(runs, {*users, *broken}):
+        found.add(problem, arn.rpartition("/")[2])
     found.left_out += [
         f"{path}: whether another output has a later snapshot of its user is not asked: give their directory for that"
         for path in paths
@@ -119,7 +132,8 @@ def collected(paths: Iterable[Path]) -> Collection:
             found.users.append(_user(files, journals))
         except Exception as error:  # noqa: BLE001  # whatever the journals have of one user, it hides no other
             why = _told(error, "no run writes what the journals have of it")
-            found.problems.append(f"{files[0].snapshot.user.subject}: not restored: {why}")
+            subject = files[-1].snapshot.user.subject
+            found.add(f"{subject}: not restored: {why}", subject.name)
     return _of_latest(found)
 
 
@@ -145,34 +159,40 @@ class _Journals:
             if isinstance(fault := self.pins(run), OSError):
                 yield f"{run}: whether a snapshot of a user is missing there is not known: {fault}"
 
-    def missing(self, unique_id: str, runs: Iterable[Path] | None = None) -> list[str]:
-        """The snapshots of the user that a journal names, of all or of ``runs``, and that are not in its output."""
+    def missing(self, unique_id: str, runs: Iterable[Path] | None = None) -> dict[str, datetime | None]:
+        """The snapshots of the user that a journal names, of all or of ``runs``, and that are not in its output.
+
+        Each with when it was written, where it was given up; else None.
+        """
         pins = {run: self.pins(run) for run in sorted(self.of if runs is None else runs)}
-        places = (
-            run / SNAPSHOTS / PurePosixPath(name).name
+        return {
+            str(place): of_run.given_up.get(name)
             for run, of_run in pins.items()
             if isinstance(of_run, _Pins)
             for name in sorted(of_run.names.get(unique_id, ()))
-        )
-        return [str(place) for place in places if not place.exists()]
+            if not (place := run / SNAPSHOTS / PurePosixPath(name).name).exists()
+        }
 
-    def told_without_files(self, runs: Set[Path], others: Set[str]) -> Iterator[str]:
-        """The users in the journals of ``runs`` that are not ``others`` and whose snapshots are missing, in words."""
+    def told_without_files(self, runs: Set[Path], others: Set[str]) -> Iterator[tuple[str, str]]:
+        """The users in the journals of ``runs`` that are not ``others`` and whose snapshots are missing.
+
+        The ARN of each, and that in words.
+        """
         pins = (each for run in runs if isinstance(each := self.pins(run), _Pins))
         arns = {unique_id: arn for each in pins for unique_id, arn in each.arns.items()}
         for unique_id in sorted(arns.keys() - others):
             if places := self.missing(unique_id, runs):
-                yield f"{arns[unique_id]}: not restored: {_told_missing(places)}"
+                yield arns[unique_id], f"{arns[unique_id]}: not restored: {_told_missing(places)}"
 
 
 def _told(error: Exception, otherwise: str) -> str:
     return str(error) if isinstance(error, _TOLD) else f"{otherwise}: {error!r}"
 
 
-def _told_missing(places: list[str]) -> str:
+def _told_missing(places: Iterable[str]) -> str:
     return (
-        f"snapshots in the journal are missing here: {shown(places)}: give them back; to restore what an earlier one "
-        "has all the same, copy that file to a directory of its own, and give it"
+        f"snapshots in the journal are missing here: {shown([*places])}: give them back; to restore what an earlier "
+        "one has all the same, copy that file to a directory of its own, and give it"
     )
 
 
@@ -195,9 +215,11 @@ def _of_latest(found: Collection) -> Collection:
 
 def _user(files: list[_File], journals: _Journals) -> RestorableUser:
     """Raises SnapshotInvalid if a snapshot of the user is missing."""
-    if missing := journals.missing(files[0].snapshot.user.unique_id):
-        raise SnapshotInvalid(_told_missing(missing))
     files = sorted(files, key=lambda each: str(each.snapshot.taken))
+    if missing := journals.missing(files[0].snapshot.user.unique_id):
+        files = _after(files, missing.values())
+    if not files:
+        raise SnapshotInvalid(_told_missing(missing))
     last = files[-1]
     user = last.snapshot.user
     lines = [
@@ -208,6 +230,19 @@ def _user(files: list[_File], journals: _Journals) -> RestorableUser:
     runs = tuple(dict.fromkeys([last.run, *(each.run for each in files)]))
     doubts = tuple(each.doubt for each in files if each.doubt)
     return RestorableUser(recorded, runs, tuple(lines), doubts, {run: journals.versions[run] for run in runs})
+
+
+def _after(files: list[_File], missing: Iterable[datetime | None]) -> list[_File]:
+    """Those of ``files`` from after the ``missing`` ones that were given up, since an earlier one may have more.
+
+    None where one was not, or the first of them lacks what a deletion had removed by then.
+    """
+    gone = [*missing]
+    last = max((each for each in gone if each), default=None)
+    if last is None or None in gone:
+        return []
+    later = [each for each in files if (taken := moment(str(each.snapshot.taken))) and taken > last]
+    return [] if any(each.snapshot.deletion_begun for each in later[:1]) else later
 
 
 @contextmanager
@@ -311,14 +346,16 @@ def _pins(journal: JournalReader) -> _Pins | OSError:
 
 def _pinned(journal: JournalReader) -> _Pins:
     digests, names = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
-    arns = dict[str, str]()
+    arns, gone = dict[str, str](), list[Mapping[str, Any]]()
     for line in journal.lines():
+        if line.get("phase") in (SNAPSHOT, GIVEN_UP):
+            gone.append({name: line.get(name) for name in ("phase", "snapshot", "time")})
         if line.get("phase") == SNAPSHOT:
             name = str(line.get("snapshot"))
             digests[name].add(str(line.get("sha256")))
             names[line["unique_id"]].add(name)
             arns[line["unique_id"]] = line["arn"]
-    return _Pins(digests, names, arns)
+    return _Pins(digests, names, arns, given_up(gone))
 
 
 def _load(path: Path, run: Path, pins: _Pins | OSError) -> _File:

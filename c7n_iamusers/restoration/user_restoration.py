@@ -21,6 +21,7 @@ from c7n_iamusers.iam.live_policies import has_members
 from c7n_iamusers.iam.user import Item
 from c7n_iamusers.iam.users import read_user
 from c7n_iamusers.lockout.deny_all import deny_form, is_denial
+from c7n_iamusers.lockout.journal_lines import history_of, restored_at
 from c7n_iamusers.restoration.cannot_come_back import CurrentState, created_group
 from c7n_iamusers.restoration.deny import OwnDeny, boundary_was_lifted, deny_forms, lifted_form, was_lifted
 from c7n_iamusers.restoration.lost_trust_denies import RoleTrust
@@ -271,10 +272,9 @@ class UserRestoration:
 
     def _given_back(self) -> datetime | None:
         """When a restoration of the user itself, which still exists, was last completed."""
-        own = [
-            line for line in self._finished_lines() if self.recorded.subject.unique_id in line.get("made", ())
-        ]
-        return moment(own[-1].get("time")) if own else None
+        lines = [*self._lines_of_user()]
+        calls = (*self.recorded.history.calls, *history_of(self.recorded.subject, lines).calls)
+        return restored_at(self.recorded.subject.unique_id, lines, calls)
 
     def _awaited_groups(self) -> frozenset[str]:
         """Groups that the last completed restoration left out because they were missing."""

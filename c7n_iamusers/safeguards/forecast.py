@@ -116,6 +116,7 @@ class Forecast:
         """The forecast as templates read it."""
         found = {
             "group": self.group,
+            "code": self.reason.code if self.reason else None,
             "text": self.text,
             "denied": self.denied.isoformat() if self.denied else None,
             "is-denied": self.held or None,

@@ -201,7 +201,8 @@ def before_first_change(
 def on_record(guards: Guards, user: Subject, now: datetime, plan: Mapping[str, str]) -> dict[str, Any]:
     """What ``guards`` say of ``user``, for the journal line that says on what its deletion rests. JSON types only.
 
-    ``announcement``: the notice that counts, the name and the SHA-256 of its file; missing where none is asked for.
+    ``announcement``: the notice that counts, the name and the SHA-256 of its file, and the name of the ``digest`` that
+    told it, if one did; missing where none is asked for.
     ``exemptions``: how many rules were looked at, none of which protects it, and the SHA-256 of these rules.
     ``access``: whether access of its person was asked for. ``plan``: the file that was reviewed, if one was. The others
     are the days that the policy asks for, and since when the filter ``attempts`` listened.
@@ -210,7 +211,9 @@ def on_record(guards: Guards, user: Subject, now: datetime, plan: Mapping[str, s
     if guards.noticed is not None and (notice := guards.notices.announcement(user.unique_id, now)):
         delivery = guards.notices.delivery(notice, now).state
         record = {"notice": notice.name, "sha256": _digest(notice), "delivery": delivery}
-        found["announcement"] = {**record, "day": notice.day.isoformat()}
+        digest = guards.notices.digest_of(notice)
+        told = {"digest": digest.name} if digest else {}
+        found["announcement"] = {**record, "day": notice.day.isoformat(), **told}
     days = ("noticed", "active_within", "quarantined_for")
     found |= {name: value for name in days if (value := getattr(guards, name)) is not None}
     if guards.missing is not None:

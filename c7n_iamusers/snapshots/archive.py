@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -56,15 +57,17 @@ class SnapshotArchive:
         self.added[name] = digest
 
     def _read(self, subject: Subject) -> Iterator[tuple[str, Snapshot]]:
-        number = 1
+        seen, number = set[str](), 1
         while (
             content := self._store.read(name := snapshot_name(subject, number), LARGEST_RECORD)
         ) is not None:
             yield name, Snapshot.from_json(content)
+            seen.add(name)
             number += 1
-        for name in self._by_id.get(subject.unique_id, ()):
-            other = name.rpartition(f".{subject.unique_id}.")[0] != f"{SNAPSHOTS}/{subject.file_name}"
-            if other and (content := self._store.read(name, LARGEST_RECORD)) is not None:
+        # under another name of the user, or after one that is gone
+        added = (name for name in self.added if unique_id_in(name) == subject.unique_id)
+        for name in {*self._by_id.get(subject.unique_id, ()), *added} - seen:
+            if (content := self._store.read(name, LARGEST_RECORD)) is not None:
                 yield name, Snapshot.from_json(content)
 
     @cached_property
@@ -92,3 +95,12 @@ def unique_id_in(name: str) -> str:
 
 def snapshot_name(subject: Subject, number: int) -> str:
     return f"{SNAPSHOTS}/{subject.file_name}.{subject.unique_id}{'' if number == 1 else f'.{number}'}.json"
+
+
+def snapshot_number(subject: Subject, name: str) -> int:
+    """The number in the ``name`` of a snapshot; 0 where it is none of ``subject`` under the name that it has."""
+    rest = name.removeprefix(snapshot_name(subject, 1).removesuffix(".json"))
+    if rest == name:
+        return 0
+    found = re.fullmatch(r"\.(\d{1,9})", rest.removesuffix(".json"), re.ASCII)
+    return int(found[1]) if found else int(rest == ".json")

@@ -6,26 +6,29 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 from c7n_iamusers import reasons
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.journal import SNAPSHOT
+from c7n_iamusers.execution.journal import GIVEN_UP, SNAPSHOT
 from c7n_iamusers.iam.attachments import ACTIVE, PERMISSIONS_BOUNDARY, SWITCHABLE_KINDS
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.deny_all import deny_all_arn, is_bounded
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.snapshots.snapshot import Snapshot, known_attachments
+from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import shown
 
+_NEVER = datetime.max.replace(tzinfo=timezone.utc)
 #: IAM API reference, PutUserPermissionsBoundary.
 _LONGEST_ARN = 2_048
 
 
 @dataclass(frozen=True)
 class OnRecord:
-    """The snapshots of one user in all outputs, oldest first.
+    """The snapshots of one user in all outputs, oldest first. Those from before one that was given up decide nothing.
 
     ``proven``: those whose SHA-256 the journal of their output has. ``unproven``: those of which it has none: a run was
     stopped before it wrote that, or somebody took it out or added the file. They prove nothing, and dispute what an
@@ -37,17 +40,28 @@ class OnRecord:
     missing: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, outputs: Iterable[tuple[Mapping[str, Snapshot], Mapping[str, Collection[str]]]]) -> OnRecord:
+    def of(
+        cls,
+        outputs: Iterable[
+            tuple[Mapping[str, Snapshot], Mapping[str, Collection[str]], Mapping[str, datetime]]
+        ],
+    ) -> OnRecord:
         """``outputs``: of each, the name of each file -> the snapshot in it, and -> its SHA-256 by the journal.
 
-        A snapshot is never overwritten, so one name has one SHA-256.
+        And the snapshots that were given up: see ``given_up``; one that is there again is as any other. A snapshot is
+        never overwritten, so one name has one SHA-256.
         """
-        proven, unproven, missing = list[Snapshot](), list[Snapshot](), list[str]()
-        for files, pins in outputs:
+        proven, unproven, missing, gone = list[Snapshot](), list[Snapshot](), list[str](), list[datetime]()
+        for files, pins, lost in outputs:
             wrong = {name for name, of in pins.items() if name not in files or {*of} != {files[name].sha256}}
-            missing += sorted(wrong)
-            proven += (each for name, each in files.items() if name in pins and name not in wrong)
+            forgone = {name for name in wrong if name in lost and name not in files}
+            gone += (lost[name] for name in forgone)
+            missing += sorted(wrong - forgone)
+            names = list(pins)
+            first = max((names.index(name) + 1 for name in forgone), default=0)
+            proven += (files[name] for name in names[first:] if name not in wrong)
             unproven += (each for name, each in files.items() if name not in pins)
+        proven = [each for each in proven if not gone or (moment(_taken(each)) or min(gone)) > max(gone)]
         return cls(tuple(sorted(proven, key=_taken)), tuple(sorted(unproven, key=_taken)), tuple(missing))
 
     def deciding(self, counts: Callable[[Snapshot], bool]) -> list[Snapshot]:
@@ -69,6 +83,22 @@ def pinned(lines: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
         if line.get("phase") == SNAPSHOT:
             found[str(line.get("snapshot"))].add(str(line.get("sha256")))
     return found
+
+
+def given_up(lines: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
+    """The name of each snapshot of which the ``lines`` say that it is gone for good -> when it was written.
+
+    What an earlier snapshot has may be more than the user had by then, so none takes the place of one that is gone:
+    only later ones decide. The end of time, where the journal does not say when it was written.
+    """
+    written, found = dict[str, datetime](), dict[str, datetime]()
+    for line in lines:
+        name = str(line.get("snapshot"))
+        if line.get("phase") == SNAPSHOT:
+            written[name] = moment(line.get("time")) or _NEVER
+        elif line.get("phase") == GIVEN_UP:
+            found[name] = _NEVER
+    return {name: written.get(name, _NEVER) for name in found}
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,13 @@ from c7n_iamusers.lockout.journal_lines import LAPSED, history_of, last_deletion
 from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
 from c7n_iamusers.reasons import Reason
-from c7n_iamusers.snapshots.archive import SnapshotArchive, snapshot_name
+from c7n_iamusers.snapshots.archive import SnapshotArchive, snapshot_number
 from c7n_iamusers.snapshots.before_deny import (
     FormerBoundary,
     OnRecord,
     active_before,
     former_boundary,
+    given_up,
     is_replaced,
     pinned,
 )
@@ -181,17 +182,22 @@ class RecordStores:
         files = [archive.files(user.subject) for archive in self.archives()]
         pins = [pinned(lines) for lines in journals]
         pins[0] |= {name: {digest} for name, digest in self.archive.added.items() if name in files[0]}
-        return OnRecord.of(zip(files, pins, strict=True))
+        return OnRecord.of(zip(files, pins, map(given_up, journals), strict=True))
 
-    def gone(self, user: IamUser, number: int) -> Reason | None:
-        """That the journal of this output names the snapshot of that number, which is not there; None if it does not.
+    def next_number(self, user: IamUser) -> int:
+        """The number of a further snapshot here. No name that the journal has is given to another content.
 
-        Its name is given to no other content: the journal would prove both. Raises SnapshotRefused.
+        Raises SnapshotRefused, also where the journal names a snapshot that is not there.
         """
-        name = snapshot_name(user.subject, number)
         with _refusing(user.subject):
-            pins = pinned(self.own.of(user.subject))
-        return OnRecord(missing=(name,)).incomplete(user.subject) if name in pins else None
+            lines = self.own.of(user.subject)
+        pins, files = pinned(lines), self.archive.files(user.subject)
+        numbers = {name: snapshot_number(user.subject, name) for name in {*pins, *files}}
+        gone = pins.keys() - files.keys() - given_up(lines).keys()
+        found = OnRecord(missing=tuple(name for name in sorted(gone) if numbers[name]))
+        if missing := found.incomplete(user.subject):
+            raise SnapshotRefused(missing)
+        return max(numbers.values(), default=0) + 1
 
     def _history(self, reader: JournalReader, user: IamUser, made: Made, now: datetime) -> CallHistory:
         with _refusing(user.subject):
@@ -308,15 +314,9 @@ class UserRecords:
         A policy with another document makes a further snapshot too, although the user has the same attachments; and so
         does the end of a deletion, since the last one was not whole.
         """
-        taken = found.snapshot
         if not self._is_last(found):
-            named = [
-                each for each in found.earlier if each.user.subject.file_name == taken.user.subject.file_name
-            ]
-            number = len(named) + 1
-            if gone := self._stores.gone(found.user, number):
-                raise SnapshotRefused(gone)
-            self._archive.add(taken, number, self._journal)
+            number = self._stores.next_number(found.user)
+            self._archive.add(found.snapshot, number, self._journal)
 
     def _is_last(self, found: RecordedUser) -> bool:
         """Whether the last snapshot in this output is as the user is now, and none of another output after it differs.

@@ -18,7 +18,8 @@ from typing import Any
 #: Bytes of a file of a run, uncompressed: several times what the largest account needs.
 LARGEST = 512 * 1024 * 1024
 #: Bytes of what is packed, uncompressed: so many, or so many times those that it has packed, whichever is more. JSON,
-#: CSV and logs of runs have 10 to 60 times as many; a file that is made to fill the memory has 1,000 times.
+#: CSV and logs of runs have 10 to 60 times as many; a file that is made to fill the memory has 1,000 times. What is
+#: kept of many files shares the former, see ``Room``.
 LARGEST_PACKED, MOST_TIMES = 64 * 1024 * 1024, 100
 #: Bytes of a file, URL or object that a person names, uncompressed.
 LARGEST_GIVEN = 128 * 1024 * 1024
@@ -26,15 +27,15 @@ LARGEST_GIVEN = 128 * 1024 * 1024
 DEEPEST = 64
 #: Values, with each alias and merge of YAML counted as what it stands for.
 MOST_VALUES = 1_000_000
-#: Brackets and commas of JSON in a file of a run, a brace counted as two: each stands for a value of about 100 bytes in
-#: memory, an object for one of 200. 5,000 users, 1,500 policies with 5 versions and 1,000 roles, all as large as the
-#: default quotas allow ("IAM and AWS STS quotas", IAM User Guide), have about 5 million.
+#: Brackets, commas and colons of JSON in a file of a run, a brace counted as two: each stands for about 60 bytes in
+#: memory. 5,000 users, 1,500 policies with 5 versions and 1,000 roles, all as large as the default quotas allow ("IAM
+#: and AWS STS quotas", IAM User Guide), have about 7 million. A line of a journal has 30.
 MOST_JSON = 12_000_000
-#: The same in what a person names. 600,000 rows of 6 columns have 5 million.
-MOST_JSON_GIVEN = 6_000_000
-#: Bytes of a snapshot, a notice, or who was exempt, and brackets and commas there. A snapshot of a user with 20
+#: The same in what a person names. 600,000 rows of 6 columns have 8 million.
+MOST_JSON_GIVEN = 9_000_000
+#: Bytes of a snapshot, a notice, or who was exempt, and brackets, commas and colons there. A snapshot of a user with 20
 #: policies of 6,144 characters, and 10 groups with as many, has 1.7 MB. A notice to 5,000 users, the quota of an
-#: account, whose paths are 510 characters that JSON writes as six each, has 17 MB and 35,000 commas; who was
+#: account, whose paths are 510 characters that JSON writes as six each, has 17 MB and 50,000 commas and colons; who was
 #: exempt of them, 29.
 LARGEST_RECORD, MOST_OF_RECORD = 32 * 1024 * 1024, 500_000
 #: Bytes of a line of a journal. One with an inline policy of Identity Center has 40 KB (32,768 characters, escaped).
@@ -70,17 +71,37 @@ class NotInFormat(ValueError):
         self.line = line
 
 
-def unpacked(data: bytes, largest: int = LARGEST_GIVEN) -> bytes:
-    """``data``, uncompressed where it is gzip. Raises NotInFormat, also if that has more than ``largest`` bytes."""
-    return inflated(data, largest, _GZIP) if data.startswith(_GZIP_MARK) else data
+class Room:
+    """Bytes that packed files have together, uncompressed, beyond MOST_TIMES those that they have packed.
+
+    Many small files, each within LARGEST_PACKED, fill the memory of whoever keeps what is in them. Not thread-safe.
+    """
+
+    def __init__(self) -> None:
+        self.left = LARGEST_PACKED
+
+    def take(self, packed: int, read: int) -> None:
+        """Note that a file of ``packed`` bytes has ``read``."""
+        self.left -= min(self.left, max(0, read - MOST_TIMES * packed))
 
 
-def inflated(data: bytes, largest: int, wbits: int = zlib.MAX_WBITS) -> bytes:
+def unpacked(data: bytes, largest: int = LARGEST_GIVEN, room: Room | None = None) -> bytes:
+    """``data``, uncompressed where it is gzip. ``room``: that of the files that are read together; its own by default.
+
+    Raises NotInFormat, also if it has more than ``largest`` bytes, or more than there is room.
+    """
+    return inflated(data, largest, _GZIP, room) if data.startswith(_GZIP_MARK) else data
+
+
+def inflated(data: bytes, largest: int, wbits: int = zlib.MAX_WBITS, room: Room | None = None) -> bytes:
     """Compressed ``data`` unpacked. ``wbits``: of zlib; its own format by default. Raises NotInFormat as above."""
+    room = room or Room()
     try:
-        return b"".join(_pieces(data, largest, wbits))
+        found = b"".join(_pieces(data, largest, wbits, room))
     except MemoryError:
         raise NotInFormat(0, NO_MEMORY) from None
+    room.take(len(data), len(found))
+    return found
 
 
 def pieces(data: bytes, largest: int) -> Iterator[bytes]:
@@ -88,12 +109,12 @@ def pieces(data: bytes, largest: int) -> Iterator[bytes]:
 
     Raises NotInFormat as ``unpacked``, after the pieces within ``largest``.
     """
-    return _pieces(data, largest, _GZIP) if data.startswith(_GZIP_MARK) else iter((data,))
+    return _pieces(data, largest, _GZIP, Room()) if data.startswith(_GZIP_MARK) else iter((data,))
 
 
-def _pieces(data: bytes, largest: int, wbits: int) -> Iterator[bytes]:
+def _pieces(data: bytes, largest: int, wbits: int, room: Room) -> Iterator[bytes]:
     what, reader = "gzip" if wbits == _GZIP else "zlib", zlib.decompressobj(wbits)
-    bound = min(largest, max(LARGEST_PACKED, MOST_TIMES * len(data)))
+    bound = min(largest, max(room.left, MOST_TIMES * len(data)))
     left, rest = bound, data
     while not reader.eof:
         most = min(left + 1, _PIECE)
@@ -194,7 +215,7 @@ def read_json(
 def check_json(text: str | bytes, most: int = MOST_JSON_GIVEN) -> None:
     """Raises NotInFormat if JSON may have more values than fit into memory, before it is decoded.
 
-    Brackets and commas are counted outside of texts: names and paths, which people choose, may be full of them.
+    Brackets, commas and colons are counted outside of texts: names and paths, which people choose, may be full of them.
     """
     if len(text) <= most // 2 or _weight(text) <= most:
         return
@@ -208,7 +229,7 @@ def check_json(text: str | bytes, most: int = MOST_JSON_GIVEN) -> None:
         if found > most:
             raise NotInFormat(
                 0,
-                f"has more than {most} brackets and commas: find out what it is, and split it if it is right",
+                f"has more than {most} brackets, commas and colons: find out what it is, and split it if it is right",
             )
 
 
@@ -230,8 +251,8 @@ def _blocks(text: str | bytes) -> Iterator[str]:
 
 def _weight(text: str | bytes) -> int:
     if isinstance(text, str):
-        return text.count(",") + text.count("[") + 2 * text.count("{")
-    return text.count(b",") + text.count(b"[") + 2 * text.count(b"{")
+        return text.count(",") + text.count("[") + text.count(":") + 2 * text.count("{")
+    return text.count(b",") + text.count(b"[") + text.count(b":") + 2 * text.count(b"{")
 
 
 def json_values(text: str) -> Iterator[Any]:

@@ -57,7 +57,7 @@ def installed(beside: Path) -> Path:
 
 def checked(*actions: dict[str, Any], templates: str | None = None, **changes: Any) -> list[Check]:
     policies = [{"name": "flag", "resource": "aws.iam-user", **changes, "actions": list(actions)}]
-    Path("mailer.yml").write_text(yaml.safe_dump({"queue_url": QUEUE}))
+    Path("mailer.yml").write_text(yaml.safe_dump({"queue_url": QUEUE, "slack_token": "xoxb"}))
     return list(mail_templates.checks(Path("mailer.yml"), templates, policies, [TARGET]))
 
 
@@ -224,6 +224,39 @@ def test_a_configuration_that_c7n_mailer_refuses(text: str, told: str) -> None:
     found = list(mail_templates.checks(Path("mailer.yml"), None, [], []))
     assert len(found) == bool(told)
     assert told in "".join(each.text for each in found)
+
+
+@pytest.mark.parametrize(
+    ("config", "action", "told"),
+    [
+        pytest.param({}, {"to": ["a@b.example", "slack://#iam"]}, "no slack_token, ", id="channel"),
+        pytest.param({}, {"to": ["slack://webhook/#iam"]}, "no slack_webhook, ", id="webhook-of-the-mailer"),
+        pytest.param(
+            {"slack_webhook": "https://hooks.slack.com/x"},
+            {"to": ["slack://a@b.example"]},
+            "no slack_token, ",
+            id="person",
+        ),
+        pytest.param(
+            {},
+            {"type": "notify-people", "slack_template": "slack_iam_users"},
+            "no slack_token, ",
+            id="people",
+        ),
+        pytest.param({}, {"to": ["https://hooks.slack.com/x"]}, "", id="hook"),
+        pytest.param({"slack_token": "xoxb"}, {"to": ["slack://#iam"]}, "", id="well"),
+        pytest.param({}, {"slack_template": "slack_iam_users"}, "", id="nobody-in-slack"),
+    ],
+)
+def test_recipients_in_slack_that_nobody_can_post_to(
+    installed: Path, config: dict[str, Any], action: dict[str, Any], told: str
+) -> None:
+    Path("mailer.yml").write_text(yaml.safe_dump({"queue_url": QUEUE, **config}))
+    policies = [{"name": "flag", "resource": "aws.iam-user", "actions": [{**NOTIFY, **action}]}]
+    found = mail_templates.checks(Path("mailer.yml"), None, policies, [TARGET])
+    problems = [each.text for each in found if each.status != "ok"]
+    assert len(problems) == bool(told)
+    assert told in "".join(problems)
 
 
 def test_preflight_fails_for_a_misspelt_or_missing_template(

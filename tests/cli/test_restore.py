@@ -286,6 +286,22 @@ def test_what_was_taken_away_before_the_deletion_does_not_come_back(
     assert len(attached) == 3
 
 
+def test_what_is_wrong_with_another_user_fails_no_restoration_of_one_that_is_named(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path
+) -> None:
+    delete(tmp_path / "out")
+    for file in (run / "snapshots").glob("alice.*"):
+        file.unlink()
+    result = restore(run, "--user", "bob", journal=journal)
+    assert "snapshots in the journal are missing here" in result.output
+    assert (result.exit_code, user_names(iam)) == (0, ["bob"]), result.output
+    result = restore(run, journal=journal)
+    assert (result.exit_code, "1 of 2 were not restored" in result.output) == (1, True), result.output
+    (bob,) = (run / "snapshots").glob("bob.*")
+    bob.write_text("{}")
+    assert restore(run, "--user", "bob", journal=journal).exit_code == 1
+
+
 def test_a_deletion_that_stopped_half_way_is_undone(
     org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

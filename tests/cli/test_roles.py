@@ -17,6 +17,8 @@ from click.testing import CliRunner, Result
 
 from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.identity_center.aws import organization_policies
+from c7n_iamusers.plugins.run_outputs import stable_prefix
+from c7n_iamusers.policy_comparison.evaluation import ALLOWED, Request, decision
 from c7n_iamusers_cli.main import main
 from tests.policies import waived
 
@@ -144,11 +146,11 @@ def test_functions_have_a_role_and_so_has_who_deploys_them() -> None:
     assert {group, f"{group}:*"} <= set(places["logs:PutLogEvents"])
     assert deployer["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"AWS": RUNNER}
     setup = printed(roles("--format", "json", "--setup", "--role", "deployer", *REALTIME, policies=()))
-    (*_, reading) = setup["PolicyDocument"]["Statement"]
-    assert (reading["Action"], reading["Resource"]) == (
-        ["iam:GetRole"],
-        [f"arn:aws:iam::*:role/{name}" for name in names],
-    )
+    reading = {each["Action"][0]: each["Resource"] for each in setup["PolicyDocument"]["Statement"]}
+    own = ("IamUsersRemover", "IamUsersRestorer")
+    assert reading["iam:GetRole"] == sorted(f"arn:aws:iam::*:role/{name}" for name in (*names, *own))
+    assert reading["iam:SimulatePrincipalPolicy"] == ["arn:aws:iam::*:role/IamUsersDeployer"]
+    assert reading["cloudtrail:DescribeTrails"] == ["*"]
     assert runner["PolicyDocument"]["Statement"][0]["Resource"] == [
         f"arn:aws:iam::*:role/{name}" for name in ("IamUsersDeployer", "IamUsersReader")
     ]
@@ -269,6 +271,12 @@ OWN = "${aws:PrincipalAccount}"
         pytest.param(
             {"step": "announce", "days": 30}, [f"{OWN}/*", f"exempt/{OWN}/*"], [], id="announcement"
         ),
+        pytest.param(
+            {"step": "announce", "days": 30, "digest": True},
+            [f"{OWN}/*", f"exempt/{OWN}/*", f"held/{OWN}/*"],
+            [],
+            id="held",
+        ),
         pytest.param({"noticed": 16, "require": "none"}, [], [], id="quarantine"),
         pytest.param({"noticed": "none", "require": "none"}, [], [f"{OWN}/"], id="stop-alone"),
     ],
@@ -294,7 +302,11 @@ def test_a_function_has_the_notices_of_its_own_account(
     statements = found["function"]["PolicyDocument"]["Statement"]
     resources = {name: each["Resource"] for each in statements for name in each["Action"] if "s3:" in name}
     arn = "arn:aws:s3:::notices/all/"
-    read = [] if listed else [f"{OWN}/*", f"exempt/{OWN}/*"]
+    read = (
+        []
+        if listed
+        else [f"{OWN}/*", f"exempt/{OWN}/*", *(f"held/{OWN}/*" for _ in range("digest" in action))]
+    )
     in_notices = {name: [each for each in arns if "notices" in each] for name, arns in resources.items()}
     assert in_notices["s3:PutObject"] == [f"{arn}{each}" for each in written]
     assert in_notices["s3:GetObject"] == [f"{arn}{each}" for each in read]
@@ -303,6 +315,50 @@ def test_a_function_has_the_notices_of_its_own_account(
     # a STOP file is at the top: what else is there is listed without what is below it
     top = {"StringLike": {"s3:prefix": ["all/"]}, "StringEquals": {"s3:delimiter": "/"}}
     assert conditions[1:] == ([] if "step" in action else [top])
+
+
+TELLING: dict[str, Any] = {
+    "type": "notify-owners",
+    "notices": "notices",
+    "step": "inform",
+    "of": ["act"],
+    "to": ["a@example.com"],
+    "transport": {"type": "sqs", "queue": "arn:aws:sqs:us-east-1:123456789012:q"},
+    "assume_role": False,
+}
+EXEMPT = {"type": "unnecessary", "exempt": [{"user": "x", "reason": "r", "expires": "2099-01-01"}]}
+
+
+@pytest.mark.parametrize(
+    "output", ["s3://out/all", "s3://out/{account_id}/{policy_name}", "s3://out/{policy_name}/{now:%Y}"]
+)
+@pytest.mark.parametrize("function", [False, True], ids=["runner", "function"])
+def test_who_tells_what_other_policies_did_may_read_their_outcomes(
+    tmp_path: Path, output: str, function: bool
+) -> None:
+    """A missing file must answer as such, which takes s3:ListBucket of its key."""
+    mode: dict[str, Any] = (
+        {"mode": {**PERIODIC, "execution-options": {"output_dir": output}}} if function else {}
+    )
+    given = {**TELLING, "notices": "s3://notices/all"} if function else TELLING
+    options = () if function else ("-s", output)
+    found = printed(of(tmp_path, given, section="actions", options=options, filters=[EXEMPT], **mode))
+    document = found["function" if function else "runner"]["PolicyDocument"]
+    account = "111122223333"
+    document = json.loads(json.dumps(document).replace(OWN, account))
+    path = output.removeprefix("s3://out/")
+    key = f"{stable_prefix(path, account, 'us-east-1', 'act')}/outcomes.json"
+    reading = Request("s3:GetObject", f"arn:aws:s3:::out/{key}", {})
+    listing = Request("s3:ListBucket", "arn:aws:s3:::out", {"s3:prefix": key})
+    assert [decision(each, [document]) for each in (reading, listing)] == [ALLOWED, ALLOWED]
+
+
+def test_who_looks_up_a_second_contact_may_read_it_in_the_account(tmp_path: Path) -> None:
+    given = {**TELLING, "step": "overdue", "escalate-to": ["alternate-contact:OPERATIONS"]}
+    del given["of"]
+    given["email-domains"] = ["example.com"]
+    found = printed(of(tmp_path, given, section="actions", filters=[EXEMPT]))
+    assert "account:GetAlternateContact" in actions(found["member-reader"])
 
 
 def test_the_output_of_a_function_that_names_none_is_the_runners(tmp_path: Path) -> None:

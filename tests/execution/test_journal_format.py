@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -67,6 +68,38 @@ def test_what_a_kill_leaves_of_a_line_is_a_line_of_the_chain(tmp_path: Path) -> 
     journal(path, "before")
     found = chain(path.read_bytes())
     assert (found.lines, found.torn, found.faults, found.cut) == (3, [2], {}, False)
+
+
+@pytest.mark.parametrize(
+    "torn", [b'{"time": "20', b'{"time": "20\n\n{"tim', b"\n"], ids=["one", "several", "empty"]
+)
+@pytest.mark.parametrize("forks", [False, True])
+def test_half_a_line_unlinks_nothing_before_it(tmp_path: Path, torn: bytes, forks: bool) -> None:
+    path = tmp_path / "j"
+    journal(path, "before", "after")
+    path.write_bytes(path.read_bytes() + torn)
+    journal(path, "lapsed", "before")
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert (chain(path.read_bytes(), forks).faults, json.loads(lines[-2])["last_whole"]) == (
+        {},
+        line_digest(lines[1]),
+    )
+    assert "last_whole" not in json.loads(lines[-1])
+    other = tmp_path / "other"
+    journal(other, "quarantine", "after")
+    of_others = other.read_bytes().splitlines(keepends=True)
+    unproven = re.sub(b', "last_whole": "[^"]*"', b"", lines[-2])
+    for before in ([*of_others, *lines[2:-1]], lines[2:-1], [*lines[:-2], unproven]):
+        assert list(chain(b"".join(before), forks).faults) == [len(before)]
+
+
+def test_a_journal_of_half_lines_is_not_written_to(tmp_path: Path) -> None:
+    (tmp_path / "j").write_bytes(b"{\n" * 1_000)
+    with (
+        Journal(tmp_path / "j") as opened,
+        pytest.raises(JournalRefused, match="more than 100 incomplete lines"),
+    ):
+        opened.write(ALICE, "before")
 
 
 def test_a_line_that_could_not_be_written_in_full_breaks_no_chain(

@@ -74,14 +74,19 @@ def given() -> bytes:
     ],
 )
 def test_json_is_counted_before_it_is_decoded(given: bytes, read: Callable[[bytes], object]) -> None:
-    with pytest.raises(NotInFormat, match=f"more than {MOST_JSON_GIVEN} brackets and commas"):
+    with pytest.raises(NotInFormat, match=f"more than {MOST_JSON_GIVEN} brackets, commas and colons"):
         read(given)
 
 
 @pytest.mark.parametrize("piece", [b"[],", b"{},", b'"ab",', b'{"a":', b"1,"], ids=repr)
 def test_every_kind_of_value_counts(piece: bytes) -> None:
-    with pytest.raises(NotInFormat, match="more than 1000 brackets and commas"):
+    with pytest.raises(NotInFormat, match="more than 1000 brackets, commas and colons"):
         read_json(b"[" + piece * 1_001, most=1_000)
+
+
+def test_a_member_counts_beside_its_object() -> None:
+    with pytest.raises(NotInFormat, match="more than 3500 brackets, commas and colons"):
+        read_json(b"[" + b",".join([b'{"a":0}'] * 1_000) + b"]", most=3_500)
 
 
 def values_in(value: Any) -> int:

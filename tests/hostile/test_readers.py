@@ -41,6 +41,7 @@ from c7n_iamusers.identity_center.requests.resource_policies import read_resourc
 from c7n_iamusers.identity_center.sign_ins import parse_sign_ins
 from c7n_iamusers.notices.exempted import parse_exempted
 from c7n_iamusers.notices.forwarding import Addressed, forwarded
+from c7n_iamusers.notices.held import parse_held
 from c7n_iamusers.notices.notices import parse_record
 from c7n_iamusers.organization.yaml_edits import with_account_emails
 from c7n_iamusers.plugins.provisioning_settings import permission_set_of
@@ -239,6 +240,7 @@ READERS = [
         names_it=False,
     ),
     Reader("notice.json", content(notice), _STORE, names_it=False),
+    Reader("held.json", content(lambda text: parse_held(text, ACCOUNT)), _STORE, names_it=False),
     Reader("message-of-a-function", content(message), _STORE, names_it=False),
     Reader("exempted.json", content(lambda text: parse_exempted(text, ACCOUNT)), _STORE, names_it=False),
     Reader("plan-of-a-policy.json", lambda path: content_at(None, str(path)), (OSError,)),

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
-from aws_local_org import LocalOrg
+from aws_local_org import LocalOrg, organization
 from aws_local_org.identity_center import state
 from c7n_iamusers.identity_center.writer import schedule
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
@@ -33,3 +33,13 @@ def slow_fleet(fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch) -> Iterat
     state.use_clock(lambda: start + timedelta(seconds=clock.now))
     yield fleet
     state.use_clock(None)
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """The account is closed: all that is provisioned there fails, from now on."""
+
+    def close(account: str) -> None:
+        monkeypatch.setattr(organization, "has_active_account", lambda asked: asked != account)
+
+    return close

@@ -556,8 +556,20 @@ def test_a_deletion_is_unfinished_as_long_as_the_user_is_as_it_left_it(
     history = history_of(ALICE.subject, lines)
     assert (deletion_begun(now, history) is not None) is begun
     if now is not DOOMED:
-        restored = [*lines, line("outcome", 9, status="restored", made=[ALICE.unique_id])]
+        ended = line("outcome", 9, status="restored", made=[ALICE.unique_id])
+        restored = [*lines, *call(8, *DETACH, **by("restoration")), ended]
         assert deletion_begun(now, history_of(ALICE.subject, restored)) is None
+
+
+def test_a_line_that_says_restored_gives_nothing_back_alone() -> None:
+    """Somebody wrote it: what a deletion removed would be lost without a word."""
+    ended = line("outcome", 9, status="restored", made=[ALICE.unique_id])
+    removed = call(1, *REMOVAL)
+    assert history_of(ALICE.subject, [*removed, ended]).removed()
+    early = [*call(0, *DETACH, **by("restoration")), *removed, ended]
+    assert history_of(ALICE.subject, early).removed()
+    assert not history_of(ALICE.subject, [*removed, *call(8, *DETACH, **by("restoration")), ended]).removed()
+    assert history_of(ALICE.subject, [ended]).restored_at
 
 
 def test_what_the_run_in_hand_did_comes_after() -> None:

@@ -349,3 +349,50 @@ def test_a_stop_that_cannot_be_read_stops(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NoticesUnreadable, match=STOP):
         check_stop(DirectoryStore(tmp_path / "file"))
+
+
+FROZEN: dict[str, Any] = {
+    "kind": "human",
+    "replacement": ["sso"],
+    "last_activity": {"time": "2026-01-01T00:00:00+00:00", "by": "password", "unknown": ["x"]},
+    "attachments": {"access-key": 1},
+    "findings": [{"id": "iam-user", "severity": "medium", "text": "t"}],
+}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"last_activity": "x"},
+        {"last_activity": {"time": 5}},
+        {"findings": "x"},
+        {"findings": [5]},
+        {"findings": [{}]},
+        {"findings": {"a": 1}},
+        {"attachments": [1]},
+        {"attachments": {"access-key": "x"}},
+        {"kind": []},
+        {"replacement": [[]]},
+    ],
+    ids=str,
+)
+def test_evidence_of_another_shape_is_left_out_and_fails_no_mail(odd: dict[str, Any]) -> None:
+    """Whoever writes notices would stop the reminders of all users that are in a mail with this one."""
+    users = [
+        {"user": name, "arn": f"arn:aws:iam::{ACCOUNT}:user/{name}", "unique-id": name, "evidence": evidence}
+        for name, evidence in (("bob", odd), ("alice", FROZEN))
+    ]
+    data = {
+        "account": ACCOUNT,
+        "step": "announced",
+        "time": "2026-01-01T00:00:00+00:00",
+        "day": "2026-02-01",
+        "addresses": ["a@example.com"],
+        "message-id": "m",
+        "delivery": "unchecked",
+        "policy": "p",
+        "users": users,
+    }
+    found = parse_record(json.dumps(data).encode(), ACCOUNT, datetime(2026, 2, 1, tzinfo=timezone.utc))
+    assert isinstance(found, Notice)
+    assert found.evidence == {"bob": {}, "alice": FROZEN}

@@ -19,6 +19,7 @@ from c7n_iamusers.organization.likely_mistakes import (
     of_the_organization,
     owners_domains,
     placeholders,
+    told_of_others,
 )
 from c7n_iamusers.organization.owners import Account, Member
 from c7n_iamusers.organization.preflight_checks import bucket_doubt, queue_doubts
@@ -323,3 +324,42 @@ def test_a_bucket_of_another_region_is_written_with_it() -> None:
     doubt = bucket_doubt("s3://b/p?region=us-east-1&sse=AES256", "eu-west-1", "us-east-1")
     assert doubt
     assert "write s3://b/p?region=eu-west-1&sse=AES256, or name a bucket in us-east-1" in doubt.remedy
+
+
+def telling(*of: str, output: str = "") -> dict[str, Any]:
+    mode = {"mode": {"type": "periodic", "execution-options": {"output_dir": output}}} if output else {}
+    return {"name": "told", "actions": [{"type": "notify-owners", "of": [*of]}], **mode}
+
+
+@pytest.mark.parametrize(
+    ("policies", "status", "text"),
+    [
+        pytest.param([{"name": "machines"}, telling("machines")], "", "", id="well"),
+        pytest.param(
+            [{"name": "machines"}, telling("machnes")], HOLE, "tells what machnes did", id="misspelt"
+        ),
+        pytest.param([telling("of-another-file")], ATTENTION, "is no policy", id="in-another-file"),
+        pytest.param([telling("machines"), {"name": "machines"}], ATTENTION, "runs after it", id="too-early"),
+        pytest.param(
+            [{"name": "machines"}, telling("machines", output="s3://out/told")],
+            HOLE,
+            "has another output",
+            id="elsewhere",
+        ),
+        pytest.param(
+            [
+                {**telling("x", output="s3://out"), "name": "x", "actions": []},
+                telling("x", output="s3://out"),
+            ],
+            "",
+            "",
+            id="functions",
+        ),
+    ],
+)
+def test_a_policy_that_tells_of_others_names_them(
+    policies: list[dict[str, Any]], status: str, text: str
+) -> None:
+    found = [*told_of_others(policies)]
+    assert [each.status for each in found] == ([status] if status else [])
+    assert text in "".join(each.text for each in found)

@@ -83,6 +83,16 @@ def test_each_person_gets_one_mail_and_only_once(
     assert "carol" not in caplog.text
 
 
+def test_a_person_gets_the_same_in_slack_where_the_policy_says_so(org: LocalOrg, tmp_path: Path) -> None:
+    notify(tmp_path, user("alice", "alice@example.com"), slack_template="slack_iam_users")
+    assert [each["action"]["to"] for each in sent(org)] == [
+        ["alice@example.com", "slack://alice@example.com"]
+    ]
+    assert [each["addresses"] for each in records(tmp_path) if each["step"] == "access"] == [
+        ["alice@example.com"]
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "fault"),
     [

@@ -4,15 +4,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
 from aws_local_org import LocalOrg
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
+from c7n_iamusers.plugins import run_news
+from c7n_iamusers.plugins.notice_steps import Inform
 from tests.plugins.deletions import user_names
-from tests.plugins.test_delivery import later, mailer, outcomes_later, refuse, told
-from tests.plugins.test_notify_owners import EVERYBODY, action
+from tests.plugins.test_delivery import DAY, later, mailer, outcomes_later, refuse, told
+from tests.plugins.test_notify_owners import EVERYBODY, OWNER, action
 from tests.policies import ACCOUNT, policy
 
 NAMES = {"machines": ["bot", "cron"], "people": ["alice"]}
@@ -139,9 +145,53 @@ def test_a_policy_that_did_not_run_is_named(org: LocalOrg, iam: Any, tmp_path: P
     assert mailer(org) == []
 
 
+def test_a_policy_that_has_left_nothing_in_a_bucket_is_named(
+    org: LocalOrg, iam: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    org.client("s3").create_bucket(Bucket="out")
+    change("quarantine", None)
+    tell(tmp_path / "notices", None, step="denied", of=[*NAMES, "misspelt"])
+    assert len(mailer(org)) == 1
+    said = [each for each in caplog.messages if "has left nothing in this output" in each]
+    assert len(said) == 1
+    assert "policy misspelt has left nothing in this output" in said[0]
+
+
+def test_evidence_is_looked_up_in_one_pass_over_the_notices(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counted(Notices):
+        passes = 0
+
+        @property
+        def all(self) -> list[Notice]:
+            Counted.passes += 1
+            return self._all
+
+        @all.setter
+        def all(self, found: list[Notice]) -> None:
+            self._all = found
+
+    names = [f"user-{number}" for number in range(50)]
+    users = tuple(Subject(each, f"arn:aws:iam::{ACCOUNT}:user/{each}", f"AIDA{each}") for each in names)
+    now = utc_now()
+    head = (ACCOUNT, ANNOUNCED, now - DAY, now.date(), (OWNER,), "m", "flag", users)
+    kinds = {each.unique_id: {"kind": "machine"} for each in users}
+    notices = Counted([Notice(*head, evidence=kinds)], "notices", readings=None)
+    rows = [
+        {"arn": each.arn, "unique_id": each.unique_id, "status": "deleted", "time": now.isoformat()}
+        for each in users
+    ]
+    monkeypatch.setattr(run_news, "run_store", lambda _: SimpleNamespace(store=None))
+    monkeypatch.setattr(run_news, "load_outcomes", lambda _: rows)
+    Counted.passes = 0
+    found = run_news.news_on_record(None, (), notices, Inform("told"), now)
+    assert {each.resource["c7n:IamUser"]["kind"] for each in found} == {"machine"}
+    assert (len(found), Counted.passes) == (50, 1)
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [
+        pytest.param({"of": ["told"]}, "of names the policy itself", id="itself"),
         pytest.param({"to": ["resource-owner", "a@example.com"]}, "outcomes have no tags", id="tags"),
         pytest.param({"step": "announce", "days": 3}, "of says nothing to step: announce", id="step"),
     ],

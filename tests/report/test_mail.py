@@ -92,6 +92,16 @@ def exempt(user: Subject, ago: timedelta) -> Exempted:
             1,
             id="one-of-two-anew",
         ),
+        pytest.param([announced(HOUR, held="held/a/b")], [], 0, 1, id="held"),
+        pytest.param([announced(13 * HOUR, held="held/a/b")], [], 1, 0, id="held-for-too-long"),
+        pytest.param([announced(13 * HOUR, held="held/a/b", queue="")], [], 1, 0, id="held-and-waived"),
+        pytest.param(
+            [announced(13 * HOUR, held="held/a/b"), announced(HOUR, held="held/a/c")],
+            [],
+            0,
+            1,
+            id="held-anew",
+        ),
         pytest.param(
             [announced(10 * DAY, step=INFORMED, day=date(2026, 11, 15))],
             [reading(10 * DAY)],
@@ -107,6 +117,14 @@ def test_mails_that_may_not_have_left(
     found = told(notices, readings)
     assert (len(found.needs), len(found.remarks)) == (needs, remarks)
     assert {(each["level"], each["kind"]) for each in found.needs} <= {("blocking", "mail")}
+
+
+def test_what_is_held_says_what_sends_it() -> None:
+    (remark,) = told([announced(HOUR, held="held/a/b")], []).remarks
+    assert "run c7n-iamusers digest, which sends it, within twelve hours after the policy" in remark
+    (need,) = told([announced(13 * HOUR, held="held/a/b")], []).needs
+    assert "were held for a digest that was not sent within twelve hours" in need["why"]
+    assert "announcements do not count and are sent anew: run c7n-iamusers digest" in need["why"]
 
 
 EXPIRED = reading(40 * DAY)

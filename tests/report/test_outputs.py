@@ -36,6 +36,7 @@ from c7n_iamusers.report.outputs import (
     UNREADABLE,
     PolicyOutput,
 )
+from c7n_iamusers.text import documents
 from tests.interference import deny
 from tests.policies import policy
 from tests.report.fleet_outputs import (
@@ -243,6 +244,80 @@ def test_one_long_reason_of_many_rules_is_there_once(left: Outputs) -> None:
     assert sum(found.seen.protected().values()) == 1
 
 
+def test_one_long_pattern_of_many_rules_is_there_once() -> None:
+    """By aliases of YAML, a list of some hundred kilobytes names it thousands of times, and a whole rule too."""
+    rules = [
+        ExemptionRule("path", f"/{'p' * 510}/", "r", date(2026, 11, 24), account=f"a-{n}" + "\u00e9" * 400)
+        for n in range(20)
+    ]
+    users = [exempt_user("x"), replace(exempt_user("y"), rule=3_000, more=(3_019, 3_039))]
+    content = seen(*users, rules=rules * 1_000).content()
+    assert len(content) < 20 * 3_000
+    found = parse_seen(json.loads(content))
+    assert list(found.rules) == rules
+    assert [(each.rule, each.more) for each in found.users] == [(0, ()), (0, (19,))]
+
+
+def twice(kind: str) -> tuple[str, bytes, int]:
+    """The name of a file, its content packed, and its bytes unpacked: within the bounds of one file."""
+    row = f'{{"arn": "arn:aws:iam::{ACCOUNT}:user/a", "status": "failed", "unique_id": "AIDA", "x": %s}}'
+    user = f'{{"Arn": "arn:aws:iam::{ACCOUNT}:user/a", "UserId": "AIDA"}}'
+    action = '{"notices": "n", "step": "informed"}'
+    data = metadata(FLAG, ACCOUNT, 0, ["ResourceCount"], actions="ACTIONS", filters="FILTERS")
+    text = {
+        "outcomes.json": "[" + row % ("[" + ",".join(['{"a":0}'] * 100_000) + "]") + "]",
+        "same-outcomes.json": "[" + ",".join([row % "[]"] * 20_000) + "]",
+        "resources.json": "[" + ",".join([user] * 20_000) + "]",
+        "metadata.json": json.dumps(data)
+        .replace('"ACTIONS"', "[" + ",".join([action] * 20_000) + "]")
+        .replace(
+            '"FILTERS"', '[{"type": "unnecessary", "exempt": [' + ",".join(['{"user": "x"}'] * 20_000) + "]}]"
+        ),
+        "journal.jsonl": (
+            '{"time": "", "user": "", "arn": ":::::", "unique_id": "", "phase": "before", "previous": "", '
+            '"parameters": {"x": [' + ",".join(['{"a":0}'] * 1_000) + "]}}\n"
+        )
+        * 100,
+    }[kind]
+    return kind.removeprefix("same-"), gzip.compress(text.encode(), mtime=0), len(text)
+
+
+@pytest.mark.parametrize(
+    "kind", ["outcomes.json", "same-outcomes.json", "resources.json", "metadata.json", "journal.jsonl"]
+)
+def test_of_files_only_what_is_read_is_held(left: Outputs, kind: str) -> None:
+    """What is parsed of one file after the other must not add up."""
+    name, packed, size = twice(kind)
+    for number in range(4):
+        directory = left.leave(policy=f"p{number}", files={name: None})
+        (directory / f"{name}.gz").write_bytes(packed)
+    tracemalloc.start()
+    found = read(left)
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert [each.state for each in found] == [RAN] * 4
+    assert held < 4 * size // 2
+
+
+def test_packed_files_have_room_together(left: Outputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is within the bounds of a file; all of them would fill the memory."""
+    name, packed, size = twice("same-outcomes.json")
+    assert size > documents.MOST_TIMES * len(packed)
+    monkeypatch.setattr(documents, "LARGEST_PACKED", size)
+    for number in range(5):
+        directory = left.leave(policy=f"p{number}")
+        (directory / f"{name}.gz").write_bytes(packed)
+    honest = gzip.compress(
+        json.dumps([outcome(f"user-{number}", "skipped") for number in range(99)]).encode()
+    )
+    (left.leave(policy="z") / f"{name}.gz").write_bytes(honest)
+    found = {each.policy: each for each in read(left)}
+    assert sum(each.state == RAN for each in found.values()) == 2
+    assert len(found["z"].rows) == 99
+    unread = [each.why for each in found.values() if each.state == UNREADABLE]
+    assert all(f"{name}.gz is not read: it has more than" in why for why in unread)
+
+
 def test_what_an_earlier_run_saw_does_not_count(left: Outputs) -> None:
     left.leave("alice", seen=seen(exempt_user("git-a")), days=1)
     left.leave("alice")
@@ -257,8 +332,14 @@ def test_what_an_earlier_run_saw_does_not_count(left: Outputs) -> None:
         pytest.param(
             replace(seen(), rules=()).content().replace("[]", "[{}]", 1), "exactly one of", id="no-rule"
         ),
-        pytest.param(seen(replace(exempt_user("x"), rule=7)).content(), "exempt by no rule", id="rule-7"),
-        pytest.param(seen(replace(exempt_user("x"), more=(7,))).content(), "exempt by no rule", id="more-7"),
+        pytest.param(
+            seen(exempt_user("x")).content().replace('"rule":0', '"rule":7'), "exempt by no rule", id="rule-7"
+        ),
+        pytest.param(
+            seen(exempt_user("x")).content().replace('"rule":0', '"rule":0,"more":[7]'),
+            "exempt by no rule",
+            id="more-7",
+        ),
         pytest.param(seen(replace(exempt_user("x"), rule=None)).content(), "exempt by no rule", id="by-none"),
         pytest.param(seen(seen_user("x", rule=0)).content(), "exempt by no rule", id="not-exempt"),
         pytest.param(
@@ -286,13 +367,11 @@ def test_a_list_of_seen_users_that_no_run_leaves(left: Outputs, content: str, to
 
 def test_rules_share_their_texts_once_read() -> None:
     """A hundred thousand rules may have one long reason: that each had a copy took gigabytes."""
-    rules = [
-        {"user": f"u{number}", "reason": 0, "owner": 0, "expires": "2027-01-01"} for number in range(100)
-    ]
+    rules = [{"user": number + 1, "reason": 0, "owner": 0, "expires": "2027-01-01"} for number in range(100)]
     data: dict[str, Any] = {
         "execution": "",
         "complete": True,
-        "texts": ["long " * 40],
+        "texts": ["long " * 40, *(f"u{number}" for number in range(100))],
         "rules": rules,
         "users": [],
     }
@@ -300,7 +379,7 @@ def test_rules_share_their_texts_once_read() -> None:
         id(data["texts"][0])
     }
     with pytest.raises(ValueError, match="texts"):
-        parse_seen({**data, "texts": ["x" * 201]})
+        parse_seen({**data, "texts": ["x" * 513]})
 
 
 def test_a_log_that_fills_the_memory_is_not_read_and_said(left: Outputs) -> None:

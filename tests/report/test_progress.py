@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,33 @@ def test_what_is_in_the_way_and_when_users_go(
         left.leave("alice", policy=DELETE, days=1, outcomes=[outcome("alice", *said)])
     alice = users(fleet(left, *filter(None, [told])))["alice"]
     assert (alice["blocked"], alice["goes"]) == (blocked, goes)
+
+
+@pytest.mark.parametrize(
+    ("kept", "ago", "annotation", "blocked"),
+    [
+        pytest.param({"group": "in-use", "code": reasons.ACTIVE.code}, 0, {}, "in use", id="in-use"),
+        pytest.param(
+            {"group": "replace-first", "code": reasons.NO_ACCESS.code}, 0, {}, "no replacement", id="replace"
+        ),
+        pytest.param(
+            {"group": "replace-first", "code": reasons.TRUSTED.code}, 0, {}, "trusted by a role", id="trusted"
+        ),
+        pytest.param({"group": "stays", "code": reasons.COMPROMISED.code}, 0, {}, "left alone", id="stays"),
+        pytest.param({"group": "goes"}, 0, USED, "", id="goes-whatever-the-evidence-suggests"),
+        pytest.param(
+            {"group": "in-use", "code": reasons.ACTIVE.code}, 5, {}, "", id="a-later-run-found-it-quiet"
+        ),
+        pytest.param({"group": "goes"}, 5, USED, "in use", id="a-later-run-found-it-in-use"),
+        pytest.param({}, 0, USED, "in use", id="nothing-is-kept"),
+    ],
+)
+def test_what_the_gates_said_at_the_announcement_counts_until_a_run_knows_more(
+    left: Outputs, kept: dict[str, Any], ago: float, annotation: dict[str, Any], blocked: str
+) -> None:
+    left.leave(resource("alice", **annotation), files=announcing())
+    told = replace(notice("alice", ago=ago), evidence={"AIDAALICE": {"findings": [], **kept}})
+    assert users(fleet(left, told))["alice"]["blocked"] == blocked
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def told(calls: Sequence[Call], events: Sequence[TrailEvent], **more: Any) -> di
         "late": len(found.late),
         "missing": len(found.missing),
         "unjournaled": len(found.unjournaled),
+        "strangers": len(found.strangers),
     }
     return {name: value for name, value in shown.items() if value}
 
@@ -86,7 +87,12 @@ OLD, NEW = timedelta(days=91), timedelta(minutes=5)
     [
         pytest.param([call()], [event()], {BY_REQUEST_ID: 1}, id="request-id"),
         pytest.param([call()], [event(request_id="r-9")], {BY_SESSION: 1}, id="ids-that-differ"),
-        pytest.param([call()], [event(user="bob")], {"missing": 1}, id="the-id-of-a-call-on-another-user"),
+        pytest.param(
+            [call()],
+            [event(user="bob")],
+            {"missing": 1, "strangers": 1},
+            id="the-id-of-a-call-on-another-user",
+        ),
         pytest.param([call()], [event(error="AccessDenied")], {"missing": 1}, id="the-id-of-a-refused-call"),
         pytest.param([call(request_id="")], [event(request_id="")], {BY_SESSION: 1}, id="no-ids"),
         pytest.param(
@@ -162,6 +168,24 @@ OLD, NEW = timedelta(days=91), timedelta(minutes=5)
             [event(), event("AttachUserPolicy", request_id="r-2", arn=OTHER)],
             {BY_REQUEST_ID: 1},
             id="a-change-by-others",
+        ),
+        pytest.param(
+            [call()],
+            [event(), event("AttachUserPolicy", request_id="r-2", user="carol")],
+            {BY_REQUEST_ID: 1, "strangers": 1},
+            id="a-change-of-a-user-in-no-journal",
+        ),
+        pytest.param(
+            [call()],
+            [event(), event("AttachUserPolicy", request_id="r-2", user="carol", arn=OTHER)],
+            {BY_REQUEST_ID: 1},
+            id="a-change-of-such-a-user-by-others",
+        ),
+        pytest.param(
+            [call()],
+            [event(), event("CreateRole", request_id="r-2", user="")],
+            {BY_REQUEST_ID: 1},
+            id="a-change-of-no-user",
         ),
         pytest.param(
             [call()],

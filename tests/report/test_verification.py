@@ -14,7 +14,7 @@ from c7n_iamusers.execution.journal import BucketJournal, Journal, SegmentedJour
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.identity_center.applying.run_records import RunDirectory
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
-from c7n_iamusers.report.verification import NOTE, Verified, verify_outputs
+from c7n_iamusers.report.verification import NOTE, Verified, verify_outputs, verify_plans
 from c7n_iamusers_cli.bucket_copy import _merged
 
 pytestmark = pytest.mark.pure
@@ -136,7 +136,9 @@ def torn_and_continued(path: Path) -> None:
     [
         pytest.param(lambda path: path.write_bytes(b""), [], id="empty"),
         pytest.param(torn, [(ATTENTION, "journal.jsonl")], id="killed-in-its-first-line"),
-        pytest.param(torn_and_continued, [(NOTE, "journal.jsonl")], id="and-continued"),
+        pytest.param(
+            torn_and_continued, [(ATTENTION, "journal.jsonl"), (NOTE, "journal.jsonl")], id="and-continued"
+        ),
         pytest.param(lambda path: path.mkdir(), [], id="a-directory"),
         pytest.param(lambda path: path.symlink_to("/etc/passwd"), [(BLOCKING, "journal.jsonl")], id="a-link"),
         pytest.param(
@@ -173,3 +175,11 @@ def test_each_try_of_a_call_is_an_answer_of_its_own(tmp_path: Path) -> None:
     ]
     assert [each.level for each in found.found] == [ATTENTION]
     assert verified(tmp_path).calls == []
+
+
+def test_what_is_told_of_a_line_is_no_longer_than_can_be_read() -> None:
+    plan = {"place": "plan.json", "sha256": "0" * 200_000}
+    verified = Verified(decisions=[("", {"plan": plan})])
+    verify_plans(verified, ())
+    (found,) = verified.found
+    assert [len(found.place), found.place[:10]] == [2_003, "plan.json,"]

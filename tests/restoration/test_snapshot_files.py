@@ -5,6 +5,8 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 
 from c7n_iamusers.exceptions import SnapshotInvalid
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.journal import BucketJournal, Journal
+from c7n_iamusers.execution.journal import GIVEN_UP, BucketJournal, Journal
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.applied_calls import CallHistory
@@ -31,6 +33,10 @@ CALL: dict[str, Any] = {"operation": "DeleteAccessKey", "parameters": {"AccessKe
 
 def snapshot(of: IamUser, month: int = 1) -> Snapshot:
     return Snapshot(of, f"2026-{month:02}-01T12:00:00+00:00", fingerprint(of, frozenset()))
+
+
+def in_month(month: int) -> Callable[[], datetime]:
+    return lambda: datetime(2026, month, 2, tzinfo=timezone.utc)
 
 
 def output(path: Path, *snapshots: Snapshot) -> Path:
@@ -159,6 +165,44 @@ def test_what_was_changed_is_refused_and_stops_no_other_user(
     (message,) = found.problems
     assert message.startswith(f"{file_of(run, ALICE)}: ")
     assert problem in message
+
+
+@pytest.mark.parametrize(
+    ("gone", "restored"),
+    [
+        pytest.param((1,), True, id="a-later-one-is-there"),
+        pytest.param((3,), False, id="the-last-one-is-gone"),
+        pytest.param((1, 3), False, id="and-another-one"),
+    ],
+)
+def test_after_one_that_was_given_up_later_ones_alone_are_restored(
+    tmp_path: Path, gone: tuple[int, ...], restored: bool
+) -> None:
+    for number, month in enumerate((1, 3, 6), 1):
+        with Journal(tmp_path / "journal.jsonl", in_month(month)) as journal:
+            SnapshotArchive(DirectoryStore(tmp_path)).add(snapshot(ALICE, month), number, journal)
+    for number in gone:
+        file_of(tmp_path, ALICE, "" if number == 1 else f".{number}").unlink()
+        assert not collected([tmp_path]).users
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        name = f"snapshots/{file_of(tmp_path, ALICE, '' if gone[0] == 1 else '.3').name}"
+        journal.write(ALICE.subject, GIVEN_UP, snapshot=name, by="me")
+    found = collected([tmp_path])
+    taken = [str(each.taken)[:7] for user in found.users for each in user.recorded.snapshots]
+    assert taken == (["2026-03", "2026-06"] if restored else [])
+    assert any("are missing here" in each for each in found.problems) != restored
+
+
+def test_what_lacks_what_a_deletion_removed_is_not_restored_alone(tmp_path: Path) -> None:
+    """The Deny of a policy may have been removed before it was taken."""
+    half = replace(snapshot(ALICE, 6), deletion_begun=True)
+    for number, each in enumerate((snapshot(ALICE), half), 1):
+        with Journal(tmp_path / "journal.jsonl", in_month(1 if number == 1 else 6)) as journal:
+            SnapshotArchive(DirectoryStore(tmp_path)).add(each, number, journal)
+    file_of(tmp_path, ALICE).unlink()
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        journal.write(ALICE.subject, GIVEN_UP, snapshot=f"snapshots/{file_of(tmp_path, ALICE).name}", by="me")
+    assert collected([tmp_path]).users == []
 
 
 def test_a_file_of_which_a_journal_has_two_contents_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from c7n_iamusers.exceptions import JournalRefused, NotRestorable, SnapshotRefused
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Subject
-from c7n_iamusers.execution.journal import Journal, utc_now
+from c7n_iamusers.execution.journal import GIVEN_UP, Journal, utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.lockout.applied_calls import AppliedCall, CallHistory
 from c7n_iamusers.lockout.deny_all import ATTACHED
@@ -552,6 +552,43 @@ def test_nor_does_an_earlier_one_show_what_was_active(tmp_path: Path, how: str) 
         SnapshotRefused, match=r"a run wrote snapshots/alice\..*find out who did, and give it"
     ):
         stores.known_history(held, made, utc_now())
+
+
+def give_up(path: Path, number: str = ".2") -> None:
+    with Journal(path / "journal.jsonl") as journal:
+        journal.write(ALICE.subject, GIVEN_UP, snapshot=f"snapshots/{place(path, number).name}", by="me")
+
+
+def test_no_earlier_snapshot_takes_the_place_of_one_that_was_given_up(tmp_path: Path) -> None:
+    """It has a boundary and an active key that the user had lost by then."""
+    stores = bounded(tmp_path, (READ_ONLY, DAYS[0]), ("", DAYS[1]))
+    spoil(tmp_path, "gone")
+    give_up(tmp_path)
+    found = stores.former_boundary(user(permissions_boundary=DENY_ALL), replaced(READ_ONLY, DAYS[4]))
+    assert found.items is None
+    assert found.disputed is not None
+    assert found.disputed.code == "BoundaryDisputed"
+    given = {"UserName": "alice", "AccessKeyId": "AKIA2", "Status": "Inactive"}
+    held, made = user(access_key=NEITHER), [(ApiCall("iam", "UpdateAccessKey", given), "done")]
+    stores = RecordStores(DirectoryStore(tmp_path), list)
+    assert stores.known_history(held, made, utc_now()).active_before == set()
+    assert stores.next_number(held) == 3
+    was, later = user(access_key=BOTH_ACTIVE), (utc_now() + timedelta(minutes=1)).isoformat()
+    add(tmp_path, replace(FIRST, user=was, fingerprint=fingerprint(was), taken=later), 3)
+    stores = RecordStores(DirectoryStore(tmp_path), list)
+    assert stores.known_history(held, made, utc_now()).active_before == {"AKIA1", "AKIA2"}
+    assert stores.next_number(held) == 4
+
+
+def test_nor_where_another_one_is_gone_too(tmp_path: Path) -> None:
+    stores = bounded(tmp_path, ("", DAYS[0]), ("", DAYS[1]), ("", DAYS[2]))
+    place(tmp_path, ".2").unlink()
+    place(tmp_path, ".3").unlink()
+    give_up(tmp_path)
+    with pytest.raises(
+        SnapshotRefused, match=r"a run wrote snapshots/alice\.[^ ]*\.3\.json, and no such file"
+    ):
+        stores.next_number(user())
 
 
 def test_a_crash_before_the_digest_of_a_snapshot_under_the_deny_disputes_nothing(tmp_path: Path) -> None:

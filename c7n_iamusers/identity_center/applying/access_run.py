@@ -24,7 +24,7 @@ from c7n_iamusers.identity_center.applying.run_results import overall_result
 from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
-from c7n_iamusers.identity_center.output.reports import unreviewed_provisioning
+from c7n_iamusers.identity_center.output.reports import unreviewed_texts
 from c7n_iamusers.identity_center.output.run_report import AuditData, Report
 from c7n_iamusers.identity_center.output.terraform import leftover_policies
 from c7n_iamusers.identity_center.output.terraform_ownership import Existing, Ours, planned_as_ours
@@ -263,7 +263,7 @@ class AccessRun:
             people,
             changes,
             clock=options.clock,
-            unreviewed=unreviewed_provisioning(report.plan) if options.adopts else None,
+            unreviewed=unreviewed_texts(report.plan, center.instance) if options.adopts else None,
         )
         context = writer_context(center, journal, recheck)
         ended = SingleWriter(context, report.plan.work, options).run()

@@ -190,20 +190,27 @@ class CreatedReader:
 
 
 def holders_of(
-    reader: CenterReader, known: model.KnownPermissionSet, in_progress: model.InProgress
+    reader: CenterReader,
+    known: model.KnownPermissionSet,
+    in_progress: model.InProgress,
+    only: Collection[str] | None = None,
 ) -> frozenset[tuple[str, str, str]]:
     """Account id, principal id and user id of all who hold the permission set, or to whom it is being assigned.
 
-    Takes a call for each of its accounts, and some for each group. ``in_progress``: read before. Raises ClientError.
+    Takes a call for each of its accounts, and some for each group. ``in_progress``: read before. ``only``: the accounts
+    that matter; by default all. Raises ClientError.
     """
+    created = in_progress.created_of(known.arn)
+    asked = known.accounts | {account for account, _ in created}
+    asked = asked if only is None else asked.intersection(only)
     listed = {
         (account, principal)
-        for account in known.accounts
+        for account in known.accounts & asked
         for principal in _holders_in(reader, account, known.arn)
     }
     return frozenset(
         (account, principal, user)
-        for account, (kind, principal) in listed | in_progress.created_of(known.arn)
+        for account, (kind, principal) in listed | {each for each in created if each[0] in asked}
         for user in ([principal] if kind == "USER" else reader.store.members(principal))
     )
 

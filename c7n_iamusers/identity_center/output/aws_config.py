@@ -159,7 +159,7 @@ def config_files(
                 for grant in report.desired.groups[claim.group].grants
                 if not report.lacks(claim.group, grant)
             )
-    for total in report.plan.totals:
+    for total in report.totals.values():
         if total.person in roles:
             roles[total.person].update(
                 Role(total.account_id, each.set_name, accounts.get(total.account_id, ""))

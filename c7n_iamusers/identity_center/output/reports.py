@@ -288,25 +288,33 @@ def side_effect_text(side_effect: access_plan.SideEffect, limit: int = _SHOWN) -
     return f"{shown(side_effect.people, limit)} {given}: {why}"
 
 
-def unreviewed_provisioning(found: access_plan.AccessPlan) -> dict[str, str]:
+def unreviewed_provisioning(found: access_plan.AccessPlan) -> dict[str, access_plan.SideEffect]:
     """The keys of changes that provision a permission set, which does not change, to an account with an earlier form of
-    it, and that only a reviewed plan may make -> why, in a sentence.
+    it, and that only a reviewed plan may make -> why.
 
     They concern that account alone, so without them the rest of the plan may be made.
     """
-    changes = {
-        change.key: change
+    keys = {
+        change.key
         for change in found.changes
         if change.action == access_plan.PROVISION and not change.instead_of
     }
-    reasons: dict[str, str] = {}
+    reasons: dict[str, access_plan.SideEffect] = {}
     for side_effect in found.side_effects:
         key = provisioning_of(side_effect)
-        if side_effect.review and side_effect.is_change and key in changes:
-            command = by_hand(changes[key].calls[0].parameters)
-            text = f"{side_effect_text(side_effect)}, or a person, by hand ({command})"
-            reasons.setdefault(key, text)
+        if side_effect.review and side_effect.is_change and key in keys:
+            reasons.setdefault(key, side_effect)
     return reasons
+
+
+def unreviewed_texts(found: access_plan.AccessPlan, instance: model.Instance) -> dict[str, str]:
+    """The same with the reasons in sentences, and with what a person can do by hand."""
+    arns = {change.key: change.identifier for change in found.changes}
+    return {
+        key: f"{side_effect_text(side_effect)}, or a person, by hand "
+        f"({by_hand(model.Assignment(side_effect.account_id, arns[key]), instance)})"
+        for key, side_effect in unreviewed_provisioning(found).items()
+    }
 
 
 def provisioning_of(side_effect: access_plan.SideEffect) -> str:

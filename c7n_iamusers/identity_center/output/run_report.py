@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,6 +13,7 @@ from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHAN
 from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.output.reports import in_words
 from c7n_iamusers.identity_center.planning import operations
+from c7n_iamusers.identity_center.planning.account_provisioning import provisioning_key
 from c7n_iamusers.identity_center.planning.changeset import (
     assignment_key,
     group_key,
@@ -22,8 +24,12 @@ from c7n_iamusers.identity_center.planning.changeset import (
 from c7n_iamusers.identity_center.planning.permission_sets import PERMISSION_SET_ARN
 from c7n_iamusers.identity_center.writer import writer
 from c7n_iamusers.identity_center.writer.writer import DONE, ChangeResult
-from c7n_iamusers.policy_comparison.comparison import UNPROVEN
+from c7n_iamusers.policy_comparison.comparison import UNDECIDED, UNPROVEN, WIDER
 from c7n_iamusers.reasons import Reason
+from c7n_iamusers.text.wording import shown
+
+#: A person in an account.
+Place = tuple[model.PersonKey, str]
 
 
 def refused_outcome(refusal: model.RefusedUser) -> Outcome:
@@ -32,9 +38,11 @@ def refused_outcome(refusal: model.RefusedUser) -> Outcome:
     return Outcome.of(refusal.subject, status, refusal.reason, verdict=refusal.verdict)
 
 
-def _remedy(total: access_plan.TotalAccess) -> str:
-    """What to do about access that is more than the IAM users have."""
+def _remedy(total: access_plan.TotalAccess, why_kept: str) -> str:
+    """What to do about access that is more than the IAM users have. ``why_kept``: why the run did not withdraw some."""
     further = [each for each in total.beyond if each.is_more and not each.consented]
+    if why_kept:
+        return f"the run did not withdraw it: {why_kept}"
     if all(each.ours and not each.shared for each in further):
         return (
             "no intents request it any more: run provision prune --unrequested, which ends it where requested access "
@@ -105,17 +113,46 @@ class Report:
 
     def faults(self) -> list[str]:
         """What is wrong besides users and the plan as a whole, in sentences."""
-        wider = (total for total in self.plan.totals if total.is_unaccepted)
-        lines = (f"{in_words(each, each.person[0])}: {_remedy(each)}" for each in wider)
-        return [*lines, *self._failed_for_nobody(), *self.unexpected_members, *self.changed_sets]
+        lines = (
+            f"{in_words(total, total.person[0])}: {_remedy(total, self._why_kept(total))}"
+            for place, total in self.totals.items()
+            if total.is_unaccepted or place in self._not_removed
+        )
+        return [
+            *lines,
+            *self._failed_for_nobody(),
+            *self.unexpected_members,
+            *self.changed_sets,
+        ]
 
     def _failed_for_nobody(self) -> Iterator[str]:
         """The failures of changes that serve no IAM user of the run, so that no outcome has them: removals, and what
-        concerns accounts without intents.
+        concerns accounts without intents. Removals that were not begun, as what they need was not done, are together.
         """
         failed = {key: each.reason for key, each in self.ended.items() if each.status == writer.FAILED}
-        served = {key for keys in (self.plan.served.values() if failed else ()) for key in keys}
-        yield from sorted({reason for key, reason in failed.items() if key not in served})
+        told = {key for keys in (self.plan.served.values() if failed else ()) for key in keys}
+        told |= {each.key for found in self._not_removed.values() for each in found}
+        yield from sorted({reason for key, reason in failed.items() if key not in told})
+        left = defaultdict[str, list[str]](list)
+        for change in self.plan.changes if self.ended else ():
+            ended = self.ended.get(change.key)
+            is_left = change.action == access_plan.REMOVE and ended and ended.status == writer.LEFT
+            if is_left and change.key not in told:
+                left[self._why(change.key)].append(f"{change.kind} {change.name}")
+        yield from (f"not removed: {shown(sorted(found))}: {why}" for why, found in sorted(left.items()))
+
+    def _why(self, key: str) -> str:
+        """Why the change was not made."""
+        ended = self.ended[key]
+        return "the run was stopped: run again" if ended.code == writer.STOPPED else ended.reason
+
+    def _why_kept(self, total: access_plan.TotalAccess) -> str:
+        """Why the person holds what the plan withdraws: by its removal, or by less in the permission set; empty if that
+        was done.
+        """
+        forms = (provisioning_key(each.set_name, total.account_id) for each in total.beyond)
+        left = (each.key for each in self._not_removed.get((total.person, total.account_id), ()))
+        return shown(sorted({self._why(key) for key in (*left, *self._earlier_forms.intersection(forms))}))
 
     def _outcomes(self) -> Iterator[tuple[str, Outcome]]:
         for refused in self.plan.refused:
@@ -151,7 +188,7 @@ class Report:
             reason = reasons.CHANGE_FAILED(user=user, why=failure.reason, left=left)
             return Outcome.of(subject, FAILED, reason, calls=calls, seconds=seconds, error=failure.code)
         status = PROVISIONED if any(each.calls for each in ended) else UNCHANGED
-        total = self._totals.get((claim.person, claim.grant.account_id))
+        total = self.totals.get((claim.person, claim.grant.account_id))
         verdict = total.verdict if total else claim.verdict
         return Outcome.of(
             subject, status, self._success_reason(claim), calls=calls, seconds=seconds, verdict=verdict
@@ -168,17 +205,73 @@ class Report:
         holds = reasons.HAS_ACCESS(
             username=person.username, who=who, group=claim.group, grant=str(claim.grant)
         )
-        total = self._totals.get((claim.person, claim.grant.account_id))
+        place = claim.person, claim.grant.account_id
+        if left := self._not_removed.get(place):
+            further = shown(sorted(str(each.access) for each in left))
+            why = shown(sorted({self._why(each.key) for each in left}))
+            holds = holds.and_also(reasons.NOT_REMOVED(further=further, why=why))
+        total = self.totals.get(place)
         if total is None or total.verdict not in UNPROVEN:
             return holds
-        further = [str(each) for each in total.beyond if each.is_more]
-        if further:
-            return holds.and_also(reasons.HOLDS_MORE(verdict=total.verdict, further=", ".join(further)))
+        if more := [str(each) for each in total.beyond if each.is_more]:
+            return holds.and_also(reasons.HOLDS_MORE(verdict=total.verdict, further=", ".join(more)))
         return holds.and_also(reasons.VERDICT(verdict=total.verdict))
 
     @cached_property
-    def _totals(self) -> Mapping[tuple[model.PersonKey, str], access_plan.TotalAccess]:
-        return {(total.person, total.account_id): total for total in self.plan.totals}
+    def totals(self) -> Mapping[Place, access_plan.TotalAccess]:
+        """Those of the plan; after a run, as it left them.
+
+        Who keeps what was to be removed has it. An account that keeps an earlier form of a permission set gives that,
+        and AWS does not tell what it allows.
+        """
+        planned = {(total.person, total.account_id): total for total in self.plan.totals}
+        if not (self._not_removed or self._earlier_forms):
+            return planned
+        earlier = self._earlier_forms
+        undecided = {
+            (claim.person, claim.grant.account_id)
+            for claim in (self.plan.served if earlier else ())
+            if provisioning_key(claim.grant.permission_set, claim.grant.account_id) in earlier
+            and self._was_in(claim)
+        }
+        found = dict(planned)
+        for person, account in {**planned, **self._not_removed}:
+            place = person, account
+            total = planned.get(place) or access_plan.TotalAccess(person, account, "", userless=True)
+            left = (each.access for each in self._not_removed.get(place, ()))
+            beyond = tuple(
+                replace(each, covered=False) if provisioning_key(each.set_name, account) in earlier else each
+                for each in (*total.beyond, *left)
+            )
+            verdict = WIDER if any(each.is_more for each in beyond) else total.verdict
+            if place in undecided and verdict != WIDER:
+                verdict = UNDECIDED
+            found[place] = replace(total, beyond=beyond, verdict=verdict)
+        return found
+
+    def _was_in(self, claim: model.Claim) -> bool:
+        person, group = self.plan.known_people.get(claim.person), self.groups.get(claim.group)
+        return bool(person and group and person.user_id in group.members)
+
+    @cached_property
+    def _not_removed(self) -> Mapping[Place, Sequence[access_plan.EndingAccess]]:
+        """What people hold in an account since the run did not remove it, though the plan does."""
+        found = defaultdict[Place, list[access_plan.EndingAccess]](list)
+        for each in self.plan.ending if self.ended else ():
+            if (ended := self.ended.get(each.key)) and ended.status != DONE:
+                found[each.person, each.account_id].append(each)
+        return dict(found)
+
+    @cached_property
+    def _earlier_forms(self) -> frozenset[str]:
+        """The keys of the changes that did not provision a permission set to an account that has it."""
+        return frozenset(
+            change.key
+            for change in (self.plan.changes if self.ended else ())
+            if change.kind == model.PROVISIONING
+            and (ended := self.ended.get(change.key))
+            and ended.status in (writer.FAILED, writer.LEFT)
+        )
 
     @cached_property
     def _names(self) -> Mapping[str, str]:

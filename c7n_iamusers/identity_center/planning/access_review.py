@@ -61,9 +61,15 @@ def _held(
     return HeldSet(name, f"group {group.name}", arn, identifier, group.is_restricted), group.members
 
 
-def total_access(comparison: Comparison, removals: Removals) -> tuple[access_plan.TotalAccess, ...]:
-    """The total access of all people with claims, in each of their accounts. ``removals``: of ``comparison``."""
-    return tuple(_Totals(comparison, removals).all())
+def total_access(
+    comparison: Comparison, removals: Removals
+) -> tuple[tuple[access_plan.TotalAccess, ...], tuple[access_plan.EndingAccess, ...]]:
+    """The total access of all people with claims, in each of their accounts, and what these have no longer.
+
+    ``removals``: of ``comparison``.
+    """
+    found = _Totals(comparison, removals)
+    return tuple(found.all()), tuple(found.ending)
 
 
 class _Totals:
@@ -72,6 +78,8 @@ class _Totals:
         self._comparison, self._given, self._evidence = comparison, given, given.evidence
         self._state, self._current = given.state, given.state.current
         self._leaving, self._former, self._ended = removals.leaving, removals.former, removals.ended
+        #: Filled by ``all``.
+        self.ending: list[access_plan.EndingAccess] = []
 
     def all(self) -> Iterator[access_plan.TotalAccess]:
         groups = self._groups_of_people()
@@ -83,14 +91,7 @@ class _Totals:
             for account in {grant.account_id for name in names for grant in given[name]}:
                 by_account[account].add(person)
         for account, people in sorted(by_account.items()):
-            held = {
-                user: [
-                    one
-                    for one in sets
-                    if (one.through, model.Grant(account, one.set_name)) not in self._ended
-                ]
-                for user, sets in held_in(self._current, account).items()
-            }
+            held = held_in(self._current, account)
             for person in sorted(people):
                 claims = self._comparison.claims.get((person, account), [])
                 gains = {
@@ -101,14 +102,38 @@ class _Totals:
                     and (self._through(name), grant) not in self._ended
                     and not self._is_others(person, name, grant)
                 }
-                beyond = tuple(
-                    self._further_access(
-                        person, claims, held.get(self._comparison.user_id(person), ()), gains
-                    )
-                )
+                present = held.get(self._comparison.user_id(person), [])
+                removals = dict(self._removals(person, account, present))
+                staying = [one for one in present if one not in removals] if removals else present
+                beyond = tuple(self._further_access(person, claims, staying, gains))
+                self.ending += self._ending(person, account, claims, removals)
                 verdict = WIDER if any(access.is_more for access in beyond) else self._worst(claims)
                 if claims or beyond:
                     yield access_plan.TotalAccess(person, account, verdict, beyond, not claims)
+
+    def _removals(
+        self, person: model.PersonKey, account: str, held: Iterable[HeldSet]
+    ) -> Iterator[tuple[HeldSet, str]]:
+        """What the person holds no longer, with the key of the removal that ends it."""
+        user_id = self._comparison.user_id(person)
+        for one in held if self._ended or self._leaving else ():
+            key = self._ended.get((one.through, model.Grant(account, one.set_name)))
+            if key := key or self._leaving.get((user_id, one.group_id)):
+                yield one, key
+
+    def _ending(
+        self,
+        person: model.PersonKey,
+        account: str,
+        claims: Sequence[model.Claim],
+        removals: Mapping[HeldSet, str],
+    ) -> Iterator[access_plan.EndingAccess]:
+        names = {claim.grant.permission_set for claim in claims}
+        for held, key in removals.items():
+            if held.set_name not in names:
+                covered = self._comparison.covers(claims, held.set_name)
+                access = access_plan.FurtherAccess(held.set_name, held.through, True, covered)
+                yield access_plan.EndingAccess(key, person, account, access)
 
     def _groups_of_people(self) -> Mapping[model.PersonKey, set[str]]:
         """The requested groups of each person, or those of them that the person is in."""
@@ -140,9 +165,8 @@ class _Totals:
         requested = {(claim.grant.permission_set, self._through(claim.group)) for claim in claims}
         names = {name for name, _ in requested}
         user_id = self._comparison.user_id(person)
-        staying = [one for one in held if (user_id, one.group_id) not in self._leaving]
-        current = {(one.set_name, one.through): one.managed for one in staying}
-        former = {(one.set_name, one.through) for one in staying if (user_id, one.group_id) in self._former}
+        current = {(one.set_name, one.through): one.managed for one in held}
+        former = {(one.set_name, one.through) for one in held if (user_id, one.group_id) in self._former}
         for name, through in [*current, *sorted(gained.keys() - current.keys())]:
             if (name, through) not in requested:
                 covered = name in names or self._comparison.covers(claims, name)

@@ -8,15 +8,15 @@ customer-managed policy, holds up neither what others get nor what is withdrawn 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from sys import intern
-from typing import Any
 
 from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.planning import permission_sets
 from c7n_iamusers.identity_center.planning.unrequested_access import accounts_by_set
+from c7n_iamusers.text.wording import shown
 
 
 def provisioning_key(set_name: str, account: str = "") -> str:
@@ -24,34 +24,42 @@ def provisioning_key(set_name: str, account: str = "") -> str:
     return intern(f"{model.PROVISIONING} {account or 'all'}/{set_name}")
 
 
-def way_out(account: str) -> str:
-    """What to do about an account in which AWS refuses something, besides correcting it."""
-    return intern(
-        f"until that works, account {account} can be left out (-a with the other accounts, or without its intents)"
-    )
+def way_out(account: str, is_requested: bool = True, groups: Sequence[str] = ()) -> str:
+    """What to do about an account in which AWS refuses something, besides correcting it.
+
+    ``is_requested``: the run has intents of the account. ``groups``: shared groups that give an earlier form there.
+    """
+    ways = []
+    if is_requested:
+        ways.append(
+            f"until that works, account {account} can be left out (-a with the other accounts, or without its intents)"
+        )
+    if groups:
+        ways.append(
+            f"nobody new joins group {shown(groups)} until account {account} is corrected: remove the group's "
+            "assignment there, or give another group name"
+        )
+    if not ways:
+        ways.append(f"if account {account} is closed, remove the permission set's assignments there")
+    return intern("; ".join(ways))
 
 
-def by_hand(parameters: Mapping[str, Any]) -> str:
-    """The AWS CLI command of a call that provisions a permission set to one account. ``parameters``: of the call."""
+def by_hand(assigned: model.Assignment, instance: model.Instance) -> str:
+    """The AWS CLI command that provisions the permission set to the account."""
     return (
-        f"aws sso-admin provision-permission-set --instance-arn {parameters['InstanceArn']} --permission-set-arn "
-        f"{parameters['PermissionSetArn']} --target-type AWS_ACCOUNT --target-id {parameters['TargetId']}"
+        f"aws sso-admin provision-permission-set --region {instance.region} --instance-arn {instance.arn} "
+        f"--permission-set-arn {assigned.permission_set_arn} --target-type AWS_ACCOUNT --target-id "
+        f"{assigned.account_id}"
     )
 
 
 def earlier_form(group: str, name: str, assigned: model.Assignment, instance: model.Instance) -> str:
     """Why nobody new joins a group that is ``assigned`` a permission set in an account with an earlier form of it."""
-    account = assigned.account_id
-    parameters = {
-        "InstanceArn": instance.arn,
-        "PermissionSetArn": assigned.permission_set_arn,
-        "TargetId": account,
-    }
     return (
-        f"group {group} gives permission set {name} in account {account}, which has an earlier form of it, and AWS "
-        "does not tell what that allows, so nobody new joins: run with the intents of that account, or provision the "
-        f"permission set there by hand ({by_hand(parameters)}); or, if the account is closed, remove the group's "
-        "assignment there, or give another group name"
+        f"group {group} gives permission set {name} in account {assigned.account_id}, which has an earlier form of it, "
+        "and AWS does not tell what that allows, so nobody new joins: run with the intents of that account, or "
+        f"provision the permission set there by hand ({by_hand(assigned, instance)}); or, if the account is closed, "
+        "remove the group's assignment there, or give another group name"
     )
 
 
@@ -84,7 +92,8 @@ def earlier_forms(
 class Provisioning:
     """How the permission set ``known`` is provisioned. ``need``: the key of the change of its settings.
 
-    ``accounts``: see ``permission_sets.accounts_to_provision``.
+    ``accounts``: see ``permission_sets.accounts_to_provision``. ``left``: accounts that keep what they have, so that
+    each of the others is provisioned on its own.
     """
 
     requested: PermissionSet
@@ -92,16 +101,18 @@ class Provisioning:
     instance: model.Instance
     accounts: Collection[str]
     need: str
+    left: Collection[str] = frozenset()
 
     def changes(self) -> Iterator[tuple[str, access_plan.Change]]:
         """The changes, each with its account; empty for the one of all accounts."""
         name, known = self.requested.name, self.known
         every = ""
-        if permission_sets.is_provisioned_anew(self.requested, known, self.instance):
+        anew = permission_sets.is_provisioned_anew(self.requested, known, self.instance)
+        if anew and known.accounts.isdisjoint(self.left):
             every = provisioning_key(name)
             yield "", self._change(every, "", known.accounts)
         targets = permission_sets.accounts_to_provision(self.requested, known, self.instance, self.accounts)
-        for account in sorted(targets):
+        for account in sorted(targets.difference(self.left)):
             change = self._change(provisioning_key(name, account), account, frozenset({account}))
             yield account, replace(change, instead_of=every)
 

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from sys import intern
 from typing import Any
 
@@ -83,7 +84,7 @@ class Changes:
     def __init__(self, given: PlanInput, side_effects: SideEffects) -> None:
         self._desired, self._state, self._people = given.desired, given.state, given.people
         self._instance, self._proofs = given.instance, given.evidence.proofs
-        self._side_effects, claims = side_effects, given.claims
+        self._side_effects, claims, self._requested_in = side_effects, given.claims, given.desired.accounts
         self._of_set: defaultdict[str, list[model.Claim]] = defaultdict(list)
         for claim in claims:
             self._of_set[claim.grant.permission_set].append(claim)
@@ -165,20 +166,38 @@ class Changes:
         """
         name, changing = requested.name, self._state.changing
         of_set = Provisioning(requested, known, self._instance, self._accounts[name], set_key(name))
-        for account, change in of_set.changes():
+        found = list(of_set.changes())
+        # The record of a run that changes no settings is about the accounts that it provisions.
+        earlier = replace(known, stale=frozenset(account for account, _ in found))
+        for account, change in found:
             if account:
                 here = replace(changing, holders={account: changing.holders.get(account, {})})
                 change = replace(
                     change,
                     calls=tuple(
-                        replace(call, notes=_record(known, here) if is_recorded else {})
+                        replace(call, notes=_record(earlier, here) if is_recorded else {})
                         for call in change.calls
                     ),
                     details=tuple(line for where, line in holders if where == account),
-                    remedy=way_out(account),
+                    remedy=self._way_out(name, account),
                 )
             self._provisioned.add(change.key)
             yield change
+
+    def _way_out(self, name: str, account: str) -> str:
+        groups = self._sharing.get(model.Grant(account, name), ())
+        return way_out(account, account in self._requested_in, groups)
+
+    @cached_property
+    def _sharing(self) -> Mapping[model.Grant, Sequence[str]]:
+        """What shared groups of several accounts give already -> their names."""
+        found = defaultdict[model.Grant, list[str]](list)
+        for name, group in sorted(self._groups.items()):
+            grants = {*group.grants, *self._side_effects.further(name)} if group.shared else set()
+            if len({grant.account_id for grant in grants}) > 1:
+                for grant in grants:
+                    found[grant] += [name] if self._is_given(name, grant) else []
+        return found
 
     def _administrators(self, name: str, admin: str) -> Iterator[str]:
         """The people who become administrators by the permission set, in a line for a reviewer."""

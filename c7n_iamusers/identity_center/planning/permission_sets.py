@@ -82,7 +82,12 @@ def permission_set_calls(
 
 def is_provisioned_anew(requested: PermissionSet, known: KnownPermissionSet, instance: Instance) -> bool:
     """Whether the calls of ``permission_set_calls`` change what accounts have of the permission set."""
-    return bool(known.accounts) and next(_changes(requested, known, instance), None) is not None
+    return bool(known.accounts) and has_changes(requested, known, instance)
+
+
+def has_changes(requested: PermissionSet, known: KnownPermissionSet, instance: Instance) -> bool:
+    """Whether ``requested`` has other settings than the permission set. Tags don't matter."""
+    return next(_changes(requested, known, instance), None) is not None
 
 
 def accounts_to_provision(

@@ -68,6 +68,7 @@ def plan_access(
     builder = Changes(given, side_effects)
     comparison = Comparison(given, choices, side_effects, (*desired.refused, *refused), as_is)
     removals = find_removals(comparison)
+    totals, ending = total_access(comparison, removals)
     missing = list(_missing(desired, state, people, claims))
     waiting = {each.claim for each in missing}
     return access_plan.AccessPlan(
@@ -77,7 +78,8 @@ def plan_access(
         {claim: claim_keys(claim) for claim in claims if claim not in waiting},
         people,
         removals.stale,
-        total_access(comparison, removals),
+        totals,
+        ending,
         removals.unexpected_members,
         side_effects=side_effects.all(),
     )

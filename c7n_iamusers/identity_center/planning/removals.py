@@ -39,16 +39,17 @@ _MOVED = frozenset(
 class Removals:
     """``stale``: removals that ``Choices`` can allow, in their order. ``going``: those that it does allow.
 
-    ``leaving``: user id and group id of memberships that go. ``former``: those of former people, whose access they
-    replace. ``ended``: group, in words, and what it gives no longer, as its assignment goes.
+    ``leaving``: user id and group id of memberships that go -> the key of the removal. ``former``: those of former
+    people, whose access they replace. ``ended``: group, in words, and what it gives no longer, as its assignment goes
+    -> likewise.
     """
 
     stale: tuple[access_plan.Change, ...]
     going: tuple[access_plan.Change, ...]
     unexpected_members: tuple[access_plan.UnexpectedMember, ...]
-    leaving: Collection[tuple[str, str]]
+    leaving: Mapping[tuple[str, str], str]
     former: Collection[tuple[str, str]]
-    ended: Collection[tuple[str, model.Grant]]
+    ended: Mapping[tuple[str, model.Grant], str]
 
 
 def find_removals(comparison: Comparison) -> Removals:
@@ -72,9 +73,9 @@ class _Removing:
         )
         #: Group id -> see ``_given_by_others``; one list for all members.
         self._others: dict[str, list[str]] = {}
-        self._leaving: set[tuple[str, str]] = set()
+        self._leaving: dict[tuple[str, str], str] = {}
         self._former: set[tuple[str, str]] = set()
-        self._ended: set[tuple[str, model.Grant]] = set()
+        self._ended: dict[tuple[str, model.Grant], str] = {}
         self._changes: dict[str, tuple[access_plan.Change, bool]] = {}
         self._unexpected_members: list[access_plan.UnexpectedMember] = []
         self._contents: dict[str, str] = {}
@@ -327,12 +328,12 @@ class _Removing:
         if assignment.permission_set_arn not in self._current.sets:
             why.add("its permission set was not read, as none of its people has intents; an undo needs that")
         goes = self._comparison.choices.prune and not why
-        self._remove_assignment(group, assignment, sorted(set(needs)), goes, True, shown(sorted(why)))
+        key = self._remove_assignment(group, assignment, sorted(set(needs)), goes, True, shown(sorted(why)))
         if goes:
             grant = model.Grant(
                 assignment.account_id, self._comparison.set_name(assignment.permission_set_arn)
             )
-            self._ended.add((f"group {group.name}", grant))
+            self._ended[f"group {group.name}", grant] = key
         self._remove_set(assignment.permission_set_arn)
 
     def _unused_sets(self) -> Iterator[str]:
@@ -383,7 +384,7 @@ class _Removing:
     ) -> tuple[access_plan.Change, bool]:
         goes = expired or self._comparison.choices.prune
         if goes:
-            self._leaving.add(membership)
+            self._leaving[membership] = change.key
         self._changes[change.key] = change, goes
         return change, goes
 

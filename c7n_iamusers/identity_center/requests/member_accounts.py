@@ -89,12 +89,6 @@ class LiveAccount:
         only = f" but for {shown(held.services)}" if held.services else ""
         return f"has no working credentials{only}, by the credential report of {as_text(held.as_of)}"
 
-    def usable_arns(self) -> frozenset[str]:
-        """The ARNs of the users by which their people may have access."""
-        return frozenset(
-            str(self.users[each]["Arn"]) for each, reason in self.unusable().items() if not reason
-        )
-
 
 @dataclass(frozen=True)
 class MemberAccounts:

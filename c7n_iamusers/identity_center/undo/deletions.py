@@ -192,7 +192,7 @@ def plan_undo(
     # Who goes must not get former settings that allow more: a check before each call reads who holds the set by then.
     # What AWS refuses to end holds up nobody else.
     ends = tuple(each.key for each in going if each.kind in (model.MEMBERSHIP, model.ASSIGNMENT))
-    late = [each for each in first if each.key in of and of[each.key].widens]
+    late = [each for each in first if each.key in of and of[each.key].widening]
     first = [each for each in first if each not in late]
     last = [replace(each, waits_for=ends) for each in late]
     return object_records.UndoPlan((*first, *going, *last), (*back.kept, *undo.kept, *there), undo.basis)

@@ -128,8 +128,8 @@ def relied_on(
 
 def relied_on_settings(
     result: Mapping[str, Any], state: object_records.RemovedState, read_users: ReadUsers, later: RunHistory
-) -> dict[str, str]:
-    """ARNs of permission sets whose holders may need the settings that the run gave them, and why.
+) -> dict[tuple[str, str], str]:
+    """ARN of a permission set and id of an account whose holders may need the settings that the run gave them -> why.
 
     Who held it before the run, and whom no run served, comes back to what the person had. Arguments as of
     ``needed_memberships``.
@@ -143,27 +143,29 @@ def relied_on_settings(
     ]
     accounts = sorted({account for arn, _ in replaced for account, _, _ in state.holders[arn]})
     existing = read_users(accounts) if accounts else {}
-    found = {}
+    reasons = defaultdict[tuple[str, str], set[str]](set)
+    unknown = defaultdict[tuple[str, str], set[str]](set)
     for arn, before in replaced:
-        reasons, unknown = set[str](), set[str]()
         for account, principal, user in state.holders[arn]:
             key = principal, user
             users = _users_of(key, rows.get(key), state.membership_ids.get(key, ""), later)
             if users is None or not (users or (account, user) in before):
-                unknown.add(user)
-            reasons |= {
+                unknown[arn, account].add(user)
+            reasons[arn, account] |= {
                 text
                 for each, unique in (users or {}).items()
                 if each.split(":")[4] == account and (text := _missing_reason(each, unique, existing))
             }
-        if reasons:
-            found[arn] = f"{shown(sorted(reasons))} {_LOCK_OUT_SETTINGS}"
-        elif unknown:
-            found[arn] = (
-                f"no IAM user is known for the present membership of {shown(sorted(unknown))}: "
-                f"{_LOCK_OUT_SETTINGS}"
-            )
-    return found
+    return {
+        **{
+            place: f"no IAM user is known for the present membership of {shown(sorted(found))}: "
+            f"{_LOCK_OUT_SETTINGS}"
+            for place, found in unknown.items()
+        },
+        **{
+            place: f"{shown(sorted(found))} {_LOCK_OUT_SETTINGS}" for place, found in reasons.items() if found
+        },
+    }
 
 
 def _users_of(

@@ -17,13 +17,14 @@ from c7n_iamusers.identity_center.applying.deletion_checks import FRESH, Recentl
 from c7n_iamusers.identity_center.aws.created_reader import holders_of
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.object_records import SETTINGS
+from c7n_iamusers.identity_center.undo.former_settings import FormerSettings
 from c7n_iamusers.identity_center.undo.restorations import (
-    FormerSettings,
     Record,
     RestorationPlan,
     gives_more,
     set_changed,
 )
+from c7n_iamusers.identity_center.writer.change import NothingLeft, OnlyInParts
 from c7n_iamusers.text.wording import shown
 
 _SINCE = "find out who did this since the undo was planned, and run it again"
@@ -43,7 +44,7 @@ class RestorationChecks:
     def before(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
         """The check, if any. It raises IdentityCenterError if the change may no longer be made."""
         if former := self._plan.settings.get(change.key):
-            return partial(self._check_settings, change, former)
+            return partial(self._check_settings, change, former, parameters)
         record = self._plan.records.get(change.key)
         if record is None:
             return None
@@ -82,25 +83,40 @@ class RestorationChecks:
         if reason := set_changed(record, self._reader.permission_sets.read(parameters["PermissionSetArn"])):
             raise not_restored(change, f"{reason}: {_SINCE}")
 
-    def _check_settings(self, change: access_plan.Change, former: FormerSettings) -> None:
+    def _check_settings(
+        self, change: access_plan.Change, former: FormerSettings, parameters: Mapping[str, Any]
+    ) -> None:
+        """Each account on its own: those whose people may not get them hold up no others."""
         known = self._reader.permission_sets.read(former.arn)
         if (reason := former.reason(known)) or known is None:
             raise not_restored(change, reason)
-        if not (former.widens or former.narrows):
+        at_once = change.kind == model.PROVISIONING and "TargetId" not in parameters
+        if change.kind == model.PROVISIONING and not known.accounts & (
+            known.accounts if at_once else change.accounts
+        ):
+            raise NothingLeft(f"{change.name} has no assignments any more")
+        if not (former.widening or former.narrowing):
             return
-        found = holders_of(self._reader, known, self._in_progress())
+        # Of all its accounts at once: those are also provisioned that have got it since the plan.
+        asked = None if at_once else change.accounts or former.accounts
+        found = holders_of(self._reader, known, self._in_progress(), asked)
         held = {(account, user) for account, _, user in found}
-        if former.widens and (joined := held - former.holders):
-            raise not_restored(
-                change,
-                f"they may allow more, and {self._people(joined)} did not hold it in all these accounts before the "
-                "run: end their access by it, and run the undo again",
-            )
-        if former.narrows and (joined := held - former.losing):
-            raise not_restored(
-                change,
-                f"they may allow less, and {self._people(joined)} got it since it was read: run the undo again",
-            )
+        more = {each for each in held - former.holders if _matters(each[0], former.widening, former)}
+        less = {each for each in held - former.losing if _matters(each[0], former.narrowing, former)}
+        refused = {account for account, _ in more | less}
+        if not refused or (change.kind != model.PROVISIONING and not refused >= former.accounts):
+            # No account has the settings before they are provisioned to it.
+            return
+        why = (
+            f"they may allow more, and {self._people(more)} did not hold it in account {_accounts(more)} before the "
+            "run: end their access by it there, and run the undo again"
+            if more
+            else f"they may allow less, and {self._people(less)} got it in account {_accounts(less)} since it was "
+            "read: run the undo again"
+        )
+        failure = not_restored(change, why)
+        # An account that the plan does not know is part of the next undo's.
+        raise OnlyInParts(str(failure)) if at_once and refused < former.accounts else failure
 
     def _people(self, held: Collection[tuple[str, str]]) -> str:
         users = sorted({user for _, user in held})
@@ -108,9 +124,19 @@ class RestorationChecks:
         return shown(sorted(names.get(user, f"user id {user}") for user in users))
 
 
+def _matters(account: str, accounts: Collection[str], former: FormerSettings) -> bool:
+    """Whether it is one of ``accounts``, or one of which the plan does not know what the settings change."""
+    return account in accounts or account not in former.accounts
+
+
+def _accounts(held: Collection[tuple[str, str]]) -> str:
+    return shown(sorted({account for account, _ in held}))
+
+
 def not_restored(change: access_plan.Change, reason: str) -> IdentityCenterError:
     """The error for what is not restored. ``reason``: why, in words."""
-    of = "the former settings of " if change.key.startswith(SETTINGS) else ""
-    return IdentityCenterError(
-        f"{of}{change.kind} {change.name} {'are' if of else 'is'} not restored: {reason}"
-    )
+    if change.key.startswith(SETTINGS) or change.kind == model.PROVISIONING:
+        return IdentityCenterError(
+            f"the former settings of {model.PERMISSION_SET} {change.name} are not restored: {reason}"
+        )
+    return IdentityCenterError(f"{change.kind} {change.name} is not restored: {reason}")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from c7n_iamusers.derivation.requested_permission_set import PermissionSet, duration_seconds
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall, Ref
 from c7n_iamusers.identity_center import access_plan, model
@@ -25,6 +25,7 @@ from c7n_iamusers.identity_center.planning.account_provisioning import Provision
 from c7n_iamusers.identity_center.planning.changeset import assignment_key, group_key, set_key
 from c7n_iamusers.identity_center.planning.set_contents import administrative, changed, granted
 from c7n_iamusers.identity_center.requests.intents import permission_set_from
+from c7n_iamusers.identity_center.undo.former_settings import LOST, NOT_OURS, FormerSettings
 from c7n_iamusers.text.wording import shown
 
 NEW_ROLE = (
@@ -33,64 +34,17 @@ NEW_ROLE = (
 )
 NEW_GROUP = "a new group id: assign the applications of the old group to this one"
 
-NOT_OURS = "it is not managed, so no run removed it"
 #: {}: accounts.
 _EARLIER_FORM = (
     "account {} has an earlier form of its permission set, whose content AWS does not tell: provision the permission "
     "set there, and run the undo again"
 )
-#: {}: accounts.
-_LOST = "account {} had an earlier form of it before the run, whose content AWS does not tell"
 _SET_CHANGED = "its permission set no longer exists, or has changed"
-_CHANGED = "its settings have changed since the run"
 NO_GROUP = "its group no longer exists, or is not managed"
 
 
 #: The ``record`` of a removed object.
 Record = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class FormerSettings:
-    """The ``settings`` of a permission set before a run, which ``requested`` others; None if that is not known.
-
-    ``widens``: they may allow more than those of now; ``narrows``: less. ``holders``: account id and user id of those
-    who had them. ``losing``: of those who have those of now, as the plan knows them.
-    """
-
-    arn: str
-    settings: PermissionSet
-    requested: PermissionSet | None
-    widens: bool = False
-    narrows: bool = False
-    holders: frozenset[tuple[str, str]] = frozenset()
-    losing: frozenset[tuple[str, str]] = frozenset()
-
-    def reason(self, known: model.KnownPermissionSet | None) -> str:
-        """Why they are not restored to the permission set as it is now; empty if they may be.
-
-        A run that stopped in the middle of its change has left some settings of before and some of its own.
-        """
-        if known is None or known.arn != self.arn:
-            return "the permission set no longer exists"
-        if not known.settings.is_managed:
-            return NOT_OURS
-        if self.requested is None:
-            return "the result of the run does not have what it requested"
-        now, either = known.settings, (self.settings, self.requested)
-        sets = [
-            (now.managed_policies, *(each.managed_policies for each in either)),
-            (now.customer_policies, *(each.customer_policies for each in either)),
-        ]
-        same = all(old & new <= present <= old | new for present, old, new in sets)
-        same &= now.inline_policy in [each.inline_policy for each in either]
-        same &= now.boundary in [each.boundary for each in either]
-        same &= now.description in [each.description for each in either]
-        same &= now.relay_state in [each.relay_state for each in either]
-        same &= duration_seconds(now.session_duration) in [
-            duration_seconds(each.session_duration) for each in either
-        ]
-        return "" if same else _CHANGED
 
 
 @dataclass(frozen=True)
@@ -133,12 +87,12 @@ def plan_restoration(
     removed_state: RemovedState,
     instance: model.Instance,
     requested: Mapping[str, PermissionSet] | None = None,
-    relied_on: Mapping[str, str] | None = None,
+    relied_on: Mapping[tuple[str, str], str] | None = None,
 ) -> RestorationPlan:
     """The plan for ``removed_state.removed``. Raises KeyError, TypeError for malformed records.
 
-    ``requested``: the run's requested permission sets, by name. ``relied_on``: ARNs of permission sets whose holders
-    may need the settings of now, and why.
+    ``requested``: the run's requested permission sets, by name. ``relied_on``: ARN of a permission set and id of an
+    account whose holders may need the settings of now -> why.
     """
     return _Restoration(removed_state, instance, requested or {}, relied_on or {}).result()
 
@@ -151,11 +105,12 @@ class _Restoration:
         removed_state: RemovedState,
         instance: model.Instance,
         requested: Mapping[str, PermissionSet],
-        relied_on: Mapping[str, str],
+        relied_on: Mapping[tuple[str, str], str],
     ) -> None:
         self._removed_state, self._instance, self._of_run = removed_state, instance, requested
         self._relied_on = relied_on
         self._settings: dict[str, FormerSettings] = {}
+        self._kept: list[Kept] = []
         self._records: dict[str, Record] = {}
         self._former: defaultdict[str, set[str]] = defaultdict(set)
         for each in removed_state.removed:
@@ -197,7 +152,7 @@ class _Restoration:
         }
         return RestorationPlan(
             tuple(self._changes),
-            tuple(kept),
+            (*kept, *self._kept),
             self._requested,
             of_people,
             self._returning(),
@@ -248,30 +203,24 @@ class _Restoration:
         known = self._removed_state.permission_sets.get(arn)
         if known is None or known.arn != arn:
             return former.reason(None)
-        if record["stale"]:
-            return _LOST.format(shown(record["stale"]))
-        calls = permission_sets.permission_set_calls(settings, known, self._instance)
-        key = f"{SETTINGS} {settings.name}"
-        of_set = Provisioning(settings, known, self._instance, known.accounts, key)
+        held = self._removed_state.holders.get(arn, frozenset())
+        losing = frozenset((account, user) for account, _, user in held)
+        former = replace(former, holders=holders_in(record), losing=losing)
+        restored = former.by_accounts(known, record["stale"], self._relied_on, self._instance)
+        self._kept += restored.kept
+        self._unexpected.update(user for account, _, user in held if account in restored.needed)
+        key, accounts = f"{SETTINGS} {settings.name}", restored.former.accounts
+        if restored.calls:
+            details = tuple(changed(known.settings, settings))
+            admin = administrative(settings, {})
+            self._add(
+                key, model.PERMISSION_SET, record, restored.calls, (), details, admin, access_plan.UPDATE
+            )
+        of_set = Provisioning(settings, known, self._instance, accounts, key, known.accounts - accounts)
         provisioning = [change for _, change in of_set.changes()]
-        if not (calls or provisioning):
-            return ""
-        if reason := former.reason(known):
-            return reason
-        widens = permission_sets.may_widen(settings, known.settings) or bool(known.stale)
-        narrows = permission_sets.may_widen(known.settings, settings) or bool(known.stale)
-        if narrows and arn in self._relied_on:
-            self._unexpected.update(user for _, _, user in self._removed_state.holders.get(arn, ()))
-            return self._relied_on[arn]
-        losing = frozenset((account, user) for account, _, user in self._removed_state.holders.get(arn, ()))
-        former = replace(former, widens=widens, narrows=narrows, holders=holders_in(record), losing=losing)
-        self._settings |= dict.fromkeys([key, *(each.key for each in provisioning)], former)
-        details = tuple(changed(known.settings, settings))
-        admin = administrative(settings, {})
-        if calls:
-            self._add(key, model.PERMISSION_SET, record, calls, (), details, admin, access_plan.UPDATE)
+        self._settings |= dict.fromkeys([key, *(each.key for each in provisioning)], restored.former)
         self._changes += provisioning
-        return ""
+        return restored.reason
 
     def _group(self, record: Record) -> str:
         group_id, name = record["group-id"], record["group"]
@@ -300,7 +249,7 @@ class _Restoration:
             return NO_GROUP
         arn, content = self._set(record["permission-set-arn"])
         if content != record["content"] or not content:
-            return _SET_CHANGED if record["content"] else _LOST.format(account)
+            return _SET_CHANGED if record["content"] else LOST.format(account)
         if known and model.Assignment(account, str(arn)) in known.assignments:
             self._existing.add(deletion_key(model.ASSIGNMENT, account, str(arn), known.group_id))
             if model.Assignment(account, str(arn)) in self._removed_state.in_progress.held(known):

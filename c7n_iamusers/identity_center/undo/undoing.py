@@ -61,6 +61,7 @@ from c7n_iamusers.identity_center.undo.restorations import RestorationPlan, plan
 from c7n_iamusers.identity_center.writer.change import RecheckResult
 from c7n_iamusers.identity_center.writer.writer import (
     DONE,
+    FAILED,
     REPLACED,
     ApplyOptions,
     ChangeResult,
@@ -335,7 +336,7 @@ def _apply(
 ) -> list[str]:
     """``prefix``: of the names of the undo's files."""
     if not (plan.changes or plan.kept):
-        if output.read(f"{prefix}{UNDONE}") is None:
+        if not _is_complete(output.read(f"{prefix}{UNDONE}")):
             _record(plan, {}, output, f"{prefix}{UNDONE}")
         return []
     with open_journal(output, f"{prefix}{UNDO_JOURNAL}") as journal:
@@ -344,10 +345,19 @@ def _apply(
     _record(plan, ended, output, f"{prefix}{UNDONE}")
     # What was not necessary, as all accounts were provisioned at once, is no part of the undo; neither is what others
     # replaced.
-    counted = [ended[each.key] for each in plan.changes if ended[each.key].calls or not each.instead_of]
+    results = [(ended[each.key], each.instead_of) for each in plan.changes]
+    counted = [each for each, instead_of in results if each.calls or each.status == FAILED or not instead_of]
     counted = [each for each in counted if each.status != REPLACED]
     say(f"Undone: {sum(each.status == DONE for each in counted)} of {len(counted)}.")
     return [*sorted({each.reason for each in counted if each.status != DONE}), *_incomplete(plan)]
+
+
+def _is_complete(record: bytes | None) -> bool:
+    """Whether it is that of a complete undo."""
+    try:
+        return json.loads(record or b"{}").get("complete") is True
+    except (AttributeError, ValueError):
+        return False
 
 
 def _record(
@@ -369,7 +379,7 @@ def _record(
         "returned": [names[key] for key in done if key not in deletions | provisioned],
         "failed": [f"{names[key]}: {each.reason}" for key, each in failed.items()],
         "complete": not failed and not any(_incomplete(plan)),
-        "kept": [f"{each.name}: {each.reason}" for each in plan.kept],
+        "kept": [f"{each.name}: {each.text}" for each in plan.kept],
         MEMBERSHIPS_LEFT: sorted(plan.basis.memberships - gone),
     }
     output.replace(name, json.dumps(data, indent=1).encode())
@@ -383,7 +393,7 @@ def _lines(plan: object_records.UndoPlan) -> Iterator[str]:
         yield f"  {_SIGNS.get(change.action, '+')} {change.kind:<14} {change.name}{admin}"
         yield from (f"      {detail}" for detail in change.details)
     for kept in plan.kept:
-        yield f"  ! {'kept':<14} {kept.name}: {kept.reason}"
+        yield f"  ! {'kept':<14} {kept.name}: {kept.text}"
     deletions, provisioned = counts[access_plan.DELETE], counts[access_plan.PROVISION]
     back = len(changes) - deletions - provisioned
     restored = f"{back} to restore, " if back else ""

@@ -73,11 +73,19 @@ class WriterContext:
     caller: str = ""
 
 
+class OnlyInParts(IdentityCenterError):
+    """A check found that the change may not be made at once. Those that are made instead of it may be."""
+
+
+class NothingLeft(IdentityCenterError):
+    """A check found that the call has nothing to change any more."""
+
+
 class ChangeFailed(Exception):
     """The change failed. ``code``: an AWS error code, or the kind of failure.
 
     ``answer``: AWS's error, if there is one. ``pending``: AWS accepted the request, and does not say that it failed.
-    ``checked``: a check found that the call may no longer be made.
+    ``checked``: a check found that the call may no longer be made, and neither may what is made instead of it.
     """
 
     def __init__(
@@ -188,9 +196,11 @@ class ChangeExecution:
                     yield Follow(self, _OPPOSITE[calls[0].operation], after)
                 result = yield from self._call_made(awaits)
             except ChangeFailed as failure:
-                result = journaled_call.UNKNOWN if failure.pending else self._call.result_if_refused
-                self._end(result, failure.answer, failure.code)
-                raise
+                if not isinstance(failure.__cause__, NothingLeft):
+                    result = journaled_call.UNKNOWN if failure.pending else self._call.result_if_refused
+                    self._end(result, failure.answer, failure.code)
+                    raise
+                result = journaled_call.DONE
             if isinstance(result, RecheckResult):
                 calls, awaits, after, lost = result.calls, result.awaits, result.after, self._call.lost
             else:
@@ -329,16 +339,24 @@ class ChangeExecution:
             try:
                 return (yield Send(self, lambda: call, operation))
             except ERRORS as error:
-                pause = self._pause_after(error, may_race and self._is_race(error))
+                pause = self._pause_after(error, may_race and self._is_race(error), is_read=True)
             yield pause
 
-    def _pause_after(self, error: Exception, raced: bool) -> Pause:
-        """The pause before the next try. Raises ChangeFailed if a retry can't help."""
+    def _pause_after(self, error: Exception, raced: bool, is_read: bool = False) -> Pause:
+        """The pause before the next try. Raises ChangeFailed if a retry can't help.
+
+        ``is_read``: what failed is a read, for which the call is not made.
+        """
         delay = next(self._race_delays(), None) if raced else self._call.delay_after(error)
         if delay is None:
             if isinstance(error, IdentityCenterError):
-                raise ChangeFailed(error_code(error), str(error), checked=True) from error
-            raise self._failure(error_code(error), message_of(error), error) from error
+                checked = not isinstance(error, OnlyInParts)
+                raise ChangeFailed(error_code(error), str(error), checked=checked) from error
+            code, why = error_code(error), message_of(error)
+            if is_read:
+                operation = getattr(error, "operation_name", "")
+                why = f"{operation or 'a read before it'} failed with {code}: {why}"
+            raise self._failure(code, why, error, is_made=not is_read) from error
         return Pause(self, 0.0 if raced and _already_exists(error) else delay)
 
     @property
@@ -354,9 +372,16 @@ class ChangeExecution:
         return self._races
 
     def _failure(
-        self, code: str, why: str, answer: Exception | None = None, pending: bool = False
+        self,
+        code: str,
+        why: str,
+        answer: Exception | None = None,
+        pending: bool = False,
+        is_made: bool = True,
     ) -> ChangeFailed:
-        what = {"what": "has not ended ({code})"} if pending else {}
+        what = {} if is_made else {"what": "was not made"}
+        if pending:
+            what = {"what": "has not ended ({code})"}
         if self._call.lost and not pending:
             what = {"what": journaled_call.NOBODY_SAYS}
         text = journaled_call.failure_text(self.change.subject, self._call.call, code, why, **what)

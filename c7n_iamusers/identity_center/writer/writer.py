@@ -33,6 +33,8 @@ from c7n_iamusers.identity_center.writer.schedule import ReadyQueue, RequestQuot
 #: The status of a change: done, failed, left (not begun, or not waited for), or failed and replaced by others, which
 #: have their own.
 DONE, FAILED, LEFT, REPLACED = "done", "failed", "left", "replaced"
+#: The code of changes that were left as the run was stopped.
+STOPPED = "Stopped"
 #: Calls in flight at a time: enough for 20 per second that take 0.4 seconds each.
 _WORKERS = 8
 #: Maximum seconds until the loop checks whether the run is to stop.
@@ -227,7 +229,7 @@ class SingleWriter:
         for change in self._schedule.rest():
             state = "was in progress" if change.key in followed else "was not made"
             reason = f"{change.name} {state} when the run was stopped: run again"
-            self._note(change.key, ChangeResult(LEFT, code="Stopped", reason=reason))
+            self._note(change.key, ChangeResult(LEFT, code=STOPPED, reason=reason))
 
     def _note(self, key: str, ended: ChangeResult) -> None:
         self._ended[key] = ended

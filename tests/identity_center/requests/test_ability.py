@@ -290,7 +290,7 @@ OF_GROUP = {"GroupPolicyList": [{"PolicyName": "Q", "PolicyDocument": DENY_ALL}]
 def test_a_quarantine_by_any_policy_counts(user: tuple[UserIntent, PolicySource], told: str) -> None:
     found, source = user
     live = LiveAccount(source, {found.subject.unique_id: found.detail or {}})
-    assert bool(live.usable_arns()) == (not told)
+    assert [not reason for reason in live.unusable().values()] == [not told]
     for asked in (
         replace(derived(ACCOUNT, found), source=source),
         by_name(found, row("wider"), row("undecided"), source=source),

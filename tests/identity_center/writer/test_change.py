@@ -452,31 +452,3 @@ def test_a_request_that_takes_too_long(awaits: str, after: str, told: str, lines
         drive.take(drive.execution.timeout_failure(30.0, drive.last.operation))
     assert failure.value.code == "Timeout"
     assert [phase for phase, _, _ in drive.journal] == lines
-
-
-def test_a_check_before_each_try_of_a_call() -> None:
-    driven = Drive(ASSIGN, check=lambda: None)
-    for error in (THROTTLED, None):
-        check = driven.last
-        assert isinstance(check, Send)
-        assert (check.operation, check.checked) == ("CreateAccountAssignment", False)
-        driven.answer(None)
-        assert isinstance(driven.last, Send)
-        assert driven.last.checked
-        if error:
-            driven.retry(error)
-
-
-def test_a_check_that_fails_leaves_no_line() -> None:
-    driven = Drive(ASSIGN, check=lambda: None)
-    with pytest.raises(ChangeFailed, match="somebody has joined"):
-        driven.take(IdentityCenterError("somebody has joined"))
-    assert driven.journal == []
-    assert driven.execution.made == 0
-
-
-def test_a_check_that_can_not_be_made_is_tried_again() -> None:
-    driven = Drive(ASSIGN, check=lambda: None)
-    assert driven.retry(THROTTLED) == 1.0
-    assert isinstance(driven.last, Send)
-    assert not driven.last.checked

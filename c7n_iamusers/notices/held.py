@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages that a policy holds for ``c7n-iamusers digest``, and the record of the digest that told of them. Pure.
+
+A policy runs in one account, so it can't write one message about all accounts of an owner. With ``digest: true`` the
+action ``notify-owners`` sends nothing: it writes what it would have sent to ``held/<account id>/<time>-<digest>.json``
+and a notice that names this file. The command sends it, and writes ``<account id>/<time>-digest-<digest>.json`` among
+the notices. Until then nobody is told, and no announcement counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from c7n_iamusers.text.addresses import is_address
+from c7n_iamusers.text.documents import NotInFormat, read_json
+from c7n_iamusers.text.times import as_text, moment
+
+DIRECTORY = "held"
+#: Takes the place of a notice's step in the record of a digest.
+STEP = "digest"
+#: What sends held messages, for people.
+COMMAND = "c7n-iamusers digest"
+#: A message that is held for longer is never sent, since what it says was decided then. The next run holds it anew.
+HELD_FOR = timedelta(hours=12)
+#: What a digest needs of an action.
+OF_ACTION = ("account-name", "contact", "start-url")
+
+
+@dataclass(frozen=True)
+class HeldMessage:
+    """What an action would have sent. ``to``: all its recipients. ``action``: OF_ACTION. ``users``: its resources."""
+
+    account_id: str
+    step: str
+    to: tuple[str, ...]
+    action: Mapping[str, str]
+    users: tuple[Mapping[str, Any], ...]
+
+    def as_json(self) -> bytes:
+        """The content of its file."""
+        data = {
+            "account": self.account_id,
+            "step": self.step,
+            "to": list(self.to),
+            "action": dict(self.action),
+            "users": list(self.users),
+        }
+        return json.dumps(data, default=str).encode()
+
+    def place(self, time: datetime) -> str:
+        """The name of its file."""
+        digest = hashlib.sha256(self.as_json()).hexdigest()[:12]
+        return f"{DIRECTORY}/{self.account_id}/{time:%Y%m%dT%H%M%S%fZ}-{digest}.json"
+
+
+def parse_held(content: bytes, account_id: str) -> HeldMessage:
+    """The message in a file of ``account_id``. Raises ValueError if no run can have written it."""
+    try:
+        data = read_json(content)
+    except NotInFormat as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(data, Mapping) or data.get("account") != account_id:
+        raise ValueError(f"it is no message of account {account_id}")
+    step, to, action, users = (data.get(key) for key in ("step", "to", "action", "users"))
+    if not isinstance(step, str) or not _texts(to) or not any(map(is_address, to or ())):
+        raise ValueError("it has no step, or no recipients")
+    if not isinstance(action, Mapping) or not all(isinstance(each, str) for each in action.values()):
+        raise ValueError("its action is incomplete")
+    if not isinstance(users, list) or not all(
+        isinstance(each, Mapping)
+        and isinstance(each.get("UserId"), str)
+        and isinstance(each.get("UserName"), str)
+        for each in users
+    ):
+        raise ValueError("its list named users is incomplete")
+    known = {key: action[key] for key in OF_ACTION if key in action}
+    return HeldMessage(account_id, step, tuple(to or ()), known, tuple(users))
+
+
+@dataclass(frozen=True)
+class DigestRecord:
+    """A digest was put into ``queue`` (its URL) at ``time`` as ``message_ids``. ``held``: the names of what it told."""
+
+    account_id: str
+    time: datetime
+    queue: str
+    message_ids: tuple[str, ...]
+    held: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+        digest = hashlib.sha256(" ".join(self.message_ids).encode()).hexdigest()[:12]
+        return f"{self.account_id}/{self.time:%Y%m%dT%H%M%SZ}-{STEP}-{digest}.json"
+
+    def as_json(self) -> bytes:
+        """The content of its file."""
+        data = {
+            "account": self.account_id,
+            "step": STEP,
+            "time": as_text(self.time),
+            "queue": self.queue,
+            "message-ids": list(self.message_ids),
+            "held": list(self.held),
+        }
+        return json.dumps(data, indent=1).encode() + b"\n"
+
+
+def parse_digest(data: Mapping[str, Any], account_id: str) -> DigestRecord:
+    """The digest in a record that is of STEP. Raises ValueError if no command can have written it."""
+    time, queue = moment(data.get("time")), data.get("queue")
+    ids, names = data.get("message-ids"), data.get("held")
+    if time is None or not isinstance(queue, str) or not _texts(ids) or not _texts(names):
+        raise ValueError("it has no time, queue, message-ids or held")
+    return DigestRecord(account_id, time, queue, tuple(ids or ()), tuple(names or ()))
+
+
+def is_place(name: str, account_id: str) -> bool:
+    """Whether ``name`` is that of a held message of the account."""
+    directory, account, *file = name.split("/")
+    return (directory, account, len(file)) == (DIRECTORY, account_id, 1) and file[0].endswith(".json")
+
+
+def _texts(value: Sequence[Any] | None) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, str) and each for each in value)
