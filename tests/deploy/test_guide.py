@@ -6,6 +6,7 @@ Left out: `docker build`. CloudFormation is moto's, which has no schedules.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -145,6 +146,8 @@ def check_end(org: LocalOrg, bucket: str) -> None:
     ]
     assert sorted(assigned) == sorted(ACCOUNTS)
     assert sum(call.operation == "SendMessage" for call in org.calls) >= len(ACCOUNTS)
+    counted = org.client("s3").get_object(Bucket=bucket, Key="users.json")["Body"].read()
+    assert json.loads(counted) == dict.fromkeys(ACCOUNTS, 2)
     page = org.client("s3").get_object(Bucket=bucket, Key="report.html")["Body"].read().decode()
     assert all(account in page for account in ACCOUNTS)
 

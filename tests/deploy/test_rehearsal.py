@@ -206,7 +206,8 @@ def test_shards_without_an_account_leave_nothing_to_report(
 def test_the_report_is_on_this_execution_and_its_shards(tmp_path: Path) -> None:
     code, (shards, report) = finishing(tmp_path, "accounts: [one]")
     assert code == 0
-    assert shards == "shard -c accounts.yml --of 16 --index 2 --index 5".split()
+    users = "--users s3://outputs/users.json?region=us-east-1"
+    assert shards == f"shard -c accounts.yml --of 16 --index 2 --index 5 {users}".split()
     part = report.pop(report.index("-c") + 1)
     assert Path(part).parent.parent == tmp_path
     assert (
@@ -216,6 +217,12 @@ def test_the_report_is_on_this_execution_and_its_shards(tmp_path: Path) -> None:
             "policies/b.yml#of-b --check --output s3://outputs/report.html?region=us-east-1"
         ).split()
     )
+
+
+def test_what_all_shards_ran_balances_the_next_execution(tmp_path: Path) -> None:
+    """The numbers of a part would move accounts while others are still to run again."""
+    _, (_, report) = finishing(tmp_path, "accounts: [one]", SHARDS="2", RAN="[0,1]")
+    assert report[report.index("--users-output") + 1] == "s3://outputs/users.json?region=us-east-1"
 
 
 @pytest.mark.parametrize("execution", ["e-1", "e-2"])
