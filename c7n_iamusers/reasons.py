@@ -277,7 +277,11 @@ TAGS_CHANGED = _kind(
     ": run again",
 )
 ACCESS_NOT_READ = _kind("AccessNotRead", "its access through Identity Center was not read", ": run again")
-NO_ACCESS = _kind("NoAccess", "its access through Identity Center is {state}: {why}")
+NO_ACCESS = _kind(
+    "NoAccess",
+    "its access through Identity Center is {state}: {why}",
+    owners="its person's access through Identity Center is {state}",
+)
 NOT_PROVISIONED = _kind("NotProvisioned", "its replacement in Identity Center is {status}: {why}")
 KIND_UNKNOWN = _kind("KindUnknown", "its kind can't be determined on live data: {why}")
 NO_LONGER_SELECTED = _kind(

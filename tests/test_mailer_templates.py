@@ -201,7 +201,9 @@ def in_lines(text: str) -> str:
                 "Of 3 IAM users in this account: 1 is to be denied everything on 2026-12-10 and deleted on 2026-12-24",
                 "1 is in use: move it by 2026-12-24",
                 "1 needs a replacement first, and stays until then",
-                "What to do by 2026-12-10:",
+                "What to do by 2026-12-10 To be deleted: does nobody need it? Do nothing.",
+                "In use: move it as its row says, by 2026-12-24, or ask for it to stay by the link in its row.",
+                "You don't create the replacement: cloud@example.com does.",
                 "To be denied and deleted: 1",
                 "In use: active within 30 days: its password was used <today>",
             ],
@@ -212,7 +214,7 @@ def in_lines(text: str) -> str:
             [USED_NOW, USED_NOW],
             [
                 "Of 2 IAM users in this account: 2 are in use: move them by 2026-12-24",
-                "What to do by 2026-12-24:",
+                "What to do by 2026-12-24 In use: move it as its row says",
             ],
             ["to be denied", "deleted on", "replacement first"],
             id="nobody-goes",
@@ -616,6 +618,27 @@ def test_a_notice_has_the_row_that_exempts_its_user(name: str) -> None:
     assert (rule.reason, rule.owner) == ("needed", "owner@example.com")
     # the columns after these are for those who keep the list
     assert (ROOT / "policies" / "exemptions.csv").read_text().startswith(f"{text.splitlines()[0]},")
+
+
+def test_who_lacks_a_replacement_is_asked_for_by_name() -> None:
+    """Its owner knows whose it is, or that nobody needs it; whoever runs the tool creates the replacement."""
+    (link,) = re.findall(
+        r'href="(mailto:[^"]*)">Whose is it', render("flagged", "template", [GOING, LACKING], days=None)
+    )
+    parsed = urllib.parse.urlsplit(html.unescape(link))
+    asked = urllib.parse.parse_qs(parsed.query)
+    assert parsed.path == "cloud@example.com"
+    assert asked["subject"] == ["Whose is jane in account 111122223333"]
+    assert "nobody needs it" in asked["body"][0]
+
+
+def test_a_mail_has_no_lists_of_actions() -> None:
+    long = {"id": "may-become-admin", "severity": "high", "text": f"May do {', '.join(['iam:X (P)'] * 40)}."}
+    known = {**GOING, "c7n:IamUser": {**GOING["c7n:IamUser"], "findings": [long]}}
+    text = in_lines(render("flagged", "template", [known], days=None).partition("</head>")[2])
+    assert "May do iam:X (P), iam:X" in text
+    assert text.count("iam:X") < 20
+    assert "(P) ..." in text
 
 
 def test_no_reply_exempts_more_than_one_user() -> None:

@@ -273,7 +273,10 @@ CASES = [
             "New long-term credentials in your AWS account",
             "You made it? People sign in through IAM Identity Center",
         ],
-        {"x": "CreateAccessKey by &lt;root&gt;. quarantined: denied &lt;everything&gt;"},
+        {
+            "x": 'CreateAccessKey by &lt;root&gt;. An exemption may be for it: user "git-*" (&lt;why&gt;). '
+            "quarantined: denied &lt;everything&gt;"
+        },
         id="created",
     ),
     pytest.param(

@@ -27,7 +27,7 @@ _BEDROCK = "BedrockAPIKey-"
 ACTIVE_DAYS = 30
 #: A part of the subject of announcements, and the numbers of its groups.
 ANNOUNCING = r"to be (denied everything on \S+ and )?deleted|: move (it|them) by |, and announced"
-_GROUPS = r"(\d+) (?:IAM users?|in use|without a replacement|left alone)"
+_GROUPS = r"(\d+) (?:others? )?(?:IAM users?|in use|without a replacement|left alone)"
 #: A part of the subject of a step's mails, as a pattern.
 SUBJECTS = {
     "flag-and-notify": ANNOUNCING,

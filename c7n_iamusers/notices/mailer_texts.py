@@ -37,12 +37,15 @@ def subject_line(
     elif users or not spared:
         denied = f"denied everything on {stop} and " if stop else ""
         said = f"{_counted(users)} {'is' if users == 1 else 'are'} to be {denied}deleted {when}"
+        if spared:
+            number, _, what = spared[0].partition(" ")
+            spared[0] = f"{number} other{'' if number == '1' else 's'} {what}"
         said = ", ".join([said, *spared])
     else:
-        number, (head, *rest) = sum(others), spared
+        head, *rest = spared
         count, _, what = head.partition(" ")
         said = ", ".join([f"{_counted(int(count))} {what}", *rest])
-        moved = f": move {'it' if number == 1 else 'them'} by {first}"
+        moved = f": move {'it' if sum(others) == 1 else 'them'} by {first}"
         said += moved if any(others[:2]) else ", and announced"
     return headline(f"{account}: {'reminder: ' if reminder else ''}{said}{part_of(part, parts)}")
 

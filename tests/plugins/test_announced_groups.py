@@ -56,7 +56,7 @@ def test_an_announcement_has_three_groups(org: LocalOrg, iam: Any, tmp_path: Pat
     assert found["jane"] == "needs a replacement first: its access through Identity Center was not read"
     assert [each["UserName"] for each in message["resources"]] == ["alice", "bot", "jane"]
     assert message["action"]["subject"] == (
-        f"payments: 1 IAM user is to be denied everything on {day(16)} and deleted on {day(30)}, 1 in use, "
+        f"payments: 1 IAM user is to be denied everything on {day(16)} and deleted on {day(30)}, 1 other in use, "
         "1 without a replacement"
     )
     # the record is of all of them: who is spared today is announced all the same

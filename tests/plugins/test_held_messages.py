@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -135,10 +136,11 @@ def test_a_digest_says_what_the_announcements_would_have_said(
     assert said["alice"] == f"denied everything on {stop}, deleted on {DAY}"
     assert said["bob"].startswith("needs a replacement first: ")
     folders, log = [str(SHIPPED)], logging.getLogger("mailer")
-    text = get_rendered_jinja([OWNER], message, message["resources"], log, "template", "default", folders)
+    mail = get_rendered_jinja([OWNER], message, message["resources"], log, "template", "default", folders)
+    text = re.sub(r"<[^>]*>", "", mail)
     for shown in (
-        f"to be <b>denied everything</b> on <b>{stop}</b> and <b>deleted</b> on <b>{DAY}</b>",
-        "a <b>replacement first</b>",
+        f"to be denied everything on {stop} and deleted on {DAY}",
+        "a replacement first",
         f"What to do by {stop}",
         "It must stay: ask",
         "Person; replacement: a user in IAM Identity Center",

@@ -48,8 +48,8 @@ DAY, LATER = date(2026, 12, 26), date(2026, 12, 31)
             "payments",
             11,
             {"stop": date(2026, 12, 12), "others": (18, 4, 1)},
-            "payments: 11 IAM users are to be denied everything on 2026-12-12 and deleted on 2026-12-26, 18 in use, "
-            "4 without a replacement, 1 left alone",
+            "payments: 11 IAM users are to be denied everything on 2026-12-12 and deleted on 2026-12-26, "
+            "18 others in use, 4 without a replacement, 1 left alone",
             id="groups",
         ),
         pytest.param(

@@ -87,7 +87,9 @@ def test_an_announcement_says_who_what_when_and_whom_to_ask(org: LocalOrg, iam: 
     stop, day = ((utc_now().date() + timedelta(days=each)).isoformat() for each in (16, 30))
     text = mail(message)
     before, _, after = text.partition("<table")
-    said = f"1 IAM user is to be denied everything on {stop} and deleted on {day}, 1 without a replacement"
+    said = (
+        f"1 IAM user is to be denied everything on {stop} and deleted on {day}, 1 other without a replacement"
+    )
     assert f"{said} (AWS account {ACCOUNT})" in before
     assert "deleted with everything attached: password, keys" in after
     assert "says when its access stops" in after
@@ -114,7 +116,8 @@ def test_a_reminder_says_that_it_is_one(org: LocalOrg, iam: Any, tmp_path: Path)
     texts = [mail(each) for each in owners.sent(org)]
     day = (utc_now().date() + timedelta(days=5)).isoformat()
     assert sorted(
-        f"reminder: 1 IAM user is to be deleted on {day}, 1 without a replacement" in each for each in texts
+        f"reminder: 1 IAM user is to be deleted on {day}, 1 other without a replacement" in each
+        for each in texts
     ) == [
         False,
         True,
@@ -200,7 +203,7 @@ def test_rows_keep_what_c7n_mailer_reads(
     if "slack_template" in options:
         found = slack(message)
         day = (utc_now().date() + timedelta(days=30)).isoformat()
-        assert f"1 IAM user is to be deleted on {day}, 1 without a replacement" in said_in(found)
+        assert f"1 IAM user is to be deleted on {day}, 1 other without a replacement" in said_in(found)
         assert [*told_of(found)] == ["bob", "alice"]
 
 
