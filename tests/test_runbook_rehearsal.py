@@ -90,6 +90,7 @@ def checkout(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return path
 
 
+@pytest.mark.usefixtures("same_logging")
 # c7n-mailer's libraries
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_runbook_runs_as_it_is_written(

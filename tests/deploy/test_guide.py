@@ -36,7 +36,10 @@ NAMES = {
     "=IMAGE": f"={MANAGEMENT}.dkr.ecr.us-east-1.amazonaws.com/iam-users@sha256:{'0' * 64}",
 }
 
-pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS.*not supported by moto")
+pytestmark = [
+    pytest.mark.usefixtures("same_logging"),
+    pytest.mark.filterwarnings("ignore:Tried to parse AWS.*not supported by moto"),
+]
 
 
 @pytest.fixture
