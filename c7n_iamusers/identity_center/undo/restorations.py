@@ -36,8 +36,8 @@ NEW_GROUP = "a new group id: assign the applications of the old group to this on
 
 #: {}: accounts.
 _EARLIER_FORM = (
-    "account {} has an earlier form of its permission set, whose content AWS does not tell: provision the permission "
-    "set there, and run the undo again"
+    "account {} has an earlier form of its permission set, whose content AWS does not tell: provision it there by a run "
+    "that requests it, whose plan says who gets what, and run the undo again"
 )
 _SET_CHANGED = "its permission set no longer exists, or has changed"
 NO_GROUP = "its group no longer exists, or is not managed"
@@ -208,7 +208,8 @@ class _Restoration:
         former = replace(former, holders=holders_in(record), losing=losing)
         restored = former.by_accounts(known, record["stale"], self._relied_on, self._instance)
         self._kept += restored.kept
-        self._unexpected.update(user for account, _, user in held if account in restored.needed)
+        named = restored.needed.union(record["stale"])
+        self._unexpected.update(user for account, _, user in held if account in named)
         key, accounts = f"{SETTINGS} {settings.name}", restored.former.accounts
         if restored.calls:
             details = tuple(changed(known.settings, settings))
