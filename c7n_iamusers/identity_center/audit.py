@@ -163,7 +163,7 @@ def _lines(
             or (one.group_id in managed_groups and (username, one.through) in former)
             for one in of_others
         )
-        why = "no IAM user there is this person's" if key else "there are no intents of this person"
+        why = "no IAM user there is this person's" if key else "nothing is requested for this person"
         why = "could not be compared" if (key, account) in claimed else why
         holdings = "; ".join(_holding(each) for each in held)
         yield (

@@ -102,7 +102,7 @@ def audited(fleet: FleetRehearsal, *names: str) -> list[str]:
 
 
 CHANGED = "permission set Readers is not as requested by the last run that gave access by it"
-OTHERS = f"{ALICE} in account {{account}}: there are no intents of this person: holds "
+OTHERS = f"{ALICE} in account {{account}}: nothing is requested for this person: holds "
 ADMINISTERS = f"- AWS-managed policy: {ADMINISTRATOR}"
 
 
