@@ -209,6 +209,17 @@ def test_accounts_are_provisioned_at_once_where_all_may_be(
     assert made == ([None] if calls == 1 else [OTHER_ACCOUNT])
 
 
+def test_the_members_of_a_shared_group_are_read_once_before_a_call(fleet: FleetRehearsal) -> None:
+    of_both(fleet, WIDE, shared=True)
+    of_both(fleet, readers(), shared=True)
+    assert fleet.undo(fleet.results()[-1]) == []
+    made = [each.operation for each in fleet.org.calls]
+    check = made[: made.index("ProvisionPermissionSet")]
+    since = len(check) - check[::-1].index("DescribePermissionSet")
+    assert check[since:].count("ListAccountAssignments") == len(BOTH)
+    assert check[since:].count("ListGroupMemberships") == 1
+
+
 def test_an_account_that_is_assigned_after_the_plan_is_the_next_undos(fleet: FleetRehearsal) -> None:
     assert ran(fleet, requested(OTHER_ACCOUNT, "bob", by=WIDE)) == []
     assert ran(fleet, requested(OTHER_ACCOUNT, "bob", by=readers())) == []
