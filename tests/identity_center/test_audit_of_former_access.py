@@ -124,7 +124,7 @@ ADMINISTERS = f"- AWS-managed policy: {ADMINISTRATOR}"
         pytest.param(
             attached_and_detached,
             "permission set Readers is not as requested: account",
-            ("provision it there",),
+            ("which undo left it", "whose plan says who gets what, provisions it"),
             id="detached-and-not-provisioned",
         ),
         pytest.param(assigned, OTHERS.format(account=ACCOUNT), ("Theirs through group",), id="assigned"),

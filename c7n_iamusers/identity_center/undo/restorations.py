@@ -21,7 +21,7 @@ from c7n_iamusers.execution.calls import ApiCall, Ref
 from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.object_records import SETTINGS, Kept, RemovedState, content_of, holders_in
 from c7n_iamusers.identity_center.planning import operations, permission_sets
-from c7n_iamusers.identity_center.planning.account_provisioning import Provisioning
+from c7n_iamusers.identity_center.planning.account_provisioning import Provisioning, way_out
 from c7n_iamusers.identity_center.planning.changeset import assignment_key, group_key, set_key
 from c7n_iamusers.identity_center.planning.set_contents import administrative, changed, granted
 from c7n_iamusers.identity_center.requests.intents import permission_set_from
@@ -218,7 +218,10 @@ class _Restoration:
                 key, model.PERMISSION_SET, record, restored.calls, (), details, admin, access_plan.UPDATE
             )
         of_set = Provisioning(settings, known, self._instance, accounts, key, known.accounts - accounts)
-        provisioning = [change for _, change in of_set.changes()]
+        provisioning = [
+            replace(change, remedy=way_out(account, is_requested=False)) if account else change
+            for account, change in of_set.changes()
+        ]
         self._settings |= dict.fromkeys([key, *(each.key for each in provisioning)], restored.former)
         self._changes += provisioning
         return restored.reason

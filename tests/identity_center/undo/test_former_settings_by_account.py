@@ -145,6 +145,21 @@ def test_a_killed_undo_leaves_the_account_what_it_has(
     assert forms(fleet) == {ACCOUNT: ["AdministratorAccess"], OTHER_ACCOUNT: ["ReadOnlyAccess"]}
 
 
+def test_an_undo_says_what_to_do_about_a_closed_account(
+    fleet: FleetRehearsal, closed: Callable[[str], None]
+) -> None:
+    of_both(fleet, WIDE)
+    of_both(fleet, readers())
+    closed(ACCOUNT)
+    (failure,) = fleet.undo(fleet.results()[-1])
+    assert f"if account {ACCOUNT} is closed, remove the permission set's assignments there" in failure
+    assert forms(fleet)[OTHER_ACCOUNT] == ["ReadOnlyAccess", "SecurityAudit"]
+    fleet.forget()
+    fleet.leave(*(requested(each, BOTH[each], by=WIDE) for each in BOTH))
+    (found,) = (each for each in fleet.audit() if f"account {ACCOUNT} has an earlier form" in each)
+    assert "which undo left it" in found and "provision it" not in found
+
+
 def test_a_run_that_only_provisioned_has_nothing_left_once_the_settings_are_others(
     fleet: FleetRehearsal,
     closed: Callable[[str], None],
