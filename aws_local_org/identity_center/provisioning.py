@@ -58,13 +58,22 @@ def accounts_of(instance: Instance, permission_set: PermissionSet) -> list[str]:
     return [account for account, arn in instance.provisioned if arn == permission_set.arn]
 
 
-def ensure(instance: Instance, permission_set: PermissionSet, account: str) -> None:
-    """Provisions the set in the account unless it is there; one that is there but outdated stays outdated."""
-    key = (account, permission_set.arn)
-    if key not in instance.provisioned:
-        definition = role_definition(permission_set)
+def bring(instance: Instance, permission_set: PermissionSet, account: str) -> None:
+    """Provisions the set in the account as it is now.
+
+    So does an assignment, also of one that is there but outdated: "As part of a successful CreateAccountAssignment call,
+    the specified permission set will automatically be provisioned to the account" (API reference). Raises
+    OperationFailed.
+    """
+    check_account(account)
+    key, definition = (account, permission_set.arn), role_definition(permission_set)
+    provisioned = instance.provisioned.get(key)
+    if provisioned is None:
         name = _create_role(instance, permission_set, account, definition)
         instance.provisioned[key] = Provisioned(name, definition)
+    else:
+        _update_role(instance, provisioned.role_name, account, definition)
+        provisioned.definition = definition
 
 
 def remove(instance: Instance, permission_set_arn: str, account: str) -> None:
@@ -88,16 +97,7 @@ def _targets(instance: Instance, permission_set: PermissionSet, parameters: dict
 
 def _refresh_all(instance: Instance, permission_set: PermissionSet, accounts: list[str]) -> None:
     for account in accounts:
-        check_account(account)
-        ensure(instance, permission_set, account)
-        _refresh(instance, permission_set, account)
-
-
-def _refresh(instance: Instance, permission_set: PermissionSet, account: str) -> None:
-    provisioned = instance.provisioned[account, permission_set.arn]
-    definition = role_definition(permission_set)
-    _update_role(instance, provisioned.role_name, account, definition)
-    provisioned.definition = definition
+        bring(instance, permission_set, account)
 
 
 def _matches(instance: Instance, account: str, arn: str, parameters: dict[str, Any]) -> bool:

@@ -34,12 +34,12 @@ _KEEPS = (
 )
 #: The same where the permission set stays as it is, as its other accounts need that.
 _STAYS = (
-    "it keeps what it has now, and the permission set stays as it is, too: don't provision it there; settle the other "
-    "accounts first, and run the undo again; or remove the permission set's assignments there"
+    "it keeps what it has now, and the permission set stays as it is, too: don't provision or assign it there; settle "
+    "the other accounts first, and run the undo again; or remove the permission set's assignments there"
 )
 #: The same if a later run or others have changed the permission set.
 _CHANGED_LATER = (
-    f"{_CHANGED}: don't provision it there; undo the later runs first, and run the undo again; or remove the "
+    f"{_CHANGED}: don't provision or assign it there; undo the later runs first, and run the undo again; or remove the "
     "permission set's assignments there"
 )
 #: {}: user ids.

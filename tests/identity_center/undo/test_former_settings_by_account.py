@@ -325,7 +325,7 @@ def test_where_the_permission_set_stays_no_account_is_told_to_provision_it(
     before = forms(fleet)
     fleet.undo(fleet.results()[-1], read_users=read_users)
     (line,) = (each for each in fleet.lines("!") if EARLIER in each)
-    assert "the permission set stays as it is, too: don't provision it there" in line and " aws " not in line
+    assert "the permission set stays as it is, too: don't provision or assign it there" in line and " aws " not in line
     assert forms(fleet) == before
 
 
@@ -334,7 +334,7 @@ def test_what_a_later_run_has_changed_is_not_told_to_be_provisioned() -> None:
     known = replace(known_set(ADMINS, accounts=frozenset({ACCOUNT})), stale=frozenset({ACCOUNT}))
     found = FormerSettings(known.arn, readers(), readers()).by_accounts(known, [ACCOUNT], {}, INSTANCE)
     (kept,) = found.kept
-    assert "don't provision it there; undo the later runs first" in kept.text and "aws " not in kept.text
+    assert "don't provision or assign it there; undo the later runs first" in kept.text and "aws " not in kept.text
 
 
 BETWEEN = replace(readers(), managed_policies=frozenset({AUDIT}))
