@@ -65,7 +65,7 @@ def bring(instance: Instance, permission_set: PermissionSet, account: str) -> No
     the specified permission set will automatically be provisioned to the account" (API reference). Raises
     OperationFailed.
     """
-    check_account(account)
+    check_account(instance, account)
     key, definition = (account, permission_set.arn), role_definition(permission_set)
     provisioned = instance.provisioned.get(key)
     if provisioned is None:
@@ -81,10 +81,16 @@ def remove(instance: Instance, permission_set_arn: str, account: str) -> None:
     _delete_role(instance, provisioned.role_name, account)
 
 
-def check_account(account: str) -> None:
-    """Raises OperationFailed for an account that is not an active one of the organization."""
+def check_account(instance: Instance, account: str) -> None:
+    """Raises OperationFailed for an account that the instance can't reach.
+
+    An account instance is for its own account alone (User Guide, "Account instances of IAM Identity Center"). Which
+    error AWS gives is UNCONFIRMED.
+    """
     if not organization.has_active_account(account):
         raise OperationFailed(f"Account {account} is not an active account of the organization")
+    if instance.owner not in (organization.management_account(), account):
+        raise OperationFailed(f"Account {account} is not the account of instance {instance.arn}")
 
 
 def _targets(instance: Instance, permission_set: PermissionSet, parameters: dict[str, Any]) -> list[str]:
