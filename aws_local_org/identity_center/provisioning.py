@@ -61,8 +61,8 @@ def accounts_of(instance: Instance, permission_set: PermissionSet) -> list[str]:
 def bring(instance: Instance, permission_set: PermissionSet, account: str) -> None:
     """Provisions the set in the account as it is now.
 
-    So does an assignment, also of one that is there but outdated: "As part of a successful CreateAccountAssignment call,
-    the specified permission set will automatically be provisioned to the account" (API reference). Raises
+    So does an assignment, also of one that is there but outdated: "As part of a successful CreateAccountAssignment
+    call, the specified permission set will automatically be provisioned to the account" (API reference). Raises
     OperationFailed.
     """
     check_account(instance, account)

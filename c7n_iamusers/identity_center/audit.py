@@ -229,7 +229,9 @@ def _updated(known: model.KnownPermissionSet, requested: PermissionSet) -> str:
     differences, earlier_form = list(changed(known.settings, requested)), _earlier_form(known)
     if earlier_form:
         # Whoever provisions it before it is as requested gives people what others have put into it.
-        differences.append(earlier_form if differences else f"{earlier_form}: provision plan says who would get it")
+        differences.append(
+            earlier_form if differences else f"{earlier_form}: provision plan says who would get it"
+        )
     # A run that failed there, or an undo for a reason of its own, leaves an earlier form, too.
     origin = f"{_WHO_LEFT}, or who changed it" if earlier_form else "find out who changed it"
     return (

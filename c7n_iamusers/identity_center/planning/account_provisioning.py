@@ -47,9 +47,9 @@ def way_out(account: str, is_requested: bool = True, groups: Sequence[str] = ())
 def earlier_form(group: str, name: str, account: str) -> str:
     """Why nobody new joins a group that gives a permission set in an account with an earlier form of it."""
     return (
-        f"group {group} gives permission set {name} in account {account}, which has an earlier form of it, and AWS does "
-        "not tell what that allows, so nobody new joins: run with the intents of that account; or, if it has none or is "
-        "closed, remove the group's assignment there, or give another group name"
+        f"group {group} gives permission set {name} in account {account}, which has an earlier form of it, and AWS "
+        "does not tell what that allows, so nobody new joins: run with the intents of that account; or, if it has none "
+        "or is closed, remove the group's assignment there, or give another group name"
     )
 
 

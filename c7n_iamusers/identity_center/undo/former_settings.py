@@ -137,7 +137,11 @@ class FormerSettings:
         )
         # Where all keep the settings of now, these stay the definition.
         stays = bool(needed and calls and not accounts)
-        kept = (*self._kept_as_lost(lost, _STAYS if stays else _KEEPS), *settled, *self._kept_as_needed(needed))
+        kept = (
+            *self._kept_as_lost(lost, _STAYS if stays else _KEEPS),
+            *settled,
+            *self._kept_as_needed(needed),
+        )
         return Restored(former, "", () if stays else calls, kept, frozenset(needed))
 
     def since(self, accounts: Collection[str]) -> frozenset[tuple[str, str]]:

@@ -36,8 +36,8 @@ NEW_GROUP = "a new group id: assign the applications of the old group to this on
 
 #: {}: accounts.
 _EARLIER_FORM = (
-    "account {} has an earlier form of its permission set, whose content AWS does not tell: provision it there by a run "
-    "that requests it, whose plan says who gets what, and run the undo again"
+    "account {} has an earlier form of its permission set, whose content AWS does not tell: provision it there by a "
+    "run that requests it, whose plan says who gets what, and run the undo again"
 )
 _SET_CHANGED = "its permission set no longer exists, or has changed"
 NO_GROUP = "its group no longer exists, or is not managed"

@@ -31,7 +31,10 @@ def quarantined(user: UserIntent) -> UserIntent:
 
 def with_less(user: UserIntent) -> UserIntent:
     document = {"Version": "2012-10-17", "Statement": [allow("s3:GetObject")]}
-    return replace(user, detail={**(user.detail or {}), "UserPolicyList": [{"PolicyName": "A", "PolicyDocument": document}]})
+    return replace(
+        user,
+        detail={**(user.detail or {}), "UserPolicyList": [{"PolicyName": "A", "PolicyDocument": document}]},
+    )
 
 
 DENIES = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
@@ -59,8 +62,13 @@ def test_what_people_keep_where_all_users_are_refused_goes_by_lock_out(
     for choices in ({}, {"prune": True}):
         ran(fleet, *both, **choices)
         (told,) = (each for each in fleet.said if "--unrequested --lock-out" in each)
-        assert "IAM users" in told and "or are refused" in told and (group in told)
-        assert held in fleet.assigned() and "ann@example.com" in fleet.members()[group]
+        assert "IAM users" in told
+        assert "or are refused" in told
+        assert group in told
+        assert held in fleet.assigned()
+        assert "ann@example.com" in fleet.members()[group]
     assert ran(fleet, *both, prune=True, lock_out=True) == []
     assert held not in fleet.assigned()
-    assert {group: fleet.members().get(group)} == {group: {"ann@example.com", "bob@example.com"} if shared else None}
+    assert {group: fleet.members().get(group)} == {
+        group: {"ann@example.com", "bob@example.com"} if shared else None
+    }
