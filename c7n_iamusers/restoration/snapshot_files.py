@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager
@@ -104,7 +105,7 @@ def collected(paths: Iterable[Path]) -> Collection:
     journal of any output in the directories names a snapshot of the user that is not there.
     Raises SnapshotInvalid if a directory contains no snapshot, and no journal that names one.
     """
-    paths = [each.resolve() for each in paths]
+    paths = [Path(os.path.abspath(each)) for each in paths]
     found, users, broken = Collection(), defaultdict[str, list[_File]](list), set[str]()
     journals = _Journals()
     for file, run in _files(paths):
