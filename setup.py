@@ -160,9 +160,17 @@ setup(
     extras_require={
         "cli": ["click>=8.1", "rich>=13", "jinja2>=3.1"],
         "org": ["c7n-org>=0.6.51", "c7n-mailer>=0.6.51"],
-        # moto's own extra "server" would bring cfn-lint, docker and sympy, which these services never load;
-        # the upper bound is there because the local organization refines moto's internals
-        "local": ["moto[s3]>=5.2.5,<5.3", "flask>=3", "flask-cors>=5", "aiosmtpd>=1.4.6", "regex"],
+        # moto's own extra "server" would bring cfn-lint, docker and sympy, which these services never load; its
+        # CloudFormation imports openapi-spec-validator. The upper bound is there because the local organization refines
+        # moto's internals
+        "local": [
+            "moto[s3]>=5.2.5,<5.3",
+            "flask>=3",
+            "flask-cors>=5",
+            "aiosmtpd>=1.4.6",
+            "openapi-spec-validator",
+            "regex",
+        ],
         "dev": [
             "boto3-stubs",
             "build",

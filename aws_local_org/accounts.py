@@ -16,6 +16,7 @@ from moto.sqs.models import sqs_backends
 
 from aws_local_org import (
     account_management,
+    buckets,
     cloudtrail,
     credentials,
     governance,
@@ -23,6 +24,7 @@ from aws_local_org import (
     identity_center,
     queues,
     sts,
+    trails,
 )
 from aws_local_org import settings as settings_module
 from aws_local_org.call_log import CallLog, CallRecord
@@ -100,6 +102,8 @@ def install() -> None:
     cloudtrail.install()
     governance.install()
     queues.install()
+    trails.install()
+    buckets.install()
 
 
 def clear() -> None:

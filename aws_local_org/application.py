@@ -222,6 +222,10 @@ class MotoDispatcher(DomainDispatcherApplication):
             return None
         if host not in self._backends:  # moto lists a directory for each request
             self._backends[host] = self._find_backend(host)
+            if self._backends[host] == "cloudformation":
+                from aws_local_org import cloudformation
+
+                cloudformation.install()
         return self._backends[host]
 
     def _find_backend(self, host: str) -> str:

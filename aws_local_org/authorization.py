@@ -612,6 +612,8 @@ def _of_principal(principal: Principal, request: AwsRequest) -> _Context:
         "aws:principalorgid": organization.id_of(principal.account),
         "aws:principaltype": "AssumedRole" if principal.role_arn else "User",
         "aws:requestedregion": request.region,
+        # as if loopback were TLS, without which a bucket's usual policy denies everything
+        "aws:securetransport": "true",
         "aws:sourceidentity": principal.source_identity,
         "aws:userid": principal.user_id,
         "aws:username": principal.user_name,

@@ -928,7 +928,7 @@ REQUESTED_BY = _kind("RequestedBy", "", "(requested by {place})", joint=" ")
 # --- why a membership that is not requested stays
 
 _MADE = "an earlier run made the membership"
-_MADE_FOR_NOBODY = f"{_MADE} for IAM users that have no intents now"
+_MADE_FOR_NOBODY = f"{_MADE} for IAM users that have no intents now, or are refused"
 _MADE_OF_SHARED = f"{_MADE} of this shared group for IAM users that have no intents now"
 _NOBODYS = "the membership is not requested, and"
 _UNJUDGED = "that were refused because evidence is missing or wrong ({users})"
@@ -941,8 +941,8 @@ _FIND_OUT = (
 FORMER = _kind(
     "Former",
     _MADE_FOR_NOBODY,
-    ": if these were deleted, it replaces their access, and provision prune would remove it with --former DAYS or "
-    "--unrequested --lock-out",
+    ": it may be all access of their people: provision prune would remove it with --unrequested --lock-out, or, if "
+    "these users are deleted, with --former DAYS",
 )
 FORMER_AND_GONE = _kind(
     "FormerAndGone",

@@ -27,6 +27,9 @@ ACCOUNT_ID = "{account_id}"
 _ROLE = re.compile(r"arn:([a-z-]+):iam::[0-9]{12}:role/([\x21-\x7e]*/)?[\w+=,.@-]{1,64}", re.ASCII)
 # Organization: AWS Organizations API reference
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
+# InstanceArn: IAM Identity Center API reference; IdentityStoreId: Identity Store API reference
+_INSTANCE = re.compile(r"arn:[a-z-]+:sso:::instance/(sso)?ins-[a-zA-Z0-9-.]{16}", re.ASCII)
+_STORE = re.compile(r"d-[0-9a-f]{10}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # ExternalId: STS API reference, AssumeRole
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
@@ -149,6 +152,25 @@ def organization_id(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
+def instance_arn(_: click.Context, __: click.Parameter, value: str) -> str:
+    """The ARN of an instance of Identity Center; empty for none. Raises click.BadParameter for anything else."""
+    if value and not _INSTANCE.fullmatch(value):
+        raise click.BadParameter(
+            f"{value!r} is not the ARN of an instance, such as arn:aws:sso:::instance/ssoins-1234567890abcdef: "
+            "aws sso-admin list-instances has it"
+        )
+    return value
+
+
+def identity_store(_: click.Context, __: click.Parameter, value: str) -> str:
+    """The id of an identity store; empty for none. Raises click.BadParameter for anything else."""
+    if value and not _STORE.fullmatch(value):
+        raise click.BadParameter(
+            f"{value!r} is not the id of an identity store, such as d-1234567890: aws sso-admin list-instances has it"
+        )
+    return value
+
+
 def partition(_: click.Context, __: click.Parameter, value: str) -> str:
     """A partition that botocore knows. Raises click.BadParameter for any other."""
     _check_partition(value)
@@ -194,6 +216,13 @@ def role_arn(_: click.Context, __: click.Parameter, value: str | None) -> str | 
         )
     _check_partition(value.split(":")[1])
     return value
+
+
+def role_arns(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """ARNs of roles, each once. Raises click.BadParameter for anything else."""
+    for value in values:
+        role_arn(context, parameter, value)
+    return tuple(dict.fromkeys(values))
 
 
 def targets_in(

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
-import click
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-from c7n_iamusers_cli.arguments import partition_option
+import click
+from click.core import ParameterSource
+
+from c7n_iamusers_cli.arguments import account_choice, partition_option, targets_in
 from c7n_iamusers_cli.output import format_option, print_json, say
 
 
@@ -59,6 +64,31 @@ from c7n_iamusers_cli.output import format_option, print_json, say
     metavar="NAME",
     help="A trail of the accounts themselves. Members can't change that of the organization. May be repeated.",
 )
+@click.option(
+    "--bearer-tokens",
+    is_flag=True,
+    help="Print the second policy, which denies calls with bearer tokens, such as Bedrock's API keys, and keys of "
+    "Lightsail's buckets.",
+)
+@click.option(
+    "--check",
+    "checks",
+    is_flag=True,
+    help="Print no policy, but whose calls of the last 90 days it would have denied, by CloudTrail. Needs -c, whose "
+    "role may call cloudtrail:LookupEvents.",
+)
+@click.option(
+    "--athena",
+    metavar="TABLE",
+    help="Print no policy, but the query of Athena for the same, over a table of CloudTrail's events.",
+)
+@click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="With --check: c7n-org's accounts file.",
+)
+@account_choice
 @partition_option
 @format_option("json", "cloudformation", "terraform")
 def guardrail(
@@ -66,7 +96,7 @@ def guardrail(
     admins: tuple[str, ...],
     partition: str,
     output_format: str,
-    **ours: tuple[str, ...],
+    **more: Any,
 ) -> None:
     """Print a service control policy that denies creating IAM users, and creating or activating credentials.
 
@@ -78,13 +108,32 @@ def guardrail(
     action is checked before the policy is printed.
 
     It does not bind the management account and service-linked roles, and existing credentials keep working.
+
+    --check prints lines, or with --format json their values. It ends with 3 where somebody would have been denied, and
+    with 1 where an account could not be read.
     """
+    from c7n_iamusers.roles.bearer_tokens import bearer_tokens
     from c7n_iamusers.roles.guardrail import FORMERLY_LONGEST, LONGEST, Ours
     from c7n_iamusers.roles.guardrail import guardrail as policy
+    from c7n_iamusers.roles.guardrail_history import athena_query
     from c7n_iamusers.roles.rendering import rendered_guardrail
+    from c7n_iamusers_cli.guardrail_check import check
 
-    guarded = Ours(ours["protected"], ours["deployers"], ours["queues"], ours["trails"])
-    found = policy(spared, admins, partition, guarded)
+    _check_options(more)
+    guarded = Ours(more["protected"], more["deployers"], more["queues"], more["trails"])
+    second = more["bearer_tokens"]
+    found = bearer_tokens(spared, partition) if second else policy(spared, admins, partition, guarded)
+    if more["athena"]:
+        click.echo(athena_query(more["athena"], spared, partition))
+        return
+    if more["checks"]:
+        given = (
+            click.get_current_context().get_parameter_source("output_format") is ParameterSource.COMMANDLINE
+        )
+        check(
+            found, targets_in(more["config"], more["names"], more["tags"]), given and output_format == "json"
+        )
+        return
     print_json(rendered_guardrail(found, output_format))
     say(f"checked: {found.checks} decisions of this policy", err=True)
     if found.length > FORMERLY_LONGEST:
@@ -93,4 +142,22 @@ def guardrail(
             f"of its page still say {FORMERLY_LONGEST}: if Organizations refuses it, give fewer roles, or create it "
             "without white space",
             err=True,
+        )
+
+
+def _check_options(given: Mapping[str, Any]) -> None:
+    """Raises click.UsageError for options that don't go together."""
+    from c7n_iamusers.roles.guardrail_history import TABLE
+
+    asked = [each for each in ("checks", "athena", "bearer_tokens") if given[each]]
+    if len(asked) > 1:
+        raise click.UsageError(
+            "--check and --athena are about new credentials, and exclude each other: events don't say which calls had "
+            "a bearer token"
+        )
+    if given["checks"] != bool(given["config"]):
+        raise click.UsageError("--check needs the accounts, and nothing else does: give -c FILE with it")
+    if given["athena"] and not TABLE.fullmatch(given["athena"]):
+        raise click.UsageError(
+            f"--athena {given['athena']!r} is not the name of a table, such as default.cloudtrail_logs"
         )

@@ -21,6 +21,8 @@ from c7n_iamusers_cli.yaml_files import as_yaml, output_options, put
 _NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _GLOB = frozenset("*?[]{}")
 _RESOURCES = ("aws.iam-user", "iam-user")
+#: The filter of a policy that selects nobody, since every user has a name: it tells of the outcomes of others.
+_NOBODY = {NAME_KEY: "absent"}
 
 
 def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -63,9 +65,10 @@ def only(
     """Print the policies of a file for the users that are named, to be run by c7n-org or custodian.
 
     The condition comes first in the filters of each policy; all else stays, also the names of the policies, so that
-    what earlier runs recorded is found with the same -s. A file that was narrowed before can be narrowed to some of its
-    users only. The command fails, and writes nothing, where a policy can't be narrowed: it is not on aws.iam-user, has
-    no list of filters, or is deployed as a function, which would take the place of the one for all users.
+    what earlier runs recorded is found with the same -s. What selects nobody and tells of the outcomes of others stays
+    as it is. A file that was narrowed before can be narrowed to some of its users only. The command fails, and writes
+    nothing, where a policy can't be narrowed: it is not on aws.iam-user, has no list of filters, or is deployed as a
+    function, which would take the place of the one for all users.
     """
     from c7n_iamusers.execution.given import parsed_file
     from c7n_iamusers.text.documents import read_json
@@ -105,6 +108,8 @@ def _name_of(number: int, policy: Any) -> str:
 
 def _narrowed(policy: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     where, filters = f"policy {policy['name']} can't be narrowed", policy.get("filters")
+    if isinstance(filters, list) and _NOBODY in filters:
+        return policy
     if policy.get("resource") not in _RESOURCES:
         raise ValueError(f"{where}: its resource is {quoted(policy.get('resource'))}, and not aws.iam-user")
     if not isinstance(filters, list):

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -16,7 +15,8 @@ import click
 
 from c7n_iamusers_cli.arguments import account_choice, accounts_file, role_arn, targets_in
 from c7n_iamusers_cli.organization_checks import BUDGET, center, members
-from c7n_iamusers_cli.output import end_check, format_option, print_json, progress_bar, say
+from c7n_iamusers_cli.output import format_option, print_json, progress_bar, say
+from c7n_iamusers_cli.preflight_output import end, lines_of
 
 if TYPE_CHECKING:
     from c7n_iamusers.exemptions import ExemptionRule
@@ -24,12 +24,11 @@ if TYPE_CHECKING:
     from c7n_iamusers.organization.likely_mistakes import NamesRead
     from c7n_iamusers.organization.preflight_checks import Probes
     from c7n_iamusers.organization.readiness import Check, Target
+    from c7n_iamusers_cli.function_preflight import Deployed
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 #: Accounts at once.
 _WORKERS = 8
-#: What people read in place of a status.
-_SHOWN = {"hole": "problem"}
 #: What is not checked where nothing names it.
 _UNNAMED = {
     "queue": "not checked: neither a policy (-u) nor the variable queue_url names a queue",
@@ -49,6 +48,11 @@ _UNNAMED = {
     multiple=True,
     metavar="FILE",
     help="The policies that are to run: their permissions, variables, queues and notices. May be repeated.",
+)
+@click.option(
+    "--restore",
+    is_flag=True,
+    help="Also whether the role may do what `c7n-iamusers restore` needs: with the accounts file of the restorer.",
 )
 @click.option(
     "--role",
@@ -95,6 +99,7 @@ def preflight(
     names: tuple[str, ...],
     tags: tuple[str, ...],
     files: tuple[Path, ...],
+    restore: bool,
     role: str | None,
     mailer: Path | None,
     mailer_templates: str | None,
@@ -126,8 +131,8 @@ def preflight(
         option = "--mailer-templates" if mailer_templates else "--mailer-role"
         raise click.UsageError(f"{option} is for the check of c7n-mailer: also give --mailer")
     targets = targets_in(config, names, tags, strict=False)
-    wanted = _wanted(files)
     probes, read = _probes(targets), list["NamesRead"]()
+    wanted = _wanted(files, restore, targets, probes.caller)
     found = [
         *_of_accounts(probes, targets, wanted, read),
         *_policies(targets, wanted),
@@ -142,28 +147,9 @@ def preflight(
     if output_format == "json":
         print_json([asdict(each) for each in found])
     else:
-        for line in _lines(found):
+        for line in lines_of(found):
             say(line)
-    _end(found)
-
-
-def _end(found: Sequence[Check]) -> None:
-    """The last line, with all that is not well, and the exit code."""
-    statuses = Counter(each.status for each in found)
-    problems, attention, unknown = (statuses[each] for each in ("hole", "attention", "unknown"))
-    places = len({each.place for each in found if each.status == "hole"})
-    said = [
-        f"{_count(problems, 'problem')} in {_count(places, 'place')}" if problems else "",
-        f"{attention} to look at" if attention else "",
-        f"{unknown} unknown, so not checked" if unknown else "",
-    ]
-    if any(said):
-        say("; ".join(filter(None, said)), err=True)
-    end_check(problems, attention + unknown)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    end(found)
 
 
 @dataclass(frozen=True)
@@ -173,6 +159,7 @@ class _Wanted:
     ``data``: the policies that run here. ``every``: also those that run as Lambda functions.
     ``functions``: the roles of those that run as Lambda functions.
     ``rules``: their exemptions, as far as they are known before the run. ``unread``: why others are not.
+    ``deployed``: those that run as Lambda functions; None if there are none.
     """
 
     data: Sequence[Any]
@@ -183,19 +170,23 @@ class _Wanted:
     unread: str = ""
     functions: Sequence[str] = ()
     every: Sequence[Any] = ()
+    deployed: Deployed | None = None
 
 
-def _wanted(files: Sequence[Path]) -> _Wanted:
+def _wanted(files: Sequence[Path], restore: bool, found: Sequence[Target], runner: str) -> _Wanted:
     """Raises InvalidPolicyData."""
     from c7n.exceptions import PolicyValidationError
 
-    from c7n_iamusers.iam.permissions import Needed
+    from c7n_iamusers.iam.permissions import RESTORATION, Needed
+    from c7n_iamusers.organization.account_values import AccountValues
     from c7n_iamusers.organization.readiness import variables_of
+    from c7n_iamusers_cli.function_preflight import deployed
     from c7n_iamusers_cli.permissions import OF_CENTER, part_data, parts_of
     from c7n_iamusers_cli.policies import loaded
 
+    restoring = frozenset(RESTORATION if restore else ())
     if not files:
-        return _Wanted((), None, {}, frozenset())
+        return _Wanted((), Needed(restoring=restoring) if restore else None, {}, frozenset())
     policies = [policy for file in files for policy in loaded(file)]
     # What runs as a Lambda function has the function's role, which these checks do not have.
     here = [each for each in policies if each.execution_mode == "pull"]
@@ -222,13 +213,14 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
             unread = str(error)
     return _Wanted(
         [policy.data for policy in here],
-        Needed(needed, restoring=given_back) if here else None,
+        Needed(needed, restoring=given_back | restoring) if here or restore else None,
         used,
         runtime,
         tuple(rules),
         unread,
         functions,
         [policy.data for policy in policies],
+        deployed([each for each in policies if each not in here], AccountValues(found), used, runner),
     )
 
 
@@ -274,10 +266,9 @@ def _shared(
     for name, values in named.items():
         if not values:
             yield Check(ORGANIZATION, name, UNKNOWN, _UNNAMED[name])
-    if wanted.functions:
-        told = "not checked: whether the account's role may deploy functions"
-        remedy = "compare it with what `c7n-iamusers roles --role deployer` prints"
-        yield Check(ORGANIZATION, "functions", UNKNOWN, told, remedy)
+    if wanted.deployed:
+        yield from map(probes.lets_in, wanted.deployed.resources)
+        yield from map(probes.list_of_functions, wanted.deployed.lists)
 
 
 def _probes(found: Sequence[Target]) -> Probes:
@@ -433,8 +424,9 @@ def _account(probes: Probes, target: Target, wanted: _Wanted, read: list[NamesRe
     found: list[Check] = []
     today = datetime.now(timezone.utc).date()
     take = (lambda users: read.append(names_of(target, users, wanted.rules, today))) if wanted.rules else None
+    check = wanted.deployed.checks if wanted.deployed else None
     try:
-        found.extend(probes.account(target, wanted.needed, wanted.functions, take))
+        found.extend(probes.account(target, wanted.needed, wanted.functions, take, check))
     # Whatever is wrong with one account's answers, the others are checked all the same.
     except Exception as error:  # noqa: BLE001
         told = f"{type(error).__name__}: {error}"
@@ -461,19 +453,3 @@ def _policies(found: Sequence[Target], wanted: _Wanted) -> Iterator[Check]:
             yield Check(place, "policies", HOLE, fault, remedy)
     if wanted.data and not places:
         yield Check(ORGANIZATION, "policies", OK, f"{len(wanted.data)} policies are valid in each account")
-
-
-def _lines(found: Iterable[Check]) -> Iterator[str]:
-    """For each place one line with what is well, and a paragraph for each problem and for what is unknown."""
-    places: dict[str, list[Check]] = {}
-    for each in found:
-        places.setdefault(each.place, []).append(each)
-    for place, checks in places.items():
-        yield place
-        if well := dict.fromkeys(check.name for check in checks if check.status == "ok"):
-            yield f"  ok: {', '.join(well)}"
-        for check in checks:
-            if check.status != "ok":
-                yield f"  {_SHOWN.get(check.status, check.status)}: {check.name}: {check.text}"
-                if check.remedy:
-                    yield f"    what to do: {check.remedy}"

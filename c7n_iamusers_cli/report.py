@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -101,6 +102,11 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
     help="Where the notices are, if not where the policies name them: a directory or s3://BUCKET/PREFIX.",
 )
 @click.option(
+    "--users-output",
+    metavar="FILE",
+    help="With --check, where nothing blocks: also write how many users each account has, for `shard --users`.",
+)
+@click.option(
     "--check",
     is_flag=True,
     help="End with 1 where something blocks the next step: a user failed or is counted twice, an account did not run, "
@@ -120,6 +126,7 @@ def report(
     output: str | None,
     split: str | None,
     notices_place: str | None,
+    users_output: str | None,
     check: bool,
 ) -> None:
     """Report on all accounts that policies ran over: users, evidence, outcomes, progress. AWS is not asked.
@@ -157,7 +164,7 @@ def report(
     for remark in (*mail.remarks, *(_split(fleet, made, place, now) if split else ())):
         say(remark)
     if check:
-        _end_check(fleet)
+        _end_check(fleet, users_output, data["accounts"])
 
 
 def _outputs(places: Iterable[str], expected: Iterable[Expected]) -> list[PolicyOutput]:
@@ -169,14 +176,20 @@ def _outputs(places: Iterable[str], expected: Iterable[Expected]) -> list[Policy
     return list({each.place: each for each in found}.values())
 
 
-def _end_check(fleet: FleetReport) -> None:
-    """A line for each thing that needs attention; ends the command if there is one."""
+def _end_check(fleet: FleetReport, users_output: str | None, accounts: Iterable[Mapping[str, Any]]) -> None:
+    """A line for each thing that needs attention; ends the command if there is one.
+
+    ``users_output``: where the numbers of users of ``accounts`` go if nothing blocks.
+    """
     from c7n_iamusers.report.checks import BLOCKING
 
     for each in fleet.attention:
         level = "" if each["level"] == BLOCKING else f"{each['level']}: "
         say(f"{level}{_who(each)}{each['what']}: {each['why']}", err=True)
-    end_check(*_levels(fleet))
+    blocking, attention = _levels(fleet)
+    if users_output and not blocking:
+        _write_users(users_output, accounts)
+    end_check(blocking, attention)
 
 
 def _levels(fleet: FleetReport) -> tuple[int, int]:
@@ -243,7 +256,7 @@ def _last_report(place: str, now: datetime) -> datetime:
     """When the report that is to be replaced was made; a week ago where there is none, or it does not say it."""
     from c7n_iamusers.report.rendering import made_at
 
-    store, name = _target(place)
+    store, name = file_target(place)
     try:
         found = made_at(store.read(name) or b"")
     except OSError:  # too large, or no file: what is wrong with the place is said when it is written
@@ -264,11 +277,23 @@ def _write(place: str, output_format: str, data: dict[str, Any]) -> None:
     from c7n_iamusers.report.rendering import render_csv, render_html, render_json
 
     renderers = {"html": render_html, "json": render_json, "csv": render_csv}
-    store, name = _target(place)
+    store, name = file_target(place)
     try:
         store.stream(name, renderers[output_format](data))
     except OSError as error:
         raise OutputUnreadable(f"the report can't be written: {error}: give another --output FILE") from error
+
+
+def _write_users(place: str, accounts: Iterable[Mapping[str, Any]]) -> None:
+    """How many users each account has, by its id."""
+    store, name = file_target(place)
+    users = {each["account"]: each["users"] for each in accounts}
+    try:
+        store.replace(name, json.dumps(users).encode())
+    except OSError as error:
+        raise OutputUnreadable(
+            f"{place} can't be written: {error}: give another --users-output FILE"
+        ) from error
 
 
 def _split(fleet: FleetReport, made: Mapping[str, Any], place: str, now: datetime) -> Iterator[str]:
@@ -295,7 +320,7 @@ def _page_of(owner: str) -> str:
     return f"{plain}{told_apart}.html"
 
 
-def _target(place: str) -> tuple[Store, str]:
+def file_target(place: str) -> tuple[Store, str]:
     """The store of a file's directory or prefix, and the file's name there."""
     from c7n_iamusers.execution.stores import DirectoryStore
 

@@ -4,16 +4,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any
 
 import click
 
+from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.text.validators import is_account_id
 from c7n_iamusers.text.wording import folded, quoted
 from c7n_iamusers_cli.arguments import accounts_file, read_accounts
 from c7n_iamusers_cli.output import say
 
+#: What an account takes beside its users, in users: its role, its report, its lists.
+_OF_ACCOUNT = 50
 #: What two accounts may not have in common, and why.
 _UNIQUE = {
     "account_id": "its users would be processed twice; IAM is the same in all Regions, so remove one of the two",
@@ -25,6 +30,21 @@ _UNIQUE = {
 def shard_of(account_id: str, shards: int) -> int:
     """The index of the shard that processes an account: from 0, and the same whatever other accounts there are."""
     return int.from_bytes(hashlib.sha256(account_id.encode()).digest(), "big") % shards
+
+
+def balanced(accounts: Iterable[str], users: Mapping[str, int], shards: int) -> dict[str, int]:
+    """The index of the shard of each account: each shard has about as many users.
+
+    ``users``: of the accounts that are known; the others count as an average one. The same for the same numbers.
+    """
+    average = sum(users.values()) // len(users) if users else 0
+    weights = {each: _OF_ACCOUNT + users.get(each, average) for each in accounts}
+    loads = [(0, index) for index in range(shards)]
+    found = {}
+    for each in sorted(weights, key=lambda each: (-weights[each], each)):
+        load, found[each] = heappop(loads)
+        heappush(loads, (load + weights[each], found[each]))
+    return found
 
 
 @click.command()
@@ -40,21 +60,48 @@ def shard_of(account_id: str, shards: int) -> int:
 @click.option(
     "--of", "shards", required=True, metavar="N", type=click.IntRange(min=1), help="How many shards."
 )
-def shard(config: Path, indexes: tuple[int, ...], shards: int) -> None:
+@click.option(
+    "--users",
+    "users_file",
+    metavar="FILE",
+    help="What `report --users-output` has written, also s3://BUCKET/KEY: each shard has about as many users. Where "
+    "there is no such file, shards go by ids alone.",
+)
+def shard(config: Path, indexes: tuple[int, ...], shards: int, users_file: str | None) -> None:
     """Print the accounts file of one shard, for c7n-org run -c.
 
-    An account's shard depends on its id and N alone: an account that is added or removed moves no other one. A shard
-    may have no account; c7n-org then does nothing.
+    An account's shard depends on its id and N alone: an account that is added or removed moves no other one. With
+    --users it depends on all accounts and these numbers, so give all shards of a run the same ones. A shard may have no
+    account; c7n-org then does nothing.
     """
     import yaml
 
     if max(indexes) >= shards:
         raise click.UsageError(f"--index is from 0 to {shards - 1} with --of {shards}")
     data, chosen = read_accounts(config, _checked), set(indexes)
-    rows = [each for each in data["accounts"] if shard_of(each["account_id"], shards) in chosen]
+    ids = [str(each["account_id"]) for each in data["accounts"]]
+    users = _users(users_file) if users_file else {}
+    index = balanced(ids, users, shards) if users else {each: shard_of(each, shards) for each in ids}
+    rows = [each for each in data["accounts"] if index[each["account_id"]] in chosen]
     click.echo(yaml.safe_dump({**data, "accounts": rows}, sort_keys=False), nl=False)
     which = ", ".join(map(str, sorted(chosen)))
     say(f"shard {which} of {shards}: {len(rows)} of {len(data['accounts'])} rows of {config}", err=True)
+
+
+def _users(place: str) -> dict[str, int]:
+    """Account id -> the number of its users; empty where there is no file. Raises InvalidPolicyData."""
+    from c7n_iamusers.text.documents import read_json
+    from c7n_iamusers_cli.report import file_target
+
+    store, name = file_target(place)
+    try:
+        content = store.read(name)
+        found = read_json(content) if content else {}
+    except (OSError, ValueError) as error:
+        raise InvalidPolicyData(f"{place} can't be read: {error}: leave out --users") from error
+    if not isinstance(found, dict) or not all(type(each) is int and each >= 0 for each in found.values()):
+        raise InvalidPolicyData(f"{place} is not what `report --users-output` writes: leave out --users")
+    return found
 
 
 def _checked(data: Any) -> dict[str, Any]:

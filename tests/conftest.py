@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import logging
 import os
 import sys
 import zlib
@@ -99,6 +100,24 @@ def same_umask() -> Iterator[None]:
     os.umask(before)
     yield
     os.umask(before)
+
+
+@pytest.fixture
+def same_logging() -> Iterator[None]:
+    """The loggers as the test found them, which the programs of Cloud Custodian set up for their process."""
+    root, names = logging.getLogger(), logging.root.manager.loggerDict
+    before = {
+        each: (each.level, each.propagate, each.disabled, [*each.handlers])
+        for each in (root, *map(logging.getLogger, [*names]))
+    }
+    # pytest's own, to which c7n-org adds one that drops what Cloud Custodian says
+    filters = {handler: [*handler.filters] for handler in root.handlers}
+    yield
+    for each in (root, *map(logging.getLogger, [*names])):
+        level, each.propagate, each.disabled, each.handlers = before.get(each, (0, True, False, []))
+        each.setLevel(level)
+    for handler, kept in filters.items():
+        handler.filters = kept
 
 
 @pytest.fixture(scope="session")

@@ -17,12 +17,14 @@ from typing import Any
 import pytest
 import yaml
 from c7n.mu import CloudWatchEventSource
+from click.testing import CliRunner
 
 from aws_local_org import LocalOrg
 from aws_local_org.iam import seeding
 from c7n_iamusers.entry import ACTIONS, FILTERS
 from c7n_iamusers.evidence.model import KINDS
 from c7n_iamusers.exemptions import parse_list
+from c7n_iamusers_cli.main import main
 from c7n_iamusers_cli.roles import roles
 from tests import policies as in_process
 from tests.policies import ACCOUNT
@@ -128,8 +130,14 @@ def test_the_list_of_exemptions() -> None:
 def test_the_head_of_each_runs_it_by_the_role_that_it_takes() -> None:
     for path in POLICIES:
         (policy, *_) = DATA[path.stem]
-        changes = destructive(policy) or part(policy, "actions", "release")
-        role = "-deploy" if "mode" in policy else "-remove" if changes else ""
+        changing = {
+            "-restore": part(policy, "actions", "release"),
+            "-remove": destructive(policy),
+            "-findings": part(policy, "actions", "post-finding"),
+        }
+        role = (
+            "-deploy" if "mode" in policy else next((each for each, is_so in changing.items() if is_so), "")
+        )
         assert set(re.findall(r"c7n-org run -c (\S+)", path.read_text())) == {f"accounts{role}.yml"}, path
 
 
@@ -271,10 +279,25 @@ def test_security_hub_gets_a_finding_for_each_flagged_user(
     assert [tag["Key"] for tag in iam.list_user_tags(UserName="alice")["Tags"]] == ["c7n:FindingId:iam-user"]
 
 
+def test_the_role_for_findings_is_the_one_that_its_head_prints() -> None:
+    head = (ROOT / "policies" / "findings-to-security-hub.yml").read_text()
+    (given,) = re.findall(r"c7n-iamusers (roles .*)\\\n#(.*) > findings.json", head)
+    words = " ".join(given).replace("ARN", "arn:aws:iam::123456789012:role/Runner").split()
+    words = [str(ROOT / each) if each.endswith(".yml") else each for each in words]
+    result = CliRunner().invoke(main, [*words, "--format", "json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    allowed = {action for each in found["PolicyDocument"]["Statement"] for action in each["Action"]}
+    assert found["RoleName"] == "IamUsersFindings"
+    assert {"securityhub:BatchImportFindings", "iam:TagUser"} <= allowed
+
+
 def test_the_role_of_our_own_runs_is_the_one_that_the_roles_are_printed_for() -> None:
-    (remover,) = (each.default for each in roles.params if each.name == "remover")
-    assert yaml.safe_load((ROOT / "accounts.yml").read_text())["vars"]["runner_role"] == remover
-    assert f"role/{remover}" in (ROOT / "docs" / "runbook.md").read_text()
+    defaults = {each.name: each.default for each in roles.params}
+    variables = yaml.safe_load((ROOT / "accounts.yml").read_text())["vars"]
+    for variable, name in (("runner_role", "remover"), ("restorer_role", "restorer")):
+        assert variables[variable] == defaults[name]
+        assert f"`{defaults[name]}`" in (ROOT / "docs" / "runbook.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -95,8 +95,9 @@ def test_only_steps_that_change_users_have_the_role_for_that() -> None:
     lines = [line.strip() for text in COMMANDS for line in text.splitlines()]
     runs = [line for line in lines if line.startswith("c7n-org run")]
     for line in runs:
-        changes = bool(re.search("brownout|listen|quarantine|release|delete", line))
+        changes = bool(re.search("brownout|listen|quarantine|delete", line))
         assert ("-c accounts-remove.yml" in line) is changes, line
+        assert ("-c accounts-restore.yml" in line) is ("release" in line), line
     assert any("accounts-remove.yml" in line for line in runs)
 
 
@@ -111,7 +112,7 @@ def test_what_examples_write_is_ignored_by_git() -> None:
     } - ignored == set()
 
 
-REMOVER = "IamUsersRemover"
+CHANGING = ("IamUsersRemover", "IamUsersRestorer")
 
 
 #: That of accounts.yml.
@@ -207,8 +208,9 @@ def create_remover(account: Any, runner: str) -> None:
     principal = {"AWS": f"arn:aws:iam::{runner}:root"}
     statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
     trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    account.create_role(RoleName=REMOVER, AssumeRolePolicyDocument=trust)
-    account.attach_role_policy(RoleName=REMOVER, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    for name in CHANGING:
+        account.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
+        account.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
 
 
 @pytest.mark.usefixtures("mail_server")

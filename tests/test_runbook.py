@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of the runbook exist, with their options and files; those that need no earlier run are run."""
+"""The commands of the runbook exist, with their options and files. test_runbook_rehearsal.py runs them."""
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import shutil
@@ -17,20 +16,13 @@ import yaml
 from c7n_mailer.cli import get_c7n_mailer_parser
 from c7n_org.cli import cli as c7n_org
 from click.testing import CliRunner
-from markdown_it import MarkdownIt
 
-from aws_local_org import LocalOrg
-from aws_local_org.smtp_sink import SmtpSink
 from c7n_iamusers_cli.main import main
+from tests.guides import commands_of
 from tests.readme import ROOT, copy_checkout
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
-LINES = [
-    line.strip()
-    for token in MarkdownIt().parse(RUNBOOK)
-    if token.type == "code_block"
-    for line in token.content.splitlines()
-]
+LINES = commands_of("runbook")
 #: What the shell runs itself, and commands that write files of other files: both before all else.
 SHELL = ("mkdir", "rm", "began=$(date")
 FILES = ("c7n-iamusers accounts", "c7n-iamusers only")
@@ -108,24 +100,25 @@ def test_each_report_on_a_run_asks_for_its_policies_since_it_began() -> None:
             run |= used
         elif "--since" in line:
             assert (used, "--check" in line) == (run, True), line
-    assert sum("--since" in line for line in LINES) == sum(line.startswith("began=") for line in LINES) == 5
+    assert sum("--since" in line for line in LINES) == sum(line.startswith("began=") for line in LINES) == 6
 
 
 def test_only_steps_that_change_users_have_the_role_for_that() -> None:
     for line in LINES:
         if line.startswith("c7n-org run"):
-            changes = bool(re.search("brownout|listen|quarantine|release|delete", line))
+            changes = bool(re.search("brownout|listen|quarantine|delete", line))
             assert ("-c accounts-remove.yml" in line) is changes, line
+            assert ("-c accounts-restore.yml" in line) is ("release" in line), line
             assert ("-s output/removal" in line) is (changes or "attempts" in line), line
             assert "--cache-period 0" in line, line
 
 
-def test_the_accounts_file_for_removal_differs_in_its_roles_only(checkout: Path) -> None:
-    first, second = (
-        yaml.safe_load((checkout / name).read_text()) for name in ("accounts.yml", "accounts-remove.yml")
-    )
+@pytest.mark.parametrize("name", ["Remover", "Restorer"])
+def test_the_accounts_file_for_changes_differs_in_its_roles_only(checkout: Path, name: str) -> None:
+    file = {"Remover": "accounts-remove.yml", "Restorer": "accounts-restore.yml"}[name]
+    first, second = (yaml.safe_load((checkout / each).read_text()) for each in ("accounts.yml", file))
     for each, other in zip(first["accounts"], second["accounts"], strict=True):
-        assert other["role"] == each["role"].replace("Reader", "Remover") != each["role"]
+        assert other["role"] == each["role"].replace("Reader", name) != each["role"]
         assert {**other, "role": ""} == {**each, "role": ""}
     assert first["vars"] == second["vars"]
 
@@ -143,31 +136,15 @@ def test_practice_has_notices_of_its_own() -> None:
 
 def test_what_it_writes_is_ignored_by_git() -> None:
     written = {name for line in LINES for name in re.findall(r"(?: > | -s | -o )([a-z][a-z./-]*)", line)}
-    assert {"accounts-remove.yml", "output/removal", "evidence.csv", "listen-one.yml"} <= written
+    assert {
+        "accounts-remove.yml",
+        "accounts-restore.yml",
+        "output/removal",
+        "evidence.csv",
+        "listen-one.yml",
+    } <= written
     ignored = set((ROOT / ".gitignore").read_text().split())
     assert {f"/{name}" if "." in name else f"/{name.partition('/')[0]}/" for name in written} <= ignored
-
-
-def test_what_needs_no_earlier_run_runs(org: LocalOrg, checkout: Path) -> None:
-    principals = {"AWS": "*", "Service": "lambda.amazonaws.com"}
-    trust = {"Effect": "Allow", "Principal": principals, "Action": "sts:AssumeRole"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    for account_id, _ in org.settings.member_accounts:
-        iam = org.client("iam", account_id)
-        iam.create_user(UserName="alice")
-        for name in ("IamUsersReader", "IamUsersRemover", "IamUsersDeployer", "IamUsersRealtime"):
-            iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
-            iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
-    with SmtpSink(checkout / "mails") as mail:
-        text = Path("mailer.yml").read_text()
-        Path("mailer.yml").write_text(text.replace(": 2525", f": {mail.port}"))
-        for line in LINES:
-            _, *options = words(line)
-            if options[0] in ("owners", "roles", "guardrail", "evidence", "preflight"):
-                result = CliRunner().invoke(main, options)
-                # the shipped accounts file has placeholders, and users that no exemption matches
-                well = (0, 3) if options[0] == "preflight" else (0,)
-                assert result.exit_code in well, (line, result.output)
 
 
 def test_stop_is_the_file_that_stops(checkout: Path) -> None:

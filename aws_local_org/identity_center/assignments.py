@@ -88,8 +88,7 @@ def _assign(instance: Instance, assignment: Assignment) -> None:
         raise OperationFailed(
             f"Received a 404 status error: {assignment.principal_type} {assignment.principal_id} not found."
         )
-    provisioning.check_account(assignment.account_id)
-    provisioning.ensure(instance, find(instance, assignment.permission_set_arn), assignment.account_id)
+    provisioning.bring(instance, find(instance, assignment.permission_set_arn), assignment.account_id)
     instance.assignments.setdefault(assignment, state.now())
 
 

@@ -58,13 +58,22 @@ def accounts_of(instance: Instance, permission_set: PermissionSet) -> list[str]:
     return [account for account, arn in instance.provisioned if arn == permission_set.arn]
 
 
-def ensure(instance: Instance, permission_set: PermissionSet, account: str) -> None:
-    """Provisions the set in the account unless it is there; one that is there but outdated stays outdated."""
-    key = (account, permission_set.arn)
-    if key not in instance.provisioned:
-        definition = role_definition(permission_set)
+def bring(instance: Instance, permission_set: PermissionSet, account: str) -> None:
+    """Provisions the set in the account as it is now.
+
+    So does an assignment, also of one that is there but outdated: "As part of a successful CreateAccountAssignment
+    call, the specified permission set will automatically be provisioned to the account" (API reference). Raises
+    OperationFailed.
+    """
+    check_account(instance, account)
+    key, definition = (account, permission_set.arn), role_definition(permission_set)
+    provisioned = instance.provisioned.get(key)
+    if provisioned is None:
         name = _create_role(instance, permission_set, account, definition)
         instance.provisioned[key] = Provisioned(name, definition)
+    else:
+        _update_role(instance, provisioned.role_name, account, definition)
+        provisioned.definition = definition
 
 
 def remove(instance: Instance, permission_set_arn: str, account: str) -> None:
@@ -72,10 +81,16 @@ def remove(instance: Instance, permission_set_arn: str, account: str) -> None:
     _delete_role(instance, provisioned.role_name, account)
 
 
-def check_account(account: str) -> None:
-    """Raises OperationFailed for an account that is not an active one of the organization."""
+def check_account(instance: Instance, account: str) -> None:
+    """Raises OperationFailed for an account that the instance can't reach.
+
+    An account instance is for its own account alone (User Guide, "Account instances of IAM Identity Center"). Which
+    error AWS gives is UNCONFIRMED.
+    """
     if not organization.has_active_account(account):
         raise OperationFailed(f"Account {account} is not an active account of the organization")
+    if instance.owner not in (organization.management_account(), account):
+        raise OperationFailed(f"Account {account} is not the account of instance {instance.arn}")
 
 
 def _targets(instance: Instance, permission_set: PermissionSet, parameters: dict[str, Any]) -> list[str]:
@@ -88,16 +103,7 @@ def _targets(instance: Instance, permission_set: PermissionSet, parameters: dict
 
 def _refresh_all(instance: Instance, permission_set: PermissionSet, accounts: list[str]) -> None:
     for account in accounts:
-        check_account(account)
-        ensure(instance, permission_set, account)
-        _refresh(instance, permission_set, account)
-
-
-def _refresh(instance: Instance, permission_set: PermissionSet, account: str) -> None:
-    provisioned = instance.provisioned[account, permission_set.arn]
-    definition = role_definition(permission_set)
-    _update_role(instance, provisioned.role_name, account, definition)
-    provisioned.definition = definition
+        bring(instance, permission_set, account)
 
 
 def _matches(instance: Instance, account: str, arn: str, parameters: dict[str, Any]) -> bool:

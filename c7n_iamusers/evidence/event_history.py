@@ -29,6 +29,8 @@ MOST_NAMES = 20
 #: The pages of 50 UpdateUser events that are read of an account. A user needs no permission to fill them with calls
 #: that are denied, so what lies beyond is a gap of those users alone that may have had another name then.
 MOST_RENAMES = 40
+#: The pages of 50 events that are read of all calls of one name: ten minutes for all names of an account.
+MOST_OF_NAME = 80
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,34 @@ def _records(page: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         if not isinstance(record, Mapping):
             raise ValueError("a CloudTrailEvent is not a JSON object")
         yield record
+
+
+def named_events(
+    client: Any, names: Iterable[str], now: datetime, backoff: Backoff
+) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """The records of all calls of these ``names`` in the history, and the names that were not read to the end.
+
+    ``client``: of CloudTrail in the Region of the calls. Raises EvidenceUnreadable if CloudTrail does not answer.
+    """
+    RateLimit(PER_SECOND).attach(client)
+    found, gaps = list[Mapping[str, Any]](), list[str]()
+    for name in names:
+        asked = {
+            "LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": name}],
+            "StartTime": _start(now - HISTORY, now),
+            "EndTime": now,
+        }
+        try:
+            for number, page in enumerate(pages(client, "LookupEvents", backoff, **asked), 1):
+                found += _records(page)
+                if number == MOST_OF_NAME and page.get("NextToken"):
+                    gaps.append(name)
+                    break
+        except (ClientError, BotoCoreError, KeyError, ValueError) as error:
+            raise EvidenceUnreadable(
+                f"cloudtrail:LookupEvents does not answer ({error_code(error)}): {error}"
+            ) from error
+    return found, gaps
 
 
 def _read_region(

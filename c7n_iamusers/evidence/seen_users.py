@@ -150,16 +150,18 @@ def parse_seen(data: Any) -> SeenUsers:
     _SHAPE(data, SEEN)
     rules = tuple(_rule(*_told(each, data["texts"])) for each in data["rules"])
     shared: dict[Any, Any] = {}
-    users = tuple(_user(each, shared) for each in data["users"])
+    users = tuple(_user(each, shared, len(rules)) for each in data["users"])
     for user in users:
-        numbers = (*user.protecting, *user.expired)
-        if bool(user.protecting) != (user.state == EXEMPT) or max(numbers, default=-1) >= len(rules):
+        if bool(user.protecting) != (user.state == EXEMPT):
             raise ValueError(f"{SEEN}: {user.arn} is exempt by no rule, or names one without being exempt")
     return SeenUsers(data["execution"], data["complete"], rules, users)
 
 
-def _user(data: Mapping[str, Any], shared: dict[Any, Any]) -> SeenUser:
-    """``shared``: one object for equal ones."""
+def _user(data: Mapping[str, Any], shared: dict[Any, Any], rules: int) -> SeenUser:
+    """``shared``: one object for equal ones. ``rules``: how many there are."""
+    # before any number is a key: whoever writes a file chooses numbers of one hash
+    if max((data.get("rule", -1), *data.get("more", ()), *data.get("expired", ()))) >= rules:
+        raise ValueError(f"{SEEN}: {data['arn']} is exempt by no rule, or names one without being exempt")
     # each run has the same users
     known = {key: intern(data.get(key, "")) for key in ("arn", "unique_id", "why")}
     lists = ((key, tuple(dict.fromkeys(data.get(key, ())))) for key in ("more", "expired"))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from c7n_iamusers.text.documents import LONGEST_LINE, MOST_JSON, NotInFormat, check_json, read_json
+from c7n_iamusers.text.documents import LONGEST_LINE, MOST_JSON, NotInFormat, check_json_lines, read_json
 
 #: The member of a line with the digest of the line before; empty in the first one.
 PREVIOUS = "previous"
@@ -61,14 +61,14 @@ def _parameters_fault(parameters: dict[str, Any]) -> str:
     return "" if isinstance(parameters.get("TagKeys", ()), list | tuple) else "parameters.TagKeys is no list"
 
 
-def parsed(content: bytes, place: str = "the journal") -> Iterator[dict[str, Any]]:
+def parsed(content: bytes, place: str = "the journal", most: int = MOST_JSON) -> Iterator[dict[str, Any]]:
     """The lines of a journal. Incomplete ones, as a crash leaves them, are skipped.
 
     Raises OSError, which names ``place``, if no run can have written it: a line or the whole is beyond a bound, or a
     line has another shape than ``journal_line`` gives it.
     """
     try:
-        check_json(content, MOST_JSON)
+        check_json_lines(content, most)
     except NotInFormat as error:
         raise OSError(f"{place} {error}") from error
     if content.count(b"\n") > MOST_JSON:

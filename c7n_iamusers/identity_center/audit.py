@@ -163,7 +163,7 @@ def _lines(
             or (one.group_id in managed_groups and (username, one.through) in former)
             for one in of_others
         )
-        why = "no IAM user there is this person's" if key else "there are no intents of this person"
+        why = "no IAM user there is this person's" if key else "nothing is requested for this person"
         why = "could not be compared" if (key, account) in claimed else why
         holdings = "; ".join(_holding(each) for each in held)
         yield (
@@ -221,15 +221,22 @@ def _earlier_form(known: model.KnownPermissionSet) -> str:
     return f"account {accounts} has an earlier form, which can't be read" if known.stale else ""
 
 
+_WHO_LEFT = "find out which run failed there, or which undo left it (lines `! kept`)"
+
+
 def _updated(known: model.KnownPermissionSet, requested: PermissionSet) -> str:
     """What of a permission set is not as requested, and provision would change."""
     differences, earlier_form = list(changed(known.settings, requested)), _earlier_form(known)
     if earlier_form:
         # Whoever provisions it before it is as requested gives people what others have put into it.
-        differences.append(earlier_form if differences else f"{earlier_form}: provision it")
+        differences.append(
+            earlier_form if differences else f"{earlier_form}: provision plan says who would get it"
+        )
+    # A run that failed there, or an undo for a reason of its own, leaves an earlier form, too.
+    origin = f"{_WHO_LEFT}, or who changed it" if earlier_form else "find out who changed it"
     return (
         f"permission set {requested.name} is not as requested, and provision would change it: {shown(differences)}: "
-        "find out who changed it"
+        f"{origin}"
     )
 
 
@@ -251,7 +258,11 @@ def _as_it_is(known: model.KnownPermissionSet, forms: Sequence[PermissionSet]) -
             "out who changed it, and change it back"
         )
     elif earlier_form:
-        yield f"permission set {name} is not as requested: {earlier_form}: find out who did, and provision it there"
+        yield (
+            f"permission set {name} is not as requested: {earlier_form}: {_WHO_LEFT}, or who changed the permission "
+            "set; a run that requests it there, and whose plan says who gets what, provisions it, or remove its "
+            "assignments there"
+        )
 
 
 def _not_provisioned(plan: access_plan.AccessPlan) -> Iterator[str]:

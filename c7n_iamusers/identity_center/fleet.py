@@ -129,8 +129,7 @@ class Fleet:
         self, history: RunHistory, read: ReadAccounts | None
     ) -> Callable[[Collection[str]], frozenset[str]]:
         """Which accounts are ``emptied``, see PlanEvidence. ``read``: reads accounts again; None if nothing can."""
-        refused_in = {each.subject.account_id for each in self.desired.refused}
-        empty = frozenset(intent.account_id for intent in self.intents) - refused_in
+        empty = frozenset(intent.account_id for intent in self.intents) - self.desired.accounts
 
         def emptied(accounts: Collection[str]) -> frozenset[str]:
             return empty.intersection(accounts) | emptied_accounts(set(accounts) - empty, history.users, read)

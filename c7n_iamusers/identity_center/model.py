@@ -250,10 +250,11 @@ class DesiredAccess:
         """The people who belong in the group of that name."""
         return self._members.get(group, frozenset())
 
-    @property
+    @cached_property
     def accounts(self) -> frozenset[str]:
-        """The accounts with requested access."""
-        return frozenset(claim.grant.account_id for claim in self.claims)
+        """The accounts with intents: with requested access, or with users that are refused, who may have some."""
+        refused = (each.subject.account_id for each in self.refused)
+        return frozenset((*(claim.grant.account_id for claim in self.claims), *refused))
 
     @cached_property
     def _members(self) -> Mapping[str, frozenset[PersonKey]]:
@@ -392,7 +393,7 @@ class CenterState:
     management account. Assignments that are being created or deleted are among those of ``groups`` and ``current``;
     ``in_progress`` says which.
 
-    ``current``: all assignments in the accounts with requested access. ``changing``: the holders of permission sets
+    ``current``: all assignments in the accounts with intents. ``changing``: the holders of permission sets
     that change, in every account where the change takes effect. ``gained``: by ARN, permission sets of others that new
     members of a group gain, in accounts without requested access.
     """

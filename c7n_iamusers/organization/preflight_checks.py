@@ -31,6 +31,7 @@ from c7n_iamusers.notices.held import COMMAND
 from c7n_iamusers.notices.notices import Notices
 from c7n_iamusers.notices.queue_counts import queue_region, queue_url
 from c7n_iamusers.notices.stop import stops_in
+from c7n_iamusers.organization.function_checks import FunctionProbes, missing_statements
 from c7n_iamusers.organization.readiness import (
     ATTENTION,
     HOLE,
@@ -75,19 +76,22 @@ class Probes:
         needed: Needed | None,
         functions: Iterable[str] = (),
         take_users: Callable[[Iterator[IamUser]], object] | None = None,
+        check_functions: Callable[[FunctionProbes], Iterator[Check]] | None = None,
     ) -> Iterator[Check]:
         """What the account itself tells.
 
         ``needed``: the permissions of the policies that run here; None if there are none. ``functions``: the roles of
         those that run as Lambda functions. The role that only deploys these reads no users. ``take_users``: gets all
-        users of the account, if they can be read; None where one page is enough.
+        users of the account, if they can be read; None where one page is enough. ``check_functions``: asks about what
+        functions rest on.
         """
         place = str(target)
         if not target.roles and not target.profile:
             yield Check(place, "role", HOLE, "it has no role", "give one in the accounts file: role: ARN")
             return
         try:
-            iam = self.iam(target)
+            clients = self.clients(target)
+            iam = clients("iam")
         except EvidenceUnreadable as error:
             key = "role" if target.roles else "profile"
             yield Check(place, "role", HOLE, str(error), f"correct {key} or account_id in the accounts file")
@@ -104,6 +108,8 @@ class Probes:
             yield self._permissions(target, iam, needed)
         for role in roles:
             yield self._function_role(target, iam, role)
+        if roles and check_functions:
+            yield from check_functions(FunctionProbes(target, clients, self.backoff))
 
     def _to_be_assumed(self, target: Target) -> str:
         if not target.roles:
@@ -115,7 +121,11 @@ class Probes:
         )
 
     def iam(self, target: Target) -> Any:
-        """A client of iam in the account, by the chain of roles as c7n-org assumes them.
+        """A client of iam in the account: see ``clients``."""
+        return self.clients(target)("iam")
+
+    def clients(self, target: Target) -> Callable[[str], Any]:
+        """Makes clients of services in the account, by the chain of roles as c7n-org assumes them.
 
         Raises EvidenceUnreadable if the last role, or the profile, acts in another account; ClientError, BotoCoreError.
         """
@@ -127,7 +137,8 @@ class Probes:
             acting = account_of(session)
             if acting != target.account_id:
                 raise EvidenceUnreadable(f"profile {target.profile} acts in account {acting}")
-            return session.client("iam", config=SINGLE_TRY)
+            make: Any = session.client
+            return lambda service: make(service, config=SINGLE_TRY)
         for role in target.roles:
             call = self._client("sts", region, **keys).assume_role
             found = self.backoff.call(
@@ -139,7 +150,7 @@ class Probes:
                 "aws_secret_access_key": credentials["SecretAccessKey"],
                 "aws_session_token": credentials["SessionToken"],
             }
-        return self._client("iam", region, **keys)
+        return lambda service: self._client(service, region, **keys)
 
     def _client(self, service: str, region: str | None, **keys: str) -> Any:
         # A session makes clients for one thread at a time.
@@ -200,7 +211,7 @@ class Probes:
             if changes_users(denied):
                 remedy = (
                     "if this role only reads, run the policy with the accounts file of the role that changes users "
-                    f"(accounts-remove.yml); else {remedy}"
+                    f"(accounts-remove.yml, and accounts-restore.yml to release or restore them); else {remedy}"
                 )
             return Check(
                 place, name, HOLE, f"not allowed: {', '.join(sorted(set(denied)))} ({_BEYOND})", remedy
@@ -262,6 +273,47 @@ class Probes:
             )
             return Check(place, "queue", HOLE, f"{queue}: {error}", remedy)
         return Check(place, "queue", OK, queue)
+
+    def lets_in(self, wanted: Any) -> Check:
+        """Whether a bucket or queue has the policy that the functions need. ``wanted``: a ResourcePolicy."""
+        name, region = wanted.resource.rpartition(":")[2], wanted.resource.split(":")[3] or None
+        printed = f"`c7n-iamusers roles --role {wanted.kind.partition('-policy')[0]}-policy` prints it"
+        try:
+            if wanted.resource.split(":")[2] == "s3":
+                text = self.backoff.call(self._client("s3", None).get_bucket_policy, Bucket=name)["Policy"]
+            else:
+                url = queue_url(wanted.resource, "", "")
+                ask = self._client("sqs", region).get_queue_attributes
+                found = self.backoff.call(ask, QueueUrl=url, AttributeNames=["Policy"])
+                text = found.get("Attributes", {}).get("Policy") or ""
+        except _ERRORS as error:
+            if error_code(error) == "NoSuchBucket":
+                told = f"the bucket {name} does not exist"
+                return Check(ORGANIZATION, "who may reach it", HOLE, told, f"create it; {printed}")
+            if error_code(error) != "NoSuchBucketPolicy":
+                remedy = f"allow s3:GetBucketPolicy and sqs:GetQueueAttributes on it to {self.caller}"
+                return Check(
+                    ORGANIZATION, "who may reach it", UNKNOWN, f"{name}: not checked: {error}", remedy
+                )
+            text = ""
+        lacking = missing_statements(wanted.document, text)
+        if lacking:
+            told = f"the policy of {name} does not let in the functions: it lacks {', '.join(lacking)}"
+            return Check(ORGANIZATION, "who may reach it", HOLE, told, f"put it on: {printed}")
+        return Check(ORGANIZATION, "who may reach it", OK, f"{name} lets in the functions")
+
+    def list_of_functions(self, place: str) -> Check:
+        """Whether a list of exemptions is there that functions can't do without. ``place``: s3:::BUCKET/KEY."""
+        bucket, _, key = place.removeprefix("s3:::").partition("/")
+        name, url = "list of exemptions", f"s3://{bucket}/{key}"
+        if "*" in key:
+            return Check(ORGANIZATION, name, UNKNOWN, f"{url}: not checked: it differs between accounts")
+        try:
+            self.backoff.call(self._client("s3", None).head_object, Bucket=bucket, Key=key)
+        except _ERRORS as error:
+            told = f"{url} is not there, or {self.caller} may not read it: {error}"
+            return Check(ORGANIZATION, name, HOLE, told, f"aws s3 cp policies/exemptions.csv {url}")
+        return Check(ORGANIZATION, name, OK, url)
 
     def notices(self, notices: str) -> Check:
         """Whether a notice can be recorded there: a probe is created where none is, and deleted; and the STOP file."""

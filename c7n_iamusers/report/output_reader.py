@@ -49,8 +49,8 @@ from c7n_iamusers.report.outputs import (
     Selected,
     selected_users,
 )
-from c7n_iamusers.text.documents import LARGEST, MOST_JSON, NotInFormat, Room, pieces, read_json, unpacked
-from c7n_iamusers.text.kept import Kept, plain
+from c7n_iamusers.text.documents import LARGEST, NotInFormat, most_json_of, pieces, read_json, unpacked
+from c7n_iamusers.text.kept import Kept, plain, size
 from c7n_iamusers.text.validators import (
     Shape,
     is_account_id,
@@ -76,6 +76,9 @@ IN_BUCKET = re.compile(rf"(?:.*/)?{_DATE.pattern}/[^/]+", re.ASCII)
 #: The resource of a policy on IAM users.
 USER_TYPES = frozenset({"iam-user", "aws.iam-user"})
 _LONGEST_FAULT = 1_000
+#: Bytes in memory of what is kept of one directory: so many, or so many times those of its files as they lie there,
+#: whichever is more. Runs leave up to TIMES times.
+_LARGEST_KEPT, _MOST_KEPT_TIMES = 4 * 1024 * 1024, 40
 _DENIED = (b"AccessDenied", b"not authorized to perform")
 #: Files are read at once, and unpacked and parsed one by one, so that one of them at a time takes much memory.
 _PARSING = Lock()
@@ -110,7 +113,7 @@ def read_outputs(
             f"{store} holds no output of a run: no {RESOURCES}, {METADATA} or {OUTCOMES} lies in it or below it: give "
             "-s the directory or s3://BUCKET/PREFIX that custodian run or c7n-org run was given"
         )
-    known, room, rules = frozenset(names), Room(), Kept(RULE_KEYS)
+    known, rules = frozenset(names), Kept(RULE_KEYS)
     if accounts:
         of_directory = {
             path: files
@@ -119,7 +122,7 @@ def read_outputs(
         }
 
     def read(directory: PurePosixPath, files: Collection[str]) -> PolicyOutput | None:
-        return _read(_Files(store, directory, files, room), known, rules)
+        return _read(_Files(store, directory, files), known, rules)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         outputs = list(
@@ -143,10 +146,10 @@ def _dated(outputs: list[PolicyOutput]) -> list[PolicyOutput]:
 
 
 class _Files:
-    """The files of one directory; what is wrong with them is in ``faults``. ``room``: of all that are packed."""
+    """The files of one directory; what is wrong with them is in ``faults``. ``packed``: the bytes that were read."""
 
-    def __init__(self, store: Store, directory: PurePosixPath, names: Collection[str], room: Room) -> None:
-        self.store, self.directory, self._room = store, directory, room
+    def __init__(self, store: Store, directory: PurePosixPath, names: Collection[str]) -> None:
+        self.store, self.directory, self.packed = store, directory, 0
         self._names = {PurePosixPath(name).name.removesuffix(_GZ): name for name in names}
         self.faults = [
             f"{name} lies here twice, packed and not: find out which is the run's"
@@ -162,14 +165,16 @@ class _Files:
         if name not in self._names:
             return None
         try:
-            return self.store.read(self._names[name])
+            found = self.store.read(self._names[name])
         except OSError as error:
             self.fault(name, str(error))
             return None
+        self.packed += len(found or b"")
+        return found
 
     def _unpacked(self, name: str, packed: bytes | None) -> bytes | None:
         try:
-            return unpacked(packed, LARGEST, self._room) if packed else packed
+            return unpacked(packed, LARGEST) if packed else packed
         except NotInFormat as error:
             self.fault(name, str(error))
             return None
@@ -192,15 +197,15 @@ class _Files:
         """
         packed = self._packed(name)
         with _PARSING:
-            return self._parsed(name, self._unpacked(name, packed), shape, what, members)
+            return self._parsed(name, packed, shape, what, members)
 
     def _parsed(
-        self, name: str, content: bytes | None, shape: Shape, what: str, members: Sequence[str]
+        self, name: str, packed: bytes | None, shape: Shape, what: str, members: Sequence[str]
     ) -> Any:
-        if content is None:
+        if packed is None or (content := self._unpacked(name, packed)) is None:
             return None
         try:
-            data = read_json(content, Kept(members).of if members else None, MOST_JSON)
+            data = read_json(content, Kept(members).of if members else None, most_json_of(packed))
         except NotInFormat as error:
             self.fault(name, f"is no JSON ({error}): it was cut off, or is not a run's")
             return None
@@ -216,7 +221,10 @@ class _Files:
         kept, found, packed = Kept(_OF_LINES), list[Mapping[str, Any]](), self._packed(name)
         try:
             with _PARSING:
-                found += (_line(kept, each) for each in parsed(self._unpacked(name, packed) or b""))
+                found += (
+                    _line(kept, each)
+                    for each in parsed(self._unpacked(name, packed) or b"", name, most_json_of(packed or b""))
+                )
         except OSError as error:
             self.fault(name, str(error))
         return found
@@ -227,6 +235,7 @@ class _Files:
         try:
             objects = self.store.names(f"{PurePosixPath(self.directory, BUCKET_JOURNALS)}/")
             for name, content in read_all(self.store, objects):
+                self.packed += len(content or b"")
                 found += (_line(kept, each) for each in parsed(content or b"", self.store.place(name)))
         except OSError as error:
             self.fault(BUCKET_JOURNALS, str(error))
@@ -251,10 +260,13 @@ def _line(kept: Kept, line: Mapping[str, Any]) -> Mapping[str, Any]:
 def _read(files: _Files, known: frozenset[str], rules: Kept) -> PolicyOutput | None:
     """As ``_output``; whatever is wrong in one directory is said of that directory, and hides no other."""
     try:
-        return _output(files, known, rules)
+        found, most = _output(files, known, rules), max(_LARGEST_KEPT, _MOST_KEPT_TIMES * files.packed)
+        if size(found, most) <= most:
+            return found
+        fault = f"holds more than a run leaves: what a report keeps of it takes more than {most} bytes"
     except Exception as error:  # noqa: BLE001  # its files may hold anything
-        nothing = _Files(files.store, files.directory, (), Room())
-        return _output(nothing, known, rules, f"holds what no run leaves: {error!r}"[:_LONGEST_FAULT])
+        fault = f"holds what no run leaves: {error!r}"[:_LONGEST_FAULT]
+    return _output(_Files(files.store, files.directory, ()), known, rules, fault)
 
 
 def _output(files: _Files, known: frozenset[str], kept: Kept, fault: str = "") -> PolicyOutput | None:

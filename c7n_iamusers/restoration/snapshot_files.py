@@ -104,7 +104,7 @@ def collected(paths: Iterable[Path]) -> Collection:
     journal of any output in the directories names a snapshot of the user that is not there.
     Raises SnapshotInvalid if a directory contains no snapshot, and no journal that names one.
     """
-    paths = [each.resolve() for each in paths]
+    paths = [each.resolve() if each.is_dir() else each.parent.resolve() / each.name for each in paths]
     found, users, broken = Collection(), defaultdict[str, list[_File]](list), set[str]()
     journals = _Journals()
     for file, run in _files(paths):

@@ -4,27 +4,28 @@
 from __future__ import annotations
 
 import json
-import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlparse
 
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.iam.permissions import RESOURCE_ORGANIZATION, Needed, role_policy
+from c7n_iamusers.iam.permissions import Needed, role_policy
+from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.notices.mailer_needs import MailerNeed
-from c7n_iamusers.notices.queue_counts import ATTRIBUTES, METRIC, queue_arn
-from c7n_iamusers.text.wording import quoted
+from c7n_iamusers.notices.queue_counts import queue_arn
+from c7n_iamusers.roles.places import READ_QUEUE, Places, allow, owned_by, place_statements
 
-#: The kinds of roles: four in each member account, one where Identity Center is administered, and who runs c7n-org.
-READER, REMOVER, CENTER, RUNNER = "member-reader", "member-remover", "identity-center", "runner"
+#: The kinds of roles: five in each member account, one where Identity Center is administered, and who runs c7n-org.
+READER, REMOVER, RESTORER = "member-reader", "member-remover", "member-restorer"
 FUNCTION, DEPLOYER = "function", "deployer"
+CENTER, RUNNER = "identity-center", "runner"
 #: Who runs c7n-mailer.
 MAILER = "mailer"
 #: "Maximum characters in all inline policies of a role" (IAM and STS quotas), which count no white space.
 _LONGEST_POLICY = 10_240
 _VERSION = "2012-10-17"
+#: The ids in the ARNs of an instance of Identity Center and of its identity store.
+_ANY_INSTANCE, _ANY_STORE = (":::instance/*", ":::permissionSet/*"), ":identitystore/*"
 #: What `c7n-iamusers owners` and `preflight` read in AWS Organizations, by the role for Identity Center.
 _OF_ORGANIZATION = frozenset(
     {
@@ -34,8 +35,6 @@ _OF_ORGANIZATION = frozenset(
         "organizations:ListTagsForResource",
     }
 )
-#: Beside the notices: what `preflight` creates there, and deletes.
-_PROBE = ".preflight-*"
 #: By which `preflight` asks what a role may do.
 _SIMULATING = "iam:SimulatePrincipalPolicy"
 #: Services whose documentation has aws:SourceAccount in the trust policy of a role that they assume. EC2 gives none;
@@ -52,31 +51,15 @@ _OF_FUNCTION = [
         "PutFunctionConcurrency TagResource UntagResource UpdateFunctionCode UpdateFunctionConfiguration"
     ).split()
 ]
+#: What `preflight` asks an account with functions: whether a trail logs what they run on, and how many may run.
+_OF_ACCOUNT = [
+    "cloudtrail:DescribeTrails",
+    "cloudtrail:GetEventSelectors",
+    "cloudtrail:GetTrailStatus",
+    "lambda:GetAccountSettings",
+]
 _OF_RULE = [f"events:{each}" for each in ("DescribeRule", "ListTargetsByRule", "PutRule", "PutTargets")]
-_BUCKET = re.compile(r"[\w.-]{3,255}", re.ASCII)
 Document = Mapping[str, Any]
-#: What `c7n-iamusers preflight` asks of a queue.
-_READ_QUEUE = ("sqs:GetQueueAttributes", "sqs:GetQueueUrl")
-
-
-@dataclass(frozen=True)
-class Places:
-    """What a role itself sends to, writes and reads. ``queues``: ARNs or URLs. The others: ``s3://`` URLs.
-
-    ``counted``: those of ``queues`` of which it reads whether messages have left them.
-
-    ``written``, ``read``: everything below them. ``objects``: single ones that are read. ``listed``: prefixes for which
-    keys are listed; that of a directory ends with a slash. ``tops``: directories of which only what is directly in them
-    is listed. A ``*`` in a key matches anything.
-    """
-
-    queues: tuple[str, ...] = ()
-    written: tuple[str, ...] = ()
-    read: tuple[str, ...] = ()
-    objects: tuple[str, ...] = ()
-    listed: tuple[str, ...] = ()
-    tops: tuple[str, ...] = ()
-    counted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,12 +79,13 @@ class Functions:
 class RoleNeeds:
     """What policies need, by the role that calls. ``center``: empty if nothing is done in Identity Center by a role.
 
-    ``functions``: by their role. ``setup``: also what `c7n-iamusers owners` and `preflight`
-    need.
+    ``restorer``: of what gives a user back what it had. ``functions``: by their role. ``setup``: also what
+    `c7n-iamusers owners` and `preflight` need.
     """
 
     reader: Needed | None = None
     remover: Needed | None = None
+    restorer: Needed | None = None
     center: frozenset[str] = frozenset()
     functions: tuple[Functions, ...] = ()
     setup: bool = False
@@ -109,33 +93,44 @@ class RoleNeeds:
 
 @dataclass(frozen=True)
 class RoleSettings:
-    """``reader``, ``remover``, ``deployer``: names. ``runner``, ``center``: ARNs; ``center``: empty if unknown.
+    """``reader``, ``remover``, ``restorer``, ``deployer``: names. ``center``: an ARN, or empty if unknown.
 
+    ``runners``: ARNs, at least one. ``restore_by``: those of them that may assume the restorer; empty for all.
     ``runner_principal``: who may assume the runner's role, an ARN or a service such as ``ec2.amazonaws.com``; empty if
-    the role exists. ``mailer``: the ARN of c7n-mailer's role, or empty. ``external_id``: that c7n-org gives for member
+    it exists. ``mailer``: the ARN of c7n-mailer's role, or empty. ``external_id``: that c7n-org gives for member
     roles; empty for none. ``organization``: its id, if buckets and roles of any other are to be denied; else empty.
+    ``instance``: the ARN of the instance of Identity Center, ``identity_store``: the id of its store; empty for any.
     """
 
-    runner: str
+    runners: tuple[str, ...]
     reader: str
     remover: str
+    restorer: str = ""
+    restore_by: tuple[str, ...] = ()
     center: str = ""
     runner_principal: str = ""
     external_id: str = ""
     organization: str = ""
     deployer: str = ""
     mailer: str = ""
+    instance: str = ""
+    identity_store: str = ""
 
     @property
     def partition(self) -> str:
-        return self.runner.split(":")[1]
+        return self.runners[0].split(":")[1]
+
+    @property
+    def restoring(self) -> tuple[str, ...]:
+        return self.restore_by or self.runners
 
 
 @dataclass(frozen=True)
 class RoleDocument:
     """``kind``: one of the above; of further roles for functions ``function-2``, ...
 
-    ``path``: begins and ends with a slash. ``trust``: None if the role exists, and only gets the policy.
+    ``path``: begins and ends with a slash. ``trust``: None if the role exists, and only gets the policy. ``account``:
+    its own; empty where it is in several.
     """
 
     kind: str
@@ -144,29 +139,49 @@ class RoleDocument:
     description: str
     trust: Document | None
     policy: Document
+    account: str = ""
 
 
 def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> tuple[RoleDocument, ...]:
     """The roles that ``needs`` call for. Raises InvalidPolicyData."""
     found = [*_of_members(needs, settings), *_of_functions(needs, settings), *_of_center(needs, settings)]
+    numbered = enumerate(dict.fromkeys(settings.runners), 1)
+    runners = [_of_runner(number, arn, found, needs, settings, places) for number, arn in numbered]
+    for each in (*found, *runners):
+        _check_length(each)
+    return (*found, *runners)
+
+
+def _of_runner(
+    number: int,
+    arn: str,
+    others: Iterable[RoleDocument],
+    needs: RoleNeeds,
+    settings: RoleSettings,
+    places: Places,
+) -> RoleDocument:
     assumed = [
         settings.center if each.kind == CENTER else f"arn:{settings.partition}:iam::*:role/{each.name}"
-        for each in found
-        if not each.kind.startswith(FUNCTION)
+        for each in others
+        if not each.kind.startswith(FUNCTION) and (each.kind != RESTORER or arn in settings.restoring)
     ]
     statements = [
-        _allow(["sts:AssumeRole"], assumed, _owned_by(settings.organization)),
-        *_place_statements(places, settings, needs.setup),
+        *([allow(["sts:AssumeRole"], assumed, owned_by(settings.organization))] if assumed else ()),
+        *place_statements(places, settings.partition, settings.organization, needs.setup),
         *_forwarding(needs, settings),
+        *(_asked_of_buckets(others) if needs.setup else ()),
     ]
     if needs.setup and settings.mailer:
-        statements.append(_allow([_SIMULATING], [settings.mailer]))
+        statements.append(allow([_SIMULATING], [settings.mailer]))
     trust = _trust_of_runner(settings) if settings.runner_principal else None
     text = "Runs c7n-org with the policies of c7n-iamusers"
-    found.append(RoleDocument(RUNNER, *_path_and_name(settings.runner), text, trust, _document(statements)))
-    for each in found:
-        _check_length(each)
-    return tuple(found)
+    kind, (path, name) = numbered_kind(RUNNER, number), _path_and_name(arn)
+    return RoleDocument(kind, path, name, text, trust, _document(statements), arn.split(":")[4])
+
+
+def numbered_kind(kind: str, number: int) -> str:
+    """The kind of the role with this number, from 1: ``runner``, ``runner-2``, ..."""
+    return kind if number == 1 else f"{kind}-{number}"
 
 
 @dataclass(frozen=True)
@@ -187,12 +202,12 @@ class MailerRole:
 
 
 def _of_mailer(role: MailerRole) -> RoleDocument:
-    asked = [_allow([_SIMULATING], [role.arn])] if role.setup else []
+    asked = [allow([_SIMULATING], [role.arn])] if role.setup else []
     allowed = [
-        _allow([*need.actions], need.resources, {"StringEquals": need.condition} if need.condition else None)
+        allow([*need.actions], need.resources, {"StringEquals": need.condition} if need.condition else None)
         for need in role.needs
     ]
-    trust = trust_policy(role.principal) if role.principal else None
+    trust = trust_policy([role.principal]) if role.principal else None
     text = "Runs c7n-mailer"
     found = RoleDocument(MAILER, *_path_and_name(role.arn), text, trust, _document([*allowed, *asked]))
     _check_length(found)
@@ -207,25 +222,33 @@ def _forwarding(needs: RoleNeeds, settings: RoleSettings) -> Iterator[Document]:
         for queue in function.places.queues
     )
     if queues:
-        asked = _READ_QUEUE if needs.setup else ()
-        yield _allow([*asked, "sqs:DeleteMessage", "sqs:ReceiveMessage"], list(queues))
+        asked = READ_QUEUE if needs.setup else ()
+        yield allow([*asked, "sqs:DeleteMessage", "sqs:ReceiveMessage"], list(queues))
 
 
 def _of_members(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocument]:
-    trust = _trust_in_runner(settings, settings.external_id)
-    for kind, name, needed, text in (
-        (READER, settings.reader, needs.reader, "Reads IAM users for c7n-iamusers"),
+    for kind, name, needed, trusted, text in (
+        (READER, settings.reader, needs.reader, settings.runners, "Reads IAM users for c7n-iamusers"),
         (
             REMOVER,
             settings.remover,
             needs.remover,
-            "Quarantines, releases and deletes IAM users for c7n-iamusers",
+            settings.runners,
+            "Quarantines and deletes IAM users for c7n-iamusers",
+        ),
+        (
+            RESTORER,
+            settings.restorer,
+            needs.restorer,
+            settings.restoring,
+            "Releases and restores IAM users for c7n-iamusers",
         ),
     ):
         if needed is not None:
             if needs.setup:
                 needed |= Needed(bound=frozenset({(_SIMULATING, f"iam::*:role/{name}")}))
             policy = role_policy(needed, "*", settings.partition, settings.organization)
+            trust = _trust_in(trusted, settings, settings.external_id)
             yield RoleDocument(kind, "/", name, text, trust, policy)
 
 
@@ -233,12 +256,14 @@ def _of_functions(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocu
     for number, functions in enumerate(needs.functions, 1):
         own = role_policy(functions.needed, "*", settings.partition, settings.organization)["Statement"]
         logs = _arns(settings, "logs:*:*:log-group:/aws/lambda/", functions.names)
-        statements = [*own, _allow(_LOGGING, [*logs, *(f"{log}:*" for log in logs)])]
+        statements = [*own, allow(_LOGGING, [*logs, *(f"{log}:*" for log in logs)])]
         path, _, name = f"/{functions.role}".rpartition("/")
-        policy = _document([*statements, *_place_statements(functions.places, settings)])
+        policy = _document(
+            [*statements, *place_statements(functions.places, settings.partition, settings.organization)]
+        )
         text = "Runs the policies of c7n-iamusers that are Lambda functions"
-        kind = FUNCTION if number == 1 else f"{FUNCTION}-{number}"
-        yield RoleDocument(kind, f"{path}/", name, text, trust_policy(_LAMBDA), policy)
+        kind = numbered_kind(FUNCTION, number)
+        yield RoleDocument(kind, f"{path}/", name, text, trust_policy([_LAMBDA]), policy)
     if needs.functions:
         yield _deployer(needs, settings)
 
@@ -248,16 +273,39 @@ def _deployer(needs: RoleNeeds, settings: RoleSettings) -> RoleDocument:
     roles = _arns(settings, "iam::*:role/", [function.role for function in needs.functions])
     policy = _document(
         [
-            _allow(["iam:PassRole"], roles, {"StringEquals": {"iam:PassedToService": _LAMBDA}}),
-            _allow(_OF_FUNCTION, _arns(settings, "lambda:*:*:function:", names)),
-            _allow(_OF_RULE, _arns(settings, "events:*:*:rule/", names)),
-            *([_allow(["iam:GetRole"], roles)] if needs.setup else []),
+            allow(["iam:PassRole"], roles, {"StringEquals": {"iam:PassedToService": _LAMBDA}}),
+            allow(_OF_FUNCTION, _arns(settings, "lambda:*:*:function:", names)),
+            allow(_OF_RULE, _arns(settings, "events:*:*:rule/", names)),
+            *(_asked_of_functions(roles, settings) if needs.setup else ()),
         ]
     )
-    trust = _trust_in_runner(settings, settings.external_id)
+    trust = _trust_in(settings.runners, settings, settings.external_id)
     return RoleDocument(
         DEPLOYER, "/", settings.deployer, "Deploys the Lambda functions of c7n-iamusers", trust, policy
     )
+
+
+def _asked_of_functions(roles: Iterable[str], settings: RoleSettings) -> Iterator[Document]:
+    """What `preflight` asks an account with functions."""
+    own = _arns(settings, "iam::*:role/", (settings.remover, settings.restorer))
+    yield allow(["iam:GetRole"], [*roles, *own])
+    yield allow([_SIMULATING], _arns(settings, "iam::*:role/", [settings.deployer]))
+    yield allow(_OF_ACCOUNT, ["*"])
+
+
+def _asked_of_buckets(documents: Iterable[RoleDocument]) -> Iterator[Document]:
+    """What `preflight` asks of the buckets of functions: their policies, and whether a list of exemptions is there."""
+    own = [each for each in documents if each.kind.startswith(FUNCTION)]
+    buckets, lists = dict[str, None](), dict[str, None]()
+    for statement in (each for role in own for each in role.policy["Statement"]):
+        objects = [arn for arn in listed(statement["Resource"]) if arn.split(":")[2:3] == ["s3"]]
+        buckets |= dict.fromkeys(arn.partition("/")[0] for arn in objects)
+        if "s3:GetObject" in statement["Action"]:
+            lists |= dict.fromkeys(arn for arn in objects if not arn.endswith("*"))
+    if buckets:
+        yield allow(["s3:GetBucketPolicy"], buckets)
+    if lists:
+        yield allow(["s3:GetObject"], lists)
 
 
 def _arns(settings: RoleSettings, begins: str, names: Iterable[str]) -> list[str]:
@@ -273,116 +321,54 @@ def _of_center(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocumen
             "defines it with -c, or give --identity-center-role"
         )
     needed = needs.center | _OF_ORGANIZATION if needs.setup else needs.center
-    policy = role_policy(Needed(needed), "*", settings.partition)
+    policy = _of_instance(role_policy(Needed(needed), "*", settings.partition), settings)
     text = "Reads and provisions IAM Identity Center for c7n-iamusers"
-    yield RoleDocument(CENTER, *_path_and_name(settings.center), text, _trust_in_runner(settings), policy)
+    yield RoleDocument(
+        CENTER, *_path_and_name(settings.center), text, _trust_in(settings.runners, settings), policy
+    )
 
 
-def _trust_in_runner(settings: RoleSettings, external_id: str = "") -> Document:
+def _of_instance(policy: Document, settings: RoleSettings) -> Document:
+    """``policy``, for this instance and identity store alone, as far as they are known."""
+    text, (instance, permission_sets) = json.dumps(policy), _ANY_INSTANCE
+    if settings.instance:
+        name = settings.instance.rpartition("/")[2]
+        text = text.replace(instance, f":::instance/{name}")
+        text = text.replace(permission_sets, f":::permissionSet/{name}/*")
+    if settings.identity_store:
+        text = text.replace(_ANY_STORE, f":identitystore/{settings.identity_store}")
+    found: Document = json.loads(text)
+    return found
+
+
+def _trust_in(runners: Iterable[str], settings: RoleSettings, external_id: str = "") -> Document:
     wanted = {"sts:ExternalId": external_id, "aws:PrincipalOrgID": settings.organization}
-    return trust_policy(settings.runner, wanted)
+    return trust_policy(runners, wanted)
 
 
 def _trust_of_runner(settings: RoleSettings) -> Document:
-    principal, account = settings.runner_principal, settings.runner.split(":")[4]
+    principal, account = settings.runner_principal, settings.runners[0].split(":")[4]
     if principal.split(".")[0] not in _WITH_SOURCE_ACCOUNT:
-        return trust_policy(principal)
-    return trust_policy(principal, {"aws:SourceAccount": account})
+        return trust_policy([principal])
+    return trust_policy([principal], {"aws:SourceAccount": account})
 
 
-def trust_policy(principal: str, wanted: Mapping[str, str] | None = None) -> Document:
-    """Lets ``principal`` assume the role. ``principal``: an ARN, or a service such as ``ec2.amazonaws.com``.
+def trust_policy(principals: Iterable[str], wanted: Mapping[str, str] | None = None) -> Document:
+    """Lets ``principals`` assume the role: ARNs, or a service such as ``ec2.amazonaws.com``.
 
     ``wanted``: condition key -> the value that it must have; an empty one is left out.
     """
-    kind = "AWS" if principal.startswith("arn:") else "Service"
-    statement = {"Effect": "Allow", "Principal": {kind: principal}, "Action": "sts:AssumeRole"}
+    first, *others = dict.fromkeys(principals)
+    kind = "AWS" if first.startswith("arn:") else "Service"
+    principal = {kind: [first, *others] if others else first}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
     if given := {key: value for key, value in (wanted or {}).items() if value}:
         statement["Condition"] = {"StringEquals": given}
     return _document([statement])
 
 
-def _place_statements(places: Places, settings: RoleSettings, setup: bool = False) -> Iterator[Document]:
-    partition, owned = settings.partition, _owned_by(settings.organization)
-    if places.queues:
-        queues = [queue_arn(queue, partition) for queue in places.queues]
-        asked = _READ_QUEUE if setup else ()
-        yield _allow([*asked, "sqs:SendMessage"], queues)
-    if counted := [queue_arn(each, partition) for each in places.counted]:
-        # the dead-letter queue of a queue is in the same account and Region, and may have any name
-        yield _allow([ATTRIBUTES], [f"{each.rpartition(':')[0]}:*" for each in counted])
-        yield _allow([METRIC], ["*"])
-    written = [_below(each) for each in places.written]
-    read = [
-        *written,
-        *(_below(each) for each in places.read),
-        *(_bucket_and_key(each) for each in places.objects),
-    ]
-    yield from _listing([*read, *(_bucket_and_key(each, "") for each in places.listed)], settings)
-    yield from _listing([_bucket_and_key(top, "") for top in places.tops], settings, {"s3:delimiter": "/"})
-
-    def arns(found: Iterable[tuple[str, str]], more: str = "") -> list[str]:
-        return [f"arn:{partition}:s3:::{bucket}/{pattern}{more}" for bucket, pattern in found]
-
-    if read:
-        yield _allow(["s3:GetObject"], arns(read), owned)
-    if written:
-        # Objects get an ACL, which takes s3:PutObjectAcl.
-        yield _allow(["s3:PutObject", "s3:PutObjectAcl"], arns(written), owned)
-        if setup:
-            yield _allow(["s3:DeleteObject"], arns(written, _PROBE), owned)
-            buckets = sorted({bucket for bucket, _ in written})
-            yield _allow(
-                ["s3:GetBucketLocation"], [f"arn:{partition}:s3:::{each}" for each in buckets], owned
-            )
-
-
-def _listing(
-    found: Iterable[tuple[str, str]], settings: RoleSettings, only: Mapping[str, str] | None = None
-) -> Iterator[Document]:
-    """s3:ListBucket for the patterns of keys in buckets. Without it, S3 answers AccessDenied for a missing object, too.
-
-    ``only``: further condition keys, and the values that they must have. S3 compares ``s3:prefix`` with the prefix that
-    is listed, and with the key of an object that is missing.
-    """
-    of_bucket: defaultdict[str, set[str]] = defaultdict(set)
-    for bucket, pattern in found:
-        of_bucket[bucket].add(pattern)
-    buckets_by_patterns: defaultdict[frozenset[str], list[str]] = defaultdict(list)
-    for bucket, patterns in of_bucket.items():
-        buckets_by_patterns[frozenset(patterns)].append(f"arn:{settings.partition}:s3:::{bucket}")
-    for patterns_of_all, buckets in buckets_by_patterns.items():
-        limited = {} if "*" in patterns_of_all else {"StringLike": {"s3:prefix": sorted(patterns_of_all)}}
-        equal = {**_owned_by(settings.organization).get("StringEquals", {}), **(only or {})}
-        yield _allow(["s3:ListBucket"], buckets, {**({"StringEquals": equal} if equal else {}), **limited})
-
-
-def _allow(actions: list[str], resources: Iterable[str], condition: Document | None = None) -> Document:
-    statement = {"Effect": "Allow", "Action": actions, "Resource": sorted(set(resources))}
-    return {**statement, "Condition": condition} if condition else statement
-
-
-def _owned_by(organization: str) -> Document:
-    """The condition that the resource is the organization's; none if it is empty."""
-    return {"StringEquals": {RESOURCE_ORGANIZATION: organization}} if organization else {}
-
-
 def _document(statements: Iterable[Document]) -> Document:
     return {"Version": _VERSION, "Statement": list(statements)}
-
-
-def _below(url: str) -> tuple[str, str]:
-    """The bucket, and the pattern of the keys below the place at ``url``."""
-    bucket, prefix = _bucket_and_key(url)
-    return bucket, f"{prefix}/*" if prefix else "*"
-
-
-def _bucket_and_key(url: str, ending: str = "/") -> tuple[str, str]:
-    """The bucket, and the key without ``ending``. Raises InvalidPolicyData if ``url`` names no bucket."""
-    parsed = urlparse(url)
-    if parsed.scheme != "s3" or not _BUCKET.fullmatch(parsed.netloc):
-        raise InvalidPolicyData(f"{quoted(url)} is no place in S3: give s3://BUCKET/PREFIX")
-    return parsed.netloc, parsed.path.lstrip("/").rstrip(ending)
 
 
 def _path_and_name(arn: str) -> tuple[str, str]:

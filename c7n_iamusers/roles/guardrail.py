@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import product
 from string import ascii_letters, digits
@@ -108,7 +108,7 @@ _PART = re.compile(r"[\w+=,.@*-]+", re.ASCII)
 _PLACE = re.compile(r"[\w.-]{1,128}", re.ASCII)
 _SERVICE_LINKED = "aws-service-role/"
 #: Attached everywhere unless somebody removed it; a service control policy alone allows nothing.
-_FULL_ACCESS = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+FULL_ACCESS = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 _ACCOUNT = "111122223333"
 #: What a role's name can begin with (RoleName: IAM API reference, CreateRole).
 _BEGINNINGS = f"u{ascii_letters}{digits}_+=,.@-"
@@ -156,13 +156,13 @@ def guardrail(
     """
     _check_names(spared, admins, ours)
     makers, keepers, protected, deployers = (
-        [_role(each, partition) for each in dict.fromkeys(names)]
+        [role_pattern(each, partition) for each in dict.fromkeys(names)]
         for names in (
             *(spared, (*spared, *admins), (*spared, *admins, *ours.roles, *ours.deployers)),
             (*ours.deployers, *admins),
         )
     )
-    passed = [_role(each, partition) for each in dict.fromkeys(ours.roles)]
+    passed = [role_pattern(each, partition) for each in dict.fromkeys(ours.roles)]
     changing, resources = (list(each) for each in zip(*_of_ours(ours), strict=True))
     document = {
         "Version": "2012-10-17",
@@ -195,7 +195,7 @@ def _check_names(spared: Sequence[str], admins: Sequence[str], ours: Ours) -> No
     options = {"spare": spared, "admin": admins, "protect": ours.roles, "deployer": ours.deployers}
     for option, names in options.items():
         for name in names:
-            if fault := _fault(name):
+            if fault := fault_of_name(name):
                 raise InvalidPolicyData(
                     f"--{option} {name!r} is not the name of a role: {fault}. Give a name such as IamUsersRemover, or "
                     "team/Admin for a role with the path /team/"
@@ -218,7 +218,7 @@ def _of_ours(ours: Ours) -> Iterator[tuple[Sequence[str], str]]:
         yield () if number else _OF_TRAILS, f"cloudtrail:*:*:trail/{trail}"
 
 
-def _fault(name: str) -> str:
+def fault_of_name(name: str) -> str:
     """Why ``name`` is not that of a role, with its path if it has one; empty if it is. A * can stand for anything."""
     *path, last = name.split("/")
     length, path_length = len(last.replace("*", "")), len("/".join(("", *path, "")))
@@ -235,7 +235,8 @@ def _fault(name: str) -> str:
     return ""
 
 
-def _role(name: str, partition: str, account_id: str = "*") -> str:
+def role_pattern(name: str, partition: str, account_id: str = "*") -> str:
+    """The ARN of a role by its name, after its path, in which * stands for anything."""
     return f"arn:{partition}:iam::{account_id}:role/{name}"
 
 
@@ -259,10 +260,12 @@ class _Case:
     resource: str
     principal: str
     wanted: str
+    context: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, document: Mapping[str, Any]) -> None:
-        request = Request(self.action, self.resource, {"aws:principalarn": self.principal})
-        found = decision(request, (_FULL_ACCESS, document))
+        keys = {"aws:principalarn": self.principal, **self.context}
+        request = Request(self.action, self.resource, keys)
+        found = decision(request, (FULL_ACCESS, document))
         if found != self.wanted:
             raise InvalidPolicyData(
                 f"the policy does not do what it must: {self.action} on {self.resource} by {self.principal} is {found} "
@@ -270,20 +273,44 @@ class _Case:
             )
 
 
+def checked(
+    document: Mapping[str, Any],
+    spared: Sequence[str],
+    partition: str,
+    actions: Sequence[str],
+    context: Mapping[str, str],
+) -> int:
+    """How many decisions were checked: that ``document`` denies ``actions`` to all kinds of principals but ``spared``.
+
+    Raises InvalidPolicyData if it does not.
+    """
+    stranger = role_pattern(_unlisted(spared), partition, _ACCOUNT)
+    others = (
+        f"arn:{partition}:iam::{_ACCOUNT}:user/someone",
+        f"arn:{partition}:iam::{_ACCOUNT}:root",
+        stranger,
+    )
+    makers = [role_pattern(_example(each), partition, _ACCOUNT) for each in spared]
+    wanted = [*((each, EXPLICIT_DENY) for each in others), *((each, ALLOWED) for each in makers)]
+    for action, (principal, decided) in product(actions, wanted):
+        _Case(action, "*", principal, decided, context).check(document)
+    return len(actions) * len(wanted)
+
+
 def _cases(spared: Sequence[str], admins: Sequence[str], partition: str, ours: Ours) -> Iterator[_Case]:
     """Each action of the policy by each kind of principal."""
     named = (*spared, *admins, *ours.roles, *ours.deployers)
-    stranger = _role(_unlisted(named), partition, _ACCOUNT)
+    stranger = role_pattern(_unlisted(named), partition, _ACCOUNT)
     user, root = (f"arn:{partition}:iam::{_ACCOUNT}:{each}" for each in ("user/someone", "root"))
-    makers = [_role(_example(each), partition, _ACCOUNT) for each in spared]
-    keepers = [_role(_example(each), partition, _ACCOUNT) for each in (*spared, *admins)]
+    makers = [role_pattern(_example(each), partition, _ACCOUNT) for each in spared]
+    keepers = [role_pattern(_example(each), partition, _ACCOUNT) for each in (*spared, *admins)]
     others = (user, stranger, root)
     yield from _each(CREATING, user, others, EXPLICIT_DENY)
     yield from _each(CREATING, user, makers, ALLOWED)
     yield from _each(CREATING, user, (keeper for keeper in keepers if keeper not in makers), EXPLICIT_DENY)
     yield from _each(CHANGING, stranger, (user,), ALLOWED)
     passed, deployers = (
-        [_role(_example(each), partition, _ACCOUNT) for each in names]
+        [role_pattern(_example(each), partition, _ACCOUNT) for each in names]
         for names in (ours.roles, (*ours.deployers, *admins))
     )
     for role in (*keepers, *passed, *deployers):

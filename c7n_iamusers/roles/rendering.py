@@ -7,8 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from c7n_iamusers.notices.queue_counts import queue_url
 from c7n_iamusers.roles.documents import RoleDocument
 from c7n_iamusers.roles.guardrail import Guardrail
+from c7n_iamusers.roles.resource_policies import BUCKET_POLICY, ResourcePolicy
 
 CLOUDFORMATION, TERRAFORM, JSON = "cloudformation", "terraform", "json"
 FORMATS = (CLOUDFORMATION, TERRAFORM, JSON)
@@ -20,6 +22,27 @@ _Rendered = Mapping[str, Any]
 def rendered_role(role: RoleDocument, output_format: str) -> _Rendered:
     """``role`` in one of FORMATS. A template has no parameters, so it is the same in each account of a stack set."""
     return {CLOUDFORMATION: _stack, TERRAFORM: _module, JSON: _plain}[output_format](role)
+
+
+def rendered_resource_policy(policy: ResourcePolicy, output_format: str) -> _Rendered:
+    """``policy`` in one of FORMATS. It is all of the policy that the bucket or queue has then."""
+    name, text = policy.resource.rpartition(":")[2], _text(policy.document)
+    given: _Rendered
+    label = policy.kind.replace("-", "_")
+    if policy.kind.startswith(BUCKET_POLICY):
+        kind, given = "AWS::S3::BucketPolicy", {"Bucket": name}
+        module = {"aws_s3_bucket_policy": {label: {"bucket": name, "policy": text}}}
+    else:
+        url = queue_url(policy.resource, "", "")
+        kind, given = "AWS::SQS::QueuePolicy", {"Queues": [url]}
+        module = {"aws_sqs_queue_policy": {label: {"queue_url": url, "policy": text}}}
+    if output_format == TERRAFORM:
+        return {"resource": module}
+    properties = {**given, "PolicyDocument": policy.document}
+    if output_format == JSON:
+        return properties
+    description = f"Lets the roles of c7n-iamusers reach {name}"
+    return _template(description, {"Policy": _resource(kind, properties)})
 
 
 def rendered_guardrail(guardrail: Guardrail, output_format: str) -> _Rendered:
@@ -59,8 +82,8 @@ def _plain(role: RoleDocument) -> _Rendered:
 def _stack(role: RoleDocument) -> _Rendered:
     inline = {"PolicyName": POLICY_NAME, "PolicyDocument": role.policy}
     if role.trust is None:
-        properties: dict[str, Any] = {"RoleName": role.name, **inline}
-        return _template(role.description, {"Policy": _resource("AWS::IAM::RolePolicy", properties)})
+        properties: dict[str, Any] = {"Roles": [role.name], **inline}
+        return _template(role.description, {"Policy": _resource("AWS::IAM::Policy", properties)})
     properties = {
         "RoleName": role.name,
         "Path": role.path,

@@ -8,6 +8,7 @@ Every refusal is a NotInFormat, which names the line and the bound; whoever open
 from __future__ import annotations
 
 import codecs
+import io
 import json
 import re
 import zlib
@@ -18,9 +19,9 @@ from typing import Any
 #: Bytes of a file of a run, uncompressed: several times what the largest account needs.
 LARGEST = 512 * 1024 * 1024
 #: Bytes of what is packed, uncompressed: so many, or so many times those that it has packed, whichever is more. JSON,
-#: CSV and logs of runs have 10 to 60 times as many; a file that is made to fill the memory has 1,000 times. What is
-#: kept of many files shares the former, see ``Room``.
-LARGEST_PACKED, MOST_TIMES = 64 * 1024 * 1024, 100
+#: CSV and logs of runs have 10 to 60 times as many, those of users that one template made 120; a file that is made to
+#: fill the memory has 1,000 times.
+LARGEST_PACKED, MOST_TIMES = 64 * 1024 * 1024, 300
 #: Bytes of a file, URL or object that a person names, uncompressed.
 LARGEST_GIVEN = 128 * 1024 * 1024
 #: Objects and lists within each other.
@@ -71,37 +72,17 @@ class NotInFormat(ValueError):
         self.line = line
 
 
-class Room:
-    """Bytes that packed files have together, uncompressed, beyond MOST_TIMES those that they have packed.
-
-    Many small files, each within LARGEST_PACKED, fill the memory of whoever keeps what is in them. Not thread-safe.
-    """
-
-    def __init__(self) -> None:
-        self.left = LARGEST_PACKED
-
-    def take(self, packed: int, read: int) -> None:
-        """Note that a file of ``packed`` bytes has ``read``."""
-        self.left -= min(self.left, max(0, read - MOST_TIMES * packed))
+def unpacked(data: bytes, largest: int = LARGEST_GIVEN) -> bytes:
+    """``data``, uncompressed where it is gzip. Raises NotInFormat, also if it has more than ``largest`` bytes."""
+    return inflated(data, largest, _GZIP) if data.startswith(_GZIP_MARK) else data
 
 
-def unpacked(data: bytes, largest: int = LARGEST_GIVEN, room: Room | None = None) -> bytes:
-    """``data``, uncompressed where it is gzip. ``room``: that of the files that are read together; its own by default.
-
-    Raises NotInFormat, also if it has more than ``largest`` bytes, or more than there is room.
-    """
-    return inflated(data, largest, _GZIP, room) if data.startswith(_GZIP_MARK) else data
-
-
-def inflated(data: bytes, largest: int, wbits: int = zlib.MAX_WBITS, room: Room | None = None) -> bytes:
+def inflated(data: bytes, largest: int, wbits: int = zlib.MAX_WBITS) -> bytes:
     """Compressed ``data`` unpacked. ``wbits``: of zlib; its own format by default. Raises NotInFormat as above."""
-    room = room or Room()
     try:
-        found = b"".join(_pieces(data, largest, wbits, room))
+        return b"".join(_pieces(data, largest, wbits))
     except MemoryError:
         raise NotInFormat(0, NO_MEMORY) from None
-    room.take(len(data), len(found))
-    return found
 
 
 def pieces(data: bytes, largest: int) -> Iterator[bytes]:
@@ -109,12 +90,12 @@ def pieces(data: bytes, largest: int) -> Iterator[bytes]:
 
     Raises NotInFormat as ``unpacked``, after the pieces within ``largest``.
     """
-    return _pieces(data, largest, _GZIP, Room()) if data.startswith(_GZIP_MARK) else iter((data,))
+    return _pieces(data, largest, _GZIP) if data.startswith(_GZIP_MARK) else iter((data,))
 
 
-def _pieces(data: bytes, largest: int, wbits: int, room: Room) -> Iterator[bytes]:
+def _pieces(data: bytes, largest: int, wbits: int) -> Iterator[bytes]:
     what, reader = "gzip" if wbits == _GZIP else "zlib", zlib.decompressobj(wbits)
-    bound = min(largest, max(room.left, MOST_TIMES * len(data)))
+    bound = min(largest, max(LARGEST_PACKED, MOST_TIMES * len(data)))
     left, rest = bound, data
     while not reader.eof:
         most = min(left + 1, _PIECE)
@@ -217,9 +198,39 @@ def check_json(text: str | bytes, most: int = MOST_JSON_GIVEN) -> None:
 
     Brackets, commas and colons are counted outside of texts: names and paths, which people choose, may be full of them.
     """
-    if len(text) <= most // 2 or _weight(text) <= most:
+    if len(text) > most // 2 and _weight(text) > most and _outside_texts(text, most) > most:
+        raise _too_many(most)
+
+
+def check_json_lines(content: bytes, most: int = MOST_JSON) -> None:
+    """The same of JSON values, one a line. A text ends with its line: half of one hides nothing in the next."""
+    if len(content) <= most // 2 or _weight(content) <= most:
         return
-    # the first count is cheap, and never less than the second
+    found = 0
+    for line in io.BytesIO(content):
+        found += _outside_texts(line, most)
+        if found > most:
+            raise _too_many(most)
+
+
+def most_json_of(packed: bytes) -> int:
+    """``most`` of a file of a run as it lies there, gzip or not: what is packed may not stand for much more memory."""
+    return min(MOST_JSON, max(_MOST_JSON_PACKED, _MOST_JSON_TIMES * len(packed)))
+
+
+#: Users that one template made have 4 for each byte that is packed.
+_MOST_JSON_PACKED, _MOST_JSON_TIMES = 1_000_000, 20
+
+
+def _too_many(most: int) -> NotInFormat:
+    return NotInFormat(
+        0,
+        f"has more than {most} brackets, commas and colons: find out what it is, and split it if it is right",
+    )
+
+
+def _outside_texts(text: str | bytes, most: int) -> int:
+    """How many there are; more than ``most`` are not counted to the end."""
     found, in_text = 0, False
     for block in _blocks(text):
         without_escapes = block.replace(r"\\", "").replace(r"\"", "")
@@ -227,10 +238,8 @@ def check_json(text: str | bytes, most: int = MOST_JSON_GIVEN) -> None:
         found += _weight("".join(parts[in_text::2]))
         in_text ^= len(parts) % 2 == 0
         if found > most:
-            raise NotInFormat(
-                0,
-                f"has more than {most} brackets, commas and colons: find out what it is, and split it if it is right",
-            )
+            break
+    return found
 
 
 #: Characters that are looked at together. What Python makes of a block takes up to 60 times its size.

@@ -6,7 +6,9 @@ Whoever writes a file may put anything beside what a run does: an object takes 2
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 
@@ -15,14 +17,14 @@ class Kept:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names)
-        self._known: dict[Any, Mapping[str, Any]] = {}
+        self.known: dict[Any, Mapping[str, Any]] = {}
 
     def of(self, found: Mapping[str, Any]) -> Mapping[str, Any]:
         """``found`` as it is kept; also a ``hook`` of ``documents.read_json``."""
         names = self._names
         data = found if found.keys() <= names else {name: found[name] for name in found if name in names}
         try:
-            return self._known.setdefault((*data, *map(_key, data.values())), data)
+            return self.known.setdefault((*data, *map(_key, data.values())), data)
         except TypeError:  # it holds what no run writes there, and its reader refuses that
             return data
 
@@ -32,8 +34,33 @@ def _key(value: Any) -> Any:
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return (list, *((dict, id(each)) if isinstance(each, dict) else (type(each), each) for each in value))
-    return type(value), value
+        return (list, *((dict, id(each)) if isinstance(each, dict) else _plain_key(each) for each in value))
+    return _plain_key(value)
+
+
+def _plain_key(value: Any) -> Any:
+    """Numbers as text: whoever writes a file chooses numbers of one hash, which would all be compared."""
+    if isinstance(value, dict | list):
+        raise TypeError("no text, number, true, false or null")
+    return type(value), value if isinstance(value, str) else repr(value)
+
+
+def size(value: Any, most: int) -> int:
+    """The bytes that ``value`` takes with all in it, about; beyond ``most`` it is not counted to the end."""
+    found, seen, todo = 0, set[int](), [value]
+    while todo and found <= most:
+        each = todo.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        found += sys.getsizeof(each)
+        if isinstance(each, Mapping):
+            todo += [*each.keys(), *each.values()]
+        elif isinstance(each, tuple | list | set | frozenset):
+            todo += each
+        elif is_dataclass(each):
+            todo += [getattr(each, name.name) for name in fields(each)]
+    return found
 
 
 def plain(found: Mapping[str, Any], names: Collection[str]) -> bool:

@@ -194,6 +194,21 @@ def test_without_a_hole(fleet: Rehearsal, mailer: tuple[str, str]) -> None:
     assert result.stderr == ""
 
 
+def share(org: LocalOrg, given: list[str], accounts: str) -> None:
+    """The bucket and the queue of the functions, with the policies that are printed, and the list of exemptions."""
+    runner = ("--runner", f"arn:aws:iam::{org.settings.management_account}:role/Runner", "--format", "json")
+    printed = CliRunner().invoke(main, ["roles", *given, "-c", accounts, *runner])
+    assert printed.exit_code == 0, printed.output
+    found, s3 = json.loads(printed.stdout), org.client("s3")
+    bucket = found["bucket-policy"]["Bucket"]
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="exemptions.csv", Body=b"")
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(found["bucket-policy"]["PolicyDocument"]))
+    (url,) = found["queue-policy"]["Queues"]
+    policy = json.dumps(found["queue-policy"]["PolicyDocument"])
+    org.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+
+
 def test_the_files_that_come_along_have_no_hole(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,8 +219,9 @@ def test_the_files_that_come_along_have_no_hole(
     accounts["vars"]["notices"] = str(tmp_path / "notices")
     (tmp_path / "accounts.yml").write_text(yaml.safe_dump(accounts))
     for each in accounts["accounts"]:
-        for name in ("IamUsersRealtime", "IamUsersRealtimeQuarantine"):
-            function_role(org, each["account_id"], name=name)
+        for name in ("Realtime", "RealtimeQuarantine", "Remover", "Restorer"):
+            function_role(org, each["account_id"], name=f"IamUsers{name}")
+    share(org, given, str(tmp_path / "accounts.yml"))
     result = CliRunner().invoke(main, ["preflight", "-c", str(tmp_path / "accounts.yml"), *given])
     assert result.exit_code == 3, result.output
     told = [
@@ -214,12 +230,11 @@ def test_the_files_that_come_along_have_no_hole(
     ours = [f"{name} ({each})" for each, name in ((A, "payments"), (B, "research"), (C, "platform"))]
     assert told[:4] == [*ours, "organization"]
     assert [each.split(": ")[:2] for each in told[4:]] == [
-        ["  unknown", "functions"],
         ["  unknown", "templates"],
         *[["  attention", "placeholders"]] * 4,
         ["  attention", "exemptions"],
     ]
-    assert result.stderr == "5 to look at; 2 unknown, so not checked\n"
+    assert result.stderr == "5 to look at; 1 unknown, so not checked\n"
 
 
 def test_an_exemption_of_no_account_is_a_hole(fleet: Rehearsal) -> None:
@@ -316,7 +331,7 @@ def without(action: str) -> Callable[[Rehearsal], None]:
             "permissions",
             "not allowed: iam:DeleteUser",
             "if this role only reads, run the policy with the accounts file of the role that changes users "
-            "(accounts-remove.yml); else give",
+            "(accounts-remove.yml, and accounts-restore.yml to release or restore them); else give",
             id="changes-users",
         ),
         pytest.param(
@@ -480,7 +495,8 @@ def test_the_role_of_a_function(
     found = {
         each["name"]: each for each in fleet.checks("-a", "payments") if each["place"] == f"payments ({A})"
     }
-    assert found.keys() == {"role", "function role", "region", "owner", "texts", "variables"}
+    rest = {"trail", "concurrency", "permissions to deploy"}
+    assert found.keys() == {"role", "function role", "region", "owner", "texts", "variables", *rest}
     assert found["function role"]["status"] == status
     assert told in found["function role"]["text"]
     assert remedy in found["function role"]["remedy"]

@@ -115,6 +115,17 @@ def test_check_names_what_halts_a_wave_and_ends_with_1(left: Outputs) -> None:
     assert Path("report.html").exists()
 
 
+def test_the_numbers_for_shards_are_written_where_nothing_blocks(left: Outputs) -> None:
+    """Otherwise a shard that is to run again would have other accounts."""
+    left.leave("alice", "bob")
+    asked = ("-s", "output", "-c", "accounts.yml", "--users-output", "users.json")
+    assert report(*asked, "--check").exit_code == 1
+    assert report(*asked).exit_code == 0
+    assert not Path("users.json").exists()
+    assert report(*asked, "-t", "wave:1", "--check").exit_code == 0
+    assert json.loads(Path("users.json").read_text()) == {ACCOUNT: 2}
+
+
 def test_check_of_a_wave_is_of_its_accounts_only(left: Outputs) -> None:
     left.leave("alice")
     left.leave(

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from c7n.policy import PolicyCollection
 from c7n.utils import reset_session_cache
 from click.testing import CliRunner, Result
 
+from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.identity_center.aws import organization_policies
 from c7n_iamusers.plugins.run_outputs import stable_prefix
 from c7n_iamusers.policy_comparison.evaluation import ALLOWED, Request, decision
@@ -60,7 +62,7 @@ def actions(document: Any) -> set[str]:
 
 def printed(result: Result) -> Any:
     assert result.exit_code == 0, result.output
-    return json.loads(result.output)
+    return json.loads(result.stdout)
 
 
 def of(
@@ -119,7 +121,8 @@ def test_reading_alone_takes_no_remover_and_writes_nothing_in_identity_center() 
 
 def test_functions_have_a_role_and_so_has_who_deploys_them() -> None:
     found = printed(roles("--format", "json", *REALTIME, policies=("attempts",)))
-    assert set(found) == {"member-reader", "function", "function-2", "deployer", "runner"}
+    policies = {"bucket-policy", "queue-policy"}
+    assert set(found) == {"member-reader", "function", "function-2", "deployer", "runner", *policies}
     reporting, function, deployer, runner = (
         found[kind] for kind in ("function", "function-2", "deployer", "runner")
     )
@@ -142,12 +145,6 @@ def test_functions_have_a_role_and_so_has_who_deploys_them() -> None:
     group = "arn:aws:logs:*:*:log-group:/aws/lambda/custodian-iam-users-realtime-quarantine"
     assert {group, f"{group}:*"} <= set(places["logs:PutLogEvents"])
     assert deployer["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"AWS": RUNNER}
-    setup = printed(roles("--format", "json", "--setup", "--role", "deployer", *REALTIME, policies=()))
-    (*_, reading) = setup["PolicyDocument"]["Statement"]
-    assert (reading["Action"], reading["Resource"]) == (
-        ["iam:GetRole"],
-        [f"arn:aws:iam::*:role/{name}" for name in names],
-    )
     assert runner["PolicyDocument"]["Statement"][0]["Resource"] == [
         f"arn:aws:iam::*:role/{name}" for name in ("IamUsersDeployer", "IamUsersReader")
     ]
@@ -155,6 +152,16 @@ def test_functions_have_a_role_and_so_has_who_deploys_them() -> None:
     (forwarding,) = [each for each in runner["PolicyDocument"]["Statement"] if "realtime" in json.dumps(each)]
     assert forwarding["Action"] == ["sqs:DeleteMessage", "sqs:ReceiveMessage"]
     assert forwarding["Resource"] == ["arn:aws:sqs:us-east-1:123456789012:iam-users-realtime"]
+
+
+def test_the_deployer_is_asked_what_functions_rest_on() -> None:
+    names = ("IamUsersRealtime", "IamUsersRealtimeQuarantine")
+    setup = printed(roles("--format", "json", "--setup", "--role", "deployer", *REALTIME, policies=()))
+    reading = {each["Action"][0]: each["Resource"] for each in setup["PolicyDocument"]["Statement"]}
+    own = ("IamUsersRemover", "IamUsersRestorer")
+    assert reading["iam:GetRole"] == sorted(f"arn:aws:iam::*:role/{name}" for name in (*names, *own))
+    assert reading["iam:SimulatePrincipalPolicy"] == ["arn:aws:iam::*:role/IamUsersDeployer"]
+    assert reading["cloudtrail:DescribeTrails"] == ["*"]
 
 
 @pytest.mark.parametrize(
@@ -447,11 +454,103 @@ def test_the_organizations_policies_are_read_for_the_verdicts(tmp_path: Path, de
     assert set(organization_policies.PERMISSIONS) <= actions(found["identity-center"])
 
 
-def test_restoring_is_asked_for() -> None:
-    found = printed(roles("--restore", "--format", "json", "--role", "member-remover", policies=("remind",)))
-    assert {"iam:CreateUser", "iam:AttachUserPolicy", "iam:AddUserToGroup"} <= actions(found)
-    limited = [each for each in found["PolicyDocument"]["Statement"] if "Condition" in each]
+def test_what_gives_back_is_apart_from_what_runs_daily() -> None:
+    given = printed(roles("--restore", "--format", "json", policies=("remind", "delete", "release")))
+    restorer, remover = given["member-restorer"], given["member-remover"]
+    giving = {"iam:CreateUser", "iam:AttachUserPolicy", "iam:AddUserToGroup", "iam:UntagUser"}
+    assert giving <= actions(restorer)
+    limited = [each for each in restorer["PolicyDocument"]["Statement"] if "Condition" in each]
     assert [each["Action"] for each in limited] == [["iam:DetachUserPolicy"]]
+    assert giving & actions(remover) == {"iam:AttachUserPolicy"}
+    for each in remover["PolicyDocument"]["Statement"]:
+        if {"iam:AttachUserPolicy", "iam:PutUserPermissionsBoundary"} & set(each["Action"]):
+            assert each["Condition"]["ArnEquals"].popitem()[1] == "arn:aws:iam::aws:policy/AWSDenyAll"
+    assert "member-restorer" not in printed(roles("--format", "json", policies=("delete",)))
+    # nothing but releases: it creates nobody
+    released = printed(roles("--format", "json", policies=("release",)))
+    assert set(released) == {"member-restorer", "runner"}
+    assert giving & actions(released["member-restorer"]) == {"iam:UntagUser"}
+
+
+@pytest.mark.parametrize("name", ["listen", "quarantine", "delete", "brownout"])
+def test_the_role_that_runs_a_file_has_what_each_of_its_policies_reads(name: str) -> None:
+    """Those that tell owners change nobody, and run with the others of their file."""
+    found = printed(roles("--format", "json", policies=(name,)))
+    assert "iam:ListAccountAliases" in actions(found["member-remover"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param(
+            ("--restore-by", "arn:aws:iam::123456789012:role/OnCall"), "is none of the runners", id="stranger"
+        ),
+        pytest.param(("--restore-by", "OnCall"), "is not the ARN of a role", id="a name"),
+        pytest.param(
+            ("--runner", "arn:aws:iam::123456789012:role/B", "--runner-principal", "ec2.amazonaws.com"),
+            "--runner-principal is for one role",
+            id="a principal of several",
+        ),
+        pytest.param(("--restorer", "IamUsersRemover"), "are four roles", id="the remover"),
+    ],
+)
+def test_who_may_not_restore(options: tuple[str, ...], said: str) -> None:
+    result = roles("--restore", *options)
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.split())
+
+
+def test_the_role_for_identity_center_is_bound_to_its_instance() -> None:
+    instance, store = "ssoins-1234567890abcdef", "d-1234567890"
+    bound = ("--instance", f"arn:aws:sso:::instance/{instance}", "--identity-store", store)
+    options = ("--undo", "--format", "json", "--role", "identity-center")
+
+    def resources(*given: str) -> set[str]:
+        found = printed(roles(*options, *given, policies=("provision",)))
+        return {arn for each in found["PolicyDocument"]["Statement"] for arn in listed(each["Resource"])}
+
+    other = {
+        arn
+        for arn in resources(*bound)
+        if ":instance/" in arn or "permissionSet" in arn or "identitystore/" in arn
+    }
+    assert other == {
+        f"arn:aws:sso:::instance/{instance}",
+        f"arn:aws:sso:::permissionSet/{instance}/*",
+        f"arn:aws:identitystore::*:identitystore/{store}",
+    }
+    assert {"arn:aws:sso:::instance/*", "arn:aws:sso:::permissionSet/*"} <= resources()
+    for wrong in (("--instance", "ssoins-1"), ("--identity-store", "d-*")):
+        assert roles(*options, *wrong).exit_code == 2
+
+
+def test_each_runner_is_trusted_and_gets_a_document() -> None:
+    other = "arn:aws:iam::123456789012:role/B"
+    found = printed(roles("--format", "json", "--runner", other, "--runner", RUNNER))
+    assert [found[kind]["RoleName"] for kind in ("runner", "runner-2")] == ["Runner", "B"]
+    assert "runner-3" not in found
+    (trust,) = found["member-remover"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"AWS": [RUNNER, other]}
+
+
+def test_what_can_not_be_bound_to_a_resource_only_reads() -> None:
+    """But for the findings of Security Hub, which are no permissions; and docs/roles.md names what is allowed on *."""
+    files = tuple(path.stem for path in sorted((ROOT / "policies").glob("*.yml")))
+    found = printed(roles("--restore", "--undo", "--format", "json", policies=files))
+    free = {
+        action
+        for document in found.values()
+        if "RoleName" in document
+        for each in document["PolicyDocument"]["Statement"]
+        if "*" in listed(each["Resource"])
+        for action in each["Action"]
+    }
+    assert {action for action in free if not re.search(":(Get|List|Describe|Generate|Lookup)", action)} == {
+        "securityhub:BatchImportFindings"
+    }
+    text = (ROOT / "docs" / "roles.md").read_text()
+    others = {each for each in free if not each.startswith(("iam:", "organizations:"))}
+    assert [each for each in others if f"`{each}`" not in text] == []
 
 
 def test_deleting_in_identity_center_is_asked_for() -> None:

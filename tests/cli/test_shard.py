@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from c7n_iamusers_cli.main import main
-from c7n_iamusers_cli.shard import shard_of
+from c7n_iamusers_cli.shard import balanced, shard_of
 
 ACCOUNTS = """\
 vars: &all {notices: "s3://notices/all"}
@@ -137,3 +138,38 @@ def test_an_index_that_no_shard_has_is_refused(accounts: Path) -> None:
     result = shard(accounts, 4, 4)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "--index is from 0 to 3 with --of 4" in result.stderr
+
+
+def test_shards_have_about_as_many_users_each(accounts: Path, tmp_path: Path) -> None:
+    users = {f"{number:012}": 10 * number for number in range(1, 100)} | {"999999999999": 5000}
+    found = balanced([*users, "888888888888"], users, 4)
+    loads = Counter[int]()
+    for account, index in found.items():
+        loads[index] += users.get(account, 0)
+    largest = found["999999999999"]
+    # one account alone has as much as a shard; the others are even
+    assert [
+        account for account, index in found.items() if index == largest and users.get(account, 0) > 1000
+    ] == ["999999999999"]
+    rest = [load for index, load in loads.items() if index != largest]
+    assert max(rest) - min(rest) < 1100
+    assert found == balanced(["888888888888", *reversed(users)], users, 4)
+
+
+def test_the_numbers_of_a_report_decide_where_they_are_known(accounts: Path, tmp_path: Path) -> None:
+    numbers = tmp_path / "users.json"
+    command = ["shard", "-c", str(accounts), "--of", "2", "--users", str(numbers)]
+
+    def names(index: int) -> set[str]:
+        result = CliRunner().invoke(main, [*command, "--index", str(index)])
+        assert result.exit_code == 0, result.output
+        return {each["name"] for each in yaml.safe_load(result.stdout)["accounts"]}
+
+    # no file yet: by the ids alone
+    expected = yaml.safe_load(shard(accounts, 2, 0).stdout)["accounts"]
+    assert names(0) == {each["name"] for each in expected}
+    numbers.write_text('{"444455556666": 900, "777788889999": 300, "012345670123": 300}')
+    assert (names(0), names(1)) == ({"research"}, {"payments", "team/platform"})
+    for wrong in ('{"444455556666": -1}', "[]", "{", '{"444455556666": "9"}'):
+        numbers.write_text(wrong)
+        assert CliRunner().invoke(main, [*command, "--index", "0"]).exit_code == 1

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,4 +124,12 @@ class Processes:
 
     def kill(self, shard: str) -> None:
         """End the task of a shard, as a machine that fails does."""
-        os.killpg(self._running[shard].pid, signal.SIGKILL)
+        session = self._running[shard].pid
+        for pid in (int(each) for each in os.listdir("/proc") if each.isdigit()):
+            with suppress(ProcessLookupError):
+                if os.getsid(pid) == session:
+                    os.kill(pid, signal.SIGKILL)
+
+    def stop(self, name: str) -> None:
+        """Ask the task of a shard, or ``finish``, to stop: as StopTask does, which signals its first process alone."""
+        self._running[name].terminate()

@@ -47,7 +47,7 @@ _Loader.add_multi_constructor("!", _function)
 class Template:
     """``given``: of its parameters."""
 
-    def __init__(self, **given: str) -> None:
+    def __init__(self, **given: Any) -> None:
         self.data = yaml.load(PATH.read_text(), _Loader)
         defaults = {name: each.get("Default") for name, each in self.data["Parameters"].items()}
         self.known: dict[str, Any] = {**defaults, **KNOWN, **given}

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,6 +40,8 @@ GIVEN = {
     "Policies": "policies/both.yml",
     "Provision": "policies/provision-intents.yml#iam-users-intents",
     "IdentityCenterRoleArn": ROLE,
+    # that of the local organization
+    "MemberRole": "CloudCustodian",
 }
 #: Changing calls that must be made once only; what a Deny-all or a journal is put for again does no harm.
 ONCE = ("Delete", "Create", "SendMessage", "Remove", "Detach")
@@ -203,7 +206,8 @@ def test_shards_without_an_account_leave_nothing_to_report(
 def test_the_report_is_on_this_execution_and_its_shards(tmp_path: Path) -> None:
     code, (shards, report) = finishing(tmp_path, "accounts: [one]")
     assert code == 0
-    assert shards == "shard -c accounts.yml --of 16 --index 2 --index 5".split()
+    users = "--users s3://outputs/users.json?region=us-east-1"
+    assert shards == f"shard -c accounts.yml --of 16 --index 2 --index 5 {users}".split()
     part = report.pop(report.index("-c") + 1)
     assert Path(part).parent.parent == tmp_path
     assert (
@@ -213,6 +217,12 @@ def test_the_report_is_on_this_execution_and_its_shards(tmp_path: Path) -> None:
             "policies/b.yml#of-b --check --output s3://outputs/report.html?region=us-east-1"
         ).split()
     )
+
+
+def test_what_all_shards_ran_balances_the_next_execution(tmp_path: Path) -> None:
+    """The numbers of a part would move accounts while others are still to run again."""
+    _, (_, report) = finishing(tmp_path, "accounts: [one]", SHARDS="2", RAN="[0,1]")
+    assert report[report.index("--users-output") + 1] == "s3://outputs/users.json?region=us-east-1"
 
 
 @pytest.mark.parametrize("execution", ["e-1", "e-2"])
@@ -268,3 +278,48 @@ def test_c7ns_sessions_are_named_after_the_execution(
     assert (tmp_path / "told").read_text().strip() == expected
     # RoleSessionName (AssumeRole, STS API reference) has 64 characters at most
     assert len(f"CloudCustodian@{expected}") <= 64
+
+
+#: Stands for c7n-org: its parent dies of the signal, and its worker finishes what it began and then waits for ever.
+WORKS = """#!/usr/bin/env python3
+import os, signal, sys, time
+from pathlib import Path
+note = Path(os.environ["TMPDIR"], "told")
+def say(text):
+    with note.open("a") as file:
+        file.write(text + "\\n")
+say(f"began {sys.argv[sys.argv.index('-u') + 1]}")
+if os.fork() == 0:
+    def finish(*_):
+        time.sleep(0.2)
+        say("finished its user")
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, finish)
+    Path(os.environ["TMPDIR"], "ready").touch()
+    time.sleep(600)
+time.sleep(600)
+"""
+
+
+def test_a_stopped_task_lets_its_workers_finish_and_begins_nothing_more(tmp_path: Path) -> None:
+    for name, text in (("c7n-iamusers", "#!/bin/sh\necho accounts\n"), ("c7n-org", WORKS)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    given = {
+        "PATH": f"{tmp_path}{os.pathsep}{PATH}",
+        "TMPDIR": str(tmp_path),
+        "ACCOUNTS": "a",
+        "POLICIES": "a.yml b.yml",
+        "PROVISION": "c.yml",
+        "OUTPUT": "output",
+        "SHARDS": "1",
+        "EXECUTION": "e-1",
+        "GRACE": "1",
+    }
+    processes = Processes(str(ROOT / "deploy" / "run"), str(tmp_path), given)
+    end = processes.start("shard", {"SHARD": "0"})
+    while not (tmp_path / "ready").exists():
+        time.sleep(0.01)
+    processes.stop("0")
+    assert end() == 143
+    assert (tmp_path / "told").read_text().splitlines() == ["began a.yml", "finished its user"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlparse
@@ -67,7 +68,7 @@ def needed(kind: str) -> list[tuple[str, str]]:
     """What `c7n-iamusers roles` prints for the runner, with a resource for each pattern."""
     names = ("flag-and-notify", "remind", "provision-intents", "delete")
     files = [f"--policy={ROOT}/policies/{each}.yml" for each in names]
-    members = ["--reader", "CloudCustodian", "--remover", "CloudCustodian"]
+    members = ["--remover", "IamUsersReader", "--reader", "IamUsersReader"]
     places = ["-c", str(ROOT / "accounts.yml"), "-s", "s3://outputs/runs"]
     options = ["--runner", f"arn:aws:iam::{MANAGEMENT}:role/Runner", "--role", kind, "--format", "json"]
     printed = CliRunner().invoke(main, ["roles", *files, *members, *places, *options])
@@ -113,7 +114,7 @@ def test_a_shard_may_do_what_the_policies_take() -> None:
         pytest.param(
             "ShardRole",
             "sts:AssumeRole",
-            "arn:aws:iam::999999999999:role/CloudCustodian",
+            "arn:aws:iam::999999999999:role/IamUsersReader",
             {"aws:resourceorgid": "o-2"},
             id="no role of another organization",
         ),
@@ -136,7 +137,7 @@ def test_the_last_task_may_provision_and_report() -> None:
     outputs = "arn:aws:s3:::outputs"
     for action, resource, also_without in (
         ("sts:AssumeRole", CENTER, False),
-        ("sts:AssumeRole", "arn:aws:iam::444455556666:role/CloudCustodian", False),
+        ("sts:AssumeRole", "arn:aws:iam::444455556666:role/IamUsersReader", False),
         ("s3:GetObject", f"{outputs}/runs/payments/us-east-1/p/2026/01/01/00/resources.json.gz", True),
         ("s3:PutObject", f"{outputs}/records/identity-center-runs/.lock", False),
         ("s3:DeleteObject", f"{outputs}/records/identity-center-runs/.lock", False),
@@ -324,3 +325,44 @@ def test_a_topic_hears_of_executions_that_fail(status: str) -> None:
     assert "SUCCEEDED" not in pattern["detail"]["status"]
     assert pattern["detail"]["stateMachineArn"] == [template.known["StateMachine"]]
     assert template.data["Resources"]["FailedExecutions"]["Condition"] == "HasAlarmTopic"
+
+
+def test_a_topic_hears_of_what_did_not_start() -> None:
+    topic = f"arn:aws:sns:us-east-1:{MANAGEMENT}:on-call"
+    template = Template(AlarmTopicArn=topic, StartsWithinHours="30")
+    alarm = template.properties("NotStarted")
+    machine = {"Name": "StateMachineArn", "Value": template.known["StateMachine"]}
+    assert (alarm["MetricName"], alarm["Dimensions"]) == ("ExecutionsStarted", [machine])
+    assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["TreatMissingData"]) == (
+        3600,
+        "30",
+        "breaching",
+    )
+    # a disabled schedule starts nothing
+    conditions, resources = template.data["Conditions"], template.data["Resources"]
+    assert resources["NotStarted"]["Condition"] == "WatchesSchedule"
+    assert {"Equals": [{"Ref": "ScheduleState"}, "ENABLED"]} in conditions["WatchesSchedule"]["And"]
+    target = template.properties("Schedule")["Target"]
+    statements = json.loads(role("ScheduleRole").own[0])["Statement"]
+    queue = target["DeadLetterConfig"]["Arn"]
+    assert {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue} in statements
+    assert template.properties("UndeliveredStarts")["AlarmActions"] == [topic]
+
+
+def test_what_is_written_is_kept_unless_somebody_says_otherwise() -> None:
+    bucket = Template().properties("Bucket")
+    assert bucket["ObjectLockEnabled"] is True
+    rule = bucket["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]
+    assert rule == {"Mode": "GOVERNANCE", "Days": 400}
+    assert "ObjectLockConfiguration" not in Template(ObjectLockDays=0).properties("Bucket")
+    for name in ("ShardRole", "WriterRole"):
+        for action in ("s3:BypassGovernanceRetention", "s3:DeleteObjectVersion"):
+            assert denied(role(name), action, "arn:aws:s3:::outputs/runs/x") != ""
+
+
+def test_the_image_is_built_on_a_digest_alone() -> None:
+    lines = (ROOT / "deploy" / "Dockerfile").read_text().splitlines()
+    assert "ARG BASE" in lines
+    (check,) = (line.removeprefix("RUN ") for line in lines if "sha256" in line and line.startswith("RUN"))
+    for base, code in (("python:3.13@sha256:0", 0), ("python:3.13", 1), ("", 1)):
+        assert subprocess.run(["sh", "-c", check], env={"BASE": base}, capture_output=True).returncode == code

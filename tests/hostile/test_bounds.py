@@ -36,6 +36,7 @@ from c7n_iamusers.restoration.snapshot_files import collected
 from c7n_iamusers.snapshots.archive import SnapshotArchive
 from c7n_iamusers.text import documents, yaml_documents
 from c7n_iamusers.text.documents import (
+    LARGEST_GIVEN,
     LARGEST_LOCK,
     LARGEST_RECORD,
     LONGEST_LINE,
@@ -44,9 +45,12 @@ from c7n_iamusers.text.documents import (
     MOST_OF_RECORD,
     NotInFormat,
     check_json,
+    check_json_lines,
     json_values,
+    most_json_of,
     read_json,
 )
+from c7n_iamusers.text.kept import Kept
 from c7n_iamusers.text.rows import read_rows
 from c7n_iamusers.text.yaml_documents import MOST_NODES, read_yaml
 from c7n_iamusers_cli.main import main
@@ -87,6 +91,30 @@ def test_every_kind_of_value_counts(piece: bytes) -> None:
 def test_a_member_counts_beside_its_object() -> None:
     with pytest.raises(NotInFormat, match="more than 3500 brackets, commas and colons"):
         read_json(b"[" + b",".join([b'{"a":0}'] * 1_000) + b"]", most=3_500)
+
+
+def test_half_a_text_hides_nothing_in_the_next_line() -> None:
+    lines = b'"\n' + b'{"a": ["b,c"]}\n' * 1_000
+    with pytest.raises(NotInFormat, match="more than 3000 brackets, commas and colons"):
+        check_json_lines(lines, 3_000)
+    check_json_lines(lines, 4_000)
+
+
+def test_what_is_packed_may_have_fewer() -> None:
+    assert most_json_of(b"x" * 1_000) == 1_000_000
+    assert most_json_of(b"x" * 100_000) == 2_000_000
+    assert most_json_of(b"x" * LARGEST_GIVEN) == MOST_JSON
+
+
+def test_numbers_of_one_hash_are_not_compared_with_each_other() -> None:
+    """Python's hash of a whole number is its remainder by this one; a file has any number of the same hash."""
+    same = [5 + number * (2**61 - 1) for number in range(50)]
+    assert len({hash(each) for each in same}) == 1
+    kept = Kept(("calls", "also"))
+    found = [kept.of({"calls": each, "also": [each]}) for each in same]
+    assert len({hash(key) for key in kept.known}) == len(found)
+    assert kept.of({"calls": same[7], "also": [same[7]]}) is found[7]
+    assert kept.of({"calls": True}) is not kept.of({"calls": 1})
 
 
 def values_in(value: Any) -> int:

@@ -51,10 +51,10 @@ def test_everybody_in_every_account_where_anything_of_ours_is(fleet: FleetRehear
     assert scope.startswith(f"Scope of the verdicts in account {ACCOUNT}: trust policies not readable")
     assert said == [
         f"  = {ALICE} in account {ACCOUNT}: equal",
-        f"  ? {MALLORY} in account {ACCOUNT}: there are no intents of this person: holds Admin through a direct "
+        f"  ? {MALLORY} in account {ACCOUNT}: nothing is requested for this person: holds Admin through a direct "
         "assignment",
-        f"  ! {BOB} in account {OTHER_ACCOUNT}: there are no intents of this person: holds {of_other}",
-        f"  ! {MALLORY} in account {OTHER_ACCOUNT}: there are no intents of this person: holds {of_other}",
+        f"  ! {BOB} in account {OTHER_ACCOUNT}: nothing is requested for this person: holds {of_other}",
+        f"  ! {MALLORY} in account {OTHER_ACCOUNT}: nothing is requested for this person: holds {of_other}",
         f"  ! {BOB} {elsewhere}, which has no intents here: run over all accounts",
         f"  ! {MALLORY} {elsewhere}, which has no intents here: run over all accounts",
         "Audit: 2 accounts, 4 people and accounts; 0 wider or undecided, 3 not among the intents, 2 unexpected members "
@@ -132,7 +132,7 @@ def joins_ours(fleet: FleetRehearsal, username: str, account: str) -> None:
         pytest.param(
             lambda fleet: assigned_by_hand(fleet, MALLORY, ACCOUNT, ours=True),
             f"{MALLORY} in account {ACCOUNT}",
-            "there are no intents of this person: holds iam-",
+            "nothing is requested for this person: holds iam-",
             id="a-set-of-ours-by-hand",
         ),
         pytest.param(

@@ -102,7 +102,7 @@ def audited(fleet: FleetRehearsal, *names: str) -> list[str]:
 
 
 CHANGED = "permission set Readers is not as requested by the last run that gave access by it"
-OTHERS = f"{ALICE} in account {{account}}: there are no intents of this person: holds "
+OTHERS = f"{ALICE} in account {{account}}: nothing is requested for this person: holds "
 ADMINISTERS = f"- AWS-managed policy: {ADMINISTRATOR}"
 
 
@@ -124,7 +124,7 @@ ADMINISTERS = f"- AWS-managed policy: {ADMINISTRATOR}"
         pytest.param(
             attached_and_detached,
             "permission set Readers is not as requested: account",
-            ("provision it there",),
+            ("which undo left it", "whose plan says who gets what, provisions it"),
             id="detached-and-not-provisioned",
         ),
         pytest.param(assigned, OTHERS.format(account=ACCOUNT), ("Theirs through group",), id="assigned"),

@@ -609,8 +609,14 @@ def test_a_deny_on_what_is_not_known_denies_and_names_it(
         pytest.param(
             [{"Effect": "Allow"}, {"Effect": "Deny", **where("Bool", "aws:SecureTransport", "false")}],
             "444455556666",
+            "",
+            id="loopback counts as TLS",
+        ),
+        pytest.param(
+            [{"Effect": "Allow"}, {"Effect": "Deny", **where("StringEquals", "aws:SourceVpc", "vpc-1")}],
+            "444455556666",
             "with an explicit deny in a resource-based policy "
-            "(unsupported condition key aws:securetransport in the local organization)",
+            "(unsupported condition key aws:sourcevpc in the local organization)",
             id="not known",
         ),
     ],

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import tracemalloc
 from dataclasses import replace
 from datetime import date, datetime
@@ -299,23 +300,55 @@ def test_of_files_only_what_is_read_is_held(left: Outputs, kind: str) -> None:
     assert held < 4 * size // 2
 
 
-def test_packed_files_have_room_together(left: Outputs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is within the bounds of a file; all of them would fill the memory."""
+def test_what_one_account_packs_takes_room_from_nobody(
+    left: Outputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name, packed, size = twice("same-outcomes.json")
-    assert size > documents.MOST_TIMES * len(packed)
-    monkeypatch.setattr(documents, "LARGEST_PACKED", size)
+    monkeypatch.setattr(documents, "LARGEST_PACKED", size - 1)
+    monkeypatch.setattr(documents, "MOST_TIMES", 60)
     for number in range(5):
-        directory = left.leave(policy=f"p{number}")
-        (directory / f"{name}.gz").write_bytes(packed)
+        (left.leave(policy=f"a{number}") / f"{name}.gz").write_bytes(packed)
     honest = gzip.compress(
         json.dumps([outcome(f"user-{number}", "skipped") for number in range(99)]).encode()
     )
     (left.leave(policy="z") / f"{name}.gz").write_bytes(honest)
     found = {each.policy: each for each in read(left)}
-    assert sum(each.state == RAN for each in found.values()) == 2
+    assert [each.state for each in found.values()] == [UNREADABLE] * 5 + [RAN]
     assert len(found["z"].rows) == 99
-    unread = [each.why for each in found.values() if each.state == UNREADABLE]
-    assert all(f"{name}.gz is not read: it has more than" in why for why in unread)
+
+
+def test_users_that_one_template_made_are_read(left: Outputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They pack well: 120 times, and with four brackets, commas and colons for each byte that is packed."""
+    users = [
+        {"Arn": f"arn:aws:iam::{ACCOUNT}:user/u{n}", "UserId": f"AIDA{n:017}", "Tags": ["x" * 40] * 300}
+        for n in range(200)
+    ]
+    content = json.dumps(users, indent=2).encode()
+    packed = gzip.compress(content, mtime=0)
+    assert 120 < len(content) / len(packed) < documents.MOST_TIMES
+    monkeypatch.setattr(documents, "LARGEST_PACKED", 1)
+    monkeypatch.setattr(documents, "_MOST_JSON_PACKED", 1)
+    (left.leave(files={"resources.json": None}) / "resources.json.gz").write_bytes(packed)
+    (found,) = read(left)
+    assert (found.state, len(found.users or ())) == (RAN, 200)
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["gzip", "plain"])
+def test_what_a_report_keeps_of_one_directory_has_a_bound(
+    left: Outputs, monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    """However it is hidden: here in a list of a policy's action."""
+    data = metadata(FLAG, ACCOUNT, 0, ["ResourceCount"], actions="ACTIONS")
+    of = f'[{{"notices": "n", "step": "informed", "of": [{",".join("0" * 50_000)}]}}]'
+    content = json.dumps(data).replace('"ACTIONS"', of).encode()
+    monkeypatch.setattr(output_reader, "_LARGEST_KEPT", 100_000)
+    directory = left.leave(files={"metadata.json": None})
+    name = "metadata.json.gz" if packed else "metadata.json"
+    (directory / name).write_bytes(gzip.compress(content, mtime=0) if packed else content)
+    left.leave(policy="honest")
+    found = {each.policy: each for each in read(left)}
+    assert found.pop("honest").state == RAN
+    assert [("takes more than" in each.why) for each in found.values()] == [packed]
 
 
 def test_what_an_earlier_run_saw_does_not_count(left: Outputs) -> None:
@@ -347,7 +380,9 @@ def test_what_an_earlier_run_saw_does_not_count(left: Outputs) -> None:
         ),
         *(
             pytest.param(
-                seen().content().replace('"reason":0', f'"reason":{number}'), "the number of no text", id=name
+                re.sub(r'"reason":\d+', f'"reason":{number}', seen().content()),
+                "the number of no text",
+                id=name,
             )
             for name, number in (
                 ("text-99", "99"),

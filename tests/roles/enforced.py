@@ -24,7 +24,6 @@ from aws_local_org import LocalOrg, enforcement
 from aws_local_org.enforcement import Policies
 from c7n_iamusers.entry import register
 from c7n_iamusers.execution.interruption import Interruption
-from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.identity_center.aws.instance import connect
 from c7n_iamusers.policy_comparison.evaluation import Request
 from c7n_iamusers_cli.main import main
@@ -34,7 +33,9 @@ ROOT = Path(__file__).parents[2]
 MANAGEMENT = "123456789012"
 RUNNER = f"arn:aws:iam::{MANAGEMENT}:role/Runner"
 CENTER = f"arn:aws:iam::{MANAGEMENT}:role/Center"
-READER, REMOVER = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("IamUsersReader", "IamUsersRemover"))
+READER, REMOVER, RESTORER = (
+    f"arn:aws:iam::{ACCOUNT}:role/IamUsers{name}" for name in ("Reader", "Remover", "Restorer")
+)
 FUNCTION = f"arn:aws:iam::{ACCOUNT}:role/IamUsersRealtime"
 QUARANTINE = f"{FUNCTION}Quarantine"
 DEPLOYER = f"arn:aws:iam::{ACCOUNT}:role/IamUsersDeployer"
@@ -125,9 +126,9 @@ class Enforced:
         )
 
     def restore(self, *names: str) -> None:
-        """``c7n-iamusers restore`` of the deleted users, by the remover."""
+        """``c7n-iamusers restore`` of the deleted users, by the restorer."""
         with pytest.MonkeyPatch.context() as patched:
-            act_as(boto3.Session(), REMOVER, patched, ExternalId="e-1")
+            act_as(boto3.Session(), RESTORER, patched, ExternalId="e-1")
             chosen = [each for name in names for each in ("--user", name)]
             self.command("restore", str(self.path / "removal"), *chosen, "--yes")
 
@@ -198,10 +199,11 @@ def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch, *more: 
     )
     assert printed.exit_code == 0, printed.output
     found = Enforced(org, path, accounts, json.loads(printed.stdout))
-    _let_in(org, [found.documents[kind] for kind in ("function", "function-2")])
+    _let_in(org, found.documents)
     # the others trust the runner's role, so it comes first
     for kind in sorted(found.documents, key=lambda kind: kind != "runner"):
-        found.put(kind, found.documents[kind])
+        if "-policy" not in kind:
+            found.put(kind, found.documents[kind])
     act_as(org, RUNNER, monkeypatch)
     # AWS's rate of 20 calls a second is for AWS
     plugins = (f"c7n_iamusers.plugins.{name}" for name in ("provision_identity_center", "access_gate"))
@@ -219,23 +221,13 @@ def _create_places(org: LocalOrg) -> None:
     org.client("s3").put_object(Bucket=BUCKET, Key="exemptions.csv", Body=exemptions)
 
 
-def _let_in(org: LocalOrg, functions: list[dict[str, Any]]) -> None:
-    """The policies by which bucket and queue let functions of another account in: what their roles have on them."""
-    queue = org.client("sqs").get_queue_url(QueueName="iam-users-realtime")["QueueUrl"]
-    policy = _shared(functions, f"arn:aws:sqs:us-east-1:{MANAGEMENT}:iam-users-realtime")
-    org.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
-    org.client("s3").put_bucket_policy(Bucket=BUCKET, Policy=_shared(functions, f"arn:aws:s3:::{BUCKET}"))
-
-
-def _shared(functions: list[dict[str, Any]], resource: str) -> str:
-    """The statements on ``resource``, and on what is in it, for everybody in the member account."""
-    statements = [
-        {**each, "Principal": {"AWS": ACCOUNT}}
-        for function in functions
-        for each in function["PolicyDocument"]["Statement"]
-        if all(arn.partition("/")[0] == resource for arn in listed(each["Resource"]))
-    ]
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+def _let_in(org: LocalOrg, documents: dict[str, Any]) -> None:
+    """The policies by which bucket and queue let functions of another account in."""
+    (url,) = documents["queue-policy"]["Queues"]
+    policy = json.dumps(documents["queue-policy"]["PolicyDocument"])
+    org.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    bucket = documents["bucket-policy"]
+    org.client("s3").put_bucket_policy(Bucket=bucket["Bucket"], Policy=json.dumps(bucket["PolicyDocument"]))
 
 
 def _record(found: Enforced, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,13 +13,14 @@ from c7n_iamusers.roles.documents import (
     CENTER,
     READER,
     REMOVER,
+    RESTORER,
     RUNNER,
-    Places,
     RoleDocument,
     RoleNeeds,
     RoleSettings,
     role_documents,
 )
+from c7n_iamusers.roles.places import Places
 
 pytestmark = pytest.mark.pure
 
@@ -27,14 +28,16 @@ RUNNER_ARN = "arn:aws:iam::123456789012:role/ops/Runner"
 CENTER_ARN = "arn:aws:iam::999999999999:role/Center"
 READS = Needed(frozenset({"iam:GetUser"}))
 REMOVES = Needed(frozenset({"iam:DeleteUser", "iam:AttachUserPolicy"}))
-ALL = RoleNeeds(READS, REMOVES, frozenset({"sso:ListInstances"}))
+RESTORES = Needed(restoring=frozenset({"iam:AddUserToGroup"}))
+ALL = RoleNeeds(READS, REMOVES, RESTORES, frozenset({"sso:ListInstances"}))
 
 
 def documents(
-    needs: RoleNeeds = ALL, places: Places | None = None, **settings: str
+    needs: RoleNeeds = ALL, places: Places | None = None, **settings: Any
 ) -> dict[str, RoleDocument]:
-    given = {"runner": RUNNER_ARN, "reader": "Reader", "remover": "Remover", "center": CENTER_ARN, **settings}
-    found = role_documents(needs, RoleSettings(**given), places or Places())
+    names = {"reader": "Reader", "remover": "Remover", "restorer": "Restorer", "center": CENTER_ARN}
+    given = RoleSettings(**{"runners": (RUNNER_ARN,), **names, **settings})
+    found = role_documents(needs, given, places or Places())
     return {each.kind: each for each in found}
 
 
@@ -47,6 +50,7 @@ def test_there_is_a_document_for_each_role_that_is_needed() -> None:
     assert {kind: (each.path, each.name) for kind, each in documents().items()} == {
         READER: ("/", "Reader"),
         REMOVER: ("/", "Remover"),
+        RESTORER: ("/", "Restorer"),
         CENTER: ("/", "Center"),
         RUNNER: ("/ops/", "Runner"),
     }
@@ -56,11 +60,16 @@ def test_there_is_a_document_for_each_role_that_is_needed() -> None:
 def test_the_runner_is_trusted_by_its_arn_and_members_want_the_external_id() -> None:
     found = documents(external_id="e-1")
     trusts = {kind: each.trust["Statement"] for kind, each in found.items() if each.trust}
-    assert [(kind, len(trust)) for kind, trust in trusts.items()] == [(READER, 1), (REMOVER, 1), (CENTER, 1)]
+    assert [(kind, len(trust)) for kind, trust in trusts.items()] == [
+        (READER, 1),
+        (REMOVER, 1),
+        (RESTORER, 1),
+        (CENTER, 1),
+    ]
     assert {trust[0]["Principal"]["AWS"] for trust in trusts.values()} == {RUNNER_ARN}
     wanted = {"StringEquals": {"sts:ExternalId": "e-1"}}
     # Cloud Custodian gives no external id where it assumes the role for Identity Center
-    assert [trust[0].get("Condition") for trust in trusts.values()] == [wanted, wanted, None]
+    assert [trust[0].get("Condition") for trust in trusts.values()] == [wanted, wanted, wanted, None]
 
 
 @pytest.mark.parametrize(
@@ -98,11 +107,34 @@ def test_who_may_be_the_runner(principal: str, trusted: Any, account: str | None
 
 def test_the_runner_assumes_these_roles_and_no_others() -> None:
     assert statements(documents()[RUNNER]) == {
-        "sts:AssumeRole": ["arn:aws:iam::*:role/Reader", "arn:aws:iam::*:role/Remover", CENTER_ARN]
+        "sts:AssumeRole": [
+            *(f"arn:aws:iam::*:role/{name}" for name in ("Reader", "Remover", "Restorer")),
+            CENTER_ARN,
+        ]
     }
     assert statements(documents(RoleNeeds(READS))[RUNNER]) == {
         "sts:AssumeRole": ["arn:aws:iam::*:role/Reader"]
     }
+
+
+def test_several_runners_have_a_document_each_and_some_of_them_may_restore() -> None:
+    """The daily runner is not trusted by what may give anybody anything."""
+    on_call = "arn:aws:iam::123456789012:role/OnCall"
+    found = documents(runners=(RUNNER_ARN, on_call), restore_by=(on_call,))
+    assert [(kind, each.name) for kind, each in found.items()][-2:] == [
+        (RUNNER, "Runner"),
+        ("runner-2", "OnCall"),
+    ]
+    trusted = {
+        kind: each.trust["Statement"][0]["Principal"]["AWS"] for kind, each in found.items() if each.trust
+    }
+    both = [RUNNER_ARN, on_call]
+    assert trusted == {READER: both, REMOVER: both, RESTORER: on_call, CENTER: both}
+    restorer = "arn:aws:iam::*:role/Restorer"
+    assert [restorer in statements(found[kind])["sts:AssumeRole"] for kind in (RUNNER, "runner-2")] == [
+        False,
+        True,
+    ]
 
 
 def test_the_runner_writes_where_it_is_told() -> None:
@@ -180,6 +212,7 @@ def test_the_runner_is_trusted_within_the_organization() -> None:
     assert trusts == {
         READER: {"StringEquals": {**of_organization, "sts:ExternalId": "e-1"}},
         REMOVER: {"StringEquals": {**of_organization, "sts:ExternalId": "e-1"}},
+        RESTORER: {"StringEquals": {**of_organization, "sts:ExternalId": "e-1"}},
         CENTER: {"StringEquals": of_organization},
         # whoever starts the runner can be outside
         RUNNER: None,
@@ -210,7 +243,7 @@ def test_restoring_lifts_the_conditions_and_keeps_the_resources() -> None:
 
 
 def test_the_partition_is_the_runners() -> None:
-    found = documents(runner="arn:aws-cn:iam::123456789012:role/Runner")
+    found = documents(runners=("arn:aws-cn:iam::123456789012:role/Runner",))
     assert statements(found[READER]) == {"iam:GetUser": "arn:aws-cn:iam::*:user/*"}
     assert "arn:aws-cn:iam::*:role/Reader" in statements(found[RUNNER])["sts:AssumeRole"]
 

@@ -34,6 +34,7 @@ from tests.roles.enforced import (
     QUARANTINE,
     READER,
     REMOVER,
+    RESTORER,
     RUNNER,
     Enforced,
     act_as,
@@ -45,6 +46,7 @@ DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 KINDS = {
     READER: "member-reader",
     REMOVER: "member-remover",
+    RESTORER: "member-restorer",
     CENTER: "identity-center",
     RUNNER: "runner",
     FUNCTION: "function",
@@ -68,9 +70,11 @@ def people(org: LocalOrg) -> None:
     iam.create_login_profile(UserName="carol", Password="correct-Horse-7-battery")
 
 
-def in_organization(org: LocalOrg) -> tuple[str, str]:
-    """What binds the roles to the organization: they are allowed no more by it."""
-    return "--org-id", org.client("organizations").describe_organization()["Organization"]["Id"]
+def in_organization(org: LocalOrg) -> tuple[str, ...]:
+    """What binds the roles to the organization and its Identity Center: they are allowed no more by it."""
+    (instance,) = org.client("sso-admin").list_instances()["Instances"]
+    center = ("--instance", instance["InstanceArn"], "--identity-store", instance["IdentityStoreId"])
+    return "--org-id", org.client("organizations").describe_organization()["Organization"]["Id"], *center
 
 
 def test_every_shipped_policy_runs_with_exactly_these_roles(
@@ -97,13 +101,13 @@ def test_every_shipped_policy_runs_with_exactly_these_roles(
     assert {key["Status"] for key in iam.list_access_keys(UserName="bot")["AccessKeyMetadata"]} == {
         "Inactive"
     }
-    runs.run("release", REMOVER, **{"value: []": "value: [former]"})
+    runs.run("release", RESTORER, **{"value: []": "value: [former]"})
     runs.run("delete", REMOVER)
     assert [user["UserName"] for user in iam.list_users()["Users"]] == ["carol", "former"]
     runs.restore("bot", "alice")
     assert {user["UserName"] for user in iam.list_users()["Users"]} == {"alice", "bot", "carol", "former"}
     assert runs.ran == set(FILES) - set(FUNCTIONS)
-    check_that_all_is_needed(runs, {RUNNER: 8, READER: 7, REMOVER: 40, CENTER: 25})
+    check_that_all_is_needed(runs, {RUNNER: 8, READER: 7, REMOVER: 35, RESTORER: 25, CENTER: 25})
 
 
 def forwarded(org: LocalOrg, runs: Any) -> list[Any]:
@@ -196,6 +200,21 @@ def test_who_takes_over_the_function_that_denies_can_do_little_more(
     iam.put_user_permissions_boundary(**user, PermissionsBoundary=DENY_ALL)
 
 
+#: What `preflight` asks where policies run as functions.
+ASKED_OF_FUNCTIONS = (
+    *(
+        "role",
+        "function role",
+        "trail",
+        "runner_role",
+        "restorer_role",
+        "concurrency",
+        "permissions to deploy",
+    ),
+    *("who may reach it", "list of exemptions"),
+)
+
+
 def test_owners_and_preflight_run_with_the_roles_for_setting_up(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,7 +235,7 @@ def test_owners_and_preflight_run_with_the_roles_for_setting_up(
     runs.accounts.write_text(yaml.safe_dump(data))
     deploying = ("preflight", "-c", str(runs.accounts), "-u", "policies/realtime.yml", "--format", "json")
     status = {each["name"]: each["status"] for each in json.loads(runs.command(*deploying))}
-    assert (status["function role"], status["role"]) == ("ok", "ok")
+    assert {name: status[name] for name in ASKED_OF_FUNCTIONS} == dict.fromkeys(ASKED_OF_FUNCTIONS, "ok")
     assert [
         call.operation for call in org.calls if call.error_code in ("AccessDenied", "AccessDeniedException")
     ] == []
@@ -251,27 +270,38 @@ def check_that_all_is_needed(runs: Enforced, least: Mapping[str, int]) -> None:
 
 
 def check_that_others_are_out_of_reach(org: LocalOrg) -> None:
-    """Who may do anything in a member account reaches the places of the account alone."""
+    """The functions' role reaches the places of its own account alone, and an administrator of the account none."""
     iam = org.client("iam", ACCOUNT)
     iam.create_user(UserName="admin")
     iam.attach_user_policy(UserName="admin", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
-    key = iam.create_access_key(UserName="admin")["AccessKey"]
-    s3 = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], org.token).client(
-        "s3", region_name="us-east-1"
+    iam.attach_role_policy(
+        RoleName="IamUsersRealtime", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
     )
-    for place in ("notices", "quarantine-notices", "output"):
-        s3.put_object(Bucket=BUCKET, Key=f"realtime/{place}/{ACCOUNT}/x", Body=b"")
-        for other in (
-            f"{place}/444455556666",
-            f"{place}/exempt/444455556666",
-            f"{place}/444455556666/{ACCOUNT}",
-        ):
+    key = iam.create_access_key(UserName="admin")["AccessKey"]
+    admin = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], org.token)
+    org.configure(enforce=False)
+    sts = boto3.Session().client("sts")
+    trust = {"RoleSessionName": "function", "ExternalId": "e-1"}
+    assumed = sts.assume_role(RoleArn=FUNCTION, **trust)["Credentials"]
+    org.configure(enforce=True)
+    function = boto3.Session(assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"])
+    own = [f"{place}/{ACCOUNT}" for place in ("notices", "output")]
+    others = [f"{each.replace(ACCOUNT, '444455556666')}" for each in own]
+    others += [f"{each}/{ACCOUNT}" for each in others] + ["notices/exempt/444455556666"]
+    for session, within, out in ((function, own, others), (admin, [], [*own, *others])):
+        s3 = session.client("s3", region_name="us-east-1")
+        for place in within:
+            s3.put_object(Bucket=BUCKET, Key=f"realtime/{place}/x", Body=b"")
+        for place in out:
             with pytest.raises(ClientError, match="no resource-based policy allows the s3:PutObject"):
-                s3.put_object(Bucket=BUCKET, Key=f"realtime/{other}/x", Body=b"")
+                s3.put_object(Bucket=BUCKET, Key=f"realtime/{place}/x", Body=b"")
             with pytest.raises(ClientError, match="no resource-based policy allows the s3:GetObject"):
-                s3.get_object(Bucket=BUCKET, Key=f"realtime/{other}/x")
+                s3.get_object(Bucket=BUCKET, Key=f"realtime/{place}/x")
             with pytest.raises(ClientError, match="no resource-based policy allows the s3:ListBucket"):
-                s3.list_objects_v2(Bucket=BUCKET, Prefix=f"realtime/{other}/")
+                s3.list_objects_v2(Bucket=BUCKET, Prefix=f"realtime/{place}/")
+    iam.detach_role_policy(
+        RoleName="IamUsersRealtime", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
+    )
 
 
 def of(document: dict[str, Any]) -> Policies:

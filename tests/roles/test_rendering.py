@@ -15,15 +15,16 @@ from c7n_iamusers.roles.documents import (
     FUNCTION,
     READER,
     REMOVER,
+    RESTORER,
     RUNNER,
     Functions,
-    Places,
     RoleDocument,
     RoleNeeds,
     RoleSettings,
     role_documents,
 )
 from c7n_iamusers.roles.guardrail import guardrail
+from c7n_iamusers.roles.places import Places
 from c7n_iamusers.roles.rendering import rendered_guardrail, rendered_role
 
 pytestmark = pytest.mark.pure
@@ -33,6 +34,7 @@ OUTPUT = Places(
     ("https://sqs.us-east-1.amazonaws.com/123456789012/q",), ("s3://runs/${aws:PrincipalAccount}",)
 )
 NEEDS = RoleNeeds(
+    READS,
     READS,
     READS,
     frozenset({"sso:ListInstances"}),
@@ -45,14 +47,15 @@ def roles(
     principal: str = "codebuild.amazonaws.com", organization: str = "o-a1b2c3d4e5"
 ) -> dict[str, RoleDocument]:
     settings = RoleSettings(
-        "arn:aws:iam::123456789012:role/ops/Runner",
-        "Reader",
-        "Remover",
-        "arn:aws:iam::123456789012:role/Center",
-        principal,
-        "e-1",
-        organization,
-        "Deployer",
+        ("arn:aws:iam::123456789012:role/ops/Runner",),
+        reader="Reader",
+        remover="Remover",
+        restorer="Restorer",
+        center="arn:aws:iam::123456789012:role/Center",
+        runner_principal=principal,
+        external_id="e-1",
+        organization=organization,
+        deployer="Deployer",
     )
     return {each.kind: each for each in role_documents(NEEDS, settings, Places(written=("s3://runs/*/x",)))}
 
@@ -67,7 +70,7 @@ def faults(template: Mapping[str, Any]) -> list[str]:
 def test_cloudformation_accepts_the_templates() -> None:
     existing = rendered_role(roles(principal="")["runner"], "cloudformation")
     assert set(existing["Resources"]) == {"Policy"}
-    assert set(roles()) == {READER, REMOVER, FUNCTION, DEPLOYER, CENTER, RUNNER}
+    assert set(roles()) == {READER, REMOVER, RESTORER, FUNCTION, DEPLOYER, CENTER, RUNNER}
     for template in (
         existing,
         *(rendered_role(each, "cloudformation") for each in roles().values()),

@@ -159,7 +159,7 @@ def test_what_is_unpacked_has_a_bound(data: bytes, message: str) -> None:
 
 
 def test_what_is_packed_like_no_honest_file_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """64 MB, or 100 times what is packed: some hundred KB that become 512 MB stop whoever reads them."""
+    """64 MB, or 300 times what is packed: some hundred KB that become 512 MB stop whoever reads them."""
     random = gzip.compress(Random(1).randbytes(3 * LARGEST_PACKED // 64))
     assert len(unpacked(random)) == 3 * LARGEST_PACKED // 64
     monkeypatch.setattr(documents, "LARGEST_PACKED", 1000)
@@ -167,7 +167,8 @@ def test_what_is_packed_like_no_honest_file_is_not_read(monkeypatch: pytest.Monk
     bomb = gzip.compress(bytes(10_000_000))
     for read in (unpacked, lambda data: list(pieces(data, 10**9))):
         with pytest.raises(
-            NotInFormat, match=f"is not read: it has more than {100 * len(bomb)} bytes when it is un"
+            NotInFormat,
+            match=f"is not read: it has more than {documents.MOST_TIMES * len(bomb)} bytes when it is un",
         ):
             read(bomb)
     assert unpacked(gzip.compress(bytes(1000))) == b"".join(pieces(bytes(1000), 1)) == bytes(1000)

@@ -125,8 +125,7 @@ class AccessRun:
             if known and grant.account_id in known.stale:
                 return (
                     f"account {grant.account_id} has an earlier form of permission set {grant.permission_set}, whose "
-                    "content AWS does not tell, and Terraform would give it as it is: provision the permission set "
-                    "there, or run provision apply, first"
+                    "content AWS does not tell, and Terraform would give it as it is: run provision apply first"
                 )
         return ""
 
@@ -263,7 +262,7 @@ class AccessRun:
             people,
             changes,
             clock=options.clock,
-            unreviewed=unreviewed_texts(report.plan, center.instance) if options.adopts else None,
+            unreviewed=unreviewed_texts(report.plan) if options.adopts else None,
         )
         context = writer_context(center, journal, recheck)
         ended = SingleWriter(context, report.plan.work, options).run()

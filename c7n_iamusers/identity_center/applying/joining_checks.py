@@ -21,10 +21,9 @@ class JoiningChecks:
         self,
         reader: CenterReader,
         state: model.CenterState,
-        instance: model.Instance,
         clock: Callable[[], float],
     ) -> None:
-        self._reader, self._state, self._instance, self._clock = reader, state, instance, clock
+        self._reader, self._state, self._clock = reader, state, clock
         self._in_progress = RecentlyInProgress(reader.assignments, clock)
         #: Name of a group -> when its assignments were read, and these.
         self._assignments_read: dict[str, tuple[float, frozenset[model.Assignment]]] = {}
@@ -91,9 +90,7 @@ class JoiningChecks:
                 found := self._earlier(arn, group_id, used, is_anew=True)
             ):
                 name = self._sets[arn].settings.name
-                raise IdentityCenterError(
-                    earlier_form(group.name, name, model.Assignment(found[0], arn), self._instance)
-                )
+                raise IdentityCenterError(earlier_form(group.name, name, found[0]))
 
     def _earlier(
         self, arn: str, group_id: str, used: frozenset[model.Assignment], is_anew: bool = False

@@ -94,7 +94,7 @@ class Recheck:
         groups = {**state.current.groups, **{each.group_id: each for each in state.groups.values()}}
         held = {group_id: each.assignments for group_id, each in groups.items()}
         self._deletion_checks = DeletionChecks(reader, changes, clock, held)
-        self._joining_checks = JoiningChecks(reader, state, instance, clock)
+        self._joining_checks = JoiningChecks(reader, state, clock)
         self._reader, self._desired, self._state, self._instance = reader, desired, state, instance
         self._known = people or {}
         self._assigned = {

@@ -197,21 +197,26 @@ def holders_of(
 ) -> frozenset[tuple[str, str, str]]:
     """Account id, principal id and user id of all who hold the permission set, or to whom it is being assigned.
 
-    Takes a call for each of its accounts, and some for each group. ``in_progress``: read before. ``only``: the accounts
-    that matter; by default all. Raises ClientError.
+    Takes a call for each of its accounts, and one for each hundred members of each group. ``in_progress``: read before.
+    ``only``: the accounts that matter; by default all. Raises ClientError.
     """
     created = in_progress.created_of(known.arn)
     asked = known.accounts | {account for account, _ in created}
     asked = asked if only is None else asked.intersection(only)
-    listed = {
+    accounts = sorted(known.accounts & asked)
+    listed = in_parallel(lambda account: _holders_in(reader, account, known.arn), accounts)
+    found = {
         (account, principal)
-        for account in known.accounts & asked
-        for principal in _holders_in(reader, account, known.arn)
-    }
+        for account, principals in zip(accounts, listed, strict=True)
+        for principal in principals
+    } | {each for each in created if each[0] in asked}
+    # A shared group has all its accounts.
+    groups = sorted({principal for _, (kind, principal) in found if kind != "USER"})
+    members = dict(zip(groups, in_parallel(reader.store.members, groups), strict=True))
     return frozenset(
         (account, principal, user)
-        for account, (kind, principal) in listed | {each for each in created if each[0] in asked}
-        for user in ([principal] if kind == "USER" else reader.store.members(principal))
+        for account, (kind, principal) in found
+        for user in ([principal] if kind == "USER" else members[principal])
     )
 
 

@@ -50,7 +50,7 @@ class CenterReader:
         everybody: bool = False,
         unused: bool = False,
     ) -> model.CenterState:
-        """The state of the accounts with requested access, and of ``more_accounts``.
+        """The state of the accounts with intents, and of ``more_accounts``.
 
         ``everybody``: read all users. ``unused``: also read managed groups and permission sets without assignments, as
         an interrupted removal leaves them. Groups have UNKNOWN_ASSIGNMENT if the caller may not list theirs. Raises
@@ -58,7 +58,7 @@ class CenterReader:
         """
         in_progress = self.assignments.in_progress()
         usernames, emails = self._people(list(desired.people.values()), everybody)
-        accounts = sorted({*_accounts(desired), *more_accounts})
+        accounts = sorted({*desired.accounts, *more_accounts})
         holders = self._holders(accounts, in_progress)
         names = self.permission_sets.names(_arns(holders))
         requested = frozenset(desired.permission_sets)
@@ -392,10 +392,6 @@ def _is_for(group: model.KnownGroup, accounts: Collection[str]) -> bool:
     """Whether this package made the group, and for people of ``accounts``, or not of one account alone."""
     of_one = group.description.removeprefix(f"{model.MANAGED_GROUP} for account ")
     return group.is_managed and (of_one == group.description or of_one in accounts)
-
-
-def _accounts(desired: model.DesiredAccess) -> Iterable[str]:
-    return {grant.account_id for group in desired.groups.values() for grant in group.grants}
 
 
 def _arns(holders: Mapping[str, Mapping[str, object]]) -> Iterable[str]:

@@ -16,7 +16,7 @@ from c7n_iamusers.derivation.model import Derivation
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.execution.stores import Store, as_store
 from c7n_iamusers.identity_center import access_plan, model
-from c7n_iamusers.identity_center.planning.account_provisioning import by_hand, provisioning_key
+from c7n_iamusers.identity_center.planning.account_provisioning import provisioning_key
 from c7n_iamusers.policy_comparison.comparison import UNDECIDED, WIDER, Proof
 from c7n_iamusers.text.wording import cell, shown
 
@@ -307,14 +307,9 @@ def unreviewed_provisioning(found: access_plan.AccessPlan) -> dict[str, access_p
     return reasons
 
 
-def unreviewed_texts(found: access_plan.AccessPlan, instance: model.Instance) -> dict[str, str]:
-    """The same with the reasons in sentences, and with what a person can do by hand."""
-    arns = {change.key: change.identifier for change in found.changes}
-    return {
-        key: f"{side_effect_text(side_effect)}, or a person, by hand "
-        f"({by_hand(model.Assignment(side_effect.account_id, arns[key]), instance)})"
-        for key, side_effect in unreviewed_provisioning(found).items()
-    }
+def unreviewed_texts(found: access_plan.AccessPlan) -> dict[str, str]:
+    """The same with the reasons in sentences."""
+    return {key: side_effect_text(each) for key, each in unreviewed_provisioning(found).items()}
 
 
 def provisioning_of(side_effect: access_plan.SideEffect) -> str:

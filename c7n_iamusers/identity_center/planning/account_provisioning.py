@@ -44,22 +44,12 @@ def way_out(account: str, is_requested: bool = True, groups: Sequence[str] = ())
     return intern("; ".join(ways))
 
 
-def by_hand(assigned: model.Assignment, instance: model.Instance) -> str:
-    """The AWS CLI command that provisions the permission set to the account."""
+def earlier_form(group: str, name: str, account: str) -> str:
+    """Why nobody new joins a group that gives a permission set in an account with an earlier form of it."""
     return (
-        f"aws sso-admin provision-permission-set --region {instance.region} --instance-arn {instance.arn} "
-        f"--permission-set-arn {assigned.permission_set_arn} --target-type AWS_ACCOUNT --target-id "
-        f"{assigned.account_id}"
-    )
-
-
-def earlier_form(group: str, name: str, assigned: model.Assignment, instance: model.Instance) -> str:
-    """Why nobody new joins a group that is ``assigned`` a permission set in an account with an earlier form of it."""
-    return (
-        f"group {group} gives permission set {name} in account {assigned.account_id}, which has an earlier form of it, "
-        "and AWS does not tell what that allows, so nobody new joins: run with the intents of that account, or "
-        f"provision the permission set there by hand ({by_hand(assigned, instance)}); or, if the account is closed, "
-        "remove the group's assignment there, or give another group name"
+        f"group {group} gives permission set {name} in account {account}, which has an earlier form of it, and AWS "
+        "does not tell what that allows, so nobody new joins: run with the intents of that account; or, if it has none "
+        "or is closed, remove the group's assignment there, or give another group name"
     )
 
 
@@ -84,7 +74,7 @@ def earlier_forms(
             if requested is None or assigned.account_id not in permission_sets.accounts_to_provision(
                 requested, known, instance, accounts.get(set_name, frozenset())
             ):
-                found.setdefault(name, earlier_form(name, set_name, assigned, instance))
+                found.setdefault(name, earlier_form(name, set_name, assigned.account_id))
     return found
 
 

@@ -245,7 +245,7 @@ class Changes:
         )
         group_id = self._group_id(name)
         call = operations.assignment_creation(grant.account_id, arn, group_id, self._instance)
-        # An account that has an earlier form keeps it when it is assigned.
+        # The assignment brings an earlier form up to date, for all who hold it there: only as a reviewed change does.
         needs = (*self._forms([grant]), group_key(name))
         details, remedy = tuple(self._side_effects.assigning(name, grant)), way_out(grant.account_id)
         change = access_plan.Change(

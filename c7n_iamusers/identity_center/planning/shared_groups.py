@@ -22,8 +22,8 @@ from c7n_iamusers.text.wording import folded, shown
 
 #: Why an assignment of a shared group stays.
 FORMER_MEMBERS = (
-    "an earlier run gave it to members whose IAM users have no intents now: it may be all access that they have, and "
-    "provision prune --unrequested --lock-out would remove it"
+    "an earlier run gave it to members whose IAM users have no intents now, or are refused: it may be all access that "
+    "they have, and provision prune --unrequested --lock-out would remove it"
 )
 
 

@@ -16,7 +16,6 @@ from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.object_records import SETTINGS, Kept
 from c7n_iamusers.identity_center.planning import permission_sets
-from c7n_iamusers.identity_center.planning.account_provisioning import by_hand
 from c7n_iamusers.text.wording import shown
 
 NOT_OURS = "it is not managed, so no run removed it"
@@ -28,11 +27,24 @@ _PROVISIONED = (
     "it has the settings now that the permission set had before the run: undo the run that gave it these, too, or run "
     "with other policies"
 )
-#: {}: an AWS CLI command, and the account.
+#: What to do about one that keeps what it has, while the settings come back in the permission set.
 _KEEPS = (
-    "it keeps what it has now: after this undo, provision the permission set there, by a run with the earlier policies "
-    "or by hand ({}), or undo the run before, too; from a closed account, remove its assignments"
+    "it keeps what it has now: after this undo, provision the permission set there by a run with the earlier policies, "
+    "whose plan says who gets what, or undo the run before, too; or remove the permission set's assignments there"
 )
+#: The same where the permission set stays as it is, as its other accounts need that.
+_STAYS = (
+    "it keeps what it has now, and the permission set stays as it is, too: don't provision or assign it there; settle "
+    "the other accounts first, and run the undo again; or remove the permission set's assignments there"
+)
+#: The same if a later run or others have changed the permission set.
+_CHANGED_LATER = (
+    f"{_CHANGED}: don't provision or assign it there; undo the later runs first, and run the undo again; or remove the "
+    "permission set's assignments there"
+)
+#: {}: user ids.
+_HELD_SINCE = "{} did not hold it there before the run"
+_END_FIRST = ": end their access by it there first"
 
 
 @dataclass(frozen=True)
@@ -98,12 +110,13 @@ class FormerSettings:
             # The run has only provisioned it. Whatever changed it since, the accounts with a later form have that.
             is_as_before = not permission_sets.has_changes(self.settings, known, instance)
             lost = had - known.stale if is_as_before else had & known.stale
-            remedy = _PROVISIONED if is_as_before else ""
-            return Restored(self, kept=tuple(self._kept_as_lost(lost, instance, remedy)))
+            remedy = _PROVISIONED if is_as_before else _CHANGED_LATER
+            return Restored(self, kept=tuple(self._kept_as_lost(lost, remedy)))
         calls = permission_sets.permission_set_calls(self.settings, known, instance)
         possible = permission_sets.accounts_to_provision(self.settings, known, instance, known.accounts)
+        settled = tuple(self._held_since(had - possible)) if not calls else ()
         if not (calls or possible):
-            return Restored(self)
+            return Restored(self, kept=settled)
         if reason := self.reason(known):
             return Restored(self, reason)
         more, less = (
@@ -122,16 +135,38 @@ class FormerSettings:
         former = replace(
             self, accounts=accounts, widening=widening & accounts, narrowing=narrowing & accounts
         )
-        kept = (*self._kept_as_lost(lost, instance), *self._kept_as_needed(needed))
         # Where all keep the settings of now, these stay the definition.
-        return Restored(former, "", () if needed and not accounts else calls, kept, frozenset(needed))
+        stays = bool(needed and calls and not accounts)
+        kept = (
+            *self._kept_as_lost(lost, _STAYS if stays else _KEEPS),
+            *settled,
+            *self._kept_as_needed(needed),
+        )
+        return Restored(former, "", () if stays else calls, kept, frozenset(needed))
 
-    def _kept_as_lost(
-        self, accounts: Collection[str], instance: model.Instance, remedy: str = ""
-    ) -> Iterator[Kept]:
+    def since(self, accounts: Collection[str]) -> frozenset[tuple[str, str]]:
+        """Account id and user id of those who hold it in ``accounts`` now, and did not before the run."""
+        return frozenset(each for each in self.losing - self.holders if each[0] in accounts)
+
+    def _kept_as_lost(self, accounts: Collection[str], remedy: str) -> Iterator[Kept]:
         for account in sorted(accounts):
-            told = remedy or _KEEPS.format(by_hand(model.Assignment(account, self.arn), instance))
-            yield Kept(self._title(account), f"can't be restored: {LOST.format(account)}", remedy=told)
+            reason = f"can't be restored: {LOST.format(account)}"
+            if held := self._users_since(account):
+                reason += f", and {_HELD_SINCE.format(held)}{_END_FIRST}"
+            yield Kept(self._title(account), reason, remedy=remedy)
+
+    def _held_since(self, accounts: Collection[str]) -> Iterator[Kept]:
+        """That people have the settings of before who never had them: no undo has provisioned these accounts."""
+        for account in sorted(accounts):
+            if held := self._users_since(account):
+                yield Kept(
+                    self._title(account),
+                    f"it was provisioned there, and {_HELD_SINCE.format(held)}",
+                    remedy="end their access by it there, or keep it if a reviewed run gave it to them",
+                )
+
+    def _users_since(self, account: str) -> str:
+        return shown(sorted(user for _, user in self.since({account})))
 
     def _kept_as_needed(self, needed: Mapping[str, str]) -> Iterator[Kept]:
         accounts = defaultdict[str, list[str]](list)

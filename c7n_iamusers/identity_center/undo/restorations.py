@@ -21,7 +21,7 @@ from c7n_iamusers.execution.calls import ApiCall, Ref
 from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.object_records import SETTINGS, Kept, RemovedState, content_of, holders_in
 from c7n_iamusers.identity_center.planning import operations, permission_sets
-from c7n_iamusers.identity_center.planning.account_provisioning import Provisioning
+from c7n_iamusers.identity_center.planning.account_provisioning import Provisioning, way_out
 from c7n_iamusers.identity_center.planning.changeset import assignment_key, group_key, set_key
 from c7n_iamusers.identity_center.planning.set_contents import administrative, changed, granted
 from c7n_iamusers.identity_center.requests.intents import permission_set_from
@@ -36,8 +36,8 @@ NEW_GROUP = "a new group id: assign the applications of the old group to this on
 
 #: {}: accounts.
 _EARLIER_FORM = (
-    "account {} has an earlier form of its permission set, whose content AWS does not tell: provision the permission "
-    "set there, and run the undo again"
+    "account {} has an earlier form of its permission set, whose content AWS does not tell: provision it there by a "
+    "run that requests it, whose plan says who gets what, and run the undo again"
 )
 _SET_CHANGED = "its permission set no longer exists, or has changed"
 NO_GROUP = "its group no longer exists, or is not managed"
@@ -208,7 +208,8 @@ class _Restoration:
         former = replace(former, holders=holders_in(record), losing=losing)
         restored = former.by_accounts(known, record["stale"], self._relied_on, self._instance)
         self._kept += restored.kept
-        self._unexpected.update(user for account, _, user in held if account in restored.needed)
+        named = restored.needed.union(record["stale"])
+        self._unexpected.update(user for account, _, user in held if account in named)
         key, accounts = f"{SETTINGS} {settings.name}", restored.former.accounts
         if restored.calls:
             details = tuple(changed(known.settings, settings))
@@ -217,7 +218,10 @@ class _Restoration:
                 key, model.PERMISSION_SET, record, restored.calls, (), details, admin, access_plan.UPDATE
             )
         of_set = Provisioning(settings, known, self._instance, accounts, key, known.accounts - accounts)
-        provisioning = [change for _, change in of_set.changes()]
+        provisioning = [
+            replace(change, remedy=way_out(account, is_requested=False)) if account else change
+            for account, change in of_set.changes()
+        ]
         self._settings |= dict.fromkeys([key, *(each.key for each in provisioning)], restored.former)
         self._changes += provisioning
         return restored.reason

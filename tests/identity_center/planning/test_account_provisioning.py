@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from c7n_iamusers.identity_center.model import Assignment
-from c7n_iamusers.identity_center.planning.account_provisioning import by_hand, way_out
-from tests.access_center import ACCOUNT, INSTANCE, SET_ARN
+from c7n_iamusers.identity_center.planning.account_provisioning import way_out
+from tests.access_center import ACCOUNT
 
 pytestmark = pytest.mark.pure
 LEFT_OUT = f"account {ACCOUNT} can be left out"
@@ -29,8 +26,3 @@ CLOSED = f"if account {ACCOUNT} is closed, remove the permission set's assignmen
 def test_a_way_out_is_one_of_this_run(is_requested: bool, groups: list[str], told: list[str]) -> None:
     text = way_out(ACCOUNT, is_requested, groups)
     assert [each for each in (LEFT_OUT, JOINS, CLOSED) if each in text] == told
-
-
-def test_a_command_names_the_region_of_the_instance() -> None:
-    command = by_hand(Assignment(ACCOUNT, SET_ARN), replace(INSTANCE, region="eu-central-1"))
-    assert command.startswith("aws sso-admin provision-permission-set --region eu-central-1 ")

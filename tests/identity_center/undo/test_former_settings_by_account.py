@@ -64,19 +64,6 @@ def after_failure(
     assert bool(failures) == stays
 
 
-def by_hand(fleet: FleetRehearsal) -> None:
-    """The AWS CLI command in the line."""
-    (line,) = fleet.lines("!")
-    command = line.partition("(aws ")[2].partition(")")[0].split()
-    given = dict(zip(command[2::2], command[3::2], strict=True))
-    fleet.org.session().client("sso-admin", region_name=given["--region"]).provision_permission_set(
-        InstanceArn=given["--instance-arn"],
-        PermissionSetArn=given["--permission-set-arn"],
-        TargetType=given["--target-type"],
-        TargetId=given["--target-id"],
-    )
-
-
 def unassigned(fleet: FleetRehearsal) -> None:
     """ACCOUNT's assignments are removed by others."""
     (group,) = (
@@ -105,7 +92,6 @@ def earlier_policies(fleet: FleetRehearsal) -> None:
 @pytest.mark.parametrize(
     ("settled", "stays", "then"),
     [
-        pytest.param(by_hand, False, "ReadOnlyAccess", id="by-hand"),
         pytest.param(earlier_policies, False, "ReadOnlyAccess", id="earlier-policies"),
         pytest.param(unassigned, True, None, id="closed-and-unassigned"),
     ],
@@ -124,6 +110,8 @@ def test_an_account_with_an_earlier_form_holds_up_no_other(
         assert incomplete(fleet.undo(result)) == 1
         (line,) = fleet.lines("!")
         assert f"{SETTINGS} Readers in account {ACCOUNT}: can't be restored: {EARLIER}" in line
+        assert "by a run with the earlier policies" in line
+        assert " aws " not in line
         assert forms(fleet) == {ACCOUNT: kept, OTHER_ACCOUNT: ["ReadOnlyAccess"]}
         assert undone(result)["complete"] is False
     settled(fleet)
@@ -156,6 +144,22 @@ def test_a_killed_undo_leaves_the_account_what_it_has(
             fleet.undo(result)
     assert incomplete(fleet.undo(result)) == 1
     assert forms(fleet) == {ACCOUNT: ["AdministratorAccess"], OTHER_ACCOUNT: ["ReadOnlyAccess"]}
+
+
+def test_an_undo_says_what_to_do_about_a_closed_account(
+    fleet: FleetRehearsal, closed: Callable[[str], None]
+) -> None:
+    of_both(fleet, WIDE)
+    of_both(fleet, readers())
+    closed(ACCOUNT)
+    (failure,) = fleet.undo(fleet.results()[-1])
+    assert f"if account {ACCOUNT} is closed, remove the permission set's assignments there" in failure
+    assert forms(fleet)[OTHER_ACCOUNT] == ["ReadOnlyAccess", "SecurityAudit"]
+    fleet.forget()
+    fleet.leave(*(requested(each, BOTH[each], by=WIDE) for each in BOTH))
+    (found,) = (each for each in fleet.audit() if f"account {ACCOUNT} has an earlier form" in each)
+    assert "which undo left it" in found
+    assert "provision it" not in found
 
 
 def test_a_run_that_only_provisioned_has_nothing_left_once_the_settings_are_others(
@@ -222,6 +226,17 @@ def test_accounts_are_provisioned_at_once_where_all_may_be(
     assert made == ([None] if calls == 1 else [OTHER_ACCOUNT])
 
 
+def test_the_members_of_a_shared_group_are_read_once_before_a_call(fleet: FleetRehearsal) -> None:
+    of_both(fleet, WIDE, shared=True)
+    of_both(fleet, readers(), shared=True)
+    assert fleet.undo(fleet.results()[-1]) == []
+    made = [each.operation for each in fleet.org.calls]
+    check = made[: made.index("ProvisionPermissionSet")]
+    since = len(check) - check[::-1].index("DescribePermissionSet")
+    assert check[since:].count("ListAccountAssignments") == len(BOTH)
+    assert check[since:].count("ListGroupMemberships") == 1
+
+
 def test_an_account_that_is_assigned_after_the_plan_is_the_next_undos(fleet: FleetRehearsal) -> None:
     assert ran(fleet, requested(OTHER_ACCOUNT, "bob", by=WIDE)) == []
     assert ran(fleet, requested(OTHER_ACCOUNT, "bob", by=readers())) == []
@@ -259,6 +274,74 @@ def test_whose_user_is_deleted_keeps_the_settings_in_that_account(fleet: FleetRe
         }
     assert fleet.undo(result, read_users=None) == []
     assert forms(fleet) == {each: ["ReadOnlyAccess"] for each in BOTH}
+
+
+def provisioned_there(fleet: FleetRehearsal) -> None:
+    """By an administrator, in ACCOUNT."""
+    (arn,) = fleet.instance.permission_sets
+    fleet.org.client("sso-admin").provision_permission_set(
+        InstanceArn=fleet.instance.arn, PermissionSetArn=arn, TargetType="AWS_ACCOUNT", TargetId=ACCOUNT
+    )
+
+
+def test_who_holds_it_since_the_run_is_named_where_an_account_had_an_earlier_form(
+    fleet: FleetRehearsal, closed: Callable[[str], None]
+) -> None:
+    """Before and after somebody provisions it there, until the access ends."""
+    of_both(fleet, ADMINS)
+    closed(ACCOUNT)
+    assert run_of(fleet, WIDE) != []
+    closed("")
+    assert run_of(fleet, BETWEEN) == []
+    result = fleet.results()[-1]
+    join(fleet, f"iam-{ACCOUNT}-Readers", create_user(fleet, "eve@example.com"))
+    since = "eve@example.com did not hold it there before the run"
+    for settled in (False, False, True):
+        if settled:
+            provisioned_there(fleet)
+        assert incomplete(fleet.undo(result)) == 1
+        (line,) = fleet.lines("!")
+        assert since in line
+        assert " aws " not in line
+        assert forms(fleet)[ACCOUNT] == (
+            ["ReadOnlyAccess", "SecurityAudit"] if settled else ["SecurityAudit"]
+        )
+        assert undone(result)["complete"] is False
+    unassigned(fleet)
+    assert fleet.undo(result) == []
+    assert undone(result)["complete"] is True
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own-groups", "shared-group"])
+def test_where_the_permission_set_stays_no_account_is_told_to_provision_it(
+    fleet: FleetRehearsal, closed: Callable[[str], None], shared: bool
+) -> None:
+    """The only account that could have the settings of before needs those of the run."""
+    of_both(fleet, readers(), shared)
+    closed(ACCOUNT)
+    assert run_of(fleet, BETWEEN, shared=shared) != []
+    closed("")
+    assert run_of(fleet, ADMINS, OTHER_ACCOUNT, shared=shared) == [] or shared
+    (ann,) = intents(ACCOUNT, "ann").users
+
+    def read_users(accounts: Iterable[str]) -> dict[str, dict[str, str] | str]:
+        return {each: {ann.subject.unique_id: ""} if each == ACCOUNT else {} for each in accounts}
+
+    before = forms(fleet)
+    fleet.undo(fleet.results()[-1], read_users=read_users)
+    (line,) = (each for each in fleet.lines("!") if EARLIER in each)
+    assert "the permission set stays as it is, too: don't provision or assign it there" in line
+    assert " aws " not in line
+    assert forms(fleet) == before
+
+
+def test_what_a_later_run_has_changed_is_not_told_to_be_provisioned() -> None:
+    """The run only provisioned it, and the account has an earlier form of what it has by now."""
+    known = replace(known_set(ADMINS, accounts=frozenset({ACCOUNT})), stale=frozenset({ACCOUNT}))
+    found = FormerSettings(known.arn, readers(), readers()).by_accounts(known, [ACCOUNT], {}, INSTANCE)
+    (kept,) = found.kept
+    assert "don't provision or assign it there; undo the later runs first" in kept.text
+    assert "aws " not in kept.text
 
 
 BETWEEN = replace(readers(), managed_policies=frozenset({AUDIT}))

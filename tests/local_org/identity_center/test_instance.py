@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from aws_local_org.identity_center import instance
-from tests.local_org.identity_center.center import MANAGEMENT, PAYMENTS, RESEARCH, Center, refusal
+from tests.local_org.identity_center.center import MANAGEMENT, PAYMENTS, RESEARCH, SETTINGS, Center, refusal
 
 
 def test_the_organization_has_one_instance_in_the_management_account(center: Center) -> None:
@@ -98,6 +98,23 @@ def test_a_member_may_have_an_account_instance_and_the_management_account_may_no
     refusal("AccessDeniedException", center.admin, "delete_instance", InstanceArn=arn)
     member.delete_instance(InstanceArn=arn)
     assert member.list_instances()["Instances"] == []
+
+
+@pytest.mark.parametrize(("account", "status"), [(PAYMENTS, "SUCCEEDED"), (RESEARCH, "FAILED")])
+def test_an_account_instance_is_for_its_own_account(center: Center, account: str, status: str) -> None:
+    member, store = center.client("sso-admin", PAYMENTS), center.client("identitystore", PAYMENTS)
+    given = {"InstanceArn": member.create_instance()["InstanceArn"]}
+    member.update_instance(**given, PermissionSetsEnabled=True)
+    found = member.describe_instance(**given)
+    group = store.create_group(IdentityStoreId=found["IdentityStoreId"], DisplayName="own")["GroupId"]
+    arn = member.create_permission_set(**given, Name="Own")["PermissionSet"]["PermissionSetArn"]
+    target = {"TargetId": account, "TargetType": "AWS_ACCOUNT", "PermissionSetArn": arn}
+    asked = member.create_account_assignment(**given, **target, PrincipalType="GROUP", PrincipalId=group)
+    center.clock.advance(SETTINGS.assignment_seconds)
+    ended = member.describe_account_assignment_creation_status(
+        **given, AccountAssignmentCreationRequestId=asked["AccountAssignmentCreationStatus"]["RequestId"]
+    )
+    assert ended["AccountAssignmentCreationStatus"]["Status"] == status
 
 
 def test_attributes_for_access_control(center: Center) -> None:

@@ -132,13 +132,14 @@ def test_what_is_detached_leaves_the_role(center: Center, permission_set: str) -
     assert iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"] == []
 
 
-def test_a_further_assignment_leaves_an_outdated_role_as_it_is(center: Center, permission_set: str) -> None:
+def test_a_further_assignment_brings_an_outdated_role_up_to_date(center: Center, permission_set: str) -> None:
     center.admin(
         "attach_managed_policy_to_permission_set", PermissionSetArn=permission_set, ManagedPolicyArn=READ_ONLY
     )
-    center.assigned(permission_set, center.group("more"), PAYMENTS)
-    assert attached(center, PAYMENTS) == []
     assert PAYMENTS in accounts(center, permission_set, ProvisioningStatus=OUTDATED)
+    center.assigned(permission_set, center.group("more"), PAYMENTS)
+    assert attached(center, PAYMENTS) == [READ_ONLY]
+    assert PAYMENTS not in accounts(center, permission_set, ProvisioningStatus=OUTDATED)
 
 
 def test_a_set_can_be_provisioned_without_an_assignment(center: Center) -> None:

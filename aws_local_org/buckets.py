@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Buckets whose policies moto does not judge: it looks at no condition, so a Deny without TLS would deny everything.
+
+With the setting ``enforce`` they are judged as those of other resources are (``enforcement.py``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.iam.access_control import PermissionResult
+from moto.s3.models import FakeBucket
+
+
+def install() -> None:
+    """Patch moto's class, for the whole process. Idempotent."""
+    FakeBucket.get_permission = _undecided
+
+
+def _undecided(_self: Any, _action: str, _resource: str) -> Any:
+    return PermissionResult.NEUTRAL

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands of docs/deploy.md as they are written, and an execution with the stack's own roles, enforced.
+
+Left out: `docker build`. CloudFormation is moto's, which has no schedules.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+
+from aws_local_org import LocalOrg
+from aws_local_org.call_log import CallRecord
+from tests.deploy.machine import Machine, Processes
+from tests.deploy.template import MANAGEMENT, Template, definition
+from tests.deploy.test_rehearsal import PATH
+from tests.guides import Reader, commands_of, credentials_of, let_in_administrators, stack_of
+from tests.readme import ROOT
+
+LINES = commands_of("deploy")
+ACCOUNTS = ("111122223333", "444455556666")
+CENTRAL = frozenset({"iam-users", "identity-center", "identity-center-reader"})
+ROLE = f"arn:aws:iam::{MANAGEMENT}:role"
+#: "Names to replace".
+NAMES = {
+    "ORGANIZATION": "",
+    "QUEUE_ARN": f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer",
+    "SUBNET_A": "subnet-1",
+    "SUBNET_B": "subnet-2",
+    "=VPC": "=vpc-1",
+    "=IMAGE": f"={MANAGEMENT}.dkr.ecr.us-east-1.amazonaws.com/iam-users@sha256:{'0' * 64}",
+}
+
+pytestmark = [
+    pytest.mark.usefixtures("same_logging"),
+    pytest.mark.filterwarnings("ignore:Tried to parse AWS.*not supported by moto"),
+]
+
+
+@pytest.fixture
+def checkout(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the image has, in an organization without the roles; in each account a person and a machine."""
+    path = tmp_path / "checkout"
+    shutil.copytree(ROOT / "policies", path / "policies")
+    shutil.copytree(ROOT / "deploy", path / "deploy")
+    data = yaml.safe_load((ROOT / "accounts.yml").read_text())
+    data["accounts"] = [each for each in data["accounts"] if each["account_id"] in ACCOUNTS]
+    for account in data["accounts"]:
+        account["role"] = f"arn:aws:iam::{account['account_id']}:role/IamUsersReader"
+    (path / "accounts.yml").write_text(yaml.safe_dump(data))
+    monkeypatch.chdir(path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    iam = org.client("iam")
+    iam.detach_role_policy(
+        RoleName="IdentityCenterProvisioner", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
+    )
+    iam.delete_role(RoleName="IdentityCenterProvisioner")
+    for account_id in ACCOUNTS:
+        iam = org.client("iam", account_id)
+        iam.create_user(UserName="ada", Tags=[{"Key": "Email", "Value": "ada@example.com"}])
+        iam.create_login_profile(UserName="ada", Password="correct-Horse-7-battery")
+        iam.attach_user_policy(UserName="ada", PolicyArn="arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")
+        iam.create_user(UserName="bot")
+    return path
+
+
+def by_hand(checkout: Path, bucket: str) -> None:
+    """Step 3: the places in the bucket."""
+    path = checkout / "accounts.yml"
+    data = yaml.safe_load(path.read_text())
+    data["vars"] |= {
+        "notices": f"s3://{bucket}/notices?region=us-east-1",
+        "records": f"s3://{bucket}/records?region=us-east-1",
+        "identity_center_role": f"{ROLE}/IdentityCenterReader",
+    }
+    path.write_text(yaml.safe_dump(data))
+    for policy in (checkout / "policies").glob("*.yml"):
+        text = policy.read_text()
+        policy.write_text(text.replace("policies/exemptions.csv", f"s3://{bucket}/exemptions/exemptions.csv"))
+
+
+def test_the_guide_runs_as_it_is_written(
+    org: LocalOrg, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    org.configure(enforce=True, assignment_seconds=0)
+    reader = Reader(org, checkout, monkeypatch, CENTRAL)
+    first, second, *others = [line for line in LINES if not line.startswith("docker ")]
+    outputs = set_up(reader, others)
+    org.clear_calls()
+    before, tasks = files(checkout), Tasks(org, checkout, outputs)
+    monkeypatch.setattr(org, "record", tasks.stop_once_it_assigns(org.record))
+    machine = Machine(definition(Shards="1"), tasks.start)
+    # the last task is stopped as it provisions, and run again, as a redriven execution does
+    assert machine.execute("e-1") == ("FAILED", "States.TaskFailed")
+    last = machine.tasks[-1]
+    assert (last.command, last.code) == ("finish", 143)
+    assert locks(org, outputs["BucketName"]) == []
+    assert tasks.start(last.command, last.environment)() == 0
+    # whatever a task writes on its machine, it writes to /work
+    assert files(checkout) == before
+    check_end(org, outputs["BucketName"])
+    reader.act_as(outputs["ShardRoleArn"])
+    reader.follow(first)
+    reader.follow(second)
+    assert denied(org) == []
+
+
+def set_up(reader: Reader, lines: list[str]) -> Mapping[str, str]:
+    """Follow these lines; the outputs of the stack."""
+    org, outputs = reader.org, dict[str, str]()
+    organization = org.client("organizations").describe_organization()["Organization"]["Id"]
+    reader.names |= {**NAMES, "ORGANIZATION": organization, "REGION": "us-east-1"}
+    for line in lines:
+        reader.follow(line)
+        if "--stack-name iam-users " in line:
+            stack = stack_of(org, MANAGEMENT, "iam-users")
+            outputs |= {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+            reader.names["BUCKET"] = outputs["BucketName"]
+            for name, output in (("SHARD_ROLE", "ShardRoleArn"), ("WRITER_ROLE", "WriterRoleArn")):
+                reader.names[name] = outputs[output]
+                let_in_administrators(org, outputs[output].rpartition("/")[2])
+            by_hand(reader.directory, outputs["BucketName"])
+    return outputs
+
+
+def denied(org: LocalOrg) -> list[tuple[str, str]]:
+    codes = ("AccessDenied", "AccessDeniedException")
+    return [(call.service, call.operation) for call in org.calls if call.error_code in codes]
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def locks(org: LocalOrg, bucket: str) -> list[str]:
+    listed = org.client("s3").list_objects_v2(Bucket=bucket).get("Contents", ())
+    return [each["Key"] for each in listed if each["Key"].endswith(".lock")]
+
+
+def check_end(org: LocalOrg, bucket: str) -> None:
+    """People have access in each account, owners are told, and the report says so."""
+    assigned = [
+        call.parameters["TargetId"] for call in org.calls if call.operation == "CreateAccountAssignment"
+    ]
+    assert sorted(assigned) == sorted(ACCOUNTS)
+    assert sum(call.operation == "SendMessage" for call in org.calls) >= len(ACCOUNTS)
+    counted = org.client("s3").get_object(Bucket=bucket, Key="users.json")["Body"].read()
+    assert json.loads(counted) == dict.fromkeys(ACCOUNTS, 2)
+    page = org.client("s3").get_object(Bucket=bucket, Key="report.html")["Body"].read().decode()
+    assert all(account in page for account in ACCOUNTS)
+
+
+class Tasks:
+    """Tasks as processes with the credentials that ECS gives them, and the environment of container and image."""
+
+    def __init__(self, org: LocalOrg, checkout: Path, outputs: Mapping[str, str]) -> None:
+        self._org, self._outputs = org, outputs
+        given = {
+            "Shards": "1",
+            "Provision": "policies/provision-intents.yml#iam-users-intents",
+            "IdentityCenterRoleArn": f"{ROLE}/IdentityCenterProvisioner",
+            "Bucket": outputs["BucketName"],
+        }
+        (container,) = Template(**given).properties("TaskDefinition")["ContainerDefinitions"]
+        assert container["ReadonlyRootFilesystem"] is True
+        assert [each["ContainerPath"] for each in container["MountPoints"]] == ["/work"]
+        dockerfile = (ROOT / "deploy" / "Dockerfile").read_text()
+        assert "HOME=/work TMPDIR=/work" in dockerfile
+        work = checkout.parent / "work"
+        work.mkdir()
+        own = {"PATH": PATH, "HOME": str(work), "TMPDIR": str(work), "PYTHONDONTWRITEBYTECODE": "1"}
+        declared = {each["Name"]: str(each["Value"]) for each in container["Environment"]}
+        self._processes = Processes(
+            str(checkout / "deploy" / "run"), str(checkout), {**own, "GRACE": "5", **declared}
+        )
+        self._stopped = False
+
+    def start(self, command: str, environment: Mapping[str, str]) -> Callable[[], int]:
+        role = self._outputs["WriterRoleArn" if command == "finish" else "ShardRoleArn"]
+        return self._processes.start(command, {**credentials_of(self._org, role), **environment})
+
+    def stop_once_it_assigns(self, record: Callable[[CallRecord], None]) -> Callable[[CallRecord], None]:
+        def recorded(call: CallRecord) -> None:
+            record(call)
+            if not self._stopped and call.operation == "CreateAccountAssignment":
+                self._stopped = True
+                self._processes.stop("finish")
+
+        return recorded

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Follows the commands of a guide as they are written, in this process, in the local organization."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from c7n.utils import reset_session_cache
+from c7n_mailer.cli import main as c7n_mailer
+from c7n_org.cli import cli as c7n_org
+from click.testing import CliRunner
+from markdown_it import MarkdownIt
+
+from aws_local_org import LocalOrg
+from c7n_iamusers_cli.main import main
+from tests.readme import ROOT
+
+MANAGEMENT, MEMBER = "123456789012", "111122223333"
+_PROGRAMS = {"c7n-iamusers": main, "c7n-org": c7n_org}
+
+
+def commands_of(name: str) -> list[str]:
+    """The lines of the code blocks of ``docs/NAME.md``."""
+    blocks = MarkdownIt().parse((ROOT / "docs" / f"{name}.md").read_text())
+    return [
+        line.strip() for each in blocks if each.type == "code_block" for line in each.content.splitlines()
+    ]
+
+
+class Reader:
+    """Who follows a guide in ``directory``, with the credentials that each step says.
+
+    ``names``: what the guide leaves to be replaced -> its value. ``central``: the stacks that are in the management
+    account, by their names after ``iam-users-``; the others are in each member account.
+    """
+
+    def __init__(
+        self, org: LocalOrg, directory: Path, monkeypatch: pytest.MonkeyPatch, central: frozenset[str]
+    ) -> None:
+        self.org, self.directory, self.names = org, directory, dict[str, str]()
+        self._patch, self._central, self._role = monkeypatch, central, ""
+        self._variables: dict[str, str] = {}
+
+    def follow(self, line: str) -> str:
+        """What a line prints. It must succeed: `preflight` and `report --check` may ask for a look, and end with 3."""
+        line = re.sub("|".join(self.names) or "$^", lambda found: self.names[found[0]], line)
+        line = re.sub(r'"\$(\w+)"', lambda found: self._variables[found[1]], line)
+        if assigned := re.fullmatch(r"(\w+)=\$\((.*)\)", line):
+            self._variables[assigned[1]] = self._shell(assigned[2]).strip()
+            return ""
+        command, _, file = line.partition(" > ")
+        program, *words = shlex.split(command)
+        run = {"aws": self._aws, "c7n-mailer": self._mailer}.get(program)
+        if program in _PROGRAMS:
+            run = partial(self._python, program)
+        if run is None:
+            return self._shell(line)
+        printed = run(words)
+        if file:
+            (self.directory / file).write_text(printed)
+        return printed
+
+    def act_as(self, role: str) -> None:
+        """Put the credentials of a role into the environment, or those of an administrator for an empty one."""
+        self._role = role
+        for name, value in credentials_of(self.org, role).items():
+            self._patch.setenv(name, value)
+        reset_session_cache()
+
+    def _shell(self, line: str) -> str:
+        done = subprocess.run(
+            ["sh", "-ec", line], cwd=self.directory, check=True, capture_output=True, text=True
+        )
+        return done.stdout
+
+    def _python(self, program: str, words: list[str]) -> str:
+        reset_session_cache()
+        # in this process, and not in one for each account
+        debug = ["--debug"] if program == "c7n-org" and words[0] == "run" else []
+        found = CliRunner().invoke(_PROGRAMS[program], [*words, *debug])
+        told = f"{program} {' '.join(words)}\n{found.output}\n{found.exception!r}"
+        checks = words[0] == "preflight" or "--check" in words
+        assert found.exit_code in ((0, 3) if checks else (0,)), told
+        assert "Error running policy in" not in told
+        return found.stdout
+
+    def _mailer(self, words: list[str]) -> str:
+        before = self._role
+        self.act_as(f"arn:aws:iam::{MANAGEMENT}:role/IamUsersMailer")
+        self._patch.setattr(sys, "argv", ["c7n-mailer", *words])
+        c7n_mailer()
+        self.act_as(before)
+        return ""
+
+    def _aws(self, words: list[str]) -> str:
+        """As the AWS CLI does, by an administrator of the accounts that the text names."""
+        service, operation, *rest = words
+        if (service, operation) == ("s3", "cp"):
+            source, target = rest
+            bucket, _, key = target.removeprefix("s3://").partition("/")
+            content = (self.directory / source).read_bytes()
+            self.org.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
+            return ""
+        assert (service, operation) == ("cloudformation", "deploy"), words
+        stack, file = (rest[rest.index(each) + 1] for each in ("--stack-name", "--template-file"))
+        given = dict(each.split("=", 1) for each in rest if "=" in each)
+        name = stack.removeprefix("iam-users-")
+        for account in [MANAGEMENT] if name in self._central else self._members():
+            deploy(self.org, account, stack, (self.directory / file).read_text(), given)
+        if name == "mailer":
+            # the local organization has no instances
+            let_in_administrators(self.org, "IamUsersMailer")
+        return ""
+
+    def _members(self) -> list[str]:
+        data = yaml.safe_load((self.directory / "accounts.yml").read_text())
+        return [each["account_id"] for each in data["accounts"]]
+
+
+def credentials_of(org: LocalOrg, role: str) -> Mapping[str, str]:
+    """The environment with those of a role that administrators of the management account may assume, or with theirs."""
+    if not role:
+        return org.environment()
+    keys = org.client("sts").assume_role(RoleArn=role, RoleSessionName="ci")["Credentials"]
+    return {
+        **org.environment(),
+        "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": keys["SessionToken"],
+    }
+
+
+def deploy(org: LocalOrg, account: str, name: str, template: str, given: Mapping[str, str]) -> None:
+    """`aws cloudformation deploy`: makes the stack, or updates it and keeps what is not given."""
+    client = org.client("cloudformation", account)
+    known = {each["StackName"]: each for each in client.describe_stacks()["Stacks"]}
+    before = known.get(name, {}).get("Parameters", ())
+    parameters = {**{each["ParameterKey"]: each["ParameterValue"] for each in before}, **given}
+    made = client.create_change_set(
+        StackName=name,
+        ChangeSetName=f"deploy-{secrets.token_hex(4)}",
+        ChangeSetType="UPDATE" if name in known else "CREATE",
+        TemplateBody=template,
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    client.execute_change_set(ChangeSetName=made["Id"], StackName=name)
+    assert stack_of(org, account, name)["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+
+
+def stack_of(org: LocalOrg, account: str, name: str) -> Mapping[str, Any]:
+    (stack,) = org.client("cloudformation", account).describe_stacks(StackName=name)["Stacks"]
+    found: Mapping[str, Any] = stack
+    return found
+
+
+def let_in_administrators(org: LocalOrg, name: str) -> None:
+    """Who assumes this role of the management account, a service of AWS, is not there: administrators stand for it."""
+    org.client("iam").update_assume_role_policy(RoleName=name, PolicyDocument=trust_in_administrators())
+
+
+def trust_in_administrators() -> str:
+    root = {"AWS": f"arn:aws:iam::{MANAGEMENT}:root"}
+    statement = {"Effect": "Allow", "Principal": root, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
