@@ -241,44 +241,6 @@ def test_the_segments_of_a_journal_are_one_chain(tmp_path: Path) -> None:
     assert (found.lines, found.faults) == (6, {})
 
 
-class Counting(str):
-    """A text that counts how often it is hashed or compared."""
-
-    looked = 0
-
-    def __hash__(self) -> int:
-        Counting.looked += 1
-        return super().__hash__()
-
-    def __eq__(self, other: object) -> bool:
-        return super().__eq__(other)
-
-
-def half_lines(pairs: int) -> bytes:
-    """Half a line and a whole one, over and over, in a whole chain."""
-    whole, content = "", b""
-    for _ in range(pairs):
-        content += b"x\n"
-        line = {"time": "", "user": "a", "arn": ":::::", "unique_id": "A", "phase": "x"}
-        text = json.dumps({**line, "previous": line_digest(b"x"), "last_whole": whole}).encode() + b"\n"
-        whole = line_digest(text)
-        content += text
-    return content
-
-
-def test_a_journal_of_half_lines_is_read_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    digest = line_digest
-    monkeypatch.setattr(
-        "c7n_iamusers.execution.journal_format.line_digest", lambda line: Counting(digest(line))
-    )
-    looked = []
-    for pairs in (50, 100):
-        content, Counting.looked = half_lines(pairs), 0
-        assert chain(content, forks=True).faults == {}
-        looked.append(Counting.looked)
-    assert looked[1] <= 2 * looked[0] + 10
-
-
 @pytest.mark.parametrize(
     ("content", "lines"),
     [
