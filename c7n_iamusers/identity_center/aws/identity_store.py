@@ -136,8 +136,17 @@ class IdentityStore:
         """The user ids of the group's members."""
         return frozenset(self.memberships(group_id))
 
+    def memberships_left(self, group_id: str) -> dict[str, str]:
+        """As ``memberships``; nobody's where the group does not exist, which its assignments outlive."""
+        try:
+            return self.memberships(group_id)
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            return {}
+
     def memberships(self, group_id: str) -> dict[str, str]:
-        """User id -> membership id of the group's members."""
+        """User id -> membership id of the group's members. Raises ClientError, also where there is no such group."""
         found = items(
             self.client,
             "ListGroupMemberships",

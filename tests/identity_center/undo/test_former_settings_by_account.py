@@ -389,3 +389,24 @@ def test_where_all_need_the_settings_these_stay_the_definition() -> None:
     former = FormerSettings(known.arn, readers(), WIDE)
     found = former.by_accounts(known, [], {(known.arn, ACCOUNT): "needed"}, INSTANCE)
     assert (found.calls, found.former.accounts, len(found.kept)) == ((), frozenset(), 1)
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own-groups", "shared-group"])
+@pytest.mark.parametrize("since", [False, True], ids=["before-the-run", "since-the-run"])
+def test_an_assignment_outlives_its_group_and_holds_up_nobody(
+    fleet: FleetRehearsal, shared: bool, since: bool
+) -> None:
+    """AWS keeps the assignments of a group that was deleted. Nobody is in it."""
+    of_both(fleet, readers(), shared)
+    identities, store = fleet.org.client("identitystore"), {"IdentityStoreId": fleet.instance.store.id}
+    group = identities.create_group(**store, DisplayName="others")["GroupId"]
+    (arn,) = fleet.instance.permission_sets
+    assign(fleet, arn, group, ACCOUNT, "GROUP")
+    if not since:
+        identities.delete_group(**store, GroupId=group)
+    assert run_of(fleet, WIDE, shared=shared) == []
+    if since:
+        identities.delete_group(**store, GroupId=group)
+    assert [each for each in fleet.instance.assignments if each.principal_id == group] != []
+    assert fleet.undo(fleet.results()[-1]) == []
+    assert forms(fleet) == dict.fromkeys(BOTH, ["ReadOnlyAccess"])
