@@ -409,4 +409,4 @@ def test_an_assignment_outlives_its_group_and_holds_up_nobody(
         identities.delete_group(**store, GroupId=group)
     assert [each for each in fleet.instance.assignments if each.principal_id == group] != []
     assert fleet.undo(fleet.results()[-1]) == []
-    assert forms(fleet) == dict.fromkeys(BOTH, ["ReadOnlyAccess"])
+    assert forms(fleet) == {account: ["ReadOnlyAccess"] for account in BOTH}
