@@ -60,7 +60,12 @@ class IdentityStore:
         """User id -> those of ``group_ids`` that the user is a member of; None as for ``people_within``."""
         found, left = defaultdict[str, set[str]](set), most
         for group_id in sorted(group_ids) if len(group_ids) <= most else ():
-            listed = self._within(left, "ListGroupMemberships", "GroupMemberships", GroupId=group_id)
+            try:
+                listed = self._within(left, "ListGroupMemberships", "GroupMemberships", GroupId=group_id)
+            except ClientError as error:
+                if not _is_gone(error):
+                    raise
+                listed = []  # nobody is in a group that was deleted, which its assignments outlive
             if listed is None:
                 return None
             left -= max(1, -(-len(listed) // _PAGE))
@@ -141,7 +146,7 @@ class IdentityStore:
         try:
             return self.memberships(group_id)
         except ClientError as error:
-            if not is_missing(error):
+            if not _is_gone(error):
                 raise
             return {}
 
@@ -207,16 +212,21 @@ class IdentityStore:
             return None
 
     def groups_of(self, user_id: str) -> frozenset[str]:
-        """The ids of the groups that the user is a member of."""
-        found = items(
-            self.client,
-            "ListGroupMembershipsForMember",
-            "GroupMemberships",
-            self.backoff,
-            IdentityStoreId=self.instance.identity_store_id,
-            MemberId={"UserId": user_id},
-            MaxResults=_PAGE,
-        )
+        """The ids of the groups that the user is a member of; none of a user that does not exist."""
+        try:
+            found = items(
+                self.client,
+                "ListGroupMembershipsForMember",
+                "GroupMemberships",
+                self.backoff,
+                IdentityStoreId=self.instance.identity_store_id,
+                MemberId={"UserId": user_id},
+                MaxResults=_PAGE,
+            )
+        except ClientError as error:
+            if not _is_gone(error):
+                raise
+            return frozenset()
         return frozenset(each["GroupId"] for each in found)
 
     def username_id(self, username: str) -> str | None:
@@ -239,7 +249,7 @@ class IdentityStore:
             return str(self._call(method, AlternateIdentifier=identifier)[member])
         except ClientError as error:
             # The identity store itself may be missing, which is an error.
-            if not is_missing(error) or error.response.get("ResourceType") == "IDENTITY_STORE":
+            if not _is_gone(error):
                 raise
             return None
 
@@ -273,3 +283,8 @@ def _primary_email(user: Mapping[str, Any]) -> str:
     emails = user.get("Emails") or [{}]
     primary = next((email for email in emails if email.get("Primary")), emails[0])
     return str(primary.get("Value", ""))
+
+
+def _is_gone(error: ClientError) -> bool:
+    """Whether the object that was asked for does not exist, in a store that does."""
+    return is_missing(error) and error.response.get("ResourceType") != "IDENTITY_STORE"

@@ -125,3 +125,25 @@ def test_what_is_gone(store: IdentityStore) -> None:
     store.client.delete_user(IdentityStoreId=store_id, UserId=user_id)
     assert store.user_attributes(user_id) is None
     assert store.group(user_id) is None
+
+
+def test_nobody_is_in_a_group_that_is_gone_and_who_is_gone_in_none(store: IdentityStore) -> None:
+    """AWS keeps the assignments of a group that was deleted, and a directory may list who was."""
+    gone, store_id = "12345678-1234-1234-1234-123456789012", store.instance.identity_store_id
+    user_id = create_user(store, "u", "u@example.com")
+    group_id = store.client.create_group(IdentityStoreId=store_id, DisplayName="g")["GroupId"]
+    store.client.create_group_membership(
+        IdentityStoreId=store_id, GroupId=group_id, MemberId={"UserId": user_id}
+    )
+    assert store.members_within(5, [gone, group_id]) == {user_id: {group_id}}
+    assert store.memberships_left(gone) == {}
+    assert store.groups_of(gone) == frozenset()
+    elsewhere = replace(store, instance=replace(store.instance, identity_store_id="d-0000000000"))
+    asked = (
+        elsewhere.memberships_left,
+        elsewhere.groups_of,
+        lambda each: elsewhere.members_within(5, [each]),
+    )
+    for ask in asked:
+        with pytest.raises(store.client.exceptions.ResourceNotFoundException):
+            ask(gone)
