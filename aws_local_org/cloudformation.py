@@ -54,10 +54,16 @@ def _as_text(self: Any, name: str, document: Any) -> None:
 
 
 class _Model(CloudFormationModel):
-    """What moto's CloudFormation does not have. ``physical_resource_id``: its name."""
+    """What moto's CloudFormation does not have. ``TYPE``: of the resource. ``physical_resource_id``: its name."""
+
+    TYPE = ""
 
     def __init__(self, name: str) -> None:
         self.physical_resource_id = name
+
+    @classmethod
+    def cloudformation_type(cls) -> str:
+        return cls.TYPE
 
     @staticmethod
     def cloudformation_name_type() -> str:
@@ -73,9 +79,7 @@ class _Model(CloudFormationModel):
 
 
 class _BucketPolicy(_Model):
-    @staticmethod
-    def cloudformation_type() -> str:
-        return "AWS::S3::BucketPolicy"
+    TYPE = "AWS::S3::BucketPolicy"
 
     @classmethod
     def create_from_cloudformation_json(
@@ -88,9 +92,7 @@ class _BucketPolicy(_Model):
 
 
 class _QueuePolicy(_Model):
-    @staticmethod
-    def cloudformation_type() -> str:
-        return "AWS::SQS::QueuePolicy"
+    TYPE = "AWS::SQS::QueuePolicy"
 
     @classmethod
     def create_from_cloudformation_json(
@@ -106,9 +108,7 @@ class _QueuePolicy(_Model):
 class _Schedule(_Model):
     """It starts nothing here."""
 
-    @staticmethod
-    def cloudformation_type() -> str:
-        return "AWS::Scheduler::Schedule"
+    TYPE = "AWS::Scheduler::Schedule"
 
     @classmethod
     def create_from_cloudformation_json(

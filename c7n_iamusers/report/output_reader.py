@@ -258,20 +258,23 @@ def _line(kept: Kept, line: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _read(files: _Files, known: frozenset[str], rules: Kept) -> PolicyOutput | None:
-    """As ``_output``; whatever is wrong in one directory is said of that directory, and hides no other."""
+    """As ``_output``; whatever is wrong in one directory is said of that directory, and hides no other.
+
+    ``rules``: those of all directories, of which the refused ones leave none there.
+    """
     try:
-        found, most = _output(files, known, rules), max(_LARGEST_KEPT, _MOST_KEPT_TIMES * files.packed)
+        found, most = _output(files, known), max(_LARGEST_KEPT, _MOST_KEPT_TIMES * files.packed)
         if size(found, most) <= most:
-            return found
+            return found and replace(found, rules=tuple(map(rules.of, found.rules)))
         fault = f"holds more than a run leaves: what a report keeps of it takes more than {most} bytes"
     except Exception as error:  # noqa: BLE001  # its files may hold anything
         fault = f"holds what no run leaves: {error!r}"[:_LONGEST_FAULT]
-    return _output(_Files(files.store, files.directory, ()), known, rules, fault)
+    return _output(_Files(files.store, files.directory, ()), known, fault)
 
 
-def _output(files: _Files, known: frozenset[str], kept: Kept, fault: str = "") -> PolicyOutput | None:
-    """None for a policy on other resources. ``kept``: the rules of all policies. ``fault``: why nothing is read."""
-    store, directory = files.store, files.directory
+def _output(files: _Files, known: frozenset[str], fault: str = "") -> PolicyOutput | None:
+    """None for a policy on other resources. ``fault``: why nothing is read."""
+    store, directory, kept = files.store, files.directory, Kept(RULE_KEYS)
     files.faults += [fault] if fault else []
     metadata = files.data(METADATA, METADATA_SHAPE, "metadata")
     policy = metadata["policy"] if metadata else {}

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -15,6 +16,9 @@ from c7n_iamusers.execution.paging import items, pages
 from c7n_iamusers.execution.retries import Backoff, error_code, is_missing
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.text.wording import folded
+
+T = TypeVar("T")
+N = TypeVar("N")
 
 _PAGE = 100
 #: A username that can't be created: "Administrator and AWSAdministrators are reserved names and can't be used for users
@@ -60,12 +64,9 @@ class IdentityStore:
         """User id -> those of ``group_ids`` that the user is a member of; None as for ``people_within``."""
         found, left = defaultdict[str, set[str]](set), most
         for group_id in sorted(group_ids) if len(group_ids) <= most else ():
-            try:
-                listed = self._within(left, "ListGroupMemberships", "GroupMemberships", GroupId=group_id)
-            except ClientError as error:
-                if not _is_gone(error):
-                    raise
-                listed = []  # nobody is in a group that was deleted, which its assignments outlive
+            read = partial(self._within, left, "ListGroupMemberships", "GroupMemberships", GroupId=group_id)
+            # nobody is in a group that was deleted, which its assignments outlive
+            listed = _unless_gone(read, [])
             if listed is None:
                 return None
             left -= max(1, -(-len(listed) // _PAGE))
@@ -143,12 +144,7 @@ class IdentityStore:
 
     def memberships_left(self, group_id: str) -> dict[str, str]:
         """As ``memberships``; nobody's where the group does not exist, which its assignments outlive."""
-        try:
-            return self.memberships(group_id)
-        except ClientError as error:
-            if not _is_gone(error):
-                raise
-            return {}
+        return _unless_gone(partial(self.memberships, group_id), {})
 
     def memberships(self, group_id: str) -> dict[str, str]:
         """User id -> membership id of the group's members. Raises ClientError, also where there is no such group."""
@@ -213,21 +209,17 @@ class IdentityStore:
 
     def groups_of(self, user_id: str) -> frozenset[str]:
         """The ids of the groups that the user is a member of; none of a user that does not exist."""
-        try:
-            found = items(
-                self.client,
-                "ListGroupMembershipsForMember",
-                "GroupMemberships",
-                self.backoff,
-                IdentityStoreId=self.instance.identity_store_id,
-                MemberId={"UserId": user_id},
-                MaxResults=_PAGE,
-            )
-        except ClientError as error:
-            if not _is_gone(error):
-                raise
-            return frozenset()
-        return frozenset(each["GroupId"] for each in found)
+        read = partial(
+            items,
+            self.client,
+            "ListGroupMembershipsForMember",
+            "GroupMemberships",
+            self.backoff,
+            IdentityStoreId=self.instance.identity_store_id,
+            MemberId={"UserId": user_id},
+            MaxResults=_PAGE,
+        )
+        return frozenset(each["GroupId"] for each in _unless_gone(read, []))
 
     def username_id(self, username: str) -> str | None:
         """The id of the user with the username; None if there is none."""
@@ -245,13 +237,8 @@ class IdentityStore:
 
     def _id(self, method: str, member: str, path: str, text: str) -> str | None:
         identifier = {"UniqueAttribute": {"AttributePath": path, "AttributeValue": text}}
-        try:
-            return str(self._call(method, AlternateIdentifier=identifier)[member])
-        except ClientError as error:
-            # The identity store itself may be missing, which is an error.
-            if not _is_gone(error):
-                raise
-            return None
+        found = _unless_gone(partial(self._call, method, AlternateIdentifier=identifier), None)
+        return None if found is None else str(found[member])
 
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
         call = getattr(self.client, method)
@@ -285,6 +272,11 @@ def _primary_email(user: Mapping[str, Any]) -> str:
     return str(primary.get("Value", ""))
 
 
-def _is_gone(error: ClientError) -> bool:
-    """Whether the object that was asked for does not exist, in a store that does."""
-    return is_missing(error) and error.response.get("ResourceType") != "IDENTITY_STORE"
+def _unless_gone(read: Callable[[], T], nothing: N) -> T | N:
+    """What ``read`` returns; ``nothing`` if what it asks for does not exist. That the store does not is an error."""
+    try:
+        return read()
+    except ClientError as error:
+        if not is_missing(error) or error.response.get("ResourceType") == "IDENTITY_STORE":
+            raise
+        return nothing
