@@ -139,7 +139,7 @@ OLD, NEW = timedelta(days=91), timedelta(minutes=5)
         pytest.param(
             [call(request_id="")],
             [event(request_id="", user="bob")],
-            {"missing": 1},
+            {"missing": 1, "strangers": 1},
             id="another-user-of-no-journal",
         ),
         pytest.param(

@@ -195,7 +195,7 @@ def torn_and_continued(path: Path) -> None:
         pytest.param(lambda path: path.write_bytes(b""), [], id="empty"),
         pytest.param(torn, [(ATTENTION, "journal.jsonl")], id="killed-in-its-first-line"),
         pytest.param(
-            torn_and_continued, [(ATTENTION, "journal.jsonl"), (NOTE, "journal.jsonl")], id="and-continued"
+            torn_and_continued, [(NOTE, "journal.jsonl"), (ATTENTION, "journal.jsonl")], id="and-continued"
         ),
         pytest.param(lambda path: path.mkdir(), [], id="a-directory"),
         pytest.param(lambda path: path.symlink_to("/etc/passwd"), [(BLOCKING, "journal.jsonl")], id="a-link"),
