@@ -31,7 +31,7 @@ class SnapshotArchive:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.added = dict[str, str]()  # name of each snapshot of this run -> its SHA-256
+        self._added = dict[str, str]()
 
     def of(self, subject: Subject) -> list[Snapshot]:
         """The snapshots of the user with this unique id, oldest first. Raises SnapshotRefused if one can't be read."""
@@ -41,6 +41,11 @@ class SnapshotArchive:
         """The same, each by its name. Raises SnapshotRefused."""
         with self._refusing(subject):
             return dict(self._read(subject))
+
+    def added(self, subject: Subject) -> dict[str, str]:
+        """The name of each snapshot of the user that this run took, with its SHA-256."""
+        taken = tuple(self._added.items())  # a copy: the threads of other users add theirs meanwhile
+        return {name: digest for name, digest in taken if unique_id_in(name) == subject.unique_id}
 
     def add(self, snapshot: Snapshot, number: int, journal: JournalWriter) -> None:
         """Write the snapshot durably, and its SHA-256 to ``journal``. ``number``: 1 for the first under its name.
@@ -54,7 +59,7 @@ class SnapshotArchive:
             self._store.create(name, content)
         digest = hashlib.sha256(content).hexdigest()
         journal.write(subject, SNAPSHOT, snapshot=name, sha256=digest)
-        self.added[name] = digest
+        self._added[name] = digest
 
     def _read(self, subject: Subject) -> Iterator[tuple[str, Snapshot]]:
         seen, number = set[str](), 1
@@ -65,8 +70,7 @@ class SnapshotArchive:
             seen.add(name)
             number += 1
         # under another name of the user, or after one that is gone
-        added = (name for name in self.added if unique_id_in(name) == subject.unique_id)
-        for name in {*self._by_id.get(subject.unique_id, ()), *added} - seen:
+        for name in {*self._by_id.get(subject.unique_id, ()), *self.added(subject)} - seen:
             if (content := self._store.read(name, LARGEST_RECORD)) is not None:
                 yield name, Snapshot.from_json(content)
 

@@ -181,7 +181,8 @@ class RecordStores:
             journals = self.known.by_store(user.subject)
         files = [archive.files(user.subject) for archive in self.archives()]
         pins = [pinned(lines) for lines in journals]
-        pins[0] |= {name: {digest} for name, digest in self.archive.added.items() if name in files[0]}
+        added = self.archive.added(user.subject)
+        pins[0] |= {name: {digest} for name, digest in added.items() if name in files[0]}
         return OnRecord.of(zip(files, pins, map(given_up, journals), strict=True))
 
     def next_number(self, user: IamUser) -> int:

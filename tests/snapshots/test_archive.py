@@ -20,7 +20,7 @@ from c7n_iamusers.lockout.deny_all import ATTACHED
 from c7n_iamusers.lockout.left_inactive import left_inactive
 from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, quarantine_of
 from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
-from c7n_iamusers.snapshots.archive import SnapshotArchive
+from c7n_iamusers.snapshots.archive import SnapshotArchive, unique_id_in
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from c7n_iamusers.snapshots.user_records import RecordedUser, RecordStores, UserRecords
 from c7n_iamusers.text.documents import LARGEST_RECORD
@@ -134,6 +134,27 @@ def test_a_snapshot_is_never_overwritten(tmp_path: Path) -> None:
         add(tmp_path, SECOND, 1)
     assert place(tmp_path).read_bytes() == content
     assert len(lines(tmp_path)) == 1
+
+
+def test_snapshots_that_other_users_get_meanwhile_stop_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = archive(tmp_path)
+    others = [user(name=f"u{number}", unique_id=f"AIDA{number:012}") for number in range(3)]
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        run.add(FIRST, 1, journal)
+        run.add(Snapshot(others[0], FIRST.taken, fingerprint(others[0])), 1, journal)
+
+        def meanwhile(name: str) -> str:
+            if others[1:]:
+                other = others.pop()
+                run.add(Snapshot(other, FIRST.taken, fingerprint(other)), 1, journal)
+            return unique_id_in(name)
+
+        monkeypatch.setattr("c7n_iamusers.snapshots.archive.unique_id_in", meanwhile)
+        assert run.of(ALICE.subject) == [FIRST]
+        assert list(run.added(ALICE.subject)) == [f"snapshots/{place(tmp_path).name}"]
+    assert others[1:] == []
 
 
 def test_another_user_of_the_same_name_has_snapshots_of_its_own(tmp_path: Path) -> None:
