@@ -25,6 +25,8 @@ _QUEUE = re.compile(r"https?://[A-Za-z0-9.:-]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}", r
 _REGION = re.compile(r"https://(?:sqs\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.")
 #: Seconds for which a message that was received is hidden from others. A refused one is back after that.
 _HIDDEN = 600
+#: Seconds. A short poll asks only some of the servers that hold messages (ReceiveMessage, SQS API reference).
+_WAIT = 1
 #: Messages of one run. Whoever fills the queue must not keep a run going.
 _MOST = 10_000
 #: Refused messages that stay in the queue: of one sender, and of all. They come back, to every run: more would leave no
@@ -180,7 +182,7 @@ class _Queues:
     def received(self) -> Iterator[Mapping[str, Any]]:
         """What is in the functions' queue, each message once, until it is empty or a message comes again."""
         seen = set[str]()
-        asked = {"MaxNumberOfMessages": 10, "VisibilityTimeout": _HIDDEN, "WaitTimeSeconds": 1}
+        asked = {"MaxNumberOfMessages": 10, "VisibilityTimeout": _HIDDEN, "WaitTimeSeconds": _WAIT}
         while len(seen) < _MOST:
             answer = _asked(
                 self.receiving.receive_message,

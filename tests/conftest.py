@@ -18,6 +18,7 @@ import pytest
 
 import c7n_iamusers
 from aws_local_org import LocalOrg, Settings
+from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.rate_limit import IDENTITY_CENTER_RATE, RateLimit
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.writer import schedule, writer
@@ -100,6 +101,12 @@ def same_umask() -> Iterator[None]:
     os.umask(before)
     yield
     os.umask(before)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No run waits between its attempts and calls: it asks only whether a signal came."""
+    monkeypatch.setattr(Interruption, "sleep", lambda self, _: self.check())
 
 
 @pytest.fixture

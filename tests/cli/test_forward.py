@@ -28,6 +28,11 @@ QUEUES = "https://sqs.us-east-1.amazonaws.com/123456789012"
 FUNCTIONS, MAILER = f"{QUEUES}/iam-users-realtime", f"{QUEUES}/c7n-mailer"
 
 
+@pytest.fixture(autouse=True)
+def short_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("c7n_iamusers_cli.forward._WAIT", 0)
+
+
 def forward(*options: str, source: str = FUNCTIONS, target: str = MAILER) -> Result:
     return CliRunner().invoke(
         main, ["forward", "--from", source, "--to", target, "-c", str(ROOT / "accounts.yml"), *options]

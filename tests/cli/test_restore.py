@@ -415,7 +415,6 @@ def test_a_lost_answer_of_create_user_is_made_up_for(
         return answer
 
     monkeypatch.setattr(BaseClient, "_make_api_call", losing)
-    monkeypatch.setattr("c7n_iamusers.execution.interruption.time.sleep", lambda _: None)
     result = restore(run, journal=journal)
     assert result.exit_code == 0, result.output
     assert details(iam) == before

@@ -57,11 +57,6 @@ def document(*actions: str, denied: str = "") -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [allow, *denying]})
 
 
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("c7n_iamusers.execution.interruption.time.sleep", lambda _: None)
-
-
 @pytest.fixture
 def iam(org: LocalOrg) -> Any:
     """alice with a policy of each kind, a boundary, a group that denies, and an inactive key and certificate."""

@@ -33,9 +33,8 @@ def run(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def iam(org: LocalOrg, run: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def iam(org: LocalOrg, run: Path) -> Any:
     """alice and bob are deleted, whom the role admin denied by name."""
-    monkeypatch.setattr("c7n_iamusers.execution.interruption.time.sleep", lambda _: None)
     iam = org.client("iam", ACCOUNT)
     for name in ("alice", "bob"):
         iam.create_user(UserName=name)

@@ -20,8 +20,6 @@ from tests.interference import deny, on_calls
 from tests.plugins.deletions import delete, outcomes, user_names
 from tests.policies import ACCOUNT
 
-pytestmark = pytest.mark.usefixtures("at_once")
-
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
 DENY_ALL, READ_ONLY = (f"arn:aws:iam::aws:policy/{name}" for name in ("AWSDenyAll", "ReadOnlyAccess"))
 LIMITS, WALL = (f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in ("limits", "wall"))

@@ -25,11 +25,6 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
 POLICY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 
 
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("c7n_iamusers.execution.interruption.time.sleep", lambda _: None)
-
-
 @pytest.fixture
 def iam(org: LocalOrg) -> Any:
     """zoe with a key, a policy and two groups."""

@@ -21,8 +21,6 @@ from tests.interference import deny
 from tests.plugins.deletions import NAME, acting, outcomes, user_names
 from tests.policies import ACCOUNT
 
-pytestmark = pytest.mark.usefixtures("at_once")
-
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
 ALLOW = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}

@@ -22,8 +22,6 @@ from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, acting, delete, outcomes, user_names
 from tests.policies import ACCOUNT
 
-pytestmark = pytest.mark.usefixtures("at_once")
-
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 PAYROLL = {"group": "payroll", "reason": "the owner objected", "expires": "2999-12-31"}
 #: Any quarantine is longer.

@@ -37,11 +37,6 @@ READ_ONLY, FULL_ACCESS = (
 LEAKED = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
 
 
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("c7n_iamusers.execution.retries.time.sleep", lambda _: None)
-
-
 def create(org: LocalOrg, *names: str) -> Any:
     """Users with an access key each; the client."""
     iam = org.client("iam", ACCOUNT)

@@ -15,6 +15,11 @@ pytestmark = pytest.mark.pure
 
 
 @pytest.fixture(autouse=True)
+def at_once() -> None:
+    """Here runs wait as they do for users."""
+
+
+@pytest.fixture(autouse=True)
 def _default_handlers() -> Iterator[None]:
     """As in a foreground process: a shell script starts its background jobs with SIGINT ignored."""
     before = {

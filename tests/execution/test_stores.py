@@ -43,7 +43,7 @@ def s3(org: LocalOrg) -> Any:
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "directory":
         return DirectoryStore(tmp_path / "output")
-    return BucketStore(request.getfixturevalue("s3"), "output", "here/", ENCRYPTED)
+    return BucketStore(request.getfixturevalue("s3"), "output", "here/", ENCRYPTED, Sleeps().backoff())
 
 
 def test_content_beyond_the_limit_is_refused(store: Store) -> None:

@@ -227,7 +227,6 @@ def test_what_is_attached_during_the_run_is_removed_too(
     iam = create_full_user(org, "alice")
     late = iter([lambda: iam.create_access_key(UserName="alice")])
     on_call(monkeypatch, "DeleteUser", lambda: next(late, lambda: None)())
-    monkeypatch.setattr("c7n_iamusers.execution.retries.time.sleep", lambda _: None)
     delete(tmp_path)
     assert user_names(iam) == []
 
