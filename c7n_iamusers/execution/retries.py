@@ -274,15 +274,6 @@ def describe(subject: Subject, error: Exception) -> str:
     return str(error) if getattr(error, "names_user", False) else f"{subject}: {error}"
 
 
-def is_missing(error: ClientError) -> bool:
-    """True if Identity Center reports ResourceNotFoundException.
-
-    ``except client.exceptions.ResourceNotFoundException`` is not safe in threads: botocore creates these classes on
-    first use, and several threads may create several of them.
-    """
-    return error_code(error) == "ResourceNotFoundException"
-
-
 @dataclass(frozen=True)
 class Backoff:
     """Exponential backoff with jitter. ``base``, ``cap`` and ``budget`` (of all delays together) are in seconds.

@@ -97,7 +97,7 @@ class CreatedReader:
         ]
         holders = {known.arn: holders_of(self.reader, known, in_progress) for known in replaced}
         held_by = sorted({group for found in holders.values() for _, group, user in found if group != user})
-        memberships = zip(held_by, in_parallel(self.reader.store.memberships_left, held_by), strict=True)
+        memberships = zip(held_by, in_parallel(self.reader.store.memberships, held_by), strict=True)
         return object_records.RemovedState(
             listed,
             present,
@@ -106,7 +106,11 @@ class CreatedReader:
             frozenset(user for user, found in people if found),
             in_progress,
             holders,
-            {(group, user): identifier for group, found in memberships for user, identifier in found.items()},
+            {
+                (group, user): identifier
+                for group, found in memberships
+                for user, identifier in (found or {}).items()
+            },
         )
 
     def _group_now(self, group_id: str, name: str, in_progress: model.InProgress) -> model.KnownGroup | None:
@@ -212,7 +216,7 @@ def holders_of(
     } | {each for each in created if each[0] in asked}
     # A shared group has all its accounts.
     groups = sorted({principal for _, (kind, principal) in found if kind != "USER"})
-    members = dict(zip(groups, in_parallel(reader.store.memberships_left, groups), strict=True))
+    members = dict(zip(groups, in_parallel(reader.store.members, groups), strict=True))
     return frozenset(
         (account, principal, user)
         for account, (kind, principal) in found

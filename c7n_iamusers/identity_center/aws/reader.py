@@ -85,8 +85,9 @@ class CenterReader:
     ) -> model.KnownGroup | None:
         """The group with its members and assignments."""
         in_progress = self.assignments.in_progress()
-        known = self.store.find_group(group.name)
-        return self._completed(group, known, sets, in_progress) if known else None
+        found = self.store.find_group(group.name)
+        known = self.store.with_members(found) if found else None
+        return replace(known, assignments=self._held(group, known, sets, in_progress)) if known else None
 
     def used(
         self, group_id: str, in_progress: model.InProgress, own: Iterable[model.Assignment] = ()
@@ -186,11 +187,7 @@ class CenterReader:
         usernames: Mapping[str, model.KnownPerson],
         in_progress: model.InProgress,
     ) -> model.KnownGroup | None:
-        if known is None:
-            known = self.store.group(group_id)
-        else:
-            memberships = self.store.memberships(group_id)
-            known = replace(known, members=frozenset(memberships), memberships=memberships)
+        known = self.store.with_members(known) if known else self.store.group(group_id)
         if known is None:
             return None
         here = frozenset(assigned.get(group_id, ()))
@@ -321,7 +318,8 @@ class CenterReader:
 
     def _if_unused(self, group: model.KnownGroup, in_progress: model.InProgress) -> model.KnownGroup | None:
         """The group if it has no members and no assignments, else None."""
-        used = self.store.memberships(group.group_id) or self.used(group.group_id, in_progress)
+        known = self.store.with_members(group)
+        used = known is None or known.members or self.used(group.group_id, in_progress)
         return None if used else group
 
     def group_names(self, group_ids: list[str]) -> dict[str, str]:
@@ -341,21 +339,19 @@ class CenterReader:
             user: str(found["UserName"]) for user, found in zip(user_ids, described, strict=True) if found
         }
 
-    def _completed(
+    def _held(
         self,
         group: model.Group,
         known: model.KnownGroup,
         sets: Mapping[str, model.KnownPermissionSet],
         in_progress: model.InProgress,
-    ) -> model.KnownGroup:
-        memberships = self.store.memberships(known.group_id)
-        held = (
+    ) -> frozenset[model.Assignment]:
+        if group.shared:
             # Other assignments don't matter, and a delegated administrator may not list them.
-            frozenset(each for each in _own(group, sets) if self.assignments.exists(each, known.group_id))
-            if group.shared
-            else self.used(known.group_id, in_progress)
-        )
-        return replace(known, members=frozenset(memberships), assignments=held, memberships=memberships)
+            return frozenset(
+                each for each in _own(group, sets) if self.assignments.exists(each, known.group_id)
+            )
+        return self.used(known.group_id, in_progress)
 
 
 def _shared(
