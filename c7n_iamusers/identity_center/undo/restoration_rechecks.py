@@ -109,7 +109,7 @@ class RestorationChecks:
             return
         why = (
             f"they may allow more, and {self._people(more)} did not hold it in account {_accounts(more)} before the "
-            "run: end their access by it there, and run the undo again"
+            "run: end their access by it there, and run the undo again; until then, don't provision or assign it there"
             if more
             else f"they may allow less, and {self._people(less)} got it in account {_accounts(less)} since it was "
             "read: run the undo again"
