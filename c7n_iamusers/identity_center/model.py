@@ -375,8 +375,7 @@ class CurrentAccess:
     ``holders``: account id -> ARN of a permission set -> the principals assigned to it. ``groups``: by id, all groups
     among them; managed ones with all their assignments. ``set_names``: by ARN. ``sets``: by ARN, all managed permission
     sets, and others that a person of the changeset holds. ``usernames``: by user id, as far as they were read.
-    ``gone``: the principals that no longer exist, which AWS leaves assigned; users only if all or unused objects were
-    read.
+    ``gone``: the principals that no longer exist, which AWS leaves assigned; users only as far as they were asked for.
     """
 
     holders: Mapping[str, Mapping[str, frozenset[Principal]]] = field(default_factory=dict)

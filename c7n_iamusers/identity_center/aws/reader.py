@@ -293,12 +293,8 @@ class CenterReader:
         usernames = self.usernames(sorted(users - current.usernames.keys()))
         gone = users - usernames.keys() - current.usernames.keys()
         groups = {each.group_id: replace(each, members=each.members - gone) for each in groups.values()}
-        leftovers = {("USER", user) for user in gone}
-        left = {
-            account: {arn: found - leftovers for arn, found in held.items()}
-            for account, held in holders.items()
-        }
-        return model.CurrentAccess(left, groups, current.set_names, usernames=usernames)
+        left = frozenset(("USER", each) for each in gone)
+        return model.CurrentAccess(holders, groups, current.set_names, usernames=usernames, gone=left)
 
     def _accounts_that_change(
         self, requested: PermissionSet, known: model.KnownPermissionSet, own: Collection[str]
