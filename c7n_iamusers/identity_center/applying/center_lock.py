@@ -20,8 +20,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.paging import items
-from c7n_iamusers.execution.retries import error_code
-from c7n_iamusers.identity_center.aws import gone_is, in_parallel
+from c7n_iamusers.execution.retries import error_code, gone_is
+from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.text.documents import NotInFormat, read_json
 from c7n_iamusers.text.wording import visible, visible_log

@@ -12,9 +12,8 @@ from botocore.exceptions import ClientError
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.paging import items, pages
-from c7n_iamusers.execution.retries import Backoff, error_code
+from c7n_iamusers.execution.retries import Backoff, error_code, gone_is
 from c7n_iamusers.identity_center import model
-from c7n_iamusers.identity_center.aws import gone_is
 from c7n_iamusers.text.wording import folded
 
 _PAGE = 100

@@ -13,8 +13,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.executor import SINGLE_TRY
 from c7n_iamusers.execution.paging import items
 from c7n_iamusers.execution.rate_limit import IDENTITY_CENTER_RATE, RateLimit
-from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.identity_center.aws import gone_is
+from c7n_iamusers.execution.retries import Backoff, gone_is
 from c7n_iamusers.identity_center.model import Instance
 
 

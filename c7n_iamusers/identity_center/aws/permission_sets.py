@@ -15,9 +15,9 @@ from botocore.exceptions import ClientError
 from c7n_iamusers.derivation.requested_permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.paging import items
-from c7n_iamusers.execution.retries import Backoff, error_code
+from c7n_iamusers.execution.retries import Backoff, error_code, gone_is
 from c7n_iamusers.iam.policy_documents import canonical_policy
-from c7n_iamusers.identity_center.aws import gone_is, in_parallel
+from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.model import (
     UNKNOWN_ASSIGNMENT,
     Assignment,
