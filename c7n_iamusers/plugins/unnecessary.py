@@ -19,7 +19,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.user_patterns import ID
+from c7n_iamusers.iam.user_fields import ID
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.flagging import Flagging
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging

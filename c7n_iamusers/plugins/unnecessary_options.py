@@ -26,7 +26,7 @@ from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
 from c7n_iamusers.execution.given import read_place, shown_place
 from c7n_iamusers.exemptions import LARGEST_LIST, NOBODY, ExemptionRule, format_of, parse_list, parse_rules
 from c7n_iamusers.iam.attachments import LISTED_BY_USER
-from c7n_iamusers.iam.user_patterns import FIELDS
+from c7n_iamusers.iam.user_fields import FIELDS
 from c7n_iamusers.iam.users import LISTED_KINDS
 from c7n_iamusers.plugins.policy_checks import is_variable
 from c7n_iamusers.text.rows import FORMATS

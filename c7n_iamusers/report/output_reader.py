@@ -30,7 +30,7 @@ from c7n_iamusers.execution.outcomes import (
 )
 from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
 from c7n_iamusers.exemptions import KEYS as RULE_KEYS
-from c7n_iamusers.iam.user_patterns import named_alone
+from c7n_iamusers.iam.user_fields import named_alone
 from c7n_iamusers.report.output_shapes import METADATA_SHAPE, RESULT_SHAPE, ROWS_SHAPE, USER_ARN, USERS_SHAPE
 from c7n_iamusers.report.outputs import (
     ACTION_FAILED,
