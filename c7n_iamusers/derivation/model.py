@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
+from c7n_iamusers import defaults
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.policy_documents import canonical_policy
@@ -71,7 +72,7 @@ class DerivationOptions:
     ``times``: bounds the time of each account; see ``budgets``.
     """
 
-    session_duration: str = "PT1H"
+    session_duration: str = defaults.SESSION_DURATION
     policies_per_set: int = 20
     policies_per_role: int = 10
     inline_characters: int = 10_240

@@ -15,7 +15,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
-from c7n_iamusers import exemptions
+from c7n_iamusers import defaults, exemptions
 from c7n_iamusers.evidence.classification import HINTED_KINDS
 from c7n_iamusers.evidence.findings import FINDING_IDS
 from c7n_iamusers.evidence.index import CREATION
@@ -49,7 +49,7 @@ class ExemptionSource:
     url: str = field(repr=False)
     form: str
     headers: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    min_rules: int = 1
+    min_rules: int = defaults.MIN_RULES
     sha256: str = ""
 
     @property
@@ -153,7 +153,7 @@ def _place(given: Any) -> str:
 
 
 def _min_rules(given: Mapping[str, Any], where: str) -> int:
-    value = given.get("min-rules", 1)
+    value = given.get("min-rules", defaults.MIN_RULES)
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
     raise InvalidPolicyData(
@@ -387,7 +387,10 @@ SCHEMA: dict[str, Any] = {
         "properties": {kind: {"properties": dict.fromkeys(FIELDS, _PATTERNS)} for kind in HINTED_KINDS},
     },
     "thresholds": {
-        "properties": {"unused": _days("90 by default"), "rotation": _days("90 by default")},
+        "properties": {
+            "unused": _days(f"{defaults.UNUSED} by default"),
+            "rotation": _days(f"{defaults.ROTATION} by default"),
+        },
     },
     "provisioning": {
         "properties": {

@@ -11,9 +11,9 @@ from datetime import datetime
 from sys import intern
 from typing import Any
 
+from c7n_iamusers import defaults
 from c7n_iamusers.evidence.assessment import ANNOTATION
 from c7n_iamusers.evidence.seen_users import SeenUsers
-from c7n_iamusers.safeguards.reasons_to_spare import ACTIVE_WITHIN
 
 #: In place of a policy's name, for what ``c7n-iamusers restore`` did; and the member of its row with the unique id of
 #: the user that it restores, which the user in the row replaces.
@@ -89,7 +89,10 @@ class Asks:
     @classmethod
     def of(cls, action: Mapping[str, Any]) -> Asks:
         """What the options of an action ``notify-owners`` say, with its defaults where they say nothing."""
-        active, required = action.get("active-within", ACTIVE_WITHIN), action.get("require", _PROVISIONED)
+        active, required = (
+            action.get("active-within", defaults.ACTIVE_WITHIN),
+            action.get("require", _PROVISIONED),
+        )
         states = {_PROVISIONED: (_PROVISIONED, _USED), _USED: (_USED,)}
         days = float(active) if isinstance(active, int | float) else None
         return cls(days, action.get("trusted-by-role") is True, states.get(required, ()))

@@ -34,8 +34,6 @@ from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import shown
 
-#: Days without use that a policy asks for unless it states others.
-ACTIVE_WITHIN = 30
 #: The values of the option ``quiet`` of composite-delete: what counts as quiet.
 PROVEN, NONE_SEEN = "proven", "none-seen"
 
