@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from c7n_iamusers.derivation import model
+from c7n_iamusers.derivation.acceptances import is_permitted, with_acceptance
 from c7n_iamusers.derivation.groups import SetHolder, groups_of, subject_order
 from c7n_iamusers.derivation.near_duplicates import near_duplicates
 from c7n_iamusers.derivation.others import PoliciesOf, Sides, no_policies, with_others
@@ -37,8 +38,8 @@ class _Results:
 
     def add(self, principal: PrincipalPermissions, result: UserDerivation) -> None:
         judged = self._judged(principal, result)
-        proof = judged and model.with_acceptance(judged, principal.subject, self.options)
-        reason = result.reason or (unproven_reason(proof) if proof and not model.is_permitted(proof) else "")
+        proof = judged and with_acceptance(judged, principal.subject, self.options.accept, self.options.today)
+        reason = result.reason or (unproven_reason(proof) if proof and not is_permitted(proof) else "")
         if reason:
             self.refused.append(model.NotDerived(principal.subject, reason, proof))
             return

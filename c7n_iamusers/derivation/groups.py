@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The groups that derivation requests, and their names: one for a set in an account, or for a person's whole access. Pure."""
+"""The groups that derivation requests, and their names: each for one set in one account, or for a person. Pure."""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from c7n_iamusers import defaults
-from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP, acceptance_data, parse_acceptances
+from c7n_iamusers.derivation.acceptances import acceptance_data, parse_acceptances
+from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP
 from c7n_iamusers.derivation.requested_permission_set import (
     PermissionSet,
     duration_seconds,
