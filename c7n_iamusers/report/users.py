@@ -14,7 +14,7 @@ from sys import intern
 from typing import Any
 
 from c7n_iamusers import reasons
-from c7n_iamusers.evidence.attempts import ATTEMPTED, attempted_call
+from c7n_iamusers.evidence.attempted_calls import ATTEMPTED, attempted_call
 from c7n_iamusers.evidence.findings import HIGH, LOW, MEDIUM
 from c7n_iamusers.evidence.model import UNKNOWN
 from c7n_iamusers.evidence.seen_users import BY_NOBODY, BY_US, EXEMPT, LEFT_OUT

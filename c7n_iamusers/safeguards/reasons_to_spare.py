@@ -13,7 +13,7 @@ from typing import Any
 
 from c7n_iamusers import reasons
 from c7n_iamusers.evidence.assessment import ACTIVITY_PIECES, assess
-from c7n_iamusers.evidence.attempts import ATTEMPTED, QUIET, UNOBSERVABLE, attempted_call
+from c7n_iamusers.evidence.attempted_calls import ATTEMPTED, QUIET, UNOBSERVABLE, attempted_call
 from c7n_iamusers.evidence.index import EvidenceIndex, listed_credential
 from c7n_iamusers.evidence.model import Evidence, LastUse, Source
 from c7n_iamusers.evidence.options import FilterOptions
