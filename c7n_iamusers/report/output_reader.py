@@ -46,9 +46,8 @@ from c7n_iamusers.report.outputs import (
     Asks,
     Mail,
     PolicyOutput,
-    Selected,
-    selected_users,
 )
+from c7n_iamusers.report.selected_users import Selected, selected_users
 from c7n_iamusers.text.documents import LARGEST, NotInFormat, most_json_of, pieces, read_json, unpacked
 from c7n_iamusers.text.kept import Kept, plain, size
 from c7n_iamusers.text.validators import (
