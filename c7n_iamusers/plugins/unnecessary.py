@@ -13,8 +13,8 @@ from c7n.filters import Filter
 from c7n.utils import local_session, type_schema
 
 from c7n_iamusers import exemptions
-from c7n_iamusers.evidence.options import FilterOptions
 from c7n_iamusers.evidence.seen_users import SEEN, SeenUser, SeenUsers, sees_all
+from c7n_iamusers.evidence.selection import FilterOptions
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff

@@ -20,8 +20,8 @@ from c7n_iamusers.evidence.classification import HINTED_KINDS
 from c7n_iamusers.evidence.findings import FINDING_IDS
 from c7n_iamusers.evidence.index import CREATION
 from c7n_iamusers.evidence.model import KINDS
-from c7n_iamusers.evidence.options import BULK, FULL, FilterOptions, parse_options
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES, PIECES
+from c7n_iamusers.evidence.selection import BULK, FULL, FilterOptions, parse_options
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
 from c7n_iamusers.execution.given import read_place, shown_place
 from c7n_iamusers.exemptions import LARGEST_LIST, NOBODY, ExemptionRule, format_of, parse_list, parse_rules

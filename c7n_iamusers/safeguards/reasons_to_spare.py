@@ -16,7 +16,7 @@ from c7n_iamusers.evidence.assessment import ACTIVITY_PIECES, assess
 from c7n_iamusers.evidence.attempted_calls import ATTEMPTED, QUIET, UNOBSERVABLE, attempted_call
 from c7n_iamusers.evidence.index import EvidenceIndex, listed_credential
 from c7n_iamusers.evidence.model import Evidence, LastUse, Source
-from c7n_iamusers.evidence.options import FilterOptions
+from c7n_iamusers.evidence.selection import FilterOptions
 from c7n_iamusers.exceptions import EvidenceUnreadable, GateClosed
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of the filter ``unnecessary``, and the users that they select. Pure."""
+"""Which users the options of the filter ``unnecessary`` select, and the parser of these options. Pure."""
 
 from __future__ import annotations
 
