@@ -51,6 +51,8 @@ def _naming_account(account_id: str) -> Iterator[None]:
 
 
 _PAGE = 100
+#: Where AWS names no duration: CreatePermissionSet. What we create has one.
+_SESSION_OF_AWS = "PT1H"
 _OUTDATED = "LATEST_PERMISSION_SET_NOT_PROVISIONED"
 
 
@@ -197,7 +199,7 @@ class PermissionSets:
         return PermissionSet(
             name=described["Name"],
             description=described.get("Description", ""),
-            session_duration=described.get("SessionDuration", "PT1H"),
+            session_duration=described.get("SessionDuration", _SESSION_OF_AWS),
             relay_state=described.get("RelayState", ""),
             managed_policies=frozenset(policy["Arn"] for policy in attached),
             inline_policy=self._inline_policy(arn),

@@ -48,7 +48,7 @@ from c7n_iamusers.identity_center.requests.intents import permission_set_from
 from c7n_iamusers.identity_center.undo.deletion_rechecks import UndoChecks
 from c7n_iamusers.identity_center.undo.deletions import plan_undo
 from c7n_iamusers.identity_center.undo.names import with_names
-from c7n_iamusers.identity_center.undo.needs import (
+from c7n_iamusers.identity_center.undo.only_access import (
     ReadUsers,
     needed_memberships,
     read_once,
