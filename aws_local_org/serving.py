@@ -21,11 +21,11 @@ from aws_local_org.errors import LocalOrgError
 from aws_local_org.seed import seed
 from c7n_iamusers.execution.given import read_given
 
-#: Its version 1 has endpoints of its own for these services (awscli/customizations/overridesslcommonname.py), which only
-#: the option overrides; no variable does.
+#: Its version 1 has endpoints of its own for these services, in awscli/customizations/overridesslcommonname.py: no
+#: variable overrides them, the option does.
 _OLD_CLI = (
-    "AWS CLI 1 would call AWS for sqs, emr, rds, docdb, neptune and health: give it --endpoint-url $AWS_ENDPOINT_URL, or "
-    "use version 2"
+    "AWS CLI 1 would call AWS for sqs, emr, rds, docdb, neptune and health: give it --endpoint-url $AWS_ENDPOINT_URL, "
+    "or use version 2"
 )
 ENV_FILE_HEADING = "# The local organization of c7n-iamusers; load it with: . FILE"
 

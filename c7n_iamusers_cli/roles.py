@@ -201,8 +201,11 @@ def roles(
         runners, center=center or names.center(), mailer=of_mailer.arn if of_mailer else "", **settings
     )
     _check_partitions(known, values.targets)
+    pushed = [each for each in policies if each not in pulling]
     places = names.places(written, listed)
-    functions = functions_of([each for each in policies if each not in pulling], values, outputs)
+    # the deployment of functions leaves an output, too, and `report` asks what became of their mails
+    places = replace(places, read=(*places.read, *NamedByPolicies([*parts_of(pushed)], values).reported()))
+    functions = functions_of(pushed, values, outputs)
     needs = replace(role_needs(by_file, values, restore, undo), functions=functions, setup=setup)
     _check_names(functions, known, only)
     documents = [*role_documents(needs, known, places), *([of_mailer.document()] if of_mailer else [])]

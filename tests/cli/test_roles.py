@@ -148,10 +148,18 @@ def test_functions_have_a_role_and_so_has_who_deploys_them() -> None:
     assert runner["PolicyDocument"]["Statement"][0]["Resource"] == [
         f"arn:aws:iam::*:role/{name}" for name in ("IamUsersDeployer", "IamUsersReader")
     ]
-    # of the functions' places only their queue is the runner's, for `forward`
-    (forwarding,) = [each for each in runner["PolicyDocument"]["Statement"] if "realtime" in json.dumps(each)]
-    assert forwarding["Action"] == ["sqs:DeleteMessage", "sqs:ReceiveMessage"]
-    assert forwarding["Resource"] == ["arn:aws:sqs:us-east-1:123456789012:iam-users-realtime"]
+    # of the functions' places their queue is the runner's, for `forward`, and to read what `report` says of their mails
+    own = [each for each in runner["PolicyDocument"]["Statement"] if "realtime" in json.dumps(each)]
+    prefix = {"StringLike": {"s3:prefix": ["realtime/quarantine-notices/*"]}}
+    assert [(each["Action"], each["Resource"], each.get("Condition")) for each in own] == [
+        (["s3:ListBucket"], ["arn:aws:s3:::example-iam-users-realtime"], prefix),
+        (["s3:GetObject"], [f"{bucket}/quarantine-notices/*"], None),
+        (
+            ["sqs:DeleteMessage", "sqs:ReceiveMessage"],
+            ["arn:aws:sqs:us-east-1:123456789012:iam-users-realtime"],
+            None,
+        ),
+    ]
 
 
 def test_the_deployer_is_asked_what_functions_rest_on() -> None:
