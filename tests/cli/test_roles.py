@@ -230,10 +230,10 @@ def test_functions_whose_roles_are_not_in_the_documents(
         pytest.param((), "", id="all"),
         pytest.param(("--role", "deployer"), "", id="deployer"),
         pytest.param(
-            ("--role", "function"),
-            "the functions have several roles (Says, team/Denies): print all",
-            id="one",
+            ("--role", "function-3"), "take no role function-3; they take function, function-2", id="none"
         ),
+        pytest.param(("--role", "function-1"), "'function-1' is none of member-reader", id="no-kind"),
+        pytest.param(("--role", "deployer-2"), "of several also function-2, runner-2", id="no-number"),
         pytest.param(
             ("--reader", "Denies"), "mode.role is team/Denies, and so is --reader", id="a-name-of-two"
         ),
@@ -248,7 +248,7 @@ def test_functions_with_several_roles(tmp_path: Path, only: tuple[str, ...], sai
     given = ["-u", str(file), "--runner", RUNNER, "--format", "json", *only]
     result = CliRunner().invoke(main, ["roles", *given])
     if said:
-        assert result.exit_code == 1
+        assert result.exit_code in (1, 2)
         assert said in result.output
         return
     found = {"deployer": printed(result)} if only else printed(result)
@@ -792,6 +792,17 @@ def test_an_accounts_file_with_two_lists(tmp_path: Path) -> None:
     result = roles("-c", str(accounts), accounts=False)
     assert result.exit_code == 1
     assert "the key 'accounts' is given twice" in result.output
+
+
+def test_one_of_several_roles_of_functions_is_printed_by_its_number() -> None:
+    """The file's head and docs/roles.md say so; and whoever asks for one is told that there are others."""
+    names = {"function": "IamUsersRealtime", "function-2": "IamUsersRealtimeQuarantine"}
+    for kind, name in names.items():
+        result = roles("--format", "json", "--role", kind, *REALTIME, policies=())
+        assert printed(result)["RoleName"] == name
+        told = "there are several: function (IamUsersRealtime), function-2 (IamUsersRealtimeQuarantine). Printed is"
+        assert (told in result.stderr) == (kind == "function")
+    assert roles("--role", "function", "--policy", "policies/realtime.yml", policies=()).stderr == ""
 
 
 def test_a_role_that_is_not_taken() -> None:
