@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 BUDGET = 30
 
 
-def center(role: str, region: str | None) -> Iterator[Check]:
-    """The organization's instance, as provisioning finds it, by ``role``."""
+def center(role: str, region: str | None, needed: Collection[str]) -> Iterator[Check]:
+    """The organization's instance, as provisioning finds it, by ``role``, and whether this may do what is ``needed``.
+
+    ``needed``: actions.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     from c7n_iamusers.execution.retries import Backoff
@@ -46,6 +49,39 @@ def center(role: str, region: str | None) -> Iterator[Check]:
         yield Check(ORGANIZATION, "identity center", HOLE, str(error), remedy)
         return
     yield _of_the_organization(session, instance)
+    if needed:
+        yield _allowed(session, role, instance, needed)
+
+
+def _allowed(session: Any, role: str, instance: Any, needed: Collection[str]) -> Check:
+    """Whether the policies of ``role`` allow the actions that are ``needed``, on this ``instance``."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from c7n_iamusers.execution.executor import SINGLE_TRY
+    from c7n_iamusers.execution.paging import items
+    from c7n_iamusers.execution.retries import Backoff
+    from c7n_iamusers.organization.readiness import HOLE, OK, ORGANIZATION, UNKNOWN, Check, center_simulations
+
+    name, denied = "identity center permissions", list[str]()
+    owner = instance.owner or role.split(":")[4]
+    printed = "`c7n-iamusers roles --role identity-center` prints for these policies"
+    try:
+        iam, backoff = session.client("iam", config=SINGLE_TRY), Backoff(budget=BUDGET)
+        for each in center_simulations(needed, role, instance.arn, instance.identity_store_id, owner):
+            rows = items(iam, "SimulatePrincipalPolicy", "EvaluationResults", backoff, **each)
+            denied += [row["EvalActionName"] for row in rows if row["EvalDecision"] != "allowed"]
+    except (ClientError, BotoCoreError) as error:
+        told = f"{role}: not checked by iam:SimulatePrincipalPolicy: {error}"
+        remedy = (
+            f"allow it on itself, as `c7n-iamusers roles --setup` does, and look that it has what {printed}"
+        )
+        return Check(ORGANIZATION, name, UNKNOWN, told, remedy)
+    if denied:
+        told = f"{role} may not {', '.join(sorted(set(denied)))}, as far as identity policies tell"
+        return Check(ORGANIZATION, name, HOLE, told, f"give it what {printed}")
+    return Check(
+        ORGANIZATION, name, OK, f"{len(needed)} actions are allowed, as far as identity policies tell"
+    )
 
 
 def _of_the_organization(session: Any, instance: Any) -> Check:

@@ -232,6 +232,7 @@ def test_owners_and_preflight_run_with_the_roles_for_setting_up(
     org.client("sqs").create_queue(QueueName=queue)
     policies = [each for name in ("flag-and-notify", "provision") for each in ("-u", f"policies/{name}.yml")]
     checks = runs.command("preflight", "-c", str(runs.accounts), *policies, "--format", "json")
+    assert "identity center permissions" in {each["name"] for each in json.loads(checks)}
     function = runs.documents["function"]
     trust = json.dumps(function["AssumeRolePolicyDocument"])
     org.client("iam", ACCOUNT).update_assume_role_policy(RoleName=function["RoleName"], PolicyDocument=trust)
