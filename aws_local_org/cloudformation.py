@@ -20,6 +20,7 @@ from aws_local_org.iam.roles import check_principals
 _clean_json = parsing.clean_json
 _execute = CloudFormationBackend.execute_change_set
 _create_change_set = CloudFormationBackend.create_change_set
+_delete_stack = CloudFormationBackend.delete_stack
 _create_resources, _update_stack = Stack.create_resources, Stack.update
 _create_resource, _update_resource = parsing.parse_and_create_resource, parsing.parse_and_update_resource
 #: The state of a stack that has a change set, and nothing else yet.
@@ -33,6 +34,7 @@ def install() -> None:
     parsing.parse_and_update_resource = _updated
     CloudFormationBackend.create_change_set = _change_set
     CloudFormationBackend.execute_change_set = _with_outputs
+    CloudFormationBackend.delete_stack = _deleted
     Stack.create_resources = _created_or_rolled_back
     Stack.update = _updated_or_rolled_back
     Role.put_policy = _as_text
@@ -54,10 +56,13 @@ class _ResourceFailed(Exception):
     """A resource that could not be created or updated. ``name``: its logical id."""
 
     def __init__(self, name: str, kind: str, error: Exception) -> None:
-        told = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
-        super().__init__(f'Resource handler returned message: "{told}"')
+        super().__init__(f'Resource handler returned message: "{_said(error)}"')
         self.name = name
         self.kind = kind
+
+
+def _said(error: Exception) -> str:
+    return str(getattr(error, "message", None) or f"{type(error).__name__}: {error}")
 
 
 def _created(logical_id: str, resource_json: Any, *of: Any, **more: Any) -> Any:
@@ -138,6 +143,20 @@ def _updated_or_rolled_back(self: Any, template: str, *of: Any, **more: Any) -> 
         _roll_back_update(self, failed, before, parameters)
 
 
+def _deleted(self: Any, name_or_stack_id: str) -> None:
+    """A stack with a resource that can't be deleted stays, such as with a role that somebody attached a policy to."""
+    found = [each for each in self.stacks.values() if name_or_stack_id in (each.name, each.stack_id)]
+    try:
+        _delete_stack(self, name_or_stack_id)
+    # Whatever moto can't delete stays, and is told.
+    except Exception as error:  # noqa: BLE001
+        for stack in found:
+            self.stacks[stack.stack_id] = stack
+            stack.resource_map._resource_json_map = _existing(stack.resource_map)
+            stack.status = "DELETE_FAILED"
+            stack._add_stack_event(stack.status, resource_status_reason=_said(error))
+
+
 def _roll_back_creation(stack: Any, failed: _ResourceFailed) -> None:
     """What was created is deleted again. The stack stays, without resources and outputs, until it is deleted."""
     _tell(stack, failed, "CREATE_FAILED")
@@ -189,7 +208,7 @@ def _end(stack: Any, status: str, act: Any) -> None:
         stack.status = f"{status}_COMPLETE"
     # Whatever moto can't delete stays, and is told.
     except Exception as error:  # noqa: BLE001
-        stack.status, reason = f"{status}_FAILED", str(error)
+        stack.status, reason = f"{status}_FAILED", _said(error)
     stack._add_stack_event(stack.status, resource_status_reason=reason)
 
 

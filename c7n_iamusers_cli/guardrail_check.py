@@ -44,7 +44,11 @@ def check(guardrail: Guardrail, targets: Sequence[Target], as_json: bool) -> Non
         say(problem, err=True)
     principals = len({(each.account, each.principal) for each in found})
     total = sum(each.count for each in found)
-    known = f", as far as is known: {read} of the {len(targets)} accounts were read" if problems else ""
+    known = (
+        f", as far as is known: {read} of the {len(targets)} accounts were read to the end"
+        if problems
+        else ""
+    )
     say(f"{total} calls by {principals} principals in 90 days would have been denied{known}", err=True)
     end_check(len(problems), len(found))
 

@@ -74,7 +74,7 @@ def test_an_account_that_can_not_be_read_is_said(org: LocalOrg, accounts: str) -
     told = f"account-{ACCOUNTS[1]} ({ACCOUNTS[1]}): not checked"
     assert told in result.stderr
     none = "0 calls by 0 principals in 90 days would have been denied"
-    summary = f"{none}, as far as is known: 1 of the 2 accounts were read"
+    summary = f"{none}, as far as is known: 1 of the 2 accounts were read to the end"
     assert result.stderr.splitlines()[-1] == summary
     data = guardrail("--check", "-c", accounts, "--format", "json")
     found = json.loads(data.stdout)

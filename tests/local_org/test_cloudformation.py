@@ -235,3 +235,17 @@ def test_stacks_without_change_sets_are_rolled_back_too(org: LocalOrg) -> None:
     client.update_stack(TemplateBody=role_template(missing, {}), **given)
     (stack,) = client.describe_stacks(StackName="tested")["Stacks"]
     assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+
+
+def test_a_stack_whose_role_can_not_be_deleted_stays(org: LocalOrg) -> None:
+    create(org, MEMBER, "tested", role_template(ROOT_OF_MEMBER, {}))
+    iam, client = org.client("iam", MEMBER), org.client("cloudformation", MEMBER)
+    policy = {"RoleName": "Tested", "PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}
+    iam.attach_role_policy(**policy)
+    client.delete_stack(StackName="tested")
+    (stack,) = client.describe_stacks(StackName="tested")["Stacks"]
+    assert stack["StackStatus"] == "DELETE_FAILED"
+    assert reasons(org, MEMBER, "tested")[0][2] == "Cannot delete entity, must detach all policies first."
+    iam.detach_role_policy(**policy)
+    client.delete_stack(StackName="tested")
+    assert client.describe_stacks()["Stacks"] == []
