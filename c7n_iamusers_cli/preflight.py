@@ -187,7 +187,7 @@ def _shared(
     yield from _mail(probes, shared.queues, found, mailer, mailer_role)
     centers = _centers(shared.centers, role)
     for each, known in centers:
-        yield from center(each, known or region, wanted.center)
+        yield from center(each, known or region, wanted.center, wanted.commanded)
     named = {"queue": queues, "notices": shared.notices, "identity center": centers}
     for name, values in named.items():
         if not values:

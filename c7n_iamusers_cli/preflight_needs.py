@@ -23,7 +23,7 @@ class Wanted:
     ``functions``: the roles of those that run as Lambda functions.
     ``rules``: their exemptions, as far as they are known before the run. ``unread``: why others are not.
     ``deployed``: those that run as Lambda functions; None if there are none.
-    ``center``: the actions that these take in Identity Center.
+    ``center``: what they call in Identity Center. ``commanded``: what commands call there beside them.
     """
 
     data: Sequence[Any]
@@ -36,6 +36,7 @@ class Wanted:
     every: Sequence[Any] = ()
     deployed: Deployed | None = None
     center: frozenset[str] = frozenset()
+    commanded: frozenset[str] = frozenset()
 
 
 def wanted_by(files: Sequence[Path], restore: bool, found: Sequence[Target], runner: str) -> Wanted:
@@ -46,7 +47,13 @@ def wanted_by(files: Sequence[Path], restore: bool, found: Sequence[Target], run
     from c7n_iamusers.organization.account_values import AccountValues
     from c7n_iamusers.organization.readiness import variables_of
     from c7n_iamusers_cli.function_preflight import deployed
-    from c7n_iamusers_cli.permissions import OF_CENTER, needed_in_center, part_data, parts_of
+    from c7n_iamusers_cli.permissions import (
+        OF_CENTER,
+        called_in_center,
+        commanded_in_center,
+        part_data,
+        parts_of,
+    )
     from c7n_iamusers_cli.policies import loaded
 
     restoring = frozenset(RESTORATION if restore else ())
@@ -86,5 +93,6 @@ def wanted_by(files: Sequence[Path], restore: bool, found: Sequence[Target], run
         functions,
         [policy.data for policy in policies],
         deployed([each for each in policies if each not in here], AccountValues(found), used, runner),
-        frozenset().union(*map(needed_in_center, parts_of(here))),
+        frozenset().union(*map(called_in_center, parts_of(here))),
+        frozenset().union(*map(commanded_in_center, parts_of(here))),
     )

@@ -756,6 +756,34 @@ def test_what_the_role_for_identity_center_may_do(
     assert told in found["text"]
 
 
+def test_the_role_that_provisions_may_be_another_one(fleet: Rehearsal) -> None:
+    """What `provision apply` needs for intents is no problem of the role that reads; nor is it known then."""
+    iam, document = center_of_people(fleet)
+    user = {
+        "username": "tag:Email",
+        "email": "tag:Email",
+        "given-name": "UserName",
+        "family-name": "UserName",
+    }
+    action = {"type": "provision-identity-center", "mode": "intent", "user": user, "derive": True}
+    action["identity-source"] = "identity-center"
+    data = yaml.safe_load(Path("policies.yml").read_text())
+    intents = {**POLICY, "name": "intents", "actions": [action]}
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": [*data["policies"], intents]}))
+    role = CENTER.rpartition("/")[2]
+    iam.put_role_policy(RoleName=role, PolicyName="p", PolicyDocument=json.dumps(document))
+
+    def found() -> dict[str, str]:
+        (one,) = [each for each in fleet.checks() if each["name"] == "identity center permissions"]
+        return one
+
+    assert found()["status"] == "unknown"
+    assert "sso:CreateAccountAssignment" in found()["text"]
+    assert "sso:ListInstances" not in found()["text"]
+    iam.attach_role_policy(RoleName=role, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    assert found()["status"] == "ok"
+
+
 @pytest.fixture
 def elsewhere(
     shared_org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
