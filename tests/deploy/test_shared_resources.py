@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,12 +16,14 @@ LONGEST = 1209600
 pytestmark = pytest.mark.pure
 
 
-def resources(kind: str) -> Iterator[Any]:
-    """The properties of the resources of this type, with their templates' names as ids."""
-    for path in TEMPLATES:
-        for name, each in read(path)["Resources"].items():
-            if each["Type"] == kind:
-                yield pytest.param(each, id=f"{path.stem}-{name}")
+def resources(kind: str) -> list[Any]:
+    """The resources of this type, with their templates' names as ids."""
+    return [
+        pytest.param(each, id=f"{path.stem}-{name}")
+        for path in TEMPLATES
+        for name, each in read(path)["Resources"].items()
+        if each["Type"] == kind
+    ]
 
 
 @pytest.mark.parametrize("bucket", resources("AWS::S3::Bucket"))
