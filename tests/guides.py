@@ -176,29 +176,26 @@ class Reader:
         if (service, operation) == ("cloudformation", "deploy"):
             self._deploy(MANAGEMENT, rest)
             return ""
+        if "--query" in rest:
+            rest = rest[: rest.index("--query")]
         call = getattr(self.org.client(service), operation.replace("-", "_"))
-        options = {each.removeprefix("--"): [] for each in rest if each.startswith("--")}
-        for each in rest:
-            if each.startswith("--"):
-                values = options[each.removeprefix("--")]
-            else:
-                values.append(each)
-        options.pop("query", None), options.pop("output", None)
-        return json.dumps(call(**dict(map(self._parameter, options.items()))), default=str)
+        given = dict(map(self._parameter, rest[::2], rest[1::2]))
+        return json.dumps(call(**given), default=str)
 
-    def _parameter(self, option: tuple[str, list[str]]) -> tuple[str, Any]:
+    def _parameter(self, option: str, value: str) -> tuple[str, Any]:
         """An option of the AWS CLI, as the call has it."""
-        (name, [value]) = option
-        key = "".join(map(str.capitalize, name.split("-")))
+        key = "".join(map(str.capitalize, option.removeprefix("--").split("-")))
         if value.startswith("file://"):
             return key, (self.directory / value.removeprefix("file://")).read_text()
-        if "=" in value:
-            members = dict(each.split("=", 1) for each in value.split(","))
-            shown = {each: {"true": True, "false": False}.get(text, text) for each, text in members.items()}
-            if key == "DeploymentTargets":
-                shown = {each: [text] for each, text in members.items()}
-            return key, [shown] if key == "Parameters" else shown
-        return key, [value] if key in ("Capabilities", "Regions") else value
+        members = dict(each.split("=", 1) for each in value.split(",")) if "=" in value else {}
+        shapes: dict[str, Any] = {
+            "Capabilities": [value],
+            "Regions": [value],
+            "Parameters": [members],
+            "DeploymentTargets": {each: [text] for each, text in members.items()},
+            "AutoDeployment": {each: text == "true" for each, text in members.items()},
+        }
+        return key, shapes.get(key, value)
 
     def _deploy(self, account: str, words: list[str]) -> None:
         stack, file = (words[words.index(each) + 1] for each in ("--stack-name", "--template-file"))
