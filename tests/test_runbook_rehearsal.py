@@ -129,6 +129,7 @@ def test_the_runbook_runs_as_it_is_written(
     assert len(list(mails.glob("*.eml"))) >= 4
     check_that_the_guardrail_spares_what_runs(checkout)
     check_that_the_restorer_is_apart(org)
+    check_that_daily_runs_only_read_identity_center(checkout)
     check_that_nothing_is_lost(org)
 
 
@@ -156,6 +157,22 @@ def check_that_the_restorer_is_apart(org: LocalOrg) -> None:
     sts = org.client("sts", **{name: runner[name.upper()] for name in names})
     with pytest.raises(ClientError, match="AccessDenied"):
         sts.assume_role(RoleArn=f"arn:aws:iam::{MEMBER}:role/IamUsersRestorer", RoleSessionName="daily")
+
+
+def check_that_daily_runs_only_read_identity_center(checkout: Path) -> None:
+    (role, *others) = json.loads((checkout / "roles" / "identity-center-reader.json").read_text())[
+        "Resources"
+    ].values()
+    assert others == []
+    (policy,) = role["Properties"]["Policies"]
+    actions = {
+        action.partition(":")[2]
+        for each in policy["PolicyDocument"]["Statement"]
+        for action in each["Action"]
+    }
+    assert {
+        action for action in actions if not action.startswith(("Describe", "Get", "List", "Simulate"))
+    } == set()
 
 
 def check_that_nothing_is_lost(org: LocalOrg) -> None:
