@@ -90,7 +90,7 @@ check-code: $(INSTALLED)
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict .
 	$(BIN)/codespell
-	$(BIN)/cfn-lint deploy/template.yml
+	$(BIN)/cfn-lint deploy/*.yml
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_reference.py tests/test_reasons.py \
 	  -k 'the_docs_are_those_of_the_code or no_code_reads_meaning'
 

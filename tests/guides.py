@@ -41,24 +41,31 @@ def commands_of(name: str) -> list[str]:
 class Reader:
     """Who follows a guide in ``directory``, with the credentials that each step says.
 
-    ``names``: what the guide leaves to be replaced -> its value. ``central``: the stacks that are in the management
-    account, by their names after ``iam-users-``; the others are in each member account.
+    ``names``: what the guide leaves to be replaced -> its value.
     """
 
-    def __init__(
-        self, org: LocalOrg, directory: Path, monkeypatch: pytest.MonkeyPatch, central: frozenset[str]
-    ) -> None:
+    def __init__(self, org: LocalOrg, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.org, self.directory, self.names = org, directory, dict[str, str]()
-        self._patch, self._central, self._role = monkeypatch, central, ""
+        self._patch, self._role = monkeypatch, ""
         self._variables: dict[str, str] = {}
 
     def follow(self, line: str) -> str:
         """What a line prints. It must succeed: `preflight` and `report --check` may ask for a look, and end with 3."""
-        line = re.sub("|".join(self.names) or "$^", lambda found: self.names[found[0]], line)
+        named = sorted(self.names, key=len, reverse=True)
+        line = re.sub("|".join(named) or "$^", lambda found: self.names[found[0]], line)
         line = re.sub(r'"\$(\w+)"', lambda found: self._variables[found[1]], line)
         if assigned := re.fullmatch(r"(\w+)=\$\((.*)\)", line):
             self._variables[assigned[1]] = self._shell(assigned[2]).strip()
             return ""
+        if line.startswith("deploy/as "):
+            return self._follow_as(*line.split(" ", 2)[1:])
+        if line == "deploy/roles":
+            self._print_roles()
+            return ""
+        if line.startswith("aws s3 cp s3://"):
+            source, _, rest = line.removeprefix("aws s3 cp ").partition(" - |")
+            (self.directory / "copied").write_bytes(self._object(source))
+            return self._shell(f"cat copied |{rest}")
         command, _, file = line.partition(" > ")
         program, *words = shlex.split(command)
         run = {"aws": self._aws, "c7n-mailer": self._mailer}.get(program)
@@ -70,6 +77,35 @@ class Reader:
         if file:
             (self.directory / file).write_text(printed)
         return printed
+
+    def organization(self) -> dict[str, str]:
+        """What the guides leave to be replaced, and AWS says."""
+        organizations = self.org.client("organizations")
+        (root,) = organizations.list_roots()["Roots"]
+        (unit,) = organizations.list_organizational_units_for_parent(ParentId=root["Id"])[
+            "OrganizationalUnits"
+        ]
+        return {
+            "UNITS": unit["Id"],
+            "ORGANIZATION": organizations.describe_organization()["Organization"]["Id"],
+            "OrganizationAccountAccessRole": "CloudCustodian",
+        }
+
+    def fill_in(self, **given: str) -> None:
+        """Write these, and what AWS says of the organization, into deploy/roles.env."""
+        (instance,) = self.org.client("sso-admin").list_instances()["Instances"]
+        found = {
+            "ORGANIZATION": self.organization()["ORGANIZATION"],
+            "INSTANCE": instance["InstanceArn"],
+            "IDENTITY_STORE": instance["IdentityStoreId"],
+            **given,
+        }
+        file = self.directory / "deploy" / "roles.env"
+        text = file.read_text()
+        for name, value in found.items():
+            text, changed = re.subn(rf"^{name}=.*$", f"{name}='{value}'", text, flags=re.MULTILINE)
+            assert changed == 1, name
+        file.write_text(text)
 
     def act_as(self, role: str) -> None:
         """Put the credentials of a role into the environment, or those of an administrator for an empty one."""
@@ -85,6 +121,9 @@ class Reader:
         return done.stdout
 
     def _python(self, program: str, words: list[str]) -> str:
+        if words[0] == "run-script":
+            self._in_each_account(words)
+            return ""
         reset_session_cache()
         # in this process, and not in one for each account
         debug = ["--debug"] if program == "c7n-org" and words[0] == "run" else []
@@ -95,16 +134,38 @@ class Reader:
         assert "Error running policy in" not in told
         return found.stdout
 
-    def _mailer(self, words: list[str]) -> str:
+    def _follow_as(self, name: str, command: str) -> str:
+        """As `deploy/as` does; `sh` opens a shell in which all that follows is done."""
         before = self._role
-        self.act_as(f"arn:aws:iam::{MANAGEMENT}:role/IamUsersMailer")
+        self.act_as(f"arn:aws:iam::{MANAGEMENT}:role/{name}")
+        if command == "sh":
+            return ""
+        printed = self.follow(command)
+        self.act_as(before)
+        return printed
+
+    def _print_roles(self) -> None:
+        """Run the script, with its commands in this process: a command that notes its arguments stands for them."""
+        noted = self.directory.parent / "noted"
+        noted.mkdir(exist_ok=True)
+        (noted / "c7n-iamusers").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+        (noted / "c7n-iamusers").chmod(0o755)
+        self._shell(f"PATH={noted}:$PATH deploy/roles")
+        for file in (self.directory / "roles").glob("*.json"):
+            file.write_text(self._python("c7n-iamusers", file.read_text().splitlines()))
+
+    def _mailer(self, words: list[str]) -> str:
         self._patch.setattr(sys, "argv", ["c7n-mailer", *words])
         c7n_mailer()
-        self.act_as(before)
         return ""
 
+    def _object(self, url: str) -> bytes:
+        bucket, _, key = url.removeprefix("s3://").partition("/")
+        found: bytes = self.org.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        return found
+
     def _aws(self, words: list[str]) -> str:
-        """As the AWS CLI does, by an administrator of the accounts that the text names."""
+        """As the AWS CLI does, by an administrator of the management account."""
         service, operation, *rest = words
         if (service, operation) == ("s3", "cp"):
             source, target = rest
@@ -112,20 +173,44 @@ class Reader:
             content = (self.directory / source).read_bytes()
             self.org.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
             return ""
-        assert (service, operation) == ("cloudformation", "deploy"), words
-        stack, file = (rest[rest.index(each) + 1] for each in ("--stack-name", "--template-file"))
-        given = dict(each.split("=", 1) for each in rest if "=" in each)
-        name = stack.removeprefix("iam-users-")
-        for account in [MANAGEMENT] if name in self._central else self._members():
-            deploy(self.org, account, stack, (self.directory / file).read_text(), given)
-        if name == "mailer":
-            # the local organization has no instances
-            let_in_administrators(self.org, "IamUsersMailer")
-        return ""
+        if (service, operation) == ("cloudformation", "deploy"):
+            self._deploy(MANAGEMENT, rest)
+            return ""
+        if "--query" in rest:
+            rest = rest[: rest.index("--query")]
+        call = getattr(self.org.client(service), operation.replace("-", "_"))
+        given = dict(map(self._parameter, rest[::2], rest[1::2]))
+        return json.dumps(call(**given), default=str)
 
-    def _members(self) -> list[str]:
-        data = yaml.safe_load((self.directory / "accounts.yml").read_text())
-        return [each["account_id"] for each in data["accounts"]]
+    def _parameter(self, option: str, value: str) -> tuple[str, Any]:
+        """An option of the AWS CLI, as the call has it."""
+        key = "".join(map(str.capitalize, option.removeprefix("--").split("-")))
+        if value.startswith("file://"):
+            return key, (self.directory / value.removeprefix("file://")).read_text()
+        members = dict(each.split("=", 1) for each in value.split(",")) if "=" in value else {}
+        shapes: dict[str, Any] = {
+            "Capabilities": [value],
+            "Regions": [value],
+            "Parameters": [members],
+            "DeploymentTargets": {each: [text] for each, text in members.items()},
+            "AutoDeployment": {each: text == "true" for each, text in members.items()},
+        }
+        return key, shapes.get(key, value)
+
+    def _deploy(self, account: str, words: list[str]) -> None:
+        stack, file = (words[words.index(each) + 1] for each in ("--stack-name", "--template-file"))
+        given = dict(each.split("=", 1) for each in words if "=" in each)
+        deploy(self.org, account, stack, (self.directory / file).read_text(), given)
+
+    def _in_each_account(self, words: list[str]) -> None:
+        """`c7n-org run-script`, of a script that deploys."""
+        config, script = words[words.index("-c") + 1], words[-1]
+        program, *rest = shlex.split(script)
+        assert [program, *rest[:2]] == ["aws", "cloudformation", "deploy"], script
+        for each in yaml.safe_load((self.directory / config).read_text())["accounts"]:
+            # that c7n-org could act as this role
+            self.org.client("sts").assume_role(RoleArn=each["role"], RoleSessionName="setup")
+            self._deploy(each["account_id"], rest[2:])
 
 
 def credentials_of(org: LocalOrg, role: str) -> Mapping[str, str]:

@@ -118,6 +118,7 @@ MADE_ELSEWHERE = {
     "identity-center-profiles/": ("cli/test_provision.py", "PROFILES"),
     "identity-center-runs/former.json": ("identity_center/test_former_members.py", "former.json"),
     "notices/held/": ("plugins/test_held_messages.py", 'Path("notices", "held"'),
+    "on-call.json": ("deploy/test_scripts.py", "on-call"),
     "people-to-add.csv": ("identity_center/test_provisioning.py", "people-to-add.csv"),
     "undone.json": ("identity_center/undo/test_undoing.py", "undone.json"),
     "records/": ("deploy/test_rehearsal.py", "records"),

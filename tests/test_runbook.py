@@ -24,7 +24,9 @@ from tests.readme import ROOT, copy_checkout
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 LINES = commands_of("runbook")
 #: What the shell runs itself, and commands that write files of other files: both before all else.
-SHELL = ("mkdir", "rm", "began=$(date")
+SHELL = ("mkdir", "rm", "began=$(date", "sleep")
+#: Scripts of the checkout.
+DEPLOY = ("deploy/roles", "deploy/as")
 FILES = ("c7n-iamusers accounts", "c7n-iamusers only")
 
 
@@ -37,7 +39,9 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     accounts = accounts.replace("    regions: [us-east-1]\n", wave).replace(
         "CloudCustodian", "IamUsersReader"
     )
-    (path / "accounts.yml").write_text(accounts)
+    for name in ("accounts.yml", "practice.yml"):
+        (path / name).write_text(accounts)
+    shutil.copytree(ROOT / "deploy", path / "deploy")
     for name in ("details.json", "report.csv"):
         shutil.copy(path / "saved" / name, path / name)
     (path / "output" / "removal").mkdir(parents=True)
@@ -45,7 +49,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (path / "replies").mkdir()
     monkeypatch.chdir(path)
     for line in LINES:
-        if line.startswith(SHELL):
+        if line.startswith(SHELL) and "sleep" not in line:
             subprocess.run(["sh", "-ec", line], check=True)
         elif line.startswith(FILES):
             result = CliRunner().invoke(main, words(line)[1:])
@@ -54,7 +58,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def words(line: str) -> list[str]:
-    """The words of a command, without the shell's redirection and its substitution."""
+    """The words of a command, without the shell's redirection and its substitution, and the role that runs it."""
+    line = re.sub(r"^deploy/as \w+ ", "", line)
     line = re.sub(r" > \S+$", "", line)
     return shlex.split(line.replace('"$began"', "2020-01-31T12:00:00Z"))
 
@@ -77,12 +82,13 @@ def parsed(line: str) -> dict[str, Any]:
 
 def test_every_command_has_its_options_and_files(checkout: Path) -> None:
     programs = {line.split()[0] for line in LINES}
-    assert programs == {"pip", "aws", "c7n-iamusers", "c7n-org", "c7n-mailer", *SHELL}
+    assert programs == {"pip", "aws", "c7n-iamusers", "c7n-org", *DEPLOY, *SHELL}
+    assert all((checkout / each).stat().st_mode & 0o111 for each in DEPLOY)
     for line in LINES:
-        if line.startswith(("pip", "aws", *SHELL)) or "--version" in line:
+        if line.startswith(("pip", "aws", "deploy/roles", *SHELL)) or line.endswith((" sh", "--version")):
             continue
         options = parsed(line)
-        if line.startswith("c7n-org"):
+        if line.startswith("c7n-org") and "run-script" not in line:
             policies = yaml.safe_load(Path(str(options["use"])).read_text())["policies"]
             assert set(options["policy"] or ()) <= {each["name"] for each in policies}, line
             entries = yaml.safe_load(Path(str(options["config"])).read_text())["accounts"]
@@ -105,8 +111,8 @@ def test_each_report_on_a_run_asks_for_its_policies_since_it_began() -> None:
 
 def test_only_steps_that_change_users_have_the_role_for_that() -> None:
     for line in LINES:
-        if line.startswith("c7n-org run"):
-            changes = bool(re.search("brownout|listen|quarantine|delete", line))
+        if line.startswith("c7n-org run "):
+            changes = bool(re.search("brownout|listen|(?<!realtime-)quarantine|delete", line))
             assert ("-c accounts-remove.yml" in line) is changes, line
             assert ("-c accounts-restore.yml" in line) is ("release" in line), line
             assert ("-s output/removal" in line) is (changes or "attempts" in line), line

@@ -196,7 +196,7 @@ def test_the_emergency_page_of_the_runbook_gives_the_user_back(org: LocalOrg, ia
     page = (
         (ROOT / "docs" / "runbook.md").read_text().partition("## In an emergency\n")[2].partition("\n## ")[0]
     )
-    look, give = re.findall(r"^ +c7n-iamusers (user .*)$", page, re.MULTILINE)
+    look, give = re.findall(r"^ +deploy/as OnCall c7n-iamusers (user .*)$", page, re.MULTILINE)
     Path("accounts-restore.yml").write_bytes(Path("accounts.yml").read_bytes())
     before = state(iam)
     run({"type": action})

@@ -44,11 +44,16 @@ def _function(loader: _Loader, name: str, node: yaml.Node) -> Any:
 _Loader.add_multi_constructor("!", _function)
 
 
+def read(path: Path) -> Any:
+    """A template, with its functions not evaluated."""
+    return yaml.load(path.read_text(), _Loader)
+
+
 class Template:
     """``given``: of its parameters."""
 
     def __init__(self, **given: Any) -> None:
-        self.data = yaml.load(PATH.read_text(), _Loader)
+        self.data = read(PATH)
         defaults = {name: each.get("Default") for name, each in self.data["Parameters"].items()}
         self.known: dict[str, Any] = {**defaults, **KNOWN, **given}
 

@@ -7,15 +7,18 @@ Left out: `docker build`. CloudFormation is moto's, which has no schedules.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 import yaml
+from botocore.exceptions import ClientError
 
 from aws_local_org import LocalOrg
 from aws_local_org.call_log import CallRecord
+from aws_local_org.smtp_sink import SmtpSink
 from tests.deploy.machine import Machine, Processes
 from tests.deploy.template import MANAGEMENT, Template, definition
 from tests.deploy.test_rehearsal import PATH
@@ -24,12 +27,17 @@ from tests.readme import ROOT
 
 LINES = commands_of("deploy")
 ACCOUNTS = ("111122223333", "444455556666")
-CENTRAL = frozenset({"iam-users", "identity-center", "identity-center-reader"})
+#: Of step 3 of the runbook what follows its first command, without stack sets, up to the runner's shell.
+RUNBOOK = commands_of("runbook")
+ROLES = RUNBOOK[RUNBOOK.index("deploy/roles") : RUNBOOK.index("deploy/as Runner sh") + 1]
+MAILER = next(line for line in RUNBOOK if "--stack-name iam-users-mailer " in line)
 ROLE = f"arn:aws:iam::{MANAGEMENT}:role"
 #: "Names to replace".
 NAMES = {
-    "ORGANIZATION": "",
-    "QUEUE_ARN": f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer",
+    "MACHINE": f"arn:aws:iam::{MANAGEMENT}:root",
+    "PEOPLE": f"arn:aws:iam::{MANAGEMENT}:root",
+    "QUEUE": "iam-users-mail",
+    "REGION": "us-east-1",
     "SUBNET_A": "subnet-1",
     "SUBNET_B": "subnet-2",
     "=VPC": "=vpc-1",
@@ -48,18 +56,19 @@ def checkout(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     path = tmp_path / "checkout"
     shutil.copytree(ROOT / "policies", path / "policies")
     shutil.copytree(ROOT / "deploy", path / "deploy")
+    mailer = (ROOT / "mailer.yml").read_text()
+    (path / "mailer.yml").write_text(mailer.replace("/c7n-mailer", f"/{NAMES['QUEUE']}"))
     data = yaml.safe_load((ROOT / "accounts.yml").read_text())
+    data["vars"] |= {
+        "queue_url": f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/{NAMES['QUEUE']}",
+        "identity_center_role": f"{ROLE}/IdentityCenterReader",
+    }
     data["accounts"] = [each for each in data["accounts"] if each["account_id"] in ACCOUNTS]
     for account in data["accounts"]:
         account["role"] = f"arn:aws:iam::{account['account_id']}:role/IamUsersReader"
     (path / "accounts.yml").write_text(yaml.safe_dump(data))
     monkeypatch.chdir(path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    iam = org.client("iam")
-    iam.detach_role_policy(
-        RoleName="IdentityCenterProvisioner", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
-    )
-    iam.delete_role(RoleName="IdentityCenterProvisioner")
     for account_id in ACCOUNTS:
         iam = org.client("iam", account_id)
         iam.create_user(UserName="ada", Tags=[{"Key": "Email", "Value": "ada@example.com"}])
@@ -70,27 +79,26 @@ def checkout(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def by_hand(checkout: Path, bucket: str) -> None:
-    """Step 3: the places in the bucket."""
+    """Step 4: the places in the bucket."""
     path = checkout / "accounts.yml"
     data = yaml.safe_load(path.read_text())
     data["vars"] |= {
         "notices": f"s3://{bucket}/notices?region=us-east-1",
         "records": f"s3://{bucket}/records?region=us-east-1",
-        "identity_center_role": f"{ROLE}/IdentityCenterReader",
     }
     path.write_text(yaml.safe_dump(data))
-    for policy in (checkout / "policies").glob("*.yml"):
-        text = policy.read_text()
-        policy.write_text(text.replace("policies/exemptions.csv", f"s3://{bucket}/exemptions/exemptions.csv"))
 
 
 def test_the_guide_runs_as_it_is_written(
-    org: LocalOrg, checkout: Path, monkeypatch: pytest.MonkeyPatch
+    org: LocalOrg, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     org.configure(enforce=True, assignment_seconds=0)
-    reader = Reader(org, checkout, monkeypatch, CENTRAL)
+    reader = Reader(org, checkout, monkeypatch)
     first, second, *others = [line for line in LINES if not line.startswith("docker ")]
-    outputs = set_up(reader, others)
+    with SmtpSink(tmp_path / "mails") as mail:
+        file = checkout / "mailer.yml"
+        file.write_text(file.read_text().replace(": 2525", f": {mail.port}"))
+        outputs, removing = set_up(reader, others)
     org.clear_calls()
     before, tasks = files(checkout), Tasks(org, checkout, outputs)
     monkeypatch.setattr(org, "record", tasks.stop_once_it_assigns(org.record))
@@ -107,25 +115,100 @@ def test_the_guide_runs_as_it_is_written(
     reader.act_as(outputs["ShardRoleArn"])
     reader.follow(first)
     reader.follow(second)
+    run_the_second_stack(reader, removing)
     assert denied(org) == []
+    check_that_tasks_are_apart(org, outputs, removing)
 
 
-def set_up(reader: Reader, lines: list[str]) -> Mapping[str, str]:
-    """Follow these lines; the outputs of the stack."""
-    org, outputs = reader.org, dict[str, str]()
-    organization = org.client("organizations").describe_organization()["Organization"]["Id"]
-    reader.names |= {**NAMES, "ORGANIZATION": organization, "REGION": "us-east-1"}
+def run_the_second_stack(reader: Reader, removing: Mapping[str, str]) -> None:
+    """What its tasks run, as their role."""
+    reader.act_as(removing["ShardRoleArn"])
+    place = f"s3://{removing['BucketName']}/runs?region=us-east-1"
+    for policy in ("listen", "quarantine", "delete"):
+        options = f"-u policies/{policy}.yml -s {place} --cache-period 0"
+        reader.follow(f"c7n-org run -c accounts-remove.yml {options}")
+
+
+def check_that_tasks_are_apart(
+    org: LocalOrg, outputs: Mapping[str, str], removing: Mapping[str, str]
+) -> None:
+    """Who may act as which role: the last task alone provisions, and no task gives users back."""
+    member = f"arn:aws:iam::{ACCOUNTS[0]}:role"
+    roles = {
+        "reads": f"{member}/IamUsersReader",
+        "removes": f"{member}/IamUsersRemover",
+        "restores": f"{member}/IamUsersRestorer",
+        "reads-center": f"{ROLE}/IdentityCenterReader",
+        "provisions": f"{ROLE}/IdentityCenterProvisioner",
+    }
+    callers = {
+        "Runner": f"{ROLE}/Runner",
+        "shard": outputs["ShardRoleArn"],
+        "writer": outputs["WriterRoleArn"],
+        "removing shard": removing["ShardRoleArn"],
+    }
+    found = {
+        caller: {name for name, role in roles.items() if can_assume(org, arn, role)}
+        for caller, arn in callers.items()
+    }
+    assert found == {
+        "Runner": {"reads", "removes", "reads-center"},
+        "shard": {"reads", "reads-center"},
+        "writer": {"reads", "provisions"},
+        "removing shard": {"removes", "reads-center"},
+    }
+
+
+def can_assume(org: LocalOrg, caller: str, role: str) -> bool:
+    given = credentials_of(org, caller)
+    names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    try:
+        sts = org.client("sts", **{name: given[name.upper()] for name in names})
+        sts.assume_role(RoleArn=role, RoleSessionName="test")
+    except ClientError:
+        return False
+    return True
+
+
+def set_up(reader: Reader, lines: list[str]) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Follow these lines; the outputs of the two stacks."""
+    reader.names |= {**NAMES, **reader.organization()}
+    outputs = dict[str, Mapping[str, str]]()
     for line in lines:
+        if line.startswith("c7n-iamusers preflight") and "roles" not in outputs:
+            create_roles(reader, outputs)
         reader.follow(line)
-        if "--stack-name iam-users " in line:
-            stack = stack_of(org, MANAGEMENT, "iam-users")
-            outputs |= {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
-            reader.names["BUCKET"] = outputs["BucketName"]
-            for name, output in (("SHARD_ROLE", "ShardRoleArn"), ("WRITER_ROLE", "WriterRoleArn")):
-                reader.names[name] = outputs[output]
-                let_in_administrators(org, outputs[output].rpartition("/")[2])
-            by_hand(reader.directory, outputs["BucketName"])
-    return outputs
+        if stack := re.search("--stack-name (iam-users|iam-users-remove) ", line):
+            outputs[stack[1]] = outputs_of(reader.org, stack[1])
+            reader.names["BUCKET"] = outputs["iam-users"]["BucketName"]
+            by_hand(reader.directory, reader.names["BUCKET"])
+    reader.act_as("")
+    return outputs["iam-users"], outputs["iam-users-remove"]
+
+
+def create_roles(reader: Reader, outputs: dict[str, Mapping[str, str]]) -> None:
+    """Steps 5 and 6: what the runbook says there."""
+    first, removing = outputs["iam-users"], outputs["iam-users-remove"]
+    outputs["roles"] = {}
+    reader.fill_in(
+        MAILER_BY=NAMES["MACHINE"],
+        SHARD=first["ShardRoleArn"],
+        WRITER=first["WriterRoleArn"],
+        REMOVING_SHARD=removing["ShardRoleArn"],
+        OUTPUT=f"s3://{first['BucketName']}/runs s3://{removing['BucketName']}/runs",
+    )
+    shell = ROLES[-1]
+    for line in (*(each for each in ROLES if "stack-set" not in each and each != shell), MAILER, shell):
+        reader.follow(line)
+
+
+def outputs_of(org: LocalOrg, name: str) -> dict[str, str]:
+    """Those of a stack, whose tasks an administrator can be here, as there is no ECS."""
+    stack = stack_of(org, MANAGEMENT, name)
+    found = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+    for output in ("ShardRoleArn", "WriterRoleArn"):
+        let_in_administrators(org, found[output].rpartition("/")[2])
+    return found
 
 
 def denied(org: LocalOrg) -> list[tuple[str, str]]:
