@@ -27,7 +27,7 @@ from c7n_iamusers.execution.journaled_call import (
     method_of,
     saved,
 )
-from c7n_iamusers.execution.retries import Backoff, answered, error_code, message_of
+from c7n_iamusers.execution.retries import Backoff, answered, error_cause, error_code, message_of
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.wording import visible_log
@@ -181,7 +181,7 @@ class _Attempt:
             applied.made.append((call, result))
             self._end(result, answer=error)
             if isinstance(error, AWS_ERRORS):
-                if error_code(error) in MISSING_CODES:
+                if error_cause(error) in MISSING_CODES:
                     self._check()  # the whole subject may be gone
                 raise CallFailed(call, self.journaled.subject, error, result == UNKNOWN) from error
             raise

@@ -20,6 +20,7 @@ from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.retries import (
     Backoff,
     Verdict,
+    error_cause,
     error_code,
     error_delay,
     http_status,
@@ -96,7 +97,7 @@ class JournaledCall:
     def ended_by(self, error: Exception) -> str:
         """The result if ``error`` means that the desired state exists, else empty."""
         verdict = verdict_on(error, self.refusals)
-        if verdict is Verdict.REFUSED and error_code(error) in self.call.done_codes:
+        if verdict is Verdict.REFUSED and error_cause(error) in self.call.done_codes:
             return self.result_if_done
         self.lost = self.lost or verdict is Verdict.UNKNOWN
         return ""
