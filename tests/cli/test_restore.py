@@ -137,7 +137,7 @@ def test_the_account_is_as_before_but_for_what_is_listed(
 
 
 def test_nothing_further_is_changed_once_the_journal_is_removed(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delete(tmp_path / "out")
     on_call(monkeypatch, "CreateUser", lambda: journal.unlink(missing_ok=True))
@@ -148,9 +148,7 @@ def test_nothing_further_is_changed_once_the_journal_is_removed(
     assert (alice["AttachedManagedPolicies"], alice["GroupList"]) == ([], [])
 
 
-def test_restoring_twice_changes_nothing(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path
-) -> None:
+def test_restoring_twice_changes_nothing(iam: Any, tmp_path: Path, run: Path, journal: Path) -> None:
     delete(tmp_path / "out")
     restore(run, journal=journal)
     before, lines = iam.get_account_authorization_details()["UserDetailList"], journal.read_text()
@@ -160,9 +158,7 @@ def test_restoring_twice_changes_nothing(
     assert result.output.count("is restored already") == 2
 
 
-def test_a_dry_run_shows_the_calls_and_makes_none(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path
-) -> None:
+def test_a_dry_run_shows_the_calls_and_makes_none(iam: Any, tmp_path: Path, run: Path, journal: Path) -> None:
     delete(tmp_path / "out")
     result = restore(run, "--dry-run", journal=journal)
     assert result.exit_code == 0
@@ -187,9 +183,7 @@ def test_another_account_is_refused(
     assert user_names(org.client("iam", "444455556666")) == user_names(iam) == []
 
 
-def test_a_vanished_group_comes_back_on_request(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path
-) -> None:
+def test_a_vanished_group_comes_back_on_request(iam: Any, tmp_path: Path, run: Path, journal: Path) -> None:
     document = json.dumps(
         {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
     )
@@ -210,7 +204,7 @@ def test_a_vanished_group_comes_back_on_request(
 
 
 def test_one_that_fails_hides_no_other_and_a_second_run_ends_it(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = details(iam)
     delete(tmp_path / "out")
@@ -226,9 +220,7 @@ def test_one_that_fails_hides_no_other_and_a_second_run_ends_it(
     assert details(iam) == before
 
 
-def test_another_user_with_the_name_is_left_alone(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path
-) -> None:
+def test_another_user_with_the_name_is_left_alone(iam: Any, tmp_path: Path, run: Path, journal: Path) -> None:
     delete(tmp_path / "out")
     iam.create_user(UserName="alice")
     iam.create_access_key(UserName="alice")
@@ -240,7 +232,7 @@ def test_another_user_with_the_name_is_left_alone(
 
 
 def test_a_bare_stranger_of_the_same_name_is_given_nothing(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path
+    iam: Any, tmp_path: Path, run: Path, journal: Path
 ) -> None:
     delete(tmp_path / "out")
     iam.create_user(UserName="alice", Path="/a/b/")
@@ -251,7 +243,7 @@ def test_a_bare_stranger_of_the_same_name_is_given_nothing(
 
 
 def test_the_next_run_completes_a_group_that_a_stopped_run_created(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statement = {"Effect": "Deny", "Action": "iam:*", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -269,7 +261,7 @@ def test_the_next_run_completes_a_group_that_a_stopped_run_created(
 
 
 def test_what_was_taken_away_before_the_deletion_does_not_come_back(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     iam.attach_user_policy(UserName="alice", PolicyArn=ADMINISTRATOR)
     with monkeypatch.context() as patch:
@@ -287,7 +279,7 @@ def test_what_was_taken_away_before_the_deletion_does_not_come_back(
 
 
 def test_what_is_wrong_with_another_user_fails_no_restoration_of_one_that_is_named(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path
+    iam: Any, tmp_path: Path, run: Path, journal: Path
 ) -> None:
     delete(tmp_path / "out")
     for file in (run / "snapshots").glob("alice.*"):
@@ -303,7 +295,7 @@ def test_what_is_wrong_with_another_user_fails_no_restoration_of_one_that_is_nam
 
 
 def test_a_deletion_that_stopped_half_way_is_undone(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = details(iam)
     with monkeypatch.context() as patch:
@@ -319,9 +311,7 @@ def test_a_deletion_that_stopped_half_way_is_undone(
     assert details(iam) == before
 
 
-def test_a_single_file_restores_one_user(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path
-) -> None:
+def test_a_single_file_restores_one_user(iam: Any, tmp_path: Path, run: Path, journal: Path) -> None:
     delete(tmp_path / "out")
     (file,) = (run / "snapshots").glob("bob.*.json")
     assert restore(file, journal=journal).exit_code == 0
@@ -355,7 +345,6 @@ def stopped_before_any_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("named", [(), ("--user", "alice")], ids=["by-default", "by-name"])
 def test_a_living_user_gets_nothing_back_that_an_administrator_took(
-    org: LocalOrg,
     iam: Any,
     tmp_path: Path,
     run: Path,
@@ -375,9 +364,7 @@ def test_a_living_user_gets_nothing_back_that_an_administrator_took(
     assert details(iam) == before
 
 
-def test_a_stranger_who_tags_himself_gets_nothing(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path
-) -> None:
+def test_a_stranger_who_tags_himself_gets_nothing(iam: Any, tmp_path: Path, run: Path, journal: Path) -> None:
     unique_id = iam.get_user(UserName="alice")["User"]["UserId"]
     delete(tmp_path / "out")
     assert restore(run, "--user", "bob", journal=journal).exit_code == 0
@@ -388,7 +375,7 @@ def test_a_stranger_who_tags_himself_gets_nothing(
 
 
 def test_what_is_taken_from_a_restored_user_is_not_given_back_again(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path
+    iam: Any, tmp_path: Path, run: Path, journal: Path
 ) -> None:
     delete(tmp_path / "out")
     assert restore(run, journal=journal).exit_code == 0
@@ -401,7 +388,7 @@ def test_what_is_taken_from_a_restored_user_is_not_given_back_again(
 
 
 def test_a_lost_answer_of_create_user_is_made_up_for(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = details(iam)
     delete(tmp_path / "out")
@@ -420,9 +407,7 @@ def test_a_lost_answer_of_create_user_is_made_up_for(
     assert details(iam) == before
 
 
-def test_administrators_are_named_and_asked_for(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path
-) -> None:
+def test_administrators_are_named_and_asked_for(iam: Any, tmp_path: Path, run: Path, journal: Path) -> None:
     iam.attach_user_policy(UserName="alice", PolicyArn=ADMINISTRATOR)
     delete(tmp_path / "out")
     result = restore(run, journal=journal)
@@ -434,7 +419,7 @@ def test_administrators_are_named_and_asked_for(
 
 
 def test_a_snapshot_that_no_journal_proves_is_asked_for(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path
+    iam: Any, tmp_path: Path, run: Path, journal: Path
 ) -> None:
     delete(tmp_path / "out")
     (run / "journal.jsonl").unlink()
@@ -446,7 +431,7 @@ def test_a_snapshot_that_no_journal_proves_is_asked_for(
 
 
 def test_what_a_proxy_removes_twice_comes_back(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second answer says that it is gone; the run is stopped then, and the next one takes a snapshot without it."""
     before = details(iam)["alice"]
@@ -476,13 +461,7 @@ def _stop(*_: Any) -> None:
 
 @pytest.mark.parametrize("ended", ["stopped", "complete"])
 def test_a_hold_that_somebody_set_after_the_lift_stays(
-    org: LocalOrg,
-    iam: Any,
-    tmp_path: Path,
-    run: Path,
-    journal: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    ended: str,
+    iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch, ended: str
 ) -> None:
     delete(tmp_path / "out")
     with monkeypatch.context() as patch:
@@ -503,13 +482,7 @@ def test_a_hold_that_somebody_set_after_the_lift_stays(
 
 @pytest.mark.parametrize("elsewhere", [True, False], ids=["another-journal", "beside-the-snapshots"])
 def test_a_hold_on_a_user_that_was_given_back_stays(
-    org: LocalOrg,
-    iam: Any,
-    tmp_path: Path,
-    run: Path,
-    journal: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    elsewhere: bool,
+    iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
 ) -> None:
     hold = "arn:aws:iam::aws:policy/AWSDenyAll"
     with monkeypatch.context() as patch:
@@ -540,7 +513,7 @@ def attached(iam: Any) -> list[str]:
     ],
 )
 def test_a_snapshot_that_others_can_write_is_asked_for(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, name: str, mode: int
+    iam: Any, tmp_path: Path, run: Path, journal: Path, name: str, mode: int
 ) -> None:
     delete(tmp_path / "out")
     (run / name).chmod(mode)
@@ -565,7 +538,7 @@ def change_a_key(snapshot: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("change", [grant_administration, move_to_another_account, change_a_key])
 def test_a_snapshot_that_was_changed_restores_nobody_and_hides_nobody(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, change: Callable[[Any], None]
+    iam: Any, tmp_path: Path, run: Path, journal: Path, change: Callable[[Any], None]
 ) -> None:
     delete(tmp_path / "out")
     (path,) = (run / "snapshots").glob("alice.*")
@@ -578,7 +551,7 @@ def test_a_snapshot_that_was_changed_restores_nobody_and_hides_nobody(
     assert user_names(iam) == ["bob"]
 
 
-def test_the_directory_of_c7n_org_holds_many_runs(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+def test_the_directory_of_c7n_org_holds_many_runs(iam: Any, tmp_path: Path) -> None:
     delete(tmp_path / "output" / "payments" / "us-east-1")
     result = restore(tmp_path / "output")
     assert result.exit_code == 0, result.output
@@ -700,7 +673,7 @@ def grant(action: str) -> dict[str, Any]:
 
 
 def test_an_odd_answer_for_one_user_hides_no_other(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delete(tmp_path / "out")
     original = UserRestoration.plan
@@ -728,7 +701,7 @@ def in_use(run: Path) -> Any:
 
 
 def test_while_a_run_is_under_way_in_the_output_nothing_is_restored(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path
+    iam: Any, tmp_path: Path, run: Path
 ) -> None:
     delete(tmp_path / "out")
     with in_use(run):
@@ -743,7 +716,7 @@ def test_while_a_run_is_under_way_in_the_output_nothing_is_restored(
 
 
 def test_no_run_begins_while_users_of_its_output_are_restored(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delete(tmp_path / "out")
 
@@ -759,9 +732,7 @@ def test_no_run_begins_while_users_of_its_output_are_restored(
     assert user_names(iam) == ["alice"]
 
 
-def test_a_run_that_ended_after_its_output_was_read_is_noticed(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path
-) -> None:
+def test_a_run_that_ended_after_its_output_was_read_is_noticed(iam: Any, tmp_path: Path, run: Path) -> None:
     delete(tmp_path / "out")
     found = collected([run]).users
     with locked(found):
@@ -790,7 +761,7 @@ def test_an_output_in_use_stops_no_other_account(org: LocalOrg, fleet: Path) -> 
 
 
 def test_once_the_run_lock_is_removed_nothing_further_is_restored(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delete(tmp_path / "out")
     with monkeypatch.context() as patch:

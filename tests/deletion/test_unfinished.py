@@ -302,12 +302,7 @@ def test_a_quarantine_goes_on_where_the_user_could_not_be_deleted(
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_restoration_leaves_the_quarantine_on_and_a_release_ends_it(
-    org: LocalOrg,
-    iam: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    denied: tuple[str, ...],
-    times: int,
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, denied: tuple[str, ...], times: int
 ) -> None:
     from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
 

@@ -92,7 +92,6 @@ def moved(iam: Any) -> None:
     [(tagged, {"tag": "keep=yes"}), (joined, {"group": "keepers"}), (moved, {"path": "/emergency/*"})],
 )
 def test_a_user_that_becomes_exempt_while_its_first_change_is_throttled_is_spared(
-    org: LocalOrg,
     iam: Any,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -127,7 +126,7 @@ def test_a_user_whose_key_is_used_while_its_first_change_is_throttled_is_spared(
 
 
 def test_a_user_that_is_throttled_for_ever_fails_untouched(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock, kind: str
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock, kind: str
 ) -> None:
     throttled(monkeypatch, clock, lambda: None, tries=10_000)
     rows = run(tmp_path, kind)
@@ -183,7 +182,7 @@ def test_a_user_who_becomes_another_persons_is_not_judged_by_the_access_of_the_f
 
 
 def test_a_role_that_comes_to_trust_a_user_between_two_turns_spares_it(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock, kind: str
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock, kind: str
 ) -> None:
     statement = {
         "Effect": "Allow",
@@ -233,7 +232,7 @@ def meanwhile(
 
 
 def test_a_quarantine_that_a_release_undoes_meanwhile_says_so(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     released = list[tuple[str, str]]()
     meanwhile(monkeypatch, "UpdateAccessKey", 1, lambda: released.append(one(tmp_path, "release")))
@@ -245,7 +244,7 @@ def test_a_quarantine_that_a_release_undoes_meanwhile_says_so(
 
 
 def test_a_release_during_which_a_quarantine_deactivates_says_so(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     assert one(tmp_path, "quarantine", "listen", credentials="keep")[0] == "quarantined"
     began = list[tuple[str, str]]()
@@ -277,7 +276,7 @@ def test_what_changes_while_the_journal_is_written_counts(
 
 
 def test_a_key_that_is_made_during_a_quarantine_is_not_passed_over(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     meanwhile(monkeypatch, "PutUserPolicy", 1, lambda: iam.create_access_key(UserName="alice"))
     status, reason = one(tmp_path, "quarantine")
@@ -289,7 +288,7 @@ def test_a_key_that_is_made_during_a_quarantine_is_not_passed_over(
 
 
 def test_a_second_deletion_leaves_a_half_done_one_in_the_attached_form_alone(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     with monkeypatch.context() as patch:
         deny(patch, "PutUserPolicy")
@@ -334,13 +333,7 @@ def document(*statements: dict[str, Any]) -> str:
     ("lost", "status"), [("Restricted", "!failed"), ("Readers", "released"), ("", "released")]
 )
 def test_a_quarantine_in_the_attached_form_is_not_lifted_from_who_has_lost_what_denied(
-    org: LocalOrg,
-    iam: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    clock: Clock,
-    lost: str,
-    status: str,
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock, lost: str, status: str
 ) -> None:
     """As a deletion with another output leaves it that was stopped: AWSDenyAll has no room for its record."""
     restricted(iam)
