@@ -31,7 +31,7 @@ LISTS = {
 FILLING = json.dumps(
     {
         "Version": "2012-10-17",
-        "Statement": [{"Sid": "x" * 1_600, "Effect": "Deny", "Action": "s3:*", "Resource": "*"}],
+        "Statement": [{"Sid": "x" * 1_800, "Effect": "Deny", "Action": "s3:*", "Resource": "*"}],
     }
 )
 
@@ -65,14 +65,15 @@ def state(iam: Any) -> Any:
 
 
 @pytest.fixture
-def iam(org: LocalOrg) -> Any:
-    """alice with everything, one key of hers inactive."""
-    client = create_full_user(org, "alice")
+def iam(org: LocalOrg, request: pytest.FixtureRequest) -> Any:
+    """alice with everything, so many times as a test says; one key of hers inactive."""
+    client = create_full_user(org, "alice", times=getattr(request, "param", 1))
     key = client.list_access_keys(UserName="alice")["AccessKeyMetadata"][0]["AccessKeyId"]
     client.update_access_key(UserName="alice", AccessKeyId=key, Status="Inactive")
     return client
 
 
+@pytest.mark.parametrize("iam", [3], indirect=True, ids=["full"])
 def test_nothing_works_for_a_user_in_quarantine(iam: Any, tmp_path: Path) -> None:
     (resource,) = quarantine(tmp_path)
     assert set(statuses(iam)) == {"Inactive"}
@@ -237,12 +238,14 @@ AWS_POLICIES = (
     "IAMReadOnlyAccess",
     "AmazonRDSReadOnlyAccess",
     "AmazonDynamoDBReadOnlyAccess",
+    "AmazonS3ReadOnlyAccess",
+    "AmazonKinesisReadOnlyAccess",
 )
 
 
 @pytest.mark.parametrize(
     ("tags", "policies", "form"),
-    [(0, 0, "attached"), (46, 0, "attached"), (0, 7, "boundary"), (46, 7, "boundary")],
+    [(0, 0, "attached"), (46, 0, "attached"), (0, 9, "boundary"), (46, 9, "boundary")],
     ids=["roomy", "full-of-tags", "full-of-policies", "full-of-both"],
 )
 def test_forged_and_full_tags_neither_stop_a_quarantine_nor_shorten_it(
@@ -334,7 +337,7 @@ def by_hand(iam: Any, form: str, key: str, on: bool) -> None:
     iam.update_access_key(**alice, AccessKeyId=key, Status="Inactive" if on else "Active")
 
 
-@pytest.mark.parametrize(("form", "policies"), [("attached", 0), ("boundary", 7)])
+@pytest.mark.parametrize(("form", "policies"), [("attached", 0), ("boundary", 9)])
 @pytest.mark.parametrize("seen", ["by-a-run", "by-its-use"])
 def test_a_release_leaves_a_user_that_security_holds_after_somebody_undid_its_quarantine(
     org: LocalOrg, iam: Any, tmp_path: Path, form: str, policies: int, seen: str
