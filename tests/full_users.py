@@ -16,7 +16,8 @@ from tests.policies import ACCOUNT
 ALLOW = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
 )
-AWS_POLICIES = ("ReadOnlyAccess", "job-function/Billing", "AmazonS3ReadOnlyAccess")
+#: Short ones first.
+AWS_POLICIES = ("AmazonS3ReadOnlyAccess", "job-function/Billing", "ReadOnlyAccess")
 SERVICES = ("codecommit.amazonaws.com", "cassandra.amazonaws.com", "bedrock.amazonaws.com")
 
 

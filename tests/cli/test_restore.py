@@ -56,7 +56,7 @@ def journal(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def iam(org: LocalOrg, request: pytest.FixtureRequest) -> Any:
-    """alice and bob with everything, so many times as a test says; alice has an inactive SSH key, and a role trusts her."""
+    """alice and bob with everything; alice has an inactive SSH key, and a role trusts her."""
     times = getattr(request, "param", 1)
     client = create_full_user(org, "alice", "/a/b/", times=times)
     create_full_user(org, "bob", times=times)
@@ -190,10 +190,10 @@ def test_a_vanished_group_comes_back_on_request(iam: Any, tmp_path: Path, run: P
         {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
     )
     iam.put_group_policy(GroupName="group-0", PolicyName="own", PolicyDocument=document)
-    iam.attach_group_policy(GroupName="group-0", PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
+    iam.attach_group_policy(GroupName="group-0", PolicyArn="arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess")
     delete(tmp_path / "out")
     iam.delete_group_policy(GroupName="group-0", PolicyName="own")
-    iam.detach_group_policy(GroupName="group-0", PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
+    iam.detach_group_policy(GroupName="group-0", PolicyArn="arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess")
     iam.delete_group(GroupName="group-0")
     result = restore(run, "--yes", journal=journal)
     assert "group group-0 no longer exists: --recreate-groups" in result.output

@@ -34,7 +34,7 @@ from tests.plugins.deletions import NAME, delete, user_names
 from tests.policies import ACCOUNT
 
 OWN, LIMIT = (f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in ("Team", "Limit"))
-READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+READ_ONLY = "arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess"
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 CHANGING = (
     "Add",
@@ -230,7 +230,7 @@ def two_users(iam: Any) -> Any:
 
 
 def aws_adds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on, ReadOnlyAccess allows more than it did."""
+    """From now on, AmazonSQSReadOnlyAccess allows more than it did."""
     read = live_policies.read_policy
 
     def later(client: Any, arn: str, backoff: Any) -> PolicyVersion | None:
@@ -240,7 +240,7 @@ def aws_adds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def record_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until now, ReadOnlyAccess allowed little."""
+    """Until now, AmazonSQSReadOnlyAccess allowed little."""
     version = live_policies._Reading.version
     little = PolicyVersion.of(READ_ONLY, "v1", json.loads(document("ec2:Describe*")))
     monkeypatch.setattr(
@@ -260,7 +260,9 @@ def test_what_aws_added_is_listed_apart_and_accepted_once_for_the_run(
     result = restore(run)
     assert (result.exit_code, user_names(two_users)) == (1, [])
     assert "it could do more than before" not in result.output
-    assert result.output.count("AWS changed its own policy: new statement: policy ReadOnlyAccess") == 2
+    assert (
+        result.output.count("AWS changed its own policy: new statement: policy AmazonSQSReadOnlyAccess") == 2
+    )
     assert "give --accept-aws-changes" in result.output
     asked: list[str] = []
 

@@ -21,7 +21,9 @@ from tests.plugins.deletions import delete, outcomes, user_names
 from tests.policies import ACCOUNT
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
-DENY_ALL, READ_ONLY = (f"arn:aws:iam::aws:policy/{name}" for name in ("AWSDenyAll", "ReadOnlyAccess"))
+DENY_ALL, READ_ONLY = (
+    f"arn:aws:iam::aws:policy/{name}" for name in ("AWSDenyAll", "AmazonSQSReadOnlyAccess")
+)
 LIMITS, WALL = (f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in ("limits", "wall"))
 ALICE = {"UserName": "alice"}
 #: The operations that a role may not use, so that the Deny-all has this form.

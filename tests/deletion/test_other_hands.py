@@ -22,7 +22,7 @@ from tests.plugins.deletions import acting, delete, outcomes, user_names
 from tests.policies import ACCOUNT, policy
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
-POLICY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+POLICY = "arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess"
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.plugins.deletions import NAME, acting, delete, outcomes, user_names
 from tests.policies import ACCOUNT
 
 OWN, LATE, LIMIT = (f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in ("Team", "Late", "Limit"))
-READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+READ_ONLY = "arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess"
 
 
 def document(action: str) -> str:

@@ -50,7 +50,7 @@ def iam(org: LocalOrg) -> Any:
     client.put_group_policy(GroupName="guard", PolicyName="own", PolicyDocument=document)
     client.add_user_to_group(UserName="alice", GroupName="guard")
     client.put_user_policy(UserName="alice", PolicyName="own", PolicyDocument=document)
-    client.attach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
+    client.attach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess")
     return client
 
 

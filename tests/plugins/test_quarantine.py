@@ -238,7 +238,7 @@ AWS_POLICIES = (
     "IAMReadOnlyAccess",
     "AmazonRDSReadOnlyAccess",
     "AmazonDynamoDBReadOnlyAccess",
-    "AmazonS3ReadOnlyAccess",
+    "AmazonKinesisFullAccess",
     "AmazonKinesisReadOnlyAccess",
 )
 
