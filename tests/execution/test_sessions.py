@@ -274,11 +274,7 @@ def test_an_unknown_source_is_reported_without_an_error(
 
 
 def test_roles_between_are_not_assumed_again(
-    org: LocalOrg,
-    account: str,
-    runner: dict[str, str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    org: LocalOrg, account: str, runner: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are no users, and a device's code would be asked for on the terminal."""
     middle = {**ASSUMED, "source_profile": "base", "mfa_serial": f"arn:aws:iam::{account}:mfa/x"}

@@ -472,12 +472,7 @@ def test_a_second_run_over_the_same_output_is_refused(org: LocalOrg, tmp_path: P
     ],
 )
 def test_a_run_whose_lock_or_journal_is_lost_changes_nothing_further(
-    org: LocalOrg,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    lost: str,
-    at: str,
-    left: list[str],
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str, at: str, left: list[str]
 ) -> None:
     iam = create_full_user(org, "alice")
     for name in ("bob", "carol"):
