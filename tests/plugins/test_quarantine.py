@@ -337,8 +337,9 @@ def by_hand(iam: Any, form: str, key: str, on: bool) -> None:
     iam.update_access_key(**alice, AccessKeyId=key, Status="Inactive" if on else "Active")
 
 
-@pytest.mark.parametrize(("form", "policies"), [("attached", 0), ("boundary", 9)])
-@pytest.mark.parametrize("seen", ["by-a-run", "by-its-use"])
+@pytest.mark.parametrize(
+    ("form", "policies", "seen"), [("attached", 0, "by-a-run"), ("boundary", 9, "by-its-use")]
+)
 def test_a_release_leaves_a_user_that_security_holds_after_somebody_undid_its_quarantine(
     org: LocalOrg, iam: Any, tmp_path: Path, form: str, policies: int, seen: str
 ) -> None:
@@ -605,27 +606,23 @@ def test_a_deletion_that_was_killed_right_before_its_end_is_completed_without_th
 
 
 @pytest.mark.parametrize("name", [DENY_ALL_NAME, BROWNOUT_NAME])
-@pytest.mark.parametrize("quarantined", [False, True], ids=["in-none", "in-quarantine"])
 def test_a_release_over_somebodys_own_conditional_deny_of_our_name_fails_and_leaves_it(
-    iam: Any, tmp_path: Path, name: str, quarantined: bool
+    iam: Any, tmp_path: Path, name: str
 ) -> None:
-    statement = {
-        "Effect": "Deny",
-        "Action": "*",
-        "Resource": "*",
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
+    condition = {"Bool": {"aws:SecureTransport": "false"}}
+    statement = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition}
     document = {"Version": "2012-10-17", "Statement": [statement]}
     iam.put_user_policy(UserName="alice", PolicyName=name, PolicyDocument=json.dumps(document))
     before = state(iam)
-    if quarantined:
-        quarantine(tmp_path)
-    with pytest.raises(
-        PolicyExecutionError, match=f"its inline policy {name}, which somebody else wrote or changed"
-    ):
-        release(tmp_path)
-    assert released(tmp_path)["status"] == "failed"
-    assert state(iam) == before
+    for quarantined in (False, True):
+        if quarantined:
+            quarantine(tmp_path)
+        with pytest.raises(
+            PolicyExecutionError, match=f"its inline policy {name}, which somebody else wrote or changed"
+        ):
+            release(tmp_path)
+        assert released(tmp_path)["status"] == "failed"
+        assert state(iam) == before
 
 
 @pytest.mark.parametrize(
