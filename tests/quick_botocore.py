@@ -35,7 +35,6 @@ def install() -> None:
     hooks: Any = botocore.hooks
     parsers: Any = botocore.parsers
     session: Any = botocore.session
-    user_agent: Any = botocore.useragent.UserAgentString
     local: Any = aws_request
     session.create_loader = lambda *_: LOADER
     session.Session._register_builtin_handlers = _remembered_handlers(
@@ -48,8 +47,6 @@ def install() -> None:
     auth.SigV4Auth.canonical_request = auth.SigV4Auth.string_to_sign = lambda *_: ""
     auth.SigV4Auth.signature = lambda *_: "0" * 64
     parsers.DEFAULT_TIMESTAMP_PARSER = functools.lru_cache(10_000)(parsers.DEFAULT_TIMESTAMP_PARSER)
-    # that of the client does for each of its calls: only counts of features would be added
-    user_agent.rebuild_and_replace_user_agent_handler = lambda *_, **__: None
     local._operation = _remembered_forms(local._operation)
     for module, pure in (
         (botocore.httpsession, "create_urllib3_context"),

@@ -181,8 +181,8 @@ def test_our_own_runs_start_no_function(org: LocalOrg, tmp_path: Path) -> None:
     by_others = Counter(line["operation"] for line in calls if started(event_of(line, trail.CONSOLE)))
     assert by_others == {
         **{"PutUserPolicy": 4, "DeleteUserPolicy": 4},
-        **{"UpdateAccessKey": 4, "UpdateSigningCertificate": 4},
-        **{"UpdateSSHPublicKey": 6, "UpdateServiceSpecificCredential": 6},
+        **{"UpdateAccessKey": 4, "UpdateSigningCertificate": 2},
+        **{"UpdateSSHPublicKey": 2, "UpdateServiceSpecificCredential": 2},
     }
     quarantine = calls_in(tmp_path / "quarantine")
     patterns = (PATTERNS[name].get_pattern() for name in (CREDENTIALS, DENY))
