@@ -171,7 +171,7 @@ def calls_in(output: Path) -> list[dict[str, Any]]:
 def test_our_own_runs_start_no_function(org: LocalOrg, tmp_path: Path) -> None:
     """Counted from the journals of runs over two users with everything that a user can have."""
     for name in ("alice", "bob"):
-        create_full_user(org, name)
+        create_full_user(org, name, times=3)
     for action in ("quarantine", "release", "composite-delete"):
         acting(action, tmp_path / action).run()
     calls = calls_in(tmp_path)
@@ -181,8 +181,8 @@ def test_our_own_runs_start_no_function(org: LocalOrg, tmp_path: Path) -> None:
     by_others = Counter(line["operation"] for line in calls if started(event_of(line, trail.CONSOLE)))
     assert by_others == {
         **{"PutUserPolicy": 4, "DeleteUserPolicy": 4},
-        **{"UpdateAccessKey": 4, "UpdateSigningCertificate": 2},
-        **{"UpdateSSHPublicKey": 2, "UpdateServiceSpecificCredential": 2},
+        **{"UpdateAccessKey": 4, "UpdateSigningCertificate": 4},
+        **{"UpdateSSHPublicKey": 6, "UpdateServiceSpecificCredential": 6},
     }
     quarantine = calls_in(tmp_path / "quarantine")
     patterns = (PATTERNS[name].get_pattern() for name in (CREDENTIALS, DENY))
