@@ -99,9 +99,7 @@ def test_a_deletion_that_is_under_way_in_a_bucket_goes_on_alone(org: LocalOrg, i
     assert state(iam)[2] == groups
 
 
-def test_no_deletion_begins_in_a_bucket_while_the_user_is_given_back(
-    org: LocalOrg, iam: Any, output: str
-) -> None:
+def test_no_deletion_begins_in_a_bucket_while_the_user_is_given_back(iam: Any, output: str) -> None:
     groups = state(iam)[2]
     with refusing("DetachUserPolicy"), pytest.raises(PolicyExecutionError):
         run({"type": "composite-delete"}, output)

@@ -499,9 +499,7 @@ def test_no_role_is_assumed_in_an_account_that_only_a_journal_names(
 
 
 @pytest.mark.parametrize("role", [None, "arn:aws:iam::111122223333:role/Missing"])
-def test_an_account_that_cloudtrail_is_not_read_of_is_named(
-    notice: Notice, org: LocalOrg, role: str | None
-) -> None:
+def test_an_account_that_cloudtrail_is_not_read_of_is_named(notice: Notice, role: str | None) -> None:
     result = verify("--cloudtrail", *(["--role", role] if role else []))
     assert result.exit_code == 1
     assert f"account {ACCOUNT}: its " in result.output

@@ -152,11 +152,7 @@ Expected = tuple[str, str, int] | None
     ],
 )
 def test_outcomes_that_are_missing_in_the_rows(
-    lines: list[dict[str, Any]],
-    rows: list[dict[str, Any]],
-    name: str | None,
-    expected: Expected,
-    asked: bool,
+    lines: list[dict[str, Any]], rows: list[dict[str, Any]], name: str | None, expected: Expected, asked: bool
 ) -> None:
     asking: list[str] = []
 
