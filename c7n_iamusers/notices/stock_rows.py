@@ -117,11 +117,11 @@ _TEXTS = {
     ),
     DENIED: (
         "The column What is known says since when each user is denied everything. Nothing is deleted yet, "
-        "and all comes back as it was. People sign in through IAM Identity Center{start}; programs use a role."
+        "and everything can be given back. People sign in through IAM Identity Center{start}; programs use a role."
     ),
     OVERDUE: (
-        "The announced day of these users has come, and they are left alone for what the column What is known says. "
-        "Nothing is deleted for being overdue, and this message comes again until they are moved. People sign in "
+        "The announced day of these users has come. The column What is known says why each is left alone. "
+        "Being overdue deletes nothing, and this message comes again until they are moved. People sign in "
         "through IAM Identity Center{start}; programs use a role."
     ),
     CREATED: (
