@@ -125,8 +125,8 @@ empty. Codes are stable: match on them in programs. `reason` is the text for peo
 it.
 
 `also` has the codes of reasons within a reason, and of its notes. `for_owners` is the text for owners, where it
-differs: it leaves out what to do. `call` and `error` are the call that failed, and AWS's error code. Another program wrote a
-reason without a code: it is only text. `{...}` stands for a parameter.
+differs: it leaves out what to do. `call` and `error` are the call that failed, and AWS's error code. Another program
+wrote a reason without a code: it is only text. `{...}` stands for a parameter.
 
 | code | what it says | what to do |
 | --- | --- | --- |

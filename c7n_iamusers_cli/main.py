@@ -122,6 +122,6 @@ def main() -> None:
 def mailer_templates() -> None:
     """Print the directory of the mail and Slack templates, for a c7n-mailer elsewhere.
 
-    One that is installed beside this package finds them by itself. Another one takes a copy of them as -t.
+    A c7n-mailer installed beside this package finds them by itself. Give another one a copy as -t.
     """
     click.echo(Path(c7n_iamusers.__file__).parent / "mailer_templates")
