@@ -121,8 +121,7 @@ def _finding_line(row: FindingRule) -> str:
 _OUTCOMES_HEAD = """# Outcomes
 
 The codes of the reasons in `outcomes.json`, plans, reports and resources. If a user's status is enough, the `code` is
-empty. Codes are stable: match on them in programs. `reason` is the text for people; it may change, and no code reads
-it.
+empty. Codes are stable: match on them in programs. `reason` is the text for people, and may change.
 
 `also` has the codes of reasons within a reason, and of its notes. `for_owners` is the text for owners, where it
 differs: it leaves out what to do. `call` and `error` are the call that failed, and AWS's error code. Another program
