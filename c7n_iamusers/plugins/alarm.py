@@ -129,7 +129,7 @@ class Alarm(Filter):  # type: ignore[misc]  # c7n is untyped
                 filter(None, (find_exemption(user, rules, utc_now().date()).rule for user in users)), None
             )
         except EvidenceUnreadable as error:
-            self.log.warning("alarm: %s counts as one whose use is an alarm: %s", record.user.subject, error)
+            self.log.warning("alarm: %s: its use counts as an alarm: %s", record.user.subject, error)
             return True
         if rule:
             annotate(record.resource, "exemption", rule.as_data())

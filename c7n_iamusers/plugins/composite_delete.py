@@ -336,7 +336,9 @@ class CompositeDelete(TakingAction):
                 row for sibling in run_store(self.manager).store.siblings() for row in load_outcomes(sibling)
             ]
         except (OSError, ValueError) as error:
-            self.log.warning("%s: why users are in no quarantine can't be read: %s", self.type, error)
+            self.log.warning(
+                "%s: the reasons why users are not in quarantine can't be read: %s", self.type, error
+            )
             rows = []
         for row in sorted(rows, key=lambda row: str(row.get("time"))):
             if row.get("code") not in NO_QUARANTINE:

@@ -207,7 +207,7 @@ class NotifyPeople(RecordedNotify):
         except (OSError, UnicodeDecodeError, IdentityCenterError) as error:
             fault = str(error)
         self.log.warning(
-            "%s: %s: the mail has the profiles of this account only, as %s of profiles-from can't be used: %s",
+            "%s: %s: the mail has only the profiles of this account: %s of profiles-from can't be used: %s",
             self.type,
             subject_of(resource),
             name,

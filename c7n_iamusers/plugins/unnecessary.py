@@ -199,8 +199,8 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         if unsure and not name and not self._warned:
             self._warned = True  # it is asked again for each half-minute of an action
             self.log.warning(
-                "unnecessary: the name of account %s is not known, so these exemptions may be of other accounts, and "
-                "hold: %s. Run c7n-org, whose accounts file has the names, or give the ids of accounts",
+                "unnecessary: the name of account %s is not known. So these exemptions hold, but may be of other "
+                "accounts: %s. Run c7n-org, whose accounts file has the names, or write account ids",
                 *(account_id, ", ".join(unsure)),
             )
         return held, others
@@ -252,7 +252,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         except PolicyExecutionError as error:
             if self.data.get("spare") != NOBODY_AT_ALL:
                 raise
-            self.log.error("unnecessary: %s. Nobody is exempt here, so that hinders nothing", error)
+            self.log.error("unnecessary: %s. Nobody is exempt here, so the run continues", error)
             return None, ()
 
     def _note_seen(self, rules: Sequence[exemptions.ExemptionRule], users: Sequence[SeenUser]) -> None:
