@@ -41,7 +41,7 @@ SUBCOMMANDS = {
         "c7n_iamusers_cli.main:mailer_templates",
         "Print the directory of the mail templates for c7n-mailer.",
     ),
-    "only": ("c7n_iamusers_cli.only:only", "Print policies for the users that are named alone."),
+    "only": ("c7n_iamusers_cli.only:only", "Print policies for the named users alone."),
     "owners": (
         "c7n_iamusers_cli.owners:owners",
         "Show who owns each account, or write it into accounts.yml.",

@@ -7,10 +7,10 @@ All gates share one cache and one budget of calls, and no call is made for a sin
 - What a gate says is at most 30 seconds old, counted from the beginning of the reading.
 - All together make at most ten calls to AWS in each half-minute. Unused calls carry over.
 - A ``patient`` gate, which may take more calls than are left, waits for them: a reading of 60 calls happens about every
-fifth minute. Until then the last reading counts, for at most 15 minutes; after that users are left alone. - Any other
-gate is read every half-minute, and patient ones wait for the calls that this took: notices take a call for each new or
-changed file, and for each thousand files. - If a reading fails, or is too old when it is complete, users are left alone
-for half a minute. Then it is tried again.
+  fifth minute. Until then the last reading counts, for at most 15 minutes; after that users are left alone.
+- Any other gate is read every half-minute, and patient ones wait for the calls that this took: notices take a call for
+  each new or changed file, and for each thousand files.
+- If a reading fails, or is too old when it is complete, users are left alone for half a minute. Then it is tried again.
 """
 
 from __future__ import annotations

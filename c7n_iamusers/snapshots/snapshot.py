@@ -29,9 +29,9 @@ class Snapshot:
     ``policies``: the managed policies of user, groups and boundary; None if they were not read. Both were read at
     ``rights_read``: a restoration compares what they allowed then with what they allow now.
     ``quarantine``: ``{since, deactivated, ...}`` if the user was in quarantine. ``partial``: another run had begun to
-    delete it. ``deletion_begun``: when the unfinished deletion began that had removed a part of the user; a whole
-    snapshot has none. Times are datetimes, or ISO 8601 text once loaded. ``sha256``: in hex, of the content that it was
-    read from; empty if it was not.
+    delete it. ``deletion_begun``: an unfinished deletion had removed a part of the user; a snapshot without it is
+    whole. Times are datetimes, or ISO 8601 text once loaded. ``sha256``: in hex, of the content that it was read from;
+    empty if it was not.
     """
 
     user: IamUser
