@@ -21,6 +21,12 @@ from aws_local_org.errors import LocalOrgError
 from aws_local_org.seed import seed
 from c7n_iamusers.execution.given import read_given
 
+#: Its version 1 has endpoints of its own for these services, in awscli/customizations/overridesslcommonname.py: no
+#: variable overrides them, the option does.
+_OLD_CLI = (
+    "AWS CLI 1 would call AWS for sqs, emr, rds, docdb, neptune and health: give it --endpoint-url $AWS_ENDPOINT_URL, "
+    "or use version 2"
+)
 ENV_FILE_HEADING = "# The local organization of c7n-iamusers; load it with: . FILE"
 
 
@@ -64,6 +70,7 @@ def _start(running: ExitStack, settings: Settings, serving: Serving) -> Mapping[
         _seed(org, serving.seed, serving.users_per_account)
     accounts = ", ".join(f"{account_id} ({name})" for account_id, name in settings.member_accounts)
     _progress(f"serving {org.endpoint_url}: management {settings.management_account}, members {accounts}")
+    _progress(_OLD_CLI)
     return environment
 
 

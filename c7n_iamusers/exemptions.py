@@ -16,7 +16,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.user_patterns import (
+from c7n_iamusers.iam.user_fields import (
     FIELDS,
     ID,
     MOST_GLOBS,

@@ -20,8 +20,8 @@ from c7n_iamusers_cli.user import notices_store
 
 if TYPE_CHECKING:
     from c7n_iamusers.exemptions import ExemptionRule
+    from c7n_iamusers.notices.exemption_requests import Reply
     from c7n_iamusers.notices.notices import Notices
-    from c7n_iamusers.notices.requests import Reply
     from c7n_iamusers.organization.readiness import Target
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -74,7 +74,7 @@ def requests(
     to be appended to it. The command changes no list: a sender can be forged, so read each row and ask the person who
     is named as its sender. It ends with 1 if a row is refused, or a mail has none.
     """
-    from c7n_iamusers.notices import requests as rows
+    from c7n_iamusers.notices import exemption_requests as rows
 
     columns, rules = _list(list_file)
     found, problems = _replies(places)
@@ -107,7 +107,7 @@ def requests(
 def _replies(places: Sequence[Path]) -> tuple[list[Reply], list[str]]:
     """The mails with rows; and what else lies there, as problems."""
     from c7n_iamusers.execution.given import read_given
-    from c7n_iamusers.notices.requests import replies
+    from c7n_iamusers.notices.exemption_requests import replies
 
     found: list[Reply] = []
     problems: list[str] = []
@@ -149,7 +149,7 @@ def _list(path: Path) -> tuple[list[str], tuple[ExemptionRule, ...]]:
     """The columns of the list, and its rules. Raises InvalidPolicyData."""
     from c7n_iamusers.execution.given import parsed_file
     from c7n_iamusers.exemptions import parse_list
-    from c7n_iamusers.notices.requests import COLUMNS
+    from c7n_iamusers.notices.exemption_requests import COLUMNS
     from c7n_iamusers.text.documents import as_text
     from c7n_iamusers.text.rows import csv_lines
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,12 @@ from c7n_iamusers_cli.output import format_option, print_json, say
     "admins",
     multiple=True,
     metavar="NAME",
-    help="A role that may change the named roles, such as stacksets-exec-*. May be repeated.",
+    help="A role that may change the named roles: which deploys them, such as stacksets-exec-*. May be repeated.",
+)
+@click.option(
+    "--no-admin",
+    is_flag=True,
+    help="Let nobody change the named roles, nor create them in a further account, while the policy is attached.",
 )
 @click.option(
     "--protect",
@@ -109,8 +114,8 @@ def guardrail(
 
     It does not bind the management account and service-linked roles, and existing credentials keep working.
 
-    --check prints lines, or with --format json their values. It ends with 3 if somebody would have been denied, and
-    with 1 if an account could not be read.
+    --check prints lines, or with --format json their values, and how many accounts were read. It ends with 3 if
+    somebody would have been denied, and with 1 if an account could not be read.
     """
     from c7n_iamusers.roles.bearer_tokens import bearer_tokens
     from c7n_iamusers.roles.guardrail import FORMERLY_LONGEST, LONGEST, Ours
@@ -119,7 +124,7 @@ def guardrail(
     from c7n_iamusers.roles.rendering import rendered_guardrail
     from c7n_iamusers_cli.guardrail_check import check
 
-    _check_options(more)
+    _check_options(more, admins)
     guarded = Ours(more["protected"], more["deployers"], more["queues"], more["trails"])
     second = more["bearer_tokens"]
     found = bearer_tokens(spared, partition) if second else policy(spared, admins, partition, guarded)
@@ -145,8 +150,8 @@ def guardrail(
         )
 
 
-def _check_options(given: Mapping[str, Any]) -> None:
-    """Raises click.UsageError for options that don't go together."""
+def _check_options(given: Mapping[str, Any], admins: Sequence[str]) -> None:
+    """Raises click.UsageError for options that don't go together, and for what would lock out who deploys our roles."""
     from c7n_iamusers.roles.guardrail_history import TABLE
 
     asked = [each for each in ("checks", "athena", "bearer_tokens") if given[each]]
@@ -154,6 +159,14 @@ def _check_options(given: Mapping[str, Any]) -> None:
         raise click.UsageError(
             "--check and --athena are about new credentials, and exclude each other: events don't say which calls had "
             "a bearer token"
+        )
+    if admins and given["no_admin"]:
+        raise click.UsageError("--admin and --no-admin exclude each other")
+    if not (asked or admins or given["no_admin"]):
+        raise click.UsageError(
+            "without --admin nobody could change the named roles, or create them in a further account, while the "
+            "policy is attached: give the role by which you deploy them, such as --admin 'stacksets-exec-*' for a "
+            "stack set of the organization, or that of your pipeline; or --no-admin, if that is what you want"
         )
     if given["checks"] != bool(given["config"]):
         raise click.UsageError("--check needs the accounts, and nothing else does: give -c FILE with it")

@@ -33,8 +33,10 @@ def check(guardrail: Guardrail, targets: Sequence[Target], as_json: bool) -> Non
             found += rows
             problems += [problem] if problem else []
             progress(number, len(targets))
+    read = len(targets) - len(problems)
     if as_json:
-        print_json([{**asdict(each), "last": each.last.isoformat()} for each in found])
+        denied = [{**asdict(each), "last": each.last.isoformat()} for each in found]
+        print_json({"denied": denied, "accounts": len(targets), "read": read, "problems": problems})
     else:
         for line in _lines(found):
             say(line)
@@ -42,7 +44,12 @@ def check(guardrail: Guardrail, targets: Sequence[Target], as_json: bool) -> Non
         say(problem, err=True)
     principals = len({(each.account, each.principal) for each in found})
     total = sum(each.count for each in found)
-    say(f"{total} calls by {principals} principals in 90 days would have been denied", err=True)
+    known = (
+        f", as far as is known: {read} of the {len(targets)} accounts were read to the end"
+        if problems
+        else ""
+    )
+    say(f"{total} calls by {principals} principals in 90 days would have been denied{known}", err=True)
     end_check(len(problems), len(found))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.iam.user_patterns import NAME_KEY, named_alone
+from c7n_iamusers.iam.user_fields import NAME_KEY, named_alone
 from c7n_iamusers.text.wording import quoted
 from c7n_iamusers_cli.output import say
 from c7n_iamusers_cli.yaml_files import as_yaml, output_options, put

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 BUDGET = 30
 
 
-def center(role: str, region: str | None) -> Iterator[Check]:
-    """The organization's instance, as provisioning finds it, by ``role``."""
+def center(
+    role: str, region: str | None, needed: Collection[str], commanded: Collection[str]
+) -> Iterator[Check]:
+    """The organization's instance, as provisioning finds it, by ``role``, and whether this may do what is ``needed``.
+
+    ``needed``, ``commanded``: actions. A command can be given another role for those of the latter.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     from c7n_iamusers.execution.retries import Backoff
@@ -46,6 +51,44 @@ def center(role: str, region: str | None) -> Iterator[Check]:
         yield Check(ORGANIZATION, "identity center", HOLE, str(error), remedy)
         return
     yield _of_the_organization(session, instance)
+    if needed or commanded:
+        yield _allowed(session, role, instance, needed, commanded)
+
+
+def _allowed(
+    session: Any, role: str, instance: Any, needed: Collection[str], commanded: Collection[str]
+) -> Check:
+    """Whether the policies of ``role`` allow these actions on this ``instance``."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from c7n_iamusers.execution.executor import SINGLE_TRY
+    from c7n_iamusers.execution.paging import items
+    from c7n_iamusers.execution.retries import Backoff
+    from c7n_iamusers.organization.readiness import HOLE, OK, ORGANIZATION, UNKNOWN, Check, center_simulations
+
+    name, denied, every = "identity center permissions", set[str](), {*needed, *commanded}
+    owner = instance.owner or role.split(":")[4]
+    printed = "`c7n-iamusers roles --role identity-center` prints for these policies"
+    try:
+        iam, backoff = session.client("iam", config=SINGLE_TRY), Backoff(budget=BUDGET)
+        for each in center_simulations(every, role, instance.arn, instance.identity_store_id, owner):
+            rows = items(iam, "SimulatePrincipalPolicy", "EvaluationResults", backoff, **each)
+            denied |= {row["EvalActionName"] for row in rows if row["EvalDecision"] != "allowed"}
+    except (ClientError, BotoCoreError) as error:
+        told = f"{role}: not checked by iam:SimulatePrincipalPolicy: {error}"
+        remedy = f"allow it on itself, as `c7n-iamusers roles --setup` does; it needs what {printed}"
+        return Check(ORGANIZATION, name, UNKNOWN, told, remedy)
+    if missing := denied.intersection(needed):
+        told = f"{role} may not {', '.join(sorted(missing))}, as far as identity policies tell"
+        return Check(ORGANIZATION, name, HOLE, told, f"give it what {printed}")
+    if denied:
+        told = (
+            f"{role} may not {', '.join(sorted(denied))}, which `c7n-iamusers provision` needs: the role that you give "
+            "that command is not checked"
+        )
+        return Check(ORGANIZATION, name, UNKNOWN, told, "check it too: preflight --role ARN")
+    told = f"{len(every)} actions are allowed, as far as identity policies tell"
+    return Check(ORGANIZATION, name, OK, told)
 
 
 def _of_the_organization(session: Any, instance: Any) -> Check:

@@ -123,17 +123,25 @@ def _lists_in_s3(data: dict[str, Any], values: AccountValues) -> Iterator[str]:
 
 def needed_in_center(part: Any) -> frozenset[str]:
     """What a filter or action needs by a role for Identity Center; nothing if it uses the policy's own session."""
+    return called_in_center(part) | commanded_in_center(part)
+
+
+def called_in_center(part: Any) -> frozenset[str]:
+    """What the run of a policy calls there."""
+    found = part.get_permissions() if _is_own(part) and part_data(part).get("role") else ()
+    return frozenset(each for each in found if each.startswith(OF_CENTER))
+
+
+def commanded_in_center(part: Any) -> frozenset[str]:
+    """What the commands call there that work beside a run: they can be given another role."""
     from c7n_iamusers.identity_center.aws.sign_in_events import PERMISSION
 
     data = part_data(part)
     if not _is_own(part):
         return frozenset()
-    # `c7n-iamusers provision apply` applies the intents, by such a role.
-    if data.get("mode") == "intent":
-        found = part.permissions_to_apply()
-    else:
-        found = part.get_permissions() if data.get("role") else ()
-    # `c7n-iamusers provision sign-ins` writes this file.
+    # `c7n-iamusers provision apply` applies the intents
+    found = part.permissions_to_apply() if data.get("mode") == "intent" else ()
+    # `c7n-iamusers provision sign-ins` writes this file
     signing_in = {PERMISSION} if "sign-ins" in data else frozenset()
     return frozenset(each for each in found if each.startswith(OF_CENTER)) | signing_in
 

@@ -5,26 +5,24 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timezone
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from c7n_iamusers_cli.arguments import account_choice, accounts_file, role_arn, targets_in
 from c7n_iamusers_cli.organization_checks import BUDGET, center, members
 from c7n_iamusers_cli.output import format_option, print_json, progress_bar, say
+from c7n_iamusers_cli.preflight_needs import Wanted, wanted_by
 from c7n_iamusers_cli.preflight_output import end, lines_of
 
 if TYPE_CHECKING:
-    from c7n_iamusers.exemptions import ExemptionRule
-    from c7n_iamusers.iam.permissions import Needed
     from c7n_iamusers.organization.likely_mistakes import NamesRead
     from c7n_iamusers.organization.preflight_checks import Probes
     from c7n_iamusers.organization.readiness import Check, Target
-    from c7n_iamusers_cli.function_preflight import Deployed
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 #: Accounts at once.
@@ -132,7 +130,7 @@ def preflight(
         raise click.UsageError(f"{option} is for the check of c7n-mailer: also give --mailer")
     targets = targets_in(config, names, tags, strict=False)
     probes, read = _probes(targets), list["NamesRead"]()
-    wanted = _wanted(files, restore, targets, probes.caller)
+    wanted = wanted_by(files, restore, targets, probes.caller)
     found = [
         *_of_accounts(probes, targets, wanted, read),
         *_policies(targets, wanted),
@@ -152,80 +150,8 @@ def preflight(
     end(found)
 
 
-@dataclass(frozen=True)
-class _Wanted:
-    """What the policies ask for. ``needed``: in the accounts; None if none runs there. ``used``: policy -> variables.
-
-    ``data``: the policies that run here. ``every``: also those that run as Lambda functions.
-    ``functions``: the roles of those that run as Lambda functions.
-    ``rules``: their exemptions, as far as they are known before the run. ``unread``: why others are not.
-    ``deployed``: those that run as Lambda functions; None if there are none.
-    """
-
-    data: Sequence[Any]
-    needed: Needed | None
-    used: dict[str, frozenset[str]]
-    runtime: frozenset[str]
-    rules: Sequence[ExemptionRule] = ()
-    unread: str = ""
-    functions: Sequence[str] = ()
-    every: Sequence[Any] = ()
-    deployed: Deployed | None = None
-
-
-def _wanted(files: Sequence[Path], restore: bool, found: Sequence[Target], runner: str) -> _Wanted:
-    """Raises InvalidPolicyData."""
-    from c7n.exceptions import PolicyValidationError
-
-    from c7n_iamusers.iam.permissions import RESTORATION, Needed
-    from c7n_iamusers.organization.account_values import AccountValues
-    from c7n_iamusers.organization.readiness import variables_of
-    from c7n_iamusers_cli.function_preflight import deployed
-    from c7n_iamusers_cli.permissions import OF_CENTER, part_data, parts_of
-    from c7n_iamusers_cli.policies import loaded
-
-    restoring = frozenset(RESTORATION if restore else ())
-    if not files:
-        return _Wanted((), Needed(restoring=restoring) if restore else None, {}, frozenset())
-    policies = [policy for file in files for policy in loaded(file)]
-    # What runs as a Lambda function has the function's role, which these checks do not have.
-    here = [each for each in policies if each.execution_mode == "pull"]
-    functions = [str(each.data["mode"].get("role") or "") for each in policies if each not in here]
-    needed = frozenset(
-        permission
-        for part in parts_of(here)
-        # notify with assume_role: false sends with the runner's credentials
-        if part_data(part).get("assume_role") is not False
-        for permission in part.get_permissions()
-        if not (part_data(part).get("role") and permission.startswith((*OF_CENTER, "sts:")))
-    )
-    given_back = frozenset(each for part in parts_of(here) for each in getattr(part, "gives_back", ()))
-    used: dict[str, frozenset[str]] = {}
-    for policy in policies:
-        used[policy.name] = used.get(policy.name, frozenset()) | variables_of(policy.data)
-    runtime = frozenset(name for policy in policies for name in policy.get_variables())
-    rules: dict[ExemptionRule, None] = {}
-    unread = ""
-    for part in (each for each in parts_of(policies) if hasattr(each, "known_rules")):
-        try:
-            rules |= dict.fromkeys(part.known_rules())
-        except PolicyValidationError as error:
-            unread = str(error)
-    return _Wanted(
-        [policy.data for policy in here],
-        Needed(needed, restoring=given_back | restoring) if here or restore else None,
-        used,
-        runtime,
-        tuple(rules),
-        unread,
-        functions,
-        [policy.data for policy in policies],
-        deployed([each for each in policies if each not in here], AccountValues(found), used, runner),
-    )
-
-
 def _of_accounts(
-    probes: Probes, found: Sequence[Target], wanted: _Wanted, read: list[NamesRead]
+    probes: Probes, found: Sequence[Target], wanted: Wanted, read: list[NamesRead]
 ) -> Iterator[Check]:
     """``read``: gets what the users of each account tell of exemptions."""
     with ThreadPoolExecutor(_WORKERS) as pool, progress_bar("accounts") as progress:
@@ -239,7 +165,7 @@ def _of_accounts(
 def _shared(
     probes: Probes,
     found: Sequence[Target],
-    wanted: _Wanted,
+    wanted: Wanted,
     role: str | None,
     region: str | None,
     mailer: Path | None,
@@ -261,7 +187,7 @@ def _shared(
     yield from _mail(probes, shared.queues, found, mailer, mailer_role)
     centers = _centers(shared.centers, role)
     for each, known in centers:
-        yield from center(each, known or region)
+        yield from center(each, known or region, wanted.center, wanted.commanded)
     named = {"queue": queues, "notices": shared.notices, "identity center": centers}
     for name, values in named.items():
         if not values:
@@ -315,7 +241,7 @@ def _mail(
 
 
 def _queues(
-    probes: Probes, found: Sequence[Target], wanted: _Wanted, named: Sequence[str], mailer: Path | None
+    probes: Probes, found: Sequence[Target], wanted: Wanted, named: Sequence[str], mailer: Path | None
 ) -> Generator[Check, None, Sequence[str]]:
     """What is wrong with the queues, and c7n-mailer. ``named``: those of policies that run here. Returns all queues."""
     from c7n_iamusers.organization.queues import function_queues, open_mailer
@@ -340,7 +266,7 @@ def _queue_of(mailer: Path) -> tuple[str, ...]:
 
 
 def _templates(
-    found: Sequence[Target], wanted: _Wanted, mailer: Path | None, templates: str | None
+    found: Sequence[Target], wanted: Wanted, mailer: Path | None, templates: str | None
 ) -> Iterator[Check]:
     """Whether c7n-mailer makes a message of each template."""
     from c7n_iamusers.organization.readiness import ORGANIZATION, UNKNOWN, Check
@@ -361,14 +287,14 @@ def _centers(named: Sequence[tuple[str, str]], role: str | None) -> Sequence[tup
     return [(role, region) for region in dict.fromkeys(region for _, region in named) or [""]]
 
 
-def _center_roles(found: Sequence[Target], wanted: _Wanted, role: str | None) -> list[str]:
+def _center_roles(found: Sequence[Target], wanted: Wanted, role: str | None) -> list[str]:
     """The roles that work in the management account."""
     from c7n_iamusers.organization.readiness import shared_by
 
     return [each for each, _ in _centers(shared_by(found, wanted.data).centers, role)]
 
 
-def _exemptions(config: Path, wanted: _Wanted, read: Sequence[NamesRead]) -> Iterator[Check]:
+def _exemptions(config: Path, wanted: Wanted, read: Sequence[NamesRead]) -> Iterator[Check]:
     """Whether each exemption holds in an account of the file, and matches a user there.
 
     All accounts count, and not only those that -a and -t choose.
@@ -407,7 +333,7 @@ def _accounts(found: Sequence[Target], config: Path) -> Iterator[Check]:
 
 
 def _texts(
-    probes: Probes, found: Sequence[Target], wanted: _Wanted, config: Path, domains: Sequence[str]
+    probes: Probes, found: Sequence[Target], wanted: Wanted, config: Path, domains: Sequence[str]
 ) -> Iterator[Check]:
     """Owners of another domain, and variables as they are shipped."""
     from c7n_iamusers.organization.likely_mistakes import owners_domains, placeholders
@@ -417,7 +343,7 @@ def _texts(
     yield from placeholders(found, used, probes.caller.split(":")[4])
 
 
-def _account(probes: Probes, target: Target, wanted: _Wanted, read: list[NamesRead]) -> list[Check]:
+def _account(probes: Probes, target: Target, wanted: Wanted, read: list[NamesRead]) -> list[Check]:
     from c7n_iamusers.organization.likely_mistakes import names_of
     from c7n_iamusers.organization.readiness import HOLE, Check, file_checks
 
@@ -434,7 +360,7 @@ def _account(probes: Probes, target: Target, wanted: _Wanted, read: list[NamesRe
     return [*found, *file_checks(target, wanted.used, wanted.runtime)]
 
 
-def _policies(found: Sequence[Target], wanted: _Wanted) -> Iterator[Check]:
+def _policies(found: Sequence[Target], wanted: Wanted) -> Iterator[Check]:
     """Each policy with the variables of each account, as its plugins check it. A fault of all accounts counts once."""
     from c7n_iamusers.organization.likely_mistakes import told_of_others
     from c7n_iamusers.organization.readiness import HOLE, OK, ORGANIZATION, Check, with_valid_owner

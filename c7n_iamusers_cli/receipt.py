@@ -19,8 +19,9 @@ from c7n_iamusers_cli.user import Record, notices_store, targets_of
 if TYPE_CHECKING:
     from c7n_iamusers.execution.stores import Store
     from c7n_iamusers.notices.notices import Notices
-    from c7n_iamusers.report.outputs import PolicyOutput, Selected
+    from c7n_iamusers.report.outputs import PolicyOutput
     from c7n_iamusers.report.receipts import Material
+    from c7n_iamusers.report.selected_users import Selected
     from c7n_iamusers.report.user_history import UserHistory
 
 

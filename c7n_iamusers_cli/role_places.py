@@ -82,6 +82,11 @@ class NamedByPolicies:
             counted,
         )
 
+    def reported(self) -> tuple[str, ...]:
+        """The notices that `c7n-iamusers report` reads: not those of messages about new credentials."""
+        told = (part for part in self.parts if part_data(part).get("step") != "created")
+        return tuple(url for part in told for url in self._places(part, "notices"))
+
     def _notices(self) -> Places:
         """The notices of all accounts, or of ``account`` alone, whose function must neither forge nor hide others'."""
         from c7n_iamusers.notices.held import DIRECTORY

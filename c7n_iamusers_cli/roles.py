@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -43,6 +44,18 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 #: The modes of Cloud Custodian that make a Lambda function and a rule of EventBridge.
 _MODES = ("cloudtrail", "periodic")
+#: What is printed; of those in ``_NUMBERED`` there may be several: function, function-2, ...
+_NUMBER = re.compile(r"-([2-9]|[1-9]\d+)\Z", re.ASCII)
+_NUMBERED = ("function", "runner", "bucket-policy", "queue-policy")
+_KINDS = (
+    "member-reader",
+    "member-remover",
+    "member-restorer",
+    "deployer",
+    "identity-center",
+    "mailer",
+    *_NUMBERED,
+)
 #: The account of the role itself, in its policy.
 _OWN_ACCOUNT = "${aws:PrincipalAccount}"
 
@@ -138,21 +151,9 @@ _OWN_ACCOUNT = "${aws:PrincipalAccount}"
 @click.option(
     "--role",
     "only",
-    type=click.Choice(
-        [
-            "member-reader",
-            "member-remover",
-            "member-restorer",
-            "function",
-            "deployer",
-            "identity-center",
-            "runner",
-            "mailer",
-            "bucket-policy",
-            "queue-policy",
-        ]
-    ),
-    help="Print this one alone.",
+    metavar="KIND",
+    callback=lambda _, __, value: _kind_given(value),
+    help="Print this one alone, such as member-reader, function or, of several, function-2.",
 )
 @format_option("cloudformation", "terraform", "json")
 def roles(
@@ -174,10 +175,10 @@ def roles(
     administers Identity Center, and runner for the account in which c7n-org runs; further runners are runner-2, ...
     Policies that give users back what they had, as release does, are the restorer's; others that change users are the
     remover's; all others are the reader's, and also belong to the role that runs their file. Policies with a Lambda
-    mode run as the role that mode.role names, here function (and function-2, ... if they name several), and c7n-org
-    deploys them as deployer; these are for each member account. What each role may do comes from what the filters and
-    actions declare. With --mailer there is one more, mailer, which runs c7n-mailer; its permissions come from that
-    file. The printed JSON has a member for each role; with --role it is the document alone.
+    mode run as the role that mode.role names, here function (if they name several, also function-2, ..., in the order
+    of the files), and c7n-org deploys them as deployer; these are for each member account. What each role may do comes
+    from what the filters and actions declare. With --mailer there is one more, mailer, which runs c7n-mailer; its
+    permissions come from that file. The printed JSON has a member for each role; with --role it is the document alone.
 
     The buckets and queues that roles of member accounts reach need policies, too: bucket-policy and queue-policy, ...
     admit only these roles, of the accounts in the accounts file or, with --org-id, of the organization. Each replaces
@@ -201,20 +202,43 @@ def roles(
         runners, center=center or names.center(), mailer=of_mailer.arn if of_mailer else "", **settings
     )
     _check_partitions(known, values.targets)
+    pushed = [each for each in policies if each not in pulling]
     places = names.places(written, listed)
-    functions = functions_of([each for each in policies if each not in pulling], values, outputs)
+    # the deployment of functions leaves an output, too, and `report` asks what became of their mails
+    places = replace(places, read=(*places.read, *NamedByPolicies([*parts_of(pushed)], values).reported()))
+    functions = functions_of(pushed, values, outputs)
     needs = replace(role_needs(by_file, values, restore, undo), functions=functions, setup=setup)
-    _check_names(functions, known, only)
+    _check_names(functions, known)
     documents = [*role_documents(needs, known, places), *([of_mailer.document()] if of_mailer else [])]
     found = {
         **{document.kind: rendered_role(document, output_format) for document in documents},
         **_of_resources(documents, settings["organization"], values, output_format),
     }
-    if only and only not in found:
+    _print(found, only, {document.kind: f" ({document.name})" for document in documents})
+
+
+def _print(found: Mapping[str, Any], only: str | None, names: Mapping[str, str]) -> None:
+    """Print all, or ``only`` this one. ``names``: of roles, by their kinds. Raises InvalidPolicyData."""
+    if not only:
+        print_json(found)
+        return
+    if only not in found:
         raise InvalidPolicyData(
             f"the policies take no role {only}; they take {', '.join(found)}, and with --mailer FILE also mailer"
         )
-    print_json(found[only] if only else found)
+    several = [each for each in found if _NUMBER.sub("", each) == only]
+    if len(several) > 1:
+        told = ", ".join(f"{each}{names.get(each, '')}" for each in several)
+        say(f"there are several: {told}. Printed is {only}{names.get(only, '')}", err=True)
+    print_json(found[only])
+
+
+def _kind_given(value: str | None) -> str | None:
+    """Raises click.BadParameter for what is never printed."""
+    if not value or value in _KINDS or (_NUMBER.search(value) and _NUMBER.sub("", value) in _NUMBERED):
+        return value
+    numbered = ", ".join(f"{each}-2" for each in _NUMBERED)
+    raise click.BadParameter(f"{value!r} is none of {', '.join(_KINDS)}; of several also {numbered}, ...")
 
 
 def _of_resources(
@@ -302,21 +326,14 @@ def _check(runners: Sequence[str], settings: Mapping[str, Any], only: str | None
         check_principal("--runner-principal", settings["runner_principal"], each)
 
 
-def _check_names(functions: Sequence[Functions], known: RoleSettings, only: str | None) -> None:
-    """Raises InvalidPolicyData where the functions would share a role, or ``only`` one of several is asked for."""
-    from c7n_iamusers.roles.documents import FUNCTION
-
+def _check_names(functions: Sequence[Functions], known: RoleSettings) -> None:
+    """Raises InvalidPolicyData where the functions would share a role with others."""
     for each in functions:
         if each.role.rpartition("/")[2] in (known.reader, known.remover, known.restorer, known.deployer):
             raise InvalidPolicyData(
                 f"mode.role is {each.role}, and so is --reader, --remover, --restorer or --deployer: the "
                 "functions have a role of their own, so give another name"
             )
-    if only == FUNCTION and len(functions) > 1:
-        raise InvalidPolicyData(
-            f"the functions have several roles ({', '.join(each.role for each in functions)}): print all, or give the "
-            "files of one of them"
-        )
 
 
 def _check_queues(policies: Iterable[Any], values: AccountValues) -> None:

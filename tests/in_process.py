@@ -23,7 +23,7 @@ from urllib3 import HTTPHeaderDict, HTTPResponse
 from aws_local_org import LocalOrg
 from aws_local_org.application import MotoDispatcher
 from aws_local_org.errors import WireResponse
-from aws_local_org.faults import ConnectionLost
+from aws_local_org.random_faults import ConnectionLost
 
 
 def is_running(org: LocalOrg) -> bool:

@@ -19,7 +19,7 @@ from c7n_iamusers.exemptions import (
     parse_rules,
     usage_lines,
 )
-from c7n_iamusers.iam.user_patterns import matches
+from c7n_iamusers.iam.user_fields import matches
 from tests.records import groups, user
 
 pytestmark = pytest.mark.pure
@@ -370,8 +370,8 @@ def test_a_glob_that_takes_long_is_refused(field: str, glob: str, fault: str) ->
 
 def test_a_list_of_brackets_is_read_without_fnmatch(monkeypatch: pytest.MonkeyPatch) -> None:
     """fnmatch would take hours for them."""
-    monkeypatch.setattr("c7n_iamusers.iam.user_patterns.translate", None)
-    monkeypatch.setattr("c7n_iamusers.iam.user_patterns.fnmatchcase", None)
+    monkeypatch.setattr("c7n_iamusers.iam.user_fields.translate", None)
+    monkeypatch.setattr("c7n_iamusers.iam.user_fields.fnmatchcase", None)
     for column in ("user", "path", "group", "account"):
         named = {"user": "alice", "everybody": True} if column == "account" else {}
         row = {"reason": "r", "expires": "2027-01-31", **named, column: "[" * 1_000_000}

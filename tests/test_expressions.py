@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 _SEARCHING = ("search", "sub", "subn", "finditer", "findall", "split")
 #: Whoever applies these checks the length of the text before: the square of it is little.
 SHORT = {
-    "c7n_iamusers.iam.user_patterns._PIECE": "LONGEST",
+    "c7n_iamusers.iam.user_fields._PIECE": "LONGEST",
 }
 
 

@@ -22,7 +22,7 @@ from c7n_iamusers.evidence.model import KINDS
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.exemptions import parse_list
 from c7n_iamusers.identity_center.output.aws_config import Role, aws_config
-from c7n_iamusers.notices.requests import replies
+from c7n_iamusers.notices.exemption_requests import replies
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = Path(c7n_iamusers.__file__).parent / "mailer_templates"

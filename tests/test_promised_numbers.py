@@ -10,13 +10,12 @@ from datetime import timedelta
 
 import pytest
 
+from c7n_iamusers import defaults
 from c7n_iamusers.execution import rate_limit
 from c7n_iamusers.iam import live_users
-from c7n_iamusers.identity_center import sign_ins
 from c7n_iamusers.lockout import deny_all, lockout_state
 from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER, VALUE_LENGTH
 from c7n_iamusers.notices import notices
-from c7n_iamusers.plugins import safeguarded_action
 from c7n_iamusers.safeguards import gate_readings, user_identity
 
 
@@ -35,8 +34,16 @@ from c7n_iamusers.safeguards import gate_readings, user_identity
             timedelta(minutes=15),
             id="minutes-until-what-others-changed-contradicts-a-journal",
         ),
-        pytest.param(safeguarded_action.ACTIVE_WITHIN, 30, id="days-of-use-that-spare-a-user"),
-        pytest.param(sign_ins.USED_WITHIN, 30, id="days-of-use-that-count-as-access"),
+        pytest.param(defaults.ACTIVE_WITHIN, 30, id="days-of-use-that-spare-a-user"),
+        pytest.param(defaults.USED_WITHIN, 30, id="days-of-use-that-count-as-access"),
+        pytest.param(defaults.UNUSED, 90, id="days-after-which-a-credential-is-unused"),
+        pytest.param(defaults.ROTATION, 90, id="days-after-which-a-key-is-due-for-rotation"),
+        pytest.param(defaults.OVERDUE_EVERY, 7, id="days-between-mails-about-overdue-users"),
+        pytest.param(defaults.OVERDUE_ESCALATE_AFTER, 4, id="mails-after-which-a-second-contact-gets-them"),
+        pytest.param(defaults.MIN_RULES, 1, id="rules-of-a-list-of-exemptions"),
+        pytest.param(defaults.SESSION_DURATION, "PT1H", id="session-of-a-permission-set"),
+        pytest.param(defaults.ASSIGNMENT_TIMEOUT, 300, id="seconds-for-an-assignment"),
+        pytest.param(defaults.INTENTS_MAX_AGE, 24, id="hours-that-intents-may-be-old"),
         pytest.param(notices.LAPSE_DAYS, 90, id="days-after-which-an-announcement-lapses"),
         pytest.param(rate_limit.IDENTITY_CENTER_RATE, 20, id="calls-a-second-to-identity-center"),
         pytest.param(deny_all.INLINE_QUOTA, 2048, id="characters-of-inline-policies"),

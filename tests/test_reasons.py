@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("c7n_iamusers", "c7n_iamusers_cli")
 KINDS = [each for code, each in REASONS.items() if code]
 #: Reasons that people write into rules and replies: a text is all that they are.
-OF_PEOPLE = {"c7n_iamusers/exemptions.py", "c7n_iamusers/notices/requests.py"}
+OF_PEOPLE = {"c7n_iamusers/exemptions.py", "c7n_iamusers/notices/exemption_requests.py"}
 _TESTS = frozenset(
     "startswith endswith find rfind index rindex count split rsplit splitlines partition rpartition removeprefix "
     "removesuffix replace strip lstrip rstrip casefold lower translate".split()

@@ -18,7 +18,7 @@ import c7n_iamusers
 from c7n_iamusers.entry import ACTIONS, FILTERS, load_classes, register
 from c7n_iamusers.evidence.findings import FINDING_IDS
 from c7n_iamusers.evidence.model import KINDS
-from c7n_iamusers.evidence.options import OPTIONS
+from c7n_iamusers.evidence.selection import OPTIONS
 from c7n_iamusers.plugins.unnecessary import Unnecessary
 from tests.policies import policy
 

@@ -266,6 +266,7 @@ def _days(variables: Mapping[str, Any]) -> steps.Days:
         "listening": "listen_after_days",
         "quarantine": "quarantine_after_days",
         "deletion": "announce_days",
+        "reminder": "remind_days",
         "active": "active_within_days",
     }
     found = {field: variables[name] for field, name in names.items() if name in variables}

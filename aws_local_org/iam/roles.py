@@ -70,7 +70,7 @@ class RolesResponse(Response):
     """CreateRole, GetRole and ListRoles show different members of a role, as AWS does."""
 
     def create_role(self) -> ActionResult:
-        _check_principals(self.params["AssumeRolePolicyDocument"])
+        check_principals(self.params["AssumeRolePolicyDocument"])
         role = self.backend.create_role(
             self.params["RoleName"],
             self.params["AssumeRolePolicyDocument"],
@@ -93,7 +93,7 @@ class RolesResponse(Response):
         return PlainResult({"Roles": Listing(roles, _listed_role)})
 
     def update_assume_role_policy(self) -> ActionResult:
-        _check_principals(self.params["PolicyDocument"])
+        check_principals(self.params["PolicyDocument"])
         return super().update_assume_role_policy()
 
     def update_role_description(self) -> ActionResult:
@@ -129,7 +129,7 @@ _PRINCIPAL = re.compile(r"arn:[a-z-]+:iam::(\d{12}):(?:user|role)/.+")
 _UNIQUE_ID = re.compile(r"A(?:IDA|ROA)[A-Z0-9]{8,}")
 
 
-def _check_principals(document: str) -> None:
+def check_principals(document: str) -> None:
     """Raises MalformedPolicyDocument for a user or role that does not exist, or for the unique id of a deleted one.
 
     Accounts outside the organization have all users and roles.

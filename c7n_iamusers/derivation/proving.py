@@ -9,14 +9,9 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
+from c7n_iamusers.derivation.acceptances import is_permitted, with_acceptance
 from c7n_iamusers.derivation.canonical import MOST_STEPS, includes
-from c7n_iamusers.derivation.model import (
-    DerivationOptions,
-    DerivedSet,
-    PolicyReference,
-    is_permitted,
-    with_acceptance,
-)
+from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet, PolicyReference
 from c7n_iamusers.derivation.others import PoliciesOf, Sides, no_policies, with_others
 from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.derivation.user_policies import StatementTranslation, UserPolicies
@@ -209,7 +204,10 @@ class ExistingSetProofs:
     def is_permitted(self, arn: str, proof: Proof) -> bool:
         """Whether ``proof`` permits to give the user's person access, as it is or as accepted."""
         user = self.users.get(arn)
-        return user is not None and is_permitted(with_acceptance(proof, user.principal.subject, user.options))
+        if user is None:
+            return False
+        options, subject = user.options, user.principal.subject
+        return is_permitted(with_acceptance(proof, subject, options.accept, options.today))
 
     def proof(self, arn: str, held: PermissionSet, username: str | None = None) -> Proof:
         """The verdict, as ``verdict`` has it, with examples of what ``held`` grants beyond the user's policies.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from c7n_iamusers.derivation.model import NOT_ACCEPTED
+from c7n_iamusers.derivation.acceptances import NOT_ACCEPTED
 from c7n_iamusers.derivation.others import OTHERS_UNDECIDED, OTHERS_WIDER
 from c7n_iamusers.derivation.user_policies import UserPolicies
 from c7n_iamusers.iam.policy_documents import COMPROMISED, aws_deny_all

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from c7n_iamusers import defaults
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.text.wording import quoted
@@ -27,7 +28,7 @@ class PermissionSet:
 
     name: str
     description: str = ""
-    session_duration: str = "PT1H"
+    session_duration: str = defaults.SESSION_DURATION
     relay_state: str = ""
     managed_policies: frozenset[str] = frozenset()
     inline_policy: str = ""
@@ -70,7 +71,7 @@ def parse_permission_set(
     return PermissionSet(
         name=data["name"],
         description=data.get("description", ""),
-        session_duration=data.get("session-duration", "PT1H"),
+        session_duration=data.get("session-duration", defaults.SESSION_DURATION),
         relay_state=data.get("relay-state", ""),
         managed_policies=frozenset(data.get("managed-policies", ())),
         inline_policy="" if document is None else canonical_policy(document),
@@ -92,7 +93,7 @@ def _faults(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"name {quoted(data['name'])} must be 1 to 32 letters, digits or _+=,.@-"
     if "description" in data and not _DESCRIPTION.fullmatch(data["description"]):
         yield "description must be 1 to 700 Latin-1 characters"
-    seconds = duration_seconds(data.get("session-duration", "PT1H"))
+    seconds = duration_seconds(data.get("session-duration", defaults.SESSION_DURATION))
     if seconds is None or not _SHORTEST <= seconds <= _LONGEST:
         yield f"session-duration {quoted(data['session-duration'])} must be an ISO 8601 duration from PT1H to PT12H"
     if "relay-state" in data and not _RELAY_STATE.fullmatch(data["relay-state"]):

@@ -14,7 +14,7 @@ from c7n_iamusers.evidence import model
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.user_patterns import FIELDS, matches, pattern_fault
+from c7n_iamusers.iam.user_fields import FIELDS, matches, pattern_fault
 from c7n_iamusers.text.wording import quoted, shown
 
 HINTED_KINDS = (model.HUMAN, model.MACHINE, model.MIXED)

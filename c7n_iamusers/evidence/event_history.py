@@ -12,7 +12,14 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.evidence.attempts import HISTORY, LONGEST_SESSION, Attempt, Gap, RecordedCalls, records_of
+from c7n_iamusers.evidence.attempted_calls import (
+    HISTORY,
+    LONGEST_SESSION,
+    Attempt,
+    Gap,
+    RecordedCalls,
+    records_of,
+)
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.paging import items, pages
 from c7n_iamusers.execution.rate_limit import RateLimit

@@ -17,7 +17,7 @@ from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.user_patterns import matches
+from c7n_iamusers.iam.user_fields import matches
 from c7n_iamusers.policy_comparison.administrators import escalations, full_admins
 from c7n_iamusers.policy_comparison.escalation_paths import PATHFINDING, RHINO
 from c7n_iamusers.text.wording import shown

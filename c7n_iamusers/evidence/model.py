@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from c7n_iamusers import defaults
 from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from c7n_iamusers.text.times import as_text, moment
 
@@ -150,8 +151,8 @@ class Hint:
 class Thresholds:
     """Days after which a credential counts as unused, and an access key is due for rotation."""
 
-    unused: float = 90
-    rotation: float = 90
+    unused: float = defaults.UNUSED
+    rotation: float = defaults.ROTATION
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from sys import intern
 from typing import Any
 
 from c7n_iamusers.exemptions import ExemptionRule, parse_rules
-from c7n_iamusers.iam.user_patterns import FIELDS, LONGEST
+from c7n_iamusers.iam.user_fields import FIELDS, LONGEST
 from c7n_iamusers.text.validators import listing, one_of, record, text, whole
 
 #: The file in the output directory of a policy.

@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
-from typing import Any, TypeVar
+from functools import cache, wraps
+from typing import Any, ParamSpec, TypeVar
 
 from botocore.client import BaseClient
 from botocore.exceptions import (
@@ -34,6 +34,8 @@ from botocore.session import get_session
 from c7n_iamusers.execution.calls import Subject
 
 T = TypeVar("T")
+N = TypeVar("N")
+P = ParamSpec("P")
 
 
 class Verdict(Enum):
@@ -275,13 +277,29 @@ def describe(subject: Subject, error: Exception) -> str:
     return str(error) if getattr(error, "names_user", False) else f"{subject}: {error}"
 
 
-def is_missing(error: ClientError) -> bool:
-    """True if Identity Center reports ResourceNotFoundException.
+def gone_is(nothing: N) -> Callable[[Callable[P, T]], Callable[P, T | N]]:
+    """Decorates a read of one object: it returns ``nothing`` if that does not exist.
 
-    ``except client.exceptions.ResourceNotFoundException`` is not safe in threads: botocore creates these classes on
-    first use, and several threads may create several of them.
+    Others delete objects at any time, also between a list and the read of what it names, and an assignment outlives
+    its group and its user. So each read of one object says what it is when that is gone. An identity store that does
+    not exist is an error.
     """
-    return error_code(error) == "ResourceNotFoundException"
+
+    def decorated(read: Callable[P, T]) -> Callable[P, T | N]:
+        @wraps(read)
+        def found(*args: P.args, **kwargs: P.kwargs) -> T | N:
+            try:
+                return read(*args, **kwargs)
+            except ClientError as error:
+                # Not ``client.exceptions``: botocore creates these classes on first use, also twice in threads.
+                gone = error_code(error) == "ResourceNotFoundException"
+                if not gone or error.response.get("ResourceType") == "IDENTITY_STORE":
+                    raise
+                return nothing
+
+        return found
+
+    return decorated
 
 
 @dataclass(frozen=True)

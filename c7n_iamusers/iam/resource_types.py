@@ -7,7 +7,9 @@ Identity Store. An action that is not listed here has no resource type there, or
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, ON_USER
 
@@ -102,3 +104,15 @@ def resources_of(action: str, account_id: str, partition: str) -> tuple[str, ...
     """The patterns of the resources of ``action``, in this order in a policy. ``account_id``: can be ``*``."""
     found = _RESOURCES.get(action, (ANYTHING,))
     return tuple(each.format(account=account_id, partition=partition) for each in found)
+
+
+def of_instance(policy: Mapping[str, Any], instance: str = "", identity_store: str = "") -> dict[str, Any]:
+    """``policy`` for this instance of Identity Center (its ARN) and this store (its id) alone; empty for any."""
+    text, name = json.dumps(policy), instance.rpartition("/")[2]
+    if instance:
+        text = text.replace(":::instance/*", f":::instance/{name}")
+        text = text.replace(":::permissionSet/*", f":::permissionSet/{name}/*")
+    if identity_store:
+        text = text.replace(":identitystore/*", f":identitystore/{identity_store}")
+    found: dict[str, Any] = json.loads(text)
+    return found

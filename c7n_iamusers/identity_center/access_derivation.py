@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from c7n_iamusers import reasons
+from c7n_iamusers.derivation.acceptances import is_permitted, parse_acceptances, with_acceptance
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import (
     Derivation,
@@ -19,9 +20,6 @@ from c7n_iamusers.derivation.model import (
     DerivedGroup,
     DerivedSet,
     PolicyReference,
-    is_permitted,
-    parse_acceptances,
-    with_acceptance,
 )
 from c7n_iamusers.derivation.others import OTHERS_UNDECIDED, OTHERS_WIDER
 from c7n_iamusers.derivation.proving import ExistingSetProofs, all_managed
@@ -296,7 +294,7 @@ class _NamedSets:
         unread = sorted(requested.managed_policies - _known(principal, intents.source.policies))
         if unread and proof.verdict == WIDER:
             proof = replace(proof, verdict=UNDECIDED)
-        if is_permitted(with_acceptance(proof, user.subject, options)):
+        if is_permitted(with_acceptance(proof, user.subject, options.accept, options.today)):
             return proof.verdict
         refusal = _refused(intents, user, _unproven(requested, proof, unread), reasons.NOT_PROVEN)
         return replace(refusal, verdict=proof.verdict)

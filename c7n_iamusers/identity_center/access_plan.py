@@ -212,6 +212,8 @@ class AccessPlan:
     account; ``ending``: what these have no longer, as removals of ``changes`` end it. ``over_quota``: the quotas that
     forbid the plan, in words. ``unlisted``: how many unchanged objects are not among ``changes``. ``fed_by_others``:
     why an identity provider seems to feed the identity store, in words, which forbids the plan too; empty if none does.
+    ``leftovers``: assignments whose group or user is gone, in words: for an audit all of managed and requested
+    permission sets, for a pruning those that keep one from being removed.
     """
 
     changes: tuple[Change, ...] = ()
@@ -227,6 +229,7 @@ class AccessPlan:
     side_effects: tuple[SideEffect, ...] = ()
     unlisted: int = 0
     fed_by_others: str = ""
+    leftovers: tuple[str, ...] = ()
 
     @property
     def obstacles(self) -> tuple[str, ...]:

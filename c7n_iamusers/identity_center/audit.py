@@ -55,6 +55,7 @@ def audit(
         *_not_as_requested(report, state, run.history),
         *_not_provisioned(report.plan),
         *_left_behind(found),
+        *report.plan.leftovers,
     ]
     replaced = {
         arn

@@ -375,6 +375,7 @@ class CurrentAccess:
     ``holders``: account id -> ARN of a permission set -> the principals assigned to it. ``groups``: by id, all groups
     among them; managed ones with all their assignments. ``set_names``: by ARN. ``sets``: by ARN, all managed permission
     sets, and others that a person of the changeset holds. ``usernames``: by user id, as far as they were read.
+    ``gone``: the principals that no longer exist, which AWS leaves assigned; users only as far as they were asked for.
     """
 
     holders: Mapping[str, Mapping[str, frozenset[Principal]]] = field(default_factory=dict)
@@ -382,6 +383,7 @@ class CurrentAccess:
     set_names: Mapping[str, str] = field(default_factory=dict)
     sets: Mapping[str, KnownPermissionSet] = field(default_factory=dict)
     usernames: Mapping[str, str] = field(default_factory=dict)
+    gone: frozenset[Principal] = frozenset()
 
 
 @dataclass(frozen=True)

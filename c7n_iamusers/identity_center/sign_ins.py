@@ -24,8 +24,6 @@ from c7n_iamusers.text.validators import Shape, account_id, is_account_id, listi
 
 SIGN_INS_FILE, SCHEMA = "sign-ins.json", 1
 EVENTS = ("Federate", "GetRoleCredentials")
-#: How many days a sign-in counts as use of the access: the default of ``used-within``.
-USED_WITHIN = 30
 #: How late CloudTrail may show an event: the next run reads so much again.
 DELIVERY = timedelta(hours=1)
 #: A file that ends earlier is too old to say who uses the new access.

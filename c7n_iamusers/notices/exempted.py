@@ -17,7 +17,7 @@ from typing import Any
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.exemptions import ExemptionRule
-from c7n_iamusers.iam.user_patterns import FIELDS
+from c7n_iamusers.iam.user_fields import FIELDS
 from c7n_iamusers.text.documents import MOST_OF_RECORD, read_json
 from c7n_iamusers.text.times import as_text, moment
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from c7n_iamusers.exemptions import ExemptionRule, in_account
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.user_patterns import ID, matches
+from c7n_iamusers.iam.user_fields import ID, matches
 from c7n_iamusers.organization.owners import OWNER, Member, address_fault
 from c7n_iamusers.organization.readiness import (
     ATTENTION,

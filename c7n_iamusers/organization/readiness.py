@@ -13,6 +13,7 @@ from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, HOME_REGIONS, partitions, region_fault
 from c7n_iamusers.iam.permissions import Needed, role_policy, simulation
 from c7n_iamusers.iam.policy_documents import aws_deny_all, listed
+from c7n_iamusers.iam.resource_types import of_instance
 from c7n_iamusers.organization.owners import OWNER, accounts_file, address_fault
 from c7n_iamusers.text.validators import is_account_id
 from c7n_iamusers.text.wording import folded, quoted, visible
@@ -394,4 +395,24 @@ def simulations(needed: Needed, target: Target) -> list[dict[str, Any]]:
         context = {key: denying for keys in statement.get("Condition", {}).values() for key in keys}
         resources = listed(statement["Resource"])
         found.append(simulation(target.roles[-1], statement["Action"], resources, context))
+    return found
+
+
+def center_simulations(
+    actions: Iterable[str], role: str, instance: str, identity_store: str, owner: str
+) -> list[dict[str, Any]]:
+    """The parameters of SimulatePrincipalPolicy that ask whether ``role`` may do ``actions`` in Identity Center.
+
+    ``instance``: its ARN. ``owner``: the account of the instance and its store.
+    """
+    policy = of_instance(
+        role_policy(Needed(frozenset(actions)), owner, role.split(":")[1]), instance, identity_store
+    )
+    found = []
+    for statement in policy["Statement"]:
+        resources = [
+            each.replace(":identitystore::*:", f":identitystore::{owner}:")
+            for each in listed(statement["Resource"])
+        ]
+        found.append(simulation(role, statement["Action"], resources, {}))
     return found

@@ -15,6 +15,7 @@ from c7n.credentials import assumed_session
 from c7n.exceptions import PolicyExecutionError
 from c7n.utils import local_session
 
+from c7n_iamusers import defaults
 from c7n_iamusers.evidence.index import ACCOUNT
 from c7n_iamusers.evidence.working_credentials import PIECES, WorkingCredentials, credentials_of_users
 from c7n_iamusers.exceptions import IamUsersError, IdentityCenterError
@@ -41,7 +42,7 @@ from c7n_iamusers.identity_center.requests.intent_checks import with_own_people
 from c7n_iamusers.identity_center.requests.intents import Intents
 from c7n_iamusers.identity_center.requests.member_accounts import PERMISSIONS as READING
 from c7n_iamusers.identity_center.requests.people import Candidate
-from c7n_iamusers.identity_center.sign_ins import USED_WITHIN, parse_sign_ins, require_fresh
+from c7n_iamusers.identity_center.sign_ins import parse_sign_ins, require_fresh
 from c7n_iamusers.plugins import people_options, provisioning_settings
 from c7n_iamusers.plugins.policy_checks import NONE, require_own_account
 from c7n_iamusers.plugins.resources import AccountReadings, subject_of
@@ -222,7 +223,7 @@ class AccessGate:
         sign_ins, now = parse_sign_ins(content, place), utc_now()
         require_fresh(sign_ins, self._connected_center().instance.identity_store_id, now, place)
         roles = AccountReadings.of(self._manager).inventory((ACCOUNT,), Backoff()).roles or ()
-        after = now - timedelta(days=self._data.get("used-within", USED_WITHIN))
+        after = now - timedelta(days=self._data.get("used-within", defaults.USED_WITHIN))
         return access_state.RequiredUse(sign_ins, roles, after)
 
     def _wanted(self) -> access_state.RequiredSet:

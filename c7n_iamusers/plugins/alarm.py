@@ -16,11 +16,12 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.exemptions import USE, ExemptionRule, find_exemption, in_account
 from c7n_iamusers.plugins import policy_checks
+from c7n_iamusers.plugins.exemption_list import OneSession
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.resources import Resource, UserRecord, annotate, subject_of, user_records
 from c7n_iamusers.plugins.run_outputs import visible_errors
-from c7n_iamusers.plugins.unnecessary_options import SCHEMA, FilterText, OneSession
+from c7n_iamusers.plugins.unnecessary_options import SCHEMA, FilterText
 from c7n_iamusers.text.wording import visible_log
 
 

@@ -14,7 +14,7 @@ from c7n.exceptions import PolicyExecutionError
 from c7n.filters import Filter
 from c7n.utils import local_session, type_schema
 
-from c7n_iamusers.evidence.attempts import (
+from c7n_iamusers.evidence.attempted_calls import (
     CLOUDTRAIL,
     DEFAULT_SOURCES,
     DELIVERY,

@@ -15,9 +15,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from c7n_iamusers import exemptions
 from c7n_iamusers.evidence.assessment import Assessment, Assessor, unread_kinds
 from c7n_iamusers.evidence.index import CREATION, EvidenceIndex, Inventory
-from c7n_iamusers.evidence.options import FilterOptions
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES
 from c7n_iamusers.evidence.seen_users import BY_NOBODY, BY_OTHERS, BY_US, EXEMPT, LEFT_OUT, SeenUser
+from c7n_iamusers.evidence.selection import FilterOptions
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.retries import Backoff, error_code

@@ -10,6 +10,7 @@ from typing import Any
 
 from c7n.utils import local_session
 
+from c7n_iamusers import defaults
 from c7n_iamusers.evidence.index import ACCOUNT
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.access_state import PROVISIONED, USED
@@ -46,7 +47,7 @@ def foreseen(action: Any, step: Step, due: Sequence[Due], notices: Notices, now:
 
 def _later(action: Any, resources: Sequence[Resource]) -> Later:
     data, filters = action.data, [each for each in action.manager.filters if each.type == "identity-center"]
-    active = data.get("active-within", safeguarded_action.ACTIVE_WITHIN)
+    active = data.get("active-within", defaults.ACTIVE_WITHIN)
     required = data.get("require", PROVISIONED)
     readings = AccountReadings.of(action.manager)
     roles = () if data.get("trusted-by-role") else readings.inventory((ACCOUNT,), Backoff()).roles

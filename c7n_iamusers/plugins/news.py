@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from c7n_iamusers.evidence.attempts import ATTEMPTED
+from c7n_iamusers.evidence.attempted_calls import ATTEMPTED
 from c7n_iamusers.execution.outcomes import (
     BROWNED_OUT,
     DELETED,

@@ -8,6 +8,7 @@ from typing import Any
 
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
+from c7n_iamusers import defaults
 from c7n_iamusers.notices import delivery
 from c7n_iamusers.notices.stock_rows import ANNOUNCE, CREATED, DENIED, INFORM, OVERDUE, REMIND, USED
 from c7n_iamusers.plugins import policy_checks, safeguarded_action, second_contacts
@@ -24,8 +25,6 @@ AT_ONCE = (CREATED, USED)
 #: These tell what has happened, and announce no day.
 TOLD_AFTER = (INFORM, DENIED)
 _WITHOUT_DAYS = (*TOLD_AFTER, OVERDUE, USED)
-#: Days from one message about overdue users to the next; and messages after which a second contact gets them too.
-EVERY, ESCALATE_AFTER = 7, 4
 #: Recipients that a digest can't have: c7n-mailer looks them up by the account, or by a user's tags.
 _LOOKED_UP = ("account-emails", "resource-owner", "slack://owners")
 _COPIES = ("cc", "cc_from", "cc_manager", "owner_absent_contact")
@@ -158,7 +157,8 @@ def make_step(action: Any, event: Any) -> Step:
     if data["step"] == USED:
         return Used(event)
     if data["step"] == OVERDUE:
-        every, after = data.get("every", EVERY), data.get("escalate-after", ESCALATE_AFTER)
+        every = data.get("every", defaults.OVERDUE_EVERY)
+        after = data.get("escalate-after", defaults.OVERDUE_ESCALATE_AFTER)
         return Overdue(every, after, second_contacts.addresses(action))
     policy_checks.check_numbers(action, PolicyExecutionError)
     days, quiet = data["days"], data.get("quarantined-for")

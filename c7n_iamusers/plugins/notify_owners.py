@@ -22,12 +22,13 @@ from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, record_exem
 from c7n_iamusers.notices.stock_rows import OVERDUE, action_text, plain
 from c7n_iamusers.plugins import forecasts, notice_options, policy_checks, second_contacts
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
+from c7n_iamusers.plugins.message_contents import by_risk
 from c7n_iamusers.plugins.notice_options import AT_ONCE, TOLD_AFTER, make_step
 from c7n_iamusers.plugins.notice_steps import Announce, Due, Inform, Remind, Step, shortened
 from c7n_iamusers.plugins.overdue_step import Overdue
 from c7n_iamusers.plugins.recipients import NOBODY, recipients_fault
 from c7n_iamusers.plugins.recorded_notify import AllResources, RecordedNotify
-from c7n_iamusers.plugins.resources import Resource, annotate, by_risk, subject_of
+from c7n_iamusers.plugins.resources import Resource, annotate, subject_of
 from c7n_iamusers.plugins.run_news import news_on_record
 from c7n_iamusers.plugins.run_outputs import (
     fail_at_the_end,

@@ -15,7 +15,7 @@ from c7n.actions import BaseAction
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.utils import local_session, type_schema
 
-from c7n_iamusers import reasons
+from c7n_iamusers import defaults, reasons
 from c7n_iamusers.evidence.working_credentials import PIECES, credentials_of_users
 from c7n_iamusers.exceptions import IamUsersError, IdentityCenterError, InvalidPolicyData
 from c7n_iamusers.execution.interruption import Interruption
@@ -400,7 +400,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
 
     @property
     def _timeout(self) -> float:
-        return float(self.data.get("timeout", 300))
+        return float(self.data.get("timeout", defaults.ASSIGNMENT_TIMEOUT))
 
     def _apply(
         self, output: Store, resources: list[Resource], center: Center, run: AccessRun, report: Report

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP, acceptance_data, parse_acceptances
+from c7n_iamusers import defaults
+from c7n_iamusers.derivation.acceptances import acceptance_data, parse_acceptances
+from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP
 from c7n_iamusers.derivation.requested_permission_set import (
     PermissionSet,
     duration_seconds,
@@ -224,7 +226,7 @@ class ProvisioningSettings:
 def derivation_settings(derive: Any, where: str) -> dict[str, Any]:
     """The options of ``derive:``; empty for true. Raises InvalidPolicyData."""
     options = {} if derive is True else dict(derive)
-    duration = options.get("session-duration", "PT1H")
+    duration = options.get("session-duration", defaults.SESSION_DURATION)
     if not 3600 <= (duration_seconds(duration) or 0) <= 12 * 3600:
         raise InvalidPolicyData(
             f"{where}: derive: session-duration {duration!r} must be an ISO 8601 duration from PT1H to PT12H"

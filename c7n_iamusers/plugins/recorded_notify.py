@@ -25,8 +25,9 @@ from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.notices.queue_counts import ATTRIBUTES, FIFO, queue_url, read_queue
 from c7n_iamusers.notices.stock_rows import is_for_stock, rows
 from c7n_iamusers.notices.templates import OURS, misspelt, template_fault
+from c7n_iamusers.plugins.message_contents import for_message
 from c7n_iamusers.plugins.recipients import recipients
-from c7n_iamusers.plugins.resources import Resource, for_message
+from c7n_iamusers.plugins.resources import Resource
 from c7n_iamusers.text.wording import visible, visible_log
 
 _TEXT, _FLAG = {"type": "string"}, {"type": "boolean"}

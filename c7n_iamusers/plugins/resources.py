@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resources of Cloud Custodian: account data, user records, the annotation ``c7n:IamUser``, what messages have of them.
+"""Resources of Cloud Custodian: account data, user records, the annotation ``c7n:IamUser``.
 
 Data of the account as a whole is read once a run, and shared with other policies through Cloud Custodian's cache.
 """
@@ -28,10 +28,6 @@ from c7n_iamusers.iam.accounts import detail_attachments, home_region, read_user
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import embedded_attachments
-from c7n_iamusers.notices.stock_rows import is_for_stock
-from c7n_iamusers.reasons import NO_QUARANTINE, read_reason
-from c7n_iamusers.text.addresses import foreign_domain, is_address
-from c7n_iamusers.text.wording import all_visible
 
 _ATTRIBUTE = "c7n_iamusers_readings"
 #: The version of cached data. c7n's cache pickles classes by module and name: increase it when one of them moves.
@@ -203,91 +199,3 @@ def user_records(
 def _record(resource: Resource, detail: Resource, source: Source) -> UserRecord:
     attachments = {**detail_attachments(detail), **embedded_attachments(detail)}
     return UserRecord(resource, IamUser(detail, attachments), source)
-
-
-#: Members with whole policy documents. c7n-mailer's own templates would print them into mails and channels.
-LEFT_OUT = frozenset({"UserPolicyList"})
-#: What the package's templates and c7n-mailer itself read of a user, and of its annotation.
-_SENT = frozenset({"UserName", "UserId", "Arn", "Path", "CreateDate", "PasswordLastUsed", "Tags"})
-_SENT_OF_ANNOTATION = frozenset(
-    {
-        "kind",
-        "replacement",
-        "findings",
-        "last_activity",
-        "attachments",
-        "unread",
-        "attempts",
-        "created",
-        "would-be-exempt",
-        "used",
-        "notice",
-        "provisioning",
-        "identity-center",
-        "outcome",
-    }
-)
-_TEMPLATES = ("iam-users-", "slack_iam_users")
-
-
-def without_documents(resources: Iterable[Resource]) -> list[Resource]:
-    """Copies of ``resources`` without the members in LEFT_OUT, which later actions still find on the originals."""
-    return [{key: value for key, value in resource.items() if key not in LEFT_OUT} for resource in resources]
-
-
-def reason_for_owners(outcome: Mapping[str, Any]) -> str:
-    """Why an action left a user as it is, for the owner of its account: without what operators have to do.
-
-    ``outcome``: its annotation. ``earlier`` in it: why the user was not put in quarantine, if that is known.
-    """
-    reason, earlier = read_reason(outcome), outcome.get("earlier")
-    if earlier and reason.code in NO_QUARANTINE:
-        return f"it was not put in quarantine: {earlier}"
-    return reason.for_owners
-
-
-def for_message(resources: Iterable[Resource], action: Mapping[str, Any]) -> list[Resource]:
-    """Copies of ``resources`` with what a message by ``action``, the data of one of our actions, needs.
-
-    The package's own templates, and c7n-mailer's, need less than half of a user, so that many users fit one message,
-    and reasons in owners' words. Another template may need everything but whole policy documents. Every text is made
-    visible. With ``email-domains``, tags with addresses of other domains are left out, since c7n-mailer writes to the
-    addresses that it finds in tags. It publishes to topics in tags too: the package's own actions leave those tags out.
-    """
-    templates = [str(value) for key, value in action.items() if key.endswith("template")]
-    ours = "template" in action and all(template.startswith(_TEMPLATES) for template in templates)
-    trimmed = ours or is_for_stock(action)
-    found = [_trimmed(resource) for resource in resources] if trimmed else without_documents(resources)
-    if domains := action.get("email-domains"):
-        for each in found:
-            each["Tags"] = [tag for tag in each.get("Tags") or () if _may_be_sent(str(tag["Value"]), domains)]
-    if action.get("type", "notify") != "notify":
-        for each in (each for each in found if each.get("Tags")):
-            each["Tags"] = [tag for tag in each["Tags"] if not str(tag["Value"]).startswith("arn:")]
-    return [all_visible(each) for each in found]
-
-
-def _trimmed(resource: Resource) -> Resource:
-    known = resource.get(ANNOTATION, {})
-    sent = {key: value for key, value in known.items() if key in _SENT_OF_ANNOTATION}
-    if outcome := known.get("outcome"):
-        told = {key: value for key, value in outcome.items() if key not in ("earlier", "for_owners")}
-        sent["outcome"] = {**told, "reason": reason_for_owners(outcome)}
-    return {**{key: value for key, value in resource.items() if key in _SENT}, ANNOTATION: sent}
-
-
-def _may_be_sent(value: str, domains: Sequence[str]) -> bool:
-    return "@" not in value or (is_address(value) and not foreign_domain(value, domains))
-
-
-_SEVERITIES = ("low", "medium", "high")
-
-
-def by_risk(resources: Iterable[Resource]) -> list[Resource]:
-    """``resources`` with the highest severity of their findings first, otherwise in their order."""
-
-    def risk(resource: Resource) -> int:
-        found = [each.get("severity") for each in resource.get(ANNOTATION, {}).get("findings", ())]
-        return max((_SEVERITIES.index(each) for each in found if each in _SEVERITIES), default=-1)
-
-    return sorted(resources, key=risk, reverse=True)

@@ -11,6 +11,7 @@ from typing import Any
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.utils import local_session
 
+from c7n_iamusers import defaults
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Run
 from c7n_iamusers.execution.journal import utc_now
@@ -26,7 +27,6 @@ from c7n_iamusers.plugins.user_action import Resource, UserAction
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
 from c7n_iamusers.safeguards.forecast import PEOPLE
 from c7n_iamusers.safeguards.gate_readings import Calls, Gate, Gates
-from c7n_iamusers.safeguards.reasons_to_spare import ACTIVE_WITHIN as ACTIVE_WITHIN
 from c7n_iamusers.safeguards.reasons_to_spare import Guards
 
 #: Waives a safeguard in writing.
@@ -64,8 +64,8 @@ class TakingAction(UserAction):
         return None if given in (None, NONE) else given
 
     def active_within(self) -> float | None:
-        """The option ``active-within`` in days, 30 by default; None if it is waived."""
-        return self.days("active-within") if "active-within" in self.data else ACTIVE_WITHIN
+        """The option ``active-within`` in days, or its default; None if it is waived."""
+        return self.days("active-within") if "active-within" in self.data else defaults.ACTIVE_WITHIN
 
     def require_statements(
         self, error: type[PolicyValidationError] | type[PolicyExecutionError] = PolicyValidationError

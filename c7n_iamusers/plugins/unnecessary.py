@@ -13,25 +13,20 @@ from c7n.filters import Filter
 from c7n.utils import local_session, type_schema
 
 from c7n_iamusers import exemptions
-from c7n_iamusers.evidence.options import FilterOptions
 from c7n_iamusers.evidence.seen_users import SEEN, SeenUser, SeenUsers, sees_all
+from c7n_iamusers.evidence.selection import FilterOptions
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.user_patterns import ID
+from c7n_iamusers.iam.user_fields import ID
 from c7n_iamusers.plugins import policy_checks
+from c7n_iamusers.plugins.exemption_list import OneSession
 from c7n_iamusers.plugins.flagging import Flagging
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.resources import Resource, subject_of
 from c7n_iamusers.plugins.run_outputs import visible_errors, write_privately
-from c7n_iamusers.plugins.unnecessary_options import (
-    IDENTIFIED,
-    NOBODY_AT_ALL,
-    SCHEMA,
-    FilterText,
-    OneSession,
-)
+from c7n_iamusers.plugins.unnecessary_options import IDENTIFIED, NOBODY_AT_ALL, SCHEMA, FilterText
 from c7n_iamusers.text.wording import visible_log
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from c7n_iamusers.evidence.attempts import SIGN_IN
+from c7n_iamusers.evidence.attempted_calls import SIGN_IN
 from c7n_iamusers.evidence.user_calls import user_call
 from c7n_iamusers.notices.mailer_texts import headline, part_of
 from c7n_iamusers.notices.notices import USED, Notices

@@ -15,8 +15,8 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.utils import local_session
 
 from c7n_iamusers.evidence.index import CREATION, EvidenceIndex
-from c7n_iamusers.evidence.options import Selection
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES
+from c7n_iamusers.evidence.selection import Selection
 from c7n_iamusers.exceptions import RunLockLost
 from c7n_iamusers.execution.callers import callers
 from c7n_iamusers.execution.calls import Subject

@@ -30,7 +30,7 @@ from c7n_iamusers.execution.outcomes import (
 )
 from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
 from c7n_iamusers.exemptions import KEYS as RULE_KEYS
-from c7n_iamusers.iam.user_patterns import named_alone
+from c7n_iamusers.iam.user_fields import named_alone
 from c7n_iamusers.report.output_shapes import METADATA_SHAPE, RESULT_SHAPE, ROWS_SHAPE, USER_ARN, USERS_SHAPE
 from c7n_iamusers.report.outputs import (
     ACTION_FAILED,
@@ -46,9 +46,8 @@ from c7n_iamusers.report.outputs import (
     Asks,
     Mail,
     PolicyOutput,
-    Selected,
-    selected_users,
 )
+from c7n_iamusers.report.selected_users import Selected, selected_users
 from c7n_iamusers.text.documents import LARGEST, NotInFormat, most_json_of, pieces, read_json, unpacked
 from c7n_iamusers.text.kept import Kept, plain, size
 from c7n_iamusers.text.validators import (

@@ -24,7 +24,8 @@ from c7n_iamusers.iam.attachments import ACCESS_KEY, ATTACHMENT_KINDS
 from c7n_iamusers.lockout.journal_lines import QUARANTINE
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
 from c7n_iamusers.report import controls
-from c7n_iamusers.report.outputs import PolicyOutput, Selected
+from c7n_iamusers.report.outputs import PolicyOutput
+from c7n_iamusers.report.selected_users import Selected
 from c7n_iamusers.report.user_history import Event, Line, UserHistory
 from c7n_iamusers.snapshots.snapshot import Snapshot, tampering
 from c7n_iamusers.text.times import as_text, moment

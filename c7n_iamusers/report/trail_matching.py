@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
-from c7n_iamusers.evidence.attempts import DELIVERY, HISTORY
+from c7n_iamusers.evidence.attempted_calls import DELIVERY, HISTORY
 from c7n_iamusers.execution.calls import TRIED
 from c7n_iamusers.execution.journaled_call import ADOPTED, DONE
 from c7n_iamusers.report.journal_calls import Call

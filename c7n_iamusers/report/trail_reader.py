@@ -18,7 +18,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.evidence.attempts import DELIVERY, HISTORY
+from c7n_iamusers.evidence.attempted_calls import DELIVERY, HISTORY
 from c7n_iamusers.evidence.event_history import PER_SECOND
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.paging import pages

@@ -14,7 +14,7 @@ from sys import intern
 from typing import Any
 
 from c7n_iamusers import reasons
-from c7n_iamusers.evidence.attempts import ATTEMPTED, attempted_call
+from c7n_iamusers.evidence.attempted_calls import ATTEMPTED, attempted_call
 from c7n_iamusers.evidence.findings import HIGH, LOW, MEDIUM
 from c7n_iamusers.evidence.model import UNKNOWN
 from c7n_iamusers.evidence.seen_users import BY_NOBODY, BY_US, EXEMPT, LEFT_OUT
@@ -22,7 +22,8 @@ from c7n_iamusers.evidence.seen_users import FLAGGED as LISTED
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEASED, SKIPPED
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.reasons import BROKEN, IN_USE, NO_QUARANTINE, Reason, codes_of, trouble_of
-from c7n_iamusers.report.outputs import EVIDENCE, PackedEvidence, PolicyOutput, Selected
+from c7n_iamusers.report.outputs import PolicyOutput
+from c7n_iamusers.report.selected_users import EVIDENCE, PackedEvidence, Selected
 from c7n_iamusers.text.times import as_text, moment
 
 #: The status of a user that a policy selected, and on whom no action has reported.

@@ -11,6 +11,7 @@ from typing import Any
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.permissions import Needed, role_policy
 from c7n_iamusers.iam.policy_documents import listed
+from c7n_iamusers.iam.resource_types import of_instance
 from c7n_iamusers.notices.mailer_needs import MailerNeed
 from c7n_iamusers.notices.queue_counts import queue_arn
 from c7n_iamusers.roles.places import READ_QUEUE, Places, allow, owned_by, place_statements
@@ -24,8 +25,6 @@ MAILER = "mailer"
 #: "Maximum characters in all inline policies of a role" (IAM and STS quotas), which count no white space.
 _LONGEST_POLICY = 10_240
 _VERSION = "2012-10-17"
-#: The ids in the ARNs of an instance of Identity Center and of its identity store.
-_ANY_INSTANCE, _ANY_STORE = (":::instance/*", ":::permissionSet/*"), ":identitystore/*"
 #: What `c7n-iamusers owners` and `preflight` read in AWS Organizations, by the role for Identity Center.
 _OF_ORGANIZATION = frozenset(
     {
@@ -320,25 +319,16 @@ def _of_center(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocumen
             "the policies work in IAM Identity Center by a role whose ARN is not known: give the accounts file that "
             "defines it with -c, or give --identity-center-role"
         )
-    needed = needs.center | _OF_ORGANIZATION if needs.setup else needs.center
-    policy = _of_instance(role_policy(Needed(needed), "*", settings.partition), settings)
+    needed = Needed(needs.center)
+    if needs.setup:
+        itself = settings.center.split(":", 2)[2]
+        needed |= Needed(_OF_ORGANIZATION, bound=frozenset({(_SIMULATING, itself)}))
+    policy = role_policy(needed, "*", settings.partition)
+    policy = of_instance(policy, settings.instance, settings.identity_store)
     text = "Reads and provisions IAM Identity Center for c7n-iamusers"
     yield RoleDocument(
         CENTER, *_path_and_name(settings.center), text, _trust_in(settings.runners, settings), policy
     )
-
-
-def _of_instance(policy: Document, settings: RoleSettings) -> Document:
-    """``policy``, for this instance and identity store alone, as far as they are known."""
-    text, (instance, permission_sets) = json.dumps(policy), _ANY_INSTANCE
-    if settings.instance:
-        name = settings.instance.rpartition("/")[2]
-        text = text.replace(instance, f":::instance/{name}")
-        text = text.replace(permission_sets, f":::permissionSet/{name}/*")
-    if settings.identity_store:
-        text = text.replace(_ANY_STORE, f":identitystore/{settings.identity_store}")
-    found: Document = json.loads(text)
-    return found
 
 
 def _trust_in(runners: Iterable[str], settings: RoleSettings, external_id: str = "") -> Document:

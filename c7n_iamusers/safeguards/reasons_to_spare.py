@@ -13,10 +13,10 @@ from typing import Any
 
 from c7n_iamusers import reasons
 from c7n_iamusers.evidence.assessment import ACTIVITY_PIECES, assess
-from c7n_iamusers.evidence.attempts import ATTEMPTED, QUIET, UNOBSERVABLE, attempted_call
+from c7n_iamusers.evidence.attempted_calls import ATTEMPTED, QUIET, UNOBSERVABLE, attempted_call
 from c7n_iamusers.evidence.index import EvidenceIndex, listed_credential
 from c7n_iamusers.evidence.model import Evidence, LastUse, Source
-from c7n_iamusers.evidence.options import FilterOptions
+from c7n_iamusers.evidence.selection import FilterOptions
 from c7n_iamusers.exceptions import EvidenceUnreadable, GateClosed
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
@@ -34,8 +34,6 @@ from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import shown
 
-#: Days without use that a policy asks for unless it states others.
-ACTIVE_WITHIN = 30
 #: The values of the option ``quiet`` of composite-delete: what counts as quiet.
 PROVEN, NONE_SEEN = "proven", "none-seen"
 

@@ -25,7 +25,7 @@ from c7n_iamusers.identity_center.planning.quotas import CenterQuotas
 from c7n_iamusers.identity_center.provisioning import RunOptions
 from c7n_iamusers.identity_center.sign_ins import SIGN_INS_FILE, parse_sign_ins
 from c7n_iamusers.identity_center.undo import undoing
-from c7n_iamusers.identity_center.undo.needs import users_not_read
+from c7n_iamusers.identity_center.undo.only_access import users_not_read
 from c7n_iamusers_cli.arguments import S3, open_place
 from c7n_iamusers_cli.output import USAGE, say
 from c7n_iamusers_cli.provision import opening, options

@@ -30,7 +30,7 @@ from c7n_iamusers.identity_center.requests.member_accounts import MemberAccounts
 from c7n_iamusers.identity_center.requests.others import ResourcePolicies
 from c7n_iamusers.identity_center.requests.people_file import PeopleMap, parse_people
 from c7n_iamusers.identity_center.requests.resource_policies import read_resource_policies
-from c7n_iamusers.identity_center.undo.needs import ReadUsers
+from c7n_iamusers.identity_center.undo.only_access import ReadUsers
 from c7n_iamusers_cli.arguments import S3, open_place, read_accounts, targets_in
 from c7n_iamusers_cli.output import say
 from c7n_iamusers_cli.policies import FleetPolicies

@@ -19,6 +19,7 @@ from typing import Any
 
 import click
 
+from c7n_iamusers import defaults
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.identity_center.output.aws_config import TEMPLATE as PROFILE_TEMPLATE
 from c7n_iamusers.identity_center.output.aws_config import check_template
@@ -276,7 +277,7 @@ of_intents = _as_one(
     _intent_option(
         "--max-age",
         callback=_age,
-        default="24h",
+        default=f"{defaults.INTENTS_MAX_AGE}h",
         show_default=True,
         help="Refuse intents that are older: minutes, hours or days, as in 90m, 24h, 2d.",
     ),

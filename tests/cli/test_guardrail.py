@@ -50,8 +50,9 @@ def test_whose_calls_would_have_been_denied_is_listed(org: LocalOrg, accounts: s
     assert first.endswith(caller)
     assert "iam:CreateUser  1" in second
     assert "3 calls by 1 principals in 90 days would have been denied" in result.stderr
-    rows = json.loads(guardrail("--check", "-c", accounts, "--format", "json").stdout)
-    assert [(each["action"], each["count"], each["principal"]) for each in rows] == [
+    found = json.loads(guardrail("--check", "-c", accounts, "--format", "json").stdout)
+    assert (found["accounts"], found["read"], found["problems"]) == (2, 2, [])
+    assert [(each["action"], each["count"], each["principal"]) for each in found["denied"]] == [
         ("iam:CreateAccessKey", 2, caller),
         ("iam:CreateUser", 1, caller),
     ]
@@ -70,7 +71,15 @@ def test_an_account_that_can_not_be_read_is_said(org: LocalOrg, accounts: str) -
     )
     result = guardrail("--check", "-c", accounts)
     assert result.exit_code == 1
-    assert f"account-{ACCOUNTS[1]} ({ACCOUNTS[1]}): not checked" in result.stderr
+    told = f"account-{ACCOUNTS[1]} ({ACCOUNTS[1]}): not checked"
+    assert told in result.stderr
+    none = "0 calls by 0 principals in 90 days would have been denied"
+    summary = f"{none}, as far as is known: 1 of the 2 accounts were read to the end"
+    assert result.stderr.splitlines()[-1] == summary
+    data = guardrail("--check", "-c", accounts, "--format", "json")
+    found = json.loads(data.stdout)
+    assert (data.exit_code, found["denied"], found["accounts"], found["read"]) == (1, [], 2, 1)
+    assert [each.startswith(told) for each in found["problems"]] == [True]
 
 
 @pytest.mark.parametrize(
@@ -79,12 +88,27 @@ def test_an_account_that_can_not_be_read_is_said(org: LocalOrg, accounts: str) -
         pytest.param(("--check",), "give -c FILE with it", id="no accounts"),
         pytest.param(("--athena", "x; drop"), "is not the name of a table", id="no table"),
         pytest.param(("--athena", "t", "--bearer-tokens"), "exclude each other", id="two at once"),
+        pytest.param((), "without --admin nobody could change the named roles", id="locked out"),
+        pytest.param(("--admin", "A", "--no-admin"), "--admin and --no-admin exclude", id="admin or none"),
     ],
 )
 def test_what_does_not_go_together(options: tuple[str, ...], said: str) -> None:
     result = guardrail(*options)
     assert result.exit_code == 2
     assert said in " ".join(result.output.split())
+
+
+def test_that_nobody_deploys_the_roles_is_spelled_out() -> None:
+    def who_may_change(*options: str) -> list[str]:
+        (found,) = [
+            each["Condition"]["ArnNotLike"]["aws:PrincipalArn"]
+            for each in json.loads(guardrail(*options).stdout)["Statement"]
+            if each["Sid"] == "ProtectExemptRoles"
+        ]
+        return [each.rpartition(":role/")[2] for each in found]
+
+    assert who_may_change("--no-admin") == ["IamUsersRemover"]
+    assert who_may_change("--admin", "stacksets-exec-*") == ["IamUsersRemover", "stacksets-exec-*"]
 
 
 def test_the_other_outputs() -> None:

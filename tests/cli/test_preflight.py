@@ -701,6 +701,89 @@ def test_identity_center_is_asked_where_the_policy_asks(
     assert f"no Identity Center instance in {asked}" in hole["text"]
 
 
+def center_of_people(fleet: Rehearsal) -> tuple[Any, dict[str, Any]]:
+    """The role for Identity Center with what is printed for a policy that asks about people; IAM, and the document."""
+    user = {"username": "tag:Email", "email": "tag:Email"}
+    person = {
+        "type": "identity-center",
+        "state": "provisioned",
+        "role": "{identity_center_role}",
+        "user": user,
+    }
+    policy = {**POLICY, "filters": [*POLICY["filters"], {**person, "region": "us-east-1"}]}
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": [policy]}))
+    (instance,) = fleet.org.client("sso-admin").list_instances()["Instances"]
+    of_instance = ("--instance", instance["InstanceArn"], "--identity-store", instance["IdentityStoreId"])
+    trusted = ("--identity-center-role", CENTER, "--runner", f"arn:aws:iam::{MANAGEMENT}:role/Runner")
+    Path("accounts.yml").write_text(yaml.safe_dump(fleet.accounts))
+    given = ("-u", "policies.yml", "-c", "accounts.yml", "--role", "identity-center", "--format", "json")
+    printed = CliRunner().invoke(main, ["roles", "--setup", *given, *of_instance, *trusted])
+    iam, role = fleet.org.client("iam"), {"RoleName": CENTER.rpartition("/")[2]}
+    iam.detach_role_policy(**role, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    return iam, json.loads(printed.stdout)["PolicyDocument"]
+
+
+@pytest.mark.parametrize(
+    ("missing", "status", "told"),
+    [
+        pytest.param((), "ok", "actions are allowed", id="all"),
+        pytest.param(("identitystore:GetUserId",), "hole", "may not identitystore:GetUserId,", id="one"),
+        pytest.param(
+            ("sso:ListAccountAssignments", "identitystore:ListGroupMemberships"),
+            "hole",
+            "may not identitystore:ListGroupMemberships, sso:ListAccountAssignments,",
+            id="two",
+        ),
+        pytest.param(
+            ("iam:SimulatePrincipalPolicy",), "unknown", "not checked by iam:Simulate", id="not-asked"
+        ),
+    ],
+)
+def test_what_the_role_for_identity_center_may_do(
+    fleet: Rehearsal, missing: tuple[str, ...], status: str, told: str
+) -> None:
+    """As it is printed for these policies and this instance; and with what the run would end for, that is said."""
+    iam, document = center_of_people(fleet)
+    statements = [
+        {**each, "Action": [action for action in each["Action"] if action not in missing]}
+        for each in document["Statement"]
+    ]
+    kept = json.dumps({**document, "Statement": [each for each in statements if each["Action"]]})
+    iam.put_role_policy(RoleName=CENTER.rpartition("/")[2], PolicyName="p", PolicyDocument=kept)
+    fleet.org.configure(enforce=True)
+    (found,) = [each for each in fleet.checks() if each["name"] == "identity center permissions"]
+    assert (found["status"], bool(found["remedy"])) == (status, status != "ok")
+    assert told in found["text"]
+
+
+def test_the_role_that_provisions_may_be_another_one(fleet: Rehearsal) -> None:
+    """What `provision apply` needs for intents is no problem of the role that reads; nor is it known then."""
+    iam, document = center_of_people(fleet)
+    user = {
+        "username": "tag:Email",
+        "email": "tag:Email",
+        "given-name": "UserName",
+        "family-name": "UserName",
+    }
+    action = {"type": "provision-identity-center", "mode": "intent", "user": user, "derive": True}
+    action["identity-source"] = "identity-center"
+    data = yaml.safe_load(Path("policies.yml").read_text())
+    intents = {**POLICY, "name": "intents", "actions": [action]}
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": [*data["policies"], intents]}))
+    role = CENTER.rpartition("/")[2]
+    iam.put_role_policy(RoleName=role, PolicyName="p", PolicyDocument=json.dumps(document))
+
+    def found() -> dict[str, str]:
+        (one,) = [each for each in fleet.checks() if each["name"] == "identity center permissions"]
+        return one
+
+    assert found()["status"] == "unknown"
+    assert "sso:CreateAccountAssignment" in found()["text"]
+    assert "sso:ListInstances" not in found()["text"]
+    iam.attach_role_policy(RoleName=role, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    assert found()["status"] == "ok"
+
+
 @pytest.fixture
 def elsewhere(
     shared_org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

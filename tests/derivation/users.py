@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from c7n_iamusers.derivation.model import Acceptance, Derivation, DerivationOptions, DerivedSet
+from c7n_iamusers.derivation.acceptances import Acceptance
+from c7n_iamusers.derivation.model import Derivation, DerivationOptions, DerivedSet
 from c7n_iamusers.policy_comparison.comparison import UNDECIDED, WIDER
 from c7n_iamusers.policy_comparison.principals import ManagedPolicy, PrincipalPermissions
 

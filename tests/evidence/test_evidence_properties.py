@@ -15,7 +15,7 @@ from c7n_iamusers.evidence.assessment import Criteria, activity_of, assess, is_u
 from c7n_iamusers.evidence.classification import classify
 from c7n_iamusers.evidence.findings import FINDING_IDS
 from c7n_iamusers.evidence.model import KINDS, Credential, Evidence, LastUse, Source
-from c7n_iamusers.evidence.options import Selection
+from c7n_iamusers.evidence.selection import Selection
 from c7n_iamusers.exemptions import ExemptionRule, find_exemption
 from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from c7n_iamusers.iam.user import IamUser

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.evidence.model import Hint, Provisioning, Thresholds
-from c7n_iamusers.evidence.options import Selection, parse_options
+from c7n_iamusers.evidence.selection import Selection, parse_options
 from c7n_iamusers.exceptions import InvalidPolicyData
 
 pytestmark = pytest.mark.pure

@@ -7,7 +7,7 @@ import pytest
 
 from c7n_iamusers.evidence.assessment import Assessment, Criteria, assess
 from c7n_iamusers.evidence.model import Evidence, Source
-from c7n_iamusers.evidence.options import Selection
+from c7n_iamusers.evidence.selection import Selection
 from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam.user import IamUser
 from tests.evidence_records import (

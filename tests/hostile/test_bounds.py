@@ -31,7 +31,7 @@ from c7n_iamusers.notices.exempted import Exempted
 from c7n_iamusers.notices.exempted import as_json as exempted_as_json
 from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.notices.notices import Notice, Notices, parse_record
-from c7n_iamusers.plugins.unnecessary_options import parse_source
+from c7n_iamusers.plugins.exemption_list import parse_source
 from c7n_iamusers.restoration.snapshot_files import collected
 from c7n_iamusers.snapshots.archive import SnapshotArchive
 from c7n_iamusers.text import documents, yaml_documents

@@ -44,9 +44,9 @@ from c7n_iamusers.notices.forwarding import Addressed, forwarded
 from c7n_iamusers.notices.held import parse_held
 from c7n_iamusers.notices.notices import parse_record
 from c7n_iamusers.organization.yaml_edits import with_account_emails
+from c7n_iamusers.plugins.exemption_list import parse_source
 from c7n_iamusers.plugins.provisioning_settings import permission_set_of
 from c7n_iamusers.plugins.run_outputs import content_at
-from c7n_iamusers.plugins.unnecessary_options import parse_source
 from c7n_iamusers.report.output_reader import read_outputs
 from c7n_iamusers.report.outputs import UNREADABLE
 from c7n_iamusers.report.verification import Verified, verify_outputs

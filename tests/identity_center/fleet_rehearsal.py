@@ -27,7 +27,7 @@ from c7n_iamusers.identity_center.planning.quotas import CenterQuotas
 from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.requests.intent_files import write_intents
 from c7n_iamusers.identity_center.requests.intents import INTENTS_FILE, Intents
-from c7n_iamusers.identity_center.undo.needs import ReadUsers
+from c7n_iamusers.identity_center.undo.only_access import ReadUsers
 from c7n_iamusers.identity_center.undo.undoing import UndoOptions, undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.identity_center.writer.simulation import AtOnce, Clock

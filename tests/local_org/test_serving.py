@@ -94,6 +94,9 @@ def test_it_prints_the_environment_when_ready_and_ends_cleanly(serve: Serve, num
     code, progress = stopped(process, number)
     assert code == 0, progress
     assert f"serving {environment['AWS_ENDPOINT_URL']}: management 123456789012" in progress
+    (line,) = [each for each in progress.splitlines() if each.startswith("AWS CLI 1 ")]
+    assert "sqs" in line
+    assert "--endpoint-url $AWS_ENDPOINT_URL" in line
     assert progress.splitlines()[-1] == "stopping"
 
 

@@ -11,7 +11,7 @@ import pytest
 from c7n.exceptions import PolicyValidationError
 
 from aws_local_org import LocalOrg, scripted_events
-from c7n_iamusers.evidence.attempts import Gap, gaps_of
+from c7n_iamusers.evidence.attempted_calls import Gap, gaps_of
 from c7n_iamusers.execution.calls import AFTER, BEFORE, Subject
 from c7n_iamusers.execution.journal import Journal
 from c7n_iamusers.iam.user import IamUser

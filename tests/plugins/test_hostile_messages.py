@@ -25,7 +25,7 @@ from aws_local_org import LocalOrg
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.notices.mailer_texts import for_mailer
 from c7n_iamusers.notices.templates import template_fault
-from c7n_iamusers.plugins.resources import for_message
+from c7n_iamusers.plugins.message_contents import for_message
 from c7n_iamusers.report import digest
 from tests.hostile_texts import COMMAND, INVISIBLE, LINK, TEXTS
 from tests.plugins import test_notify_owners as owners

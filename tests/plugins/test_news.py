@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from c7n_iamusers import reasons
+from c7n_iamusers.plugins.message_contents import reason_for_owners
 from c7n_iamusers.plugins.news import is_new, news_line, news_of, was_skipped, was_stopped
-from c7n_iamusers.plugins.resources import reason_for_owners
 from c7n_iamusers.reasons import Reason
 from tests.records import said
 

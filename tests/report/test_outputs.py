@@ -29,7 +29,6 @@ from c7n_iamusers.report.output_reader import read_outputs
 from c7n_iamusers.report.outputs import (
     ACTION_FAILED,
     DENIED,
-    EVIDENCE,
     FAILED,
     RAN,
     STOPPED,
@@ -37,6 +36,7 @@ from c7n_iamusers.report.outputs import (
     UNREADABLE,
     PolicyOutput,
 )
+from c7n_iamusers.report.selected_users import EVIDENCE
 from c7n_iamusers.text import documents
 from tests.interference import deny
 from tests.policies import policy

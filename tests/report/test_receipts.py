@@ -13,9 +13,10 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.outcomes import DELETED
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
 from c7n_iamusers.report import controls
-from c7n_iamusers.report.outputs import PolicyOutput, selected_users
+from c7n_iamusers.report.outputs import PolicyOutput
 from c7n_iamusers.report.receipts import LATER, OF_NOTICE, OF_RUN, Material, receipt_of
 from c7n_iamusers.report.rendering import render_receipt
+from c7n_iamusers.report.selected_users import selected_users
 from c7n_iamusers.report.user_history import Event, UserHistory
 
 pytestmark = pytest.mark.pure

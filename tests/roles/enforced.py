@@ -90,7 +90,7 @@ class Enforced:
             # Cloud Custodian's own leaves the file open
             content = b"PK\5\6" + bytes(18)
             patched.setattr(mu.PythonPackageArchive, "get_bytes", lambda _: content)
-            output = str(self.path / "deployed")
+            output = str(self.path / "deployed" / "payments" / "us-east-1")
             options = {"assume_role": DEPLOYER, "external_id": "e-1", "output_dir": output}
             for policy in self._policies(name, {}, **options):
                 policy.get_execution_mode().provision()

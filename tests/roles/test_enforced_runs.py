@@ -136,8 +136,8 @@ def test_the_functions_run_with_exactly_their_role(
 
     for _ in range(2):
         # creates them, then finds them there
-        runs.deploy("realtime")
-        runs.deploy("realtime-alarm")
+        for name in FUNCTIONS:
+            runs.deploy(name)
     runs.push("realtime", created("dave"))
     runs.push("realtime-quarantine", created("dave"))
     attached = iam.list_attached_user_policies(UserName="dave")["AttachedPolicies"]
@@ -149,6 +149,10 @@ def test_the_functions_run_with_exactly_their_role(
     assert sum("-used-" in each["Key"] for each in told) == 1
     assert runs.ran == set(FUNCTIONS)
     assert len(forwarded(org, runs)) == 3
+    # what the deployments left, with the notices of the functions
+    runs.command(
+        "report", "-s", str(runs.path / "deployed"), "--check", "--output", str(tmp_path / "report.html")
+    )
     check_that_all_is_needed(runs, {FUNCTION: 5, QUARANTINE: 15, DEPLOYER: 9, RUNNER: 3})
     check_that_others_are_out_of_reach(org)
     runs.put("function", without(runs.documents["function"], "sqs:SendMessage"))
@@ -228,6 +232,7 @@ def test_owners_and_preflight_run_with_the_roles_for_setting_up(
     org.client("sqs").create_queue(QueueName=queue)
     policies = [each for name in ("flag-and-notify", "provision") for each in ("-u", f"policies/{name}.yml")]
     checks = runs.command("preflight", "-c", str(runs.accounts), *policies, "--format", "json")
+    assert "identity center permissions" in {each["name"] for each in json.loads(checks)}
     function = runs.documents["function"]
     trust = json.dumps(function["AssumeRolePolicyDocument"])
     org.client("iam", ACCOUNT).update_assume_role_policy(RoleName=function["RoleName"], PolicyDocument=trust)

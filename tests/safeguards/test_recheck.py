@@ -10,7 +10,7 @@ import pytest
 
 from c7n_iamusers.evidence.index import ACCOUNT, USER, VIRTUAL_MFA
 from c7n_iamusers.evidence.model import Credential, Evidence, LastUse, Source
-from c7n_iamusers.evidence.options import FilterOptions, parse_options
+from c7n_iamusers.evidence.selection import FilterOptions, parse_options
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SERVICE_CREDENTIALS, SSH_PUBLIC_KEY
 from c7n_iamusers.iam.user import IamUser

@@ -151,7 +151,9 @@ class AccessRun:
         whole = {each.group_id: each for each in read}
         groups = {name: whole.get(each.group_id, each) for name, each in state.groups.items()}
         complete = {
-            each.group_id: each for each in in_parallel(lambda group: self._whole(group, in_progress), others)
+            each.group_id: each
+            for each in in_parallel(lambda group: self._whole(group, in_progress), others)
+            if each
         }
         complete |= {**state.current.groups, **{each.group_id: each for each in groups.values()}}
         elsewhere = [
@@ -182,9 +184,9 @@ class AccessRun:
         group = self._desired.groups.get(name)
         return group is not None and group.shared
 
-    def _whole(self, group: model.KnownGroup, in_progress: model.InProgress) -> model.KnownGroup:
-        members = self._reader.store.members(group.group_id)
-        return self._with_all_assignments(replace(group, members=members), in_progress)
+    def _whole(self, group: model.KnownGroup, in_progress: model.InProgress) -> model.KnownGroup | None:
+        known = self._reader.store.with_members(group)
+        return self._with_all_assignments(known, in_progress) if known else None
 
     def _with_all_assignments(
         self, group: model.KnownGroup, in_progress: model.InProgress

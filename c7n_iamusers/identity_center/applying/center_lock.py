@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.paging import items
-from c7n_iamusers.execution.retries import error_code, is_missing
+from c7n_iamusers.execution.retries import error_code, gone_is
 from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.text.documents import NotInFormat, read_json
@@ -215,26 +215,19 @@ def remove(center: Center, lock_id: str) -> str | None:
     return found.holder
 
 
-def _described(center: Center, arn: str) -> Mapping[str, Any] | None:
+@gone_is(None)
+def _described(center: Center, arn: str) -> Mapping[str, Any]:
     describe = center.clients["sso-admin"].describe_permission_set
-    try:
-        found: Mapping[str, Any] = center.backoff.call(
-            describe, InstanceArn=center.instance.arn, PermissionSetArn=arn
-        )["PermissionSet"]
-    except ClientError as error:
-        if not is_missing(error):
-            raise
-        return None
+    found: Mapping[str, Any] = center.backoff.call(
+        describe, InstanceArn=center.instance.arn, PermissionSetArn=arn
+    )["PermissionSet"]
     return found
 
 
+@gone_is(None)
 def _delete(center: Center, arn: str) -> None:
     delete = center.clients["sso-admin"].delete_permission_set
-    try:
-        center.backoff.call(delete, InstanceArn=center.instance.arn, PermissionSetArn=arn)
-    except ClientError as error:
-        if not is_missing(error):
-            raise
+    center.backoff.call(delete, InstanceArn=center.instance.arn, PermissionSetArn=arn)
 
 
 def holder(content: bytes) -> str:

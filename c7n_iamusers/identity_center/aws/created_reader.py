@@ -91,13 +91,15 @@ class CreatedReader:
         held = zip(arns, in_parallel(self.reader.permission_sets.read, arns), strict=True)
         sets = self._sets_now({arn: name for each in listed for arn, name in _named_sets(each)})
         replaced = [
-            sets[record["permission-set-arn"]]
+            (sets[record["permission-set-arn"]], object_records.holders_in(record))
             for each in listed
             if each.kind == object_records.SETTINGS and (record := each.record)["permission-set-arn"] in sets
         ]
-        holders = {known.arn: holders_of(self.reader, known, in_progress) for known in replaced}
+        holders = {
+            known.arn: holders_of(self.reader, known, in_progress, before) for known, before in replaced
+        }
         held_by = sorted({group for found in holders.values() for _, group, user in found if group != user})
-        memberships = zip(held_by, in_parallel(self.reader.store.memberships_left, held_by), strict=True)
+        memberships = zip(held_by, in_parallel(self.reader.store.memberships, held_by), strict=True)
         return object_records.RemovedState(
             listed,
             present,
@@ -106,7 +108,11 @@ class CreatedReader:
             frozenset(user for user, found in people if found),
             in_progress,
             holders,
-            {(group, user): identifier for group, found in memberships for user, identifier in found.items()},
+            {
+                (group, user): identifier
+                for group, found in memberships
+                for user, identifier in (found or {}).items()
+            },
         )
 
     def _group_now(self, group_id: str, name: str, in_progress: model.InProgress) -> model.KnownGroup | None:
@@ -193,12 +199,15 @@ def holders_of(
     reader: CenterReader,
     known: model.KnownPermissionSet,
     in_progress: model.InProgress,
+    before: Collection[tuple[str, str]] = (),
     only: Collection[str] | None = None,
 ) -> frozenset[tuple[str, str, str]]:
     """Account id, principal id and user id of all who hold the permission set, or to whom it is being assigned.
 
-    Takes a call for each of its accounts, and one for each hundred members of each group. ``in_progress``: read before.
-    ``only``: the accounts that matter; by default all. Raises ClientError.
+    Who is gone holds nothing: it is asked of those who have it directly, and of all but those of ``before`` (account id
+    and user id). Takes a call for each of its accounts, one for each hundred members of each group, and what
+    ``usernames`` takes. ``in_progress``: read before. ``only``: the accounts that matter; by default all. Raises
+    ClientError.
     """
     created = in_progress.created_of(known.arn)
     asked = known.accounts | {account for account, _ in created}
@@ -212,12 +221,17 @@ def holders_of(
     } | {each for each in created if each[0] in asked}
     # A shared group has all its accounts.
     groups = sorted({principal for _, (kind, principal) in found if kind != "USER"})
-    members = dict(zip(groups, in_parallel(reader.store.memberships_left, groups), strict=True))
-    return frozenset(
+    members = dict(zip(groups, in_parallel(reader.store.members, groups), strict=True))
+    held = {
         (account, principal, user)
         for account, (kind, principal) in found
         for user in ([principal] if kind == "USER" else members[principal])
-    )
+    }
+    asked_of = {
+        user for account, principal, user in held if principal == user or (account, user) not in before
+    } - {model.UNREADABLE}
+    gone = asked_of - reader.usernames(sorted(asked_of)).keys()
+    return frozenset(each for each in held if each[2] not in gone)
 
 
 def _holders_in(reader: CenterReader, account: str, arn: str) -> Iterable[model.Principal]:

@@ -4,21 +4,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.paging import items, pages
-from c7n_iamusers.execution.retries import Backoff, error_code, is_missing
+from c7n_iamusers.execution.retries import Backoff, error_code, gone_is
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.text.wording import folded
-
-T = TypeVar("T")
-N = TypeVar("N")
 
 _PAGE = 100
 #: A username that can't be created: "Administrator and AWSAdministrators are reserved names and can't be used for users
@@ -39,14 +35,14 @@ class IdentityStore:
 
         A user has one e-mail, and it is unique.
         """
-        user_id = self._id("get_user_id", "UserId", "userName", person.username)
-        if user_id:
-            return self._describe(user_id), None
+        user_id = self.username_id(person.username)
+        if user_id and (known := self.person(user_id)):
+            return known, None
         for email in dict.fromkeys((person.email, person.email.lower())):
             # It is not documented whether the lookup ignores case.
             user_id = self._id("get_user_id", "UserId", "emails.value", email)
-            if user_id:
-                return None, self._describe(user_id)
+            if user_id and (known := self.person(user_id)):
+                return None, known
         return None, None
 
     def all_people(self) -> tuple[dict[str, model.KnownPerson], dict[str, model.KnownPerson]]:
@@ -64,9 +60,9 @@ class IdentityStore:
         """User id -> those of ``group_ids`` that the user is a member of; None as for ``people_within``."""
         found, left = defaultdict[str, set[str]](set), most
         for group_id in sorted(group_ids) if len(group_ids) <= most else ():
-            read = partial(self._within, left, "ListGroupMemberships", "GroupMemberships", GroupId=group_id)
-            # nobody is in a group that was deleted, which its assignments outlive
-            listed = _unless_gone(read, [])
+            listed = gone_is(list[Any]())(self._within)(
+                left, "ListGroupMemberships", "GroupMemberships", GroupId=group_id
+            )
             if listed is None:
                 return None
             left -= max(1, -(-len(listed) // _PAGE))
@@ -117,37 +113,22 @@ class IdentityStore:
 
     def all_groups(self) -> dict[str, model.KnownGroup]:
         """All groups by ``folded`` display name, without members and assignments."""
-        found = self._all("ListGroups", "Groups")
-        groups = [
-            model.KnownGroup(
-                group["GroupId"],
-                str(group.get("DisplayName", "")),
-                group.get("Description", ""),
-                external=bool(group.get("ExternalIds")),
-            )
-            for group in found
-        ]
+        groups = [_known_group(each) for each in self._all("ListGroups", "Groups")]
         return {folded(group.name): group for group in groups}
 
     def find_group(self, name: str) -> model.KnownGroup | None:
         """The group with that display name, without members and assignments; None if there is none."""
         group_id = self._id("get_group_id", "GroupId", "displayName", name)
-        if group_id is None:
-            return None
-        described = self._call("describe_group", GroupId=group_id)
-        external = bool(described.get("ExternalIds"))
-        return model.KnownGroup(group_id, name, described.get("Description", ""), external=external)
+        known = self._group(group_id) if group_id else None
+        return replace(known, name=name) if known else None
 
     def members(self, group_id: str) -> frozenset[str]:
-        """The user ids of the group's members."""
-        return frozenset(self.memberships(group_id))
+        """The user ids of the group's members; none if it does not exist."""
+        return frozenset(self.memberships(group_id) or ())
 
-    def memberships_left(self, group_id: str) -> dict[str, str]:
-        """As ``memberships``; nobody's where the group does not exist, which its assignments outlive."""
-        return _unless_gone(partial(self.memberships, group_id), {})
-
+    @gone_is(None)
     def memberships(self, group_id: str) -> dict[str, str]:
-        """User id -> membership id of the group's members. Raises ClientError, also where there is no such group."""
+        """User id -> membership id of the group's members; None if it does not exist."""
         found = items(
             self.client,
             "ListGroupMemberships",
@@ -159,21 +140,14 @@ class IdentityStore:
         )
         return {each["MemberId"]["UserId"]: each["MembershipId"] for each in found}
 
-    def _describe(self, user_id: str) -> model.KnownPerson:
-        return _known_person(self._call("describe_user", UserId=user_id))
-
     def _all(self, operation: str, result: str) -> list[Any]:
         store = self.instance.identity_store_id
         return items(self.client, operation, result, self.backoff, IdentityStoreId=store, MaxResults=_PAGE)
 
-    def user_attributes(self, user_id: str) -> dict[str, Any] | None:
+    @gone_is(None)
+    def user_attributes(self, user_id: str) -> dict[str, Any]:
         """The user as returned by DescribeUser; None if it does not exist."""
-        try:
-            return self._call("describe_user", UserId=user_id)
-        except ClientError as error:
-            if not is_missing(error):
-                raise
-            return None
+        return self._call("describe_user", UserId=user_id)
 
     def person(self, user_id: str) -> model.KnownPerson | None:
         """The user with that id; None if it does not exist."""
@@ -182,35 +156,30 @@ class IdentityStore:
 
     def group(self, group_id: str) -> model.KnownGroup | None:
         """The group with that id, with its members; None if it does not exist."""
-        try:
-            found = self._call("describe_group", GroupId=group_id)
-            memberships = self.memberships(group_id)
-        except ClientError as error:
-            if not is_missing(error):
-                raise
+        known = self._group(group_id)
+        return self.with_members(known) if known else None
+
+    def with_members(self, group: model.KnownGroup) -> model.KnownGroup | None:
+        """The group with the members that it has now; None if it no longer exists."""
+        memberships = self.memberships(group.group_id)
+        if memberships is None:
             return None
-        return model.KnownGroup(
-            group_id,
-            str(found.get("DisplayName", "")),
-            found.get("Description", ""),
-            frozenset(memberships),
-            memberships=memberships,
-            external=bool(found.get("ExternalIds")),
-        )
+        return replace(group, members=frozenset(memberships), memberships=memberships)
 
     def name_of_group(self, group_id: str) -> str | None:
         """The group's display name; None if it does not exist."""
-        try:
-            return str(self._call("describe_group", GroupId=group_id).get("DisplayName", ""))
-        except ClientError as error:
-            if not is_missing(error):
-                raise
-            return None
+        known = self._group(group_id)
+        return known.name if known else None
 
+    @gone_is(None)
+    def _group(self, group_id: str) -> model.KnownGroup:
+        """Without members and assignments."""
+        return _known_group({"GroupId": group_id, **self._call("describe_group", GroupId=group_id)})
+
+    @gone_is(frozenset[str]())
     def groups_of(self, user_id: str) -> frozenset[str]:
         """The ids of the groups that the user is a member of; none of a user that does not exist."""
-        read = partial(
-            items,
+        found = items(
             self.client,
             "ListGroupMembershipsForMember",
             "GroupMemberships",
@@ -219,26 +188,22 @@ class IdentityStore:
             MemberId={"UserId": user_id},
             MaxResults=_PAGE,
         )
-        return frozenset(each["GroupId"] for each in _unless_gone(read, []))
+        return frozenset(each["GroupId"] for each in found)
 
     def username_id(self, username: str) -> str | None:
         """The id of the user with the username; None if there is none."""
         return self._id("get_user_id", "UserId", "userName", username)
 
-    def membership_id(self, group_id: str, user_id: str) -> str | None:
+    @gone_is(None)
+    def membership_id(self, group_id: str, user_id: str) -> str:
         """The id of the user's membership in the group; None if it is not a member."""
-        try:
-            found = self._call("get_group_membership_id", GroupId=group_id, MemberId={"UserId": user_id})
-        except ClientError as error:
-            if not is_missing(error):
-                raise
-            return None
+        found = self._call("get_group_membership_id", GroupId=group_id, MemberId={"UserId": user_id})
         return str(found["MembershipId"])
 
-    def _id(self, method: str, member: str, path: str, text: str) -> str | None:
+    @gone_is(None)
+    def _id(self, method: str, member: str, path: str, text: str) -> str:
         identifier = {"UniqueAttribute": {"AttributePath": path, "AttributeValue": text}}
-        found = _unless_gone(partial(self._call, method, AlternateIdentifier=identifier), None)
-        return None if found is None else str(found[member])
+        return str(self._call(method, AlternateIdentifier=identifier)[member])
 
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
         call = getattr(self.client, method)
@@ -260,6 +225,11 @@ def _by_name(
     return usernames, emails
 
 
+def _known_group(group: Mapping[str, Any]) -> model.KnownGroup:
+    name, description = str(group.get("DisplayName", "")), group.get("Description", "")
+    return model.KnownGroup(group["GroupId"], name, description, external=bool(group.get("ExternalIds")))
+
+
 def _known_person(user: Mapping[str, Any]) -> model.KnownPerson:
     enabled = user.get("UserStatus", "ENABLED") == "ENABLED"
     external = bool(user.get("ExternalIds"))
@@ -270,13 +240,3 @@ def _primary_email(user: Mapping[str, Any]) -> str:
     emails = user.get("Emails") or [{}]
     primary = next((email for email in emails if email.get("Primary")), emails[0])
     return str(primary.get("Value", ""))
-
-
-def _unless_gone(read: Callable[[], T], nothing: N) -> T | N:
-    """What ``read`` returns; ``nothing`` if what it asks for does not exist. That the store does not is an error."""
-    try:
-        return read()
-    except ClientError as error:
-        if not is_missing(error) or error.response.get("ResourceType") == "IDENTITY_STORE":
-            raise
-        return nothing

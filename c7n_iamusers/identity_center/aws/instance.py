@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.exceptions import ClientError, ParamValidationError
+from botocore.exceptions import ParamValidationError
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.executor import SINGLE_TRY
 from c7n_iamusers.execution.paging import items
 from c7n_iamusers.execution.rate_limit import IDENTITY_CENTER_RATE, RateLimit
-from c7n_iamusers.execution.retries import Backoff, is_missing
+from c7n_iamusers.execution.retries import Backoff, gone_is
 from c7n_iamusers.identity_center.model import Instance
 
 
@@ -133,12 +133,7 @@ def username_tags(center: Center) -> frozenset[str]:
     Attributes that an external identity provider asserts are not included. Raises ClientError.
     """
     describe = center.clients["sso-admin"].describe_instance_access_control_attribute_configuration
-    try:
-        found = center.backoff.call(describe, InstanceArn=center.instance.arn)
-    except ClientError as error:
-        if not is_missing(error):
-            raise
-        return frozenset()
+    found = gone_is(dict[str, Any]())(center.backoff.call)(describe, InstanceArn=center.instance.arn)
     if found.get("Status") != "ENABLED":
         return frozenset()
     configuration = found.get("InstanceAccessControlAttributeConfiguration") or {}

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from c7n_iamusers.derivation.requested_permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.paging import items
-from c7n_iamusers.execution.retries import Backoff, error_code, is_missing
+from c7n_iamusers.execution.retries import Backoff, error_code, gone_is
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.model import (
@@ -51,6 +51,8 @@ def _naming_account(account_id: str) -> Iterator[None]:
 
 
 _PAGE = 100
+#: Where AWS names no duration: CreatePermissionSet. What we create has one.
+_SESSION_OF_AWS = "PT1H"
 _OUTDATED = "LATEST_PERMISSION_SET_NOT_PROVISIONED"
 
 
@@ -67,9 +69,9 @@ class PermissionSets:
         found: dict[str, KnownPermissionSet] = {}
         arns = self._arns(accounts)
         while len(found) < len(names) and (arn := next(arns, None)):
-            described = self._call("describe_permission_set", arn)["PermissionSet"]
-            if described["Name"] in names:
-                found[described["Name"]] = self._complete(arn, described)
+            described = self._described(arn)
+            if described and described["Name"] in names and (known := self._complete(arn, described)):
+                found[described["Name"]] = known
         return found
 
     def names(self, arns: Iterable[str]) -> dict[str, str]:
@@ -91,14 +93,10 @@ class PermissionSets:
         read = in_parallel(self.read, arns.values())
         return {name: each for name, each in zip(arns, read, strict=True) if each}
 
+    @gone_is(False)
     def is_managed(self, arn: str) -> bool:
         """Whether the permission set exists and is managed."""
-        try:
-            return MANAGED_TAG in self._tags(arn)
-        except ClientError as error:
-            if not is_missing(error):
-                raise
-            return False
+        return MANAGED_TAG in self._tags(arn)
 
     def count(self) -> int:
         """How many permission sets the instance has."""
@@ -112,7 +110,7 @@ class PermissionSets:
         """ARN of each managed permission set -> its accounts. Takes a few calls for each one of the instance."""
         arns = self._list("ListPermissionSets", "PermissionSets")
         managed = self._managed(arns)
-        return dict(zip(managed, in_parallel(self._accounts, managed), strict=True))
+        return dict(zip(managed, in_parallel(self._accounts_if_any, managed), strict=True))
 
     def unassigned(self, known: Collection[str]) -> list[KnownPermissionSet]:
         """Managed permission sets without accounts. Takes one call for each of the instance not in ``known`` (ARNs)."""
@@ -127,13 +125,9 @@ class PermissionSets:
         found = in_parallel(self.is_managed, arns)
         return [arn for arn, managed in zip(arns, found, strict=True) if managed]
 
-    def _accounts_if_any(self, arn: str) -> frozenset[str]:
-        try:
-            return self._accounts(arn)
-        except ClientError as error:
-            if not is_missing(error):
-                raise
-            return frozenset()
+    @gone_is(frozenset[str]())
+    def _accounts_if_any(self, arn: str, **status: str) -> frozenset[str]:
+        return self._accounts(arn, **status)
 
     def _tags(self, arn: str) -> list[tuple[str, str]]:
         named = {"InstanceArn": self.instance.arn, "ResourceArn": arn}
@@ -151,35 +145,24 @@ class PermissionSets:
         return frozenset(self.provisioned_to(account_id, ProvisioningStatus=_OUTDATED))
 
     def stale_accounts(self, arn: str) -> frozenset[str]:
-        """The accounts that have an earlier form of the permission set."""
-        return self._accounts(arn, ProvisioningStatus=_OUTDATED)
+        """The accounts that have an earlier form of the permission set; none if it does not exist."""
+        return self._accounts_if_any(arn, ProvisioningStatus=_OUTDATED)
 
     def name_of(self, arn: str) -> str | None:
         """The permission set's name; None if it does not exist."""
-        try:
-            return str(self._call("describe_permission_set", arn)["PermissionSet"]["Name"])
-        except ClientError as error:
-            if not is_missing(error):
-                raise
-            return None
+        described = self._described(arn)
+        return str(described["Name"]) if described else None
 
     def read(self, arn: str) -> KnownPermissionSet | None:
         """The permission set with that ARN; None if it does not exist."""
-        try:
-            return self._complete(arn, self._call("describe_permission_set", arn)["PermissionSet"])
-        except ClientError as error:
-            if not is_missing(error):
-                raise
-            return None
+        described = self._described(arn)
+        return self._complete(arn, described) if described else None
 
+    @gone_is(None)
     def settings(self, arn: str) -> PermissionSet | None:
         """The settings of the permission set with that ARN, without tags; None if it does not exist."""
-        try:
-            return self._settings(arn, self._call("describe_permission_set", arn)["PermissionSet"])
-        except ClientError as error:
-            if not is_missing(error):
-                raise
-            return None
+        described = self._described(arn)
+        return self._settings(arn, described) if described else None
 
     def _arns(self, accounts: Iterable[str]) -> Iterator[str]:
         # Lists have ARNs only, and there may be thousands. Except in the first run, the accounts have the requested
@@ -195,25 +178,33 @@ class PermissionSets:
             yield from self.provisioned_to(account)
         yield from self._list("ListPermissionSets", "PermissionSets")
 
+    @gone_is(None)
+    def _described(self, arn: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._call("describe_permission_set", arn)["PermissionSet"]
+        return found
+
+    @gone_is(None)
     def _complete(self, arn: str, described: dict[str, Any]) -> KnownPermissionSet:
         settings = replace(self._settings(arn, described), tags=dict(self._tags(arn)))
         accounts = self._accounts(arn)
-        stale = self.stale_accounts(arn) if accounts else frozenset()
+        stale = self._accounts(arn, ProvisioningStatus=_OUTDATED) if accounts else frozenset()
         return KnownPermissionSet(arn, settings, accounts, stale)
 
     def _settings(self, arn: str, described: dict[str, Any]) -> PermissionSet:
+        # First, as it looks the same where the permission set is gone: what is read after it tells.
+        boundary = self._boundary(arn)
         attached = self._list(
             "ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies", PermissionSetArn=arn
         )
         return PermissionSet(
             name=described["Name"],
             description=described.get("Description", ""),
-            session_duration=described.get("SessionDuration", "PT1H"),
+            session_duration=described.get("SessionDuration", _SESSION_OF_AWS),
             relay_state=described.get("RelayState", ""),
             managed_policies=frozenset(policy["Arn"] for policy in attached),
             inline_policy=self._inline_policy(arn),
             customer_policies=frozenset(self._customer_policies(arn)),
-            boundary=self._boundary(arn),
+            boundary=boundary,
         )
 
     def _inline_policy(self, arn: str) -> str:
@@ -229,12 +220,8 @@ class PermissionSets:
         return [_path_and_name(reference) for reference in found]
 
     def _boundary(self, arn: str) -> str:
-        try:
-            found = self._call("get_permissions_boundary_for_permission_set", arn).get("PermissionsBoundary")
-        except ClientError as error:
-            if not is_missing(error):
-                raise
-            return ""
+        read = gone_is(dict[str, Any]())(self._call)
+        found = read("get_permissions_boundary_for_permission_set", arn).get("PermissionsBoundary")
         if not found:
             return ""
         reference = found.get("CustomerManagedPolicyReference")
@@ -268,6 +255,7 @@ class Assignments:
     instance: Instance
     backoff: Backoff
 
+    @gone_is(frozenset[Assignment]())
     def of_group(self, group_id: str) -> frozenset[Assignment]:
         """All assignments of the group. Raises IdentityCenterError for a caller outside the management account."""
         try:
@@ -303,6 +291,7 @@ class Assignments:
                 raise
             return frozenset({UNKNOWN_ASSIGNMENT})
 
+    @gone_is(frozenset[Assignment]())
     def directly_of(self, user_id: str) -> frozenset[Assignment]:
         """The user's direct assignments. Raises ClientError."""
         found = self._list(
@@ -322,18 +311,13 @@ class Assignments:
 
         A permission set that is gone has none. Raises AccountUnreadable.
         """
-        try:
-            found = self._list(
+        with _naming_account(account_id):
+            found = gone_is(list[Any]())(self._list)(
                 "ListAccountAssignments",
                 "AccountAssignments",
                 AccountId=account_id,
                 PermissionSetArn=permission_set_arn,
             )
-        except ClientError as error:
-            if not is_missing(error):
-                with _naming_account(account_id):
-                    raise
-            return frozenset()
         return frozenset((each["PrincipalType"], each["PrincipalId"]) for each in found)
 
     def exists(self, assignment: Assignment, group_id: str) -> bool:
@@ -361,17 +345,13 @@ class Assignments:
         found = {status["RequestId"]: self._target(kind, status["RequestId"]) for status in statuses}
         return {request_id: target for request_id, target in found.items() if target}
 
+    @gone_is(None)
     def _target(self, kind: str, request_id: str) -> Pending | None:
         """None for a request that has ended by now, or whose status AWS no longer keeps."""
         name = f"AccountAssignment{kind}Status"
         describe = getattr(self.client, xform_name(f"Describe{name}"))
-        try:
-            asked = {"InstanceArn": self.instance.arn, f"AccountAssignment{kind}RequestId": request_id}
-            status = self.backoff.call(describe, **asked)[name]
-        except ClientError as error:
-            if not is_missing(error):
-                raise
-            return None
+        asked = {"InstanceArn": self.instance.arn, f"AccountAssignment{kind}RequestId": request_id}
+        status = self.backoff.call(describe, **asked)[name]
         if status["Status"] != "IN_PROGRESS":
             return None
         members = ("TargetId", "PermissionSetArn", "PrincipalId", "PrincipalType")

@@ -66,8 +66,9 @@ class CenterReader:
         groups = list(desired.groups.values())
         named, held = self._groups(groups, sets, holders, desired, usernames, in_progress)
         names |= self._further_names([*held.values(), *named.values()], names)
-        current = self._current(holders, {**held, **_shared(named, desired)}, names, sets, usernames, desired)
-        current = replace(current, groups=held)
+        gone = self._gone(holders, held, usernames if everybody or unused else None)
+        current = model.CurrentAccess(holders, {**held, **_shared(named, desired)}, names, gone=gone)
+        current = replace(self._current(current, sets, usernames, desired), groups=held)
         gained = sorted(gained_by_joining(named, desired, usernames) - current.sets.keys())
         return model.CenterState(
             usernames,
@@ -85,8 +86,9 @@ class CenterReader:
     ) -> model.KnownGroup | None:
         """The group with its members and assignments."""
         in_progress = self.assignments.in_progress()
-        known = self.store.find_group(group.name)
-        return self._completed(group, known, sets, in_progress) if known else None
+        found = self.store.find_group(group.name)
+        known = self.store.with_members(found) if found else None
+        return replace(known, assignments=self._held(group, known, sets, in_progress)) if known else None
 
     def used(
         self, group_id: str, in_progress: model.InProgress, own: Iterable[model.Assignment] = ()
@@ -186,11 +188,7 @@ class CenterReader:
         usernames: Mapping[str, model.KnownPerson],
         in_progress: model.InProgress,
     ) -> model.KnownGroup | None:
-        if known is None:
-            known = self.store.group(group_id)
-        else:
-            memberships = self.store.memberships(group_id)
-            known = replace(known, members=frozenset(memberships), memberships=memberships)
+        known = self.store.with_members(known) if known else self.store.group(group_id)
         if known is None:
             return None
         here = frozenset(assigned.get(group_id, ()))
@@ -204,26 +202,42 @@ class CenterReader:
             return replace(known, assignments=here)
         return replace(known, assignments=here | self.used(group_id, in_progress))
 
-    def _current(
+    def _gone(
         self,
         holders: Mapping[str, Mapping[str, frozenset[model.Principal]]],
-        groups: Mapping[str, model.KnownGroup],
-        names: Mapping[str, str],
+        groups: Collection[str],
+        usernames: Mapping[str, model.KnownPerson] | None,
+    ) -> frozenset[model.Principal]:
+        """The assigned principals that don't exist. ``groups``: those that do. ``usernames``: None: leave users out."""
+        assigned = {each for sets in holders.values() for found in sets.values() for each in found}
+        gone = {("GROUP", each) for kind, each in assigned if kind == "GROUP" and each not in groups}
+        if usernames is not None:
+            known = {each.user_id for each in usernames.values()}
+            users = {each for kind, each in assigned if kind == "USER"} - known
+            gone |= {("USER", each) for each in users - self.usernames(sorted(users)).keys()}
+        return frozenset(gone)
+
+    def _current(
+        self,
+        current: model.CurrentAccess,
         sets: Mapping[str, model.KnownPermissionSet],
         usernames: Mapping[str, model.KnownPerson],
         desired: model.DesiredAccess,
     ) -> model.CurrentAccess:
+        """``current`` with its permission sets and usernames."""
+        holders, groups = current.holders, current.groups
         known = {each.arn: each for each in sets.values()}
         people = {username.user_id: username.username for username in usernames.values()}
         asked = {person for person, _ in {(claim.person, claim.group) for claim in desired.claims}}
         user_ids = {usernames[key[0]].user_id for key in asked if key[0] in usernames}
         shared = {folded(name) for name, group in desired.groups.items() if group.shared}
         shared = {each.group_id for each in groups.values() if folded(each.name) in shared}
+        always = shared | {each for _, each in current.gone}
         more = {
             arn
             for account_sets in holders.values()
             for arn, principals in account_sets.items()
-            if arn not in known and _concerns(principals, groups, user_ids, shared)
+            if arn not in known and _concerns(principals, groups, user_ids, always)
         }
         read = in_parallel(self.permission_sets.read, sorted(more))
         known.update({each.arn: each for each in read if each})
@@ -236,7 +250,7 @@ class CenterReader:
             }
         )
         people.update(self.usernames(unnamed))
-        return model.CurrentAccess(holders, groups, names, known, people)
+        return replace(current, sets=known, usernames=people)
 
     def _further_names(self, groups: Iterable[model.KnownGroup], names: Mapping[str, str]) -> dict[str, str]:
         """ARN -> name of the permission sets that ``groups`` have in other accounts."""
@@ -249,7 +263,10 @@ class CenterReader:
         current: model.CurrentAccess,
         desired: model.DesiredAccess,
     ) -> model.CurrentAccess:
-        """The holders of permission sets that change. Takes a call per account and permission set."""
+        """The holders of permission sets that change. Takes a call per account and permission set.
+
+        Who is gone holds nothing.
+        """
         own = accounts_by_set(desired.groups.values())
         pairs = [
             (account, known.arn)
@@ -271,15 +288,13 @@ class CenterReader:
         unread = [group_id for group_id in ids if group_id not in groups]
         groups.update({each.group_id: each for each in in_parallel(self.store.group, unread) if each})
         users = {user for group in groups.values() for user in group.members}
-        users |= {
-            user
-            for held in holders.values()
-            for principals in held.values()
-            for kind, user in principals
-            if kind == "USER"
-        }
+        direct = {each for held in holders.values() for found in held.values() for each in found}
+        users |= {user for kind, user in direct if kind == "USER"}
         usernames = self.usernames(sorted(users - current.usernames.keys()))
-        return model.CurrentAccess(holders, groups, current.set_names, usernames=usernames)
+        gone = users - usernames.keys() - current.usernames.keys()
+        groups = {each.group_id: replace(each, members=each.members - gone) for each in groups.values()}
+        left = frozenset(("USER", each) for each in gone)
+        return model.CurrentAccess(holders, groups, current.set_names, usernames=usernames, gone=left)
 
     def _accounts_that_change(
         self, requested: PermissionSet, known: model.KnownPermissionSet, own: Collection[str]
@@ -321,7 +336,8 @@ class CenterReader:
 
     def _if_unused(self, group: model.KnownGroup, in_progress: model.InProgress) -> model.KnownGroup | None:
         """The group if it has no members and no assignments, else None."""
-        used = self.store.memberships(group.group_id) or self.used(group.group_id, in_progress)
+        known = self.store.with_members(group)
+        used = known is None or known.members or self.used(group.group_id, in_progress)
         return None if used else group
 
     def group_names(self, group_ids: list[str]) -> dict[str, str]:
@@ -341,21 +357,19 @@ class CenterReader:
             user: str(found["UserName"]) for user, found in zip(user_ids, described, strict=True) if found
         }
 
-    def _completed(
+    def _held(
         self,
         group: model.Group,
         known: model.KnownGroup,
         sets: Mapping[str, model.KnownPermissionSet],
         in_progress: model.InProgress,
-    ) -> model.KnownGroup:
-        memberships = self.store.memberships(known.group_id)
-        held = (
+    ) -> frozenset[model.Assignment]:
+        if group.shared:
             # Other assignments don't matter, and a delegated administrator may not list them.
-            frozenset(each for each in _own(group, sets) if self.assignments.exists(each, known.group_id))
-            if group.shared
-            else self.used(known.group_id, in_progress)
-        )
-        return replace(known, members=frozenset(memberships), assignments=held, memberships=memberships)
+            return frozenset(
+                each for each in _own(group, sets) if self.assignments.exists(each, known.group_id)
+            )
+        return self.used(known.group_id, in_progress)
 
 
 def _shared(
@@ -413,11 +427,11 @@ def _concerns(
     principals: Iterable[model.Principal],
     groups: Mapping[str, model.KnownGroup],
     people: Collection[str],
-    shared: Collection[str],
+    always: Collection[str],
 ) -> bool:
-    """Whether the principals include one of ``people``, their groups, a managed group or one of ``shared`` (ids)."""
+    """Whether the principals include one of ``people``, their groups, a managed group or one of ``always`` (ids)."""
     for kind, principal in principals:
-        if principal in shared:
+        if principal in always:
             return True
         group = groups.get(principal) if kind == "GROUP" else None
         if group and (group.is_managed or not group.members.isdisjoint(people)):

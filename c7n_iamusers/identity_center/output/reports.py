@@ -194,6 +194,8 @@ def plan_lines(found: access_plan.AccessPlan, whole: bool = False) -> Iterator[s
         yield f"  ! {'refused':<14} {refused.reason.text}"
     for fault in found.over_quota:
         yield f"  ! {'quota':<14} {fault}"
+    for leftover in found.leftovers:
+        yield f"  ! {'leftover':<14} {leftover}"
     if found.fed_by_others:
         yield f"  ! {'source':<14} {found.fed_by_others}"
     yield summary(found)

@@ -123,6 +123,7 @@ class Report:
             *self._failed_for_nobody(),
             *self.unexpected_members,
             *self.changed_sets,
+            *self.plan.leftovers,
         ]
 
     def _failed_for_nobody(self) -> Iterator[str]:

@@ -54,7 +54,7 @@ def _held(
     kind, identifier = principal
     name = current.set_names.get(arn, arn)
     if kind == "USER":
-        return HeldSet(name, DIRECT, arn), frozenset({identifier})
+        return HeldSet(name, DIRECT, arn), frozenset({identifier} if principal not in current.gone else ())
     group = current.groups.get(identifier)
     if group is None:
         return HeldSet(name, f"group id {identifier}", arn, identifier), frozenset()

@@ -82,7 +82,29 @@ def plan_access(
         ending,
         removals.unexpected_members,
         side_effects=side_effects.all(),
+        leftovers=tuple(_leftovers(given, as_is)) if as_is or choices.prune else (),
     )
+
+
+def _leftovers(given: PlanInput, as_is: bool) -> Iterator[str]:
+    """The assignments whose group or user is gone, in words: see ``AccessPlan``."""
+    current, instance = given.state.current, given.instance
+    for account, sets in sorted(current.holders.items()):
+        for arn, principals in sorted(sets.items()):
+            known = current.sets.get(arn)
+            if known is None:
+                continue
+            requested = known.settings.name in given.desired.permission_sets
+            if not (requested or known.settings.is_managed) or (requested and not as_is):
+                continue
+            for kind, principal in sorted(principals & current.gone):
+                yield (
+                    f"permission set {known.settings.name} is assigned in account {account} to {kind.lower()} "
+                    f"{principal}, which no longer exists: nobody has access by that, and it keeps the permission set "
+                    "from being removed. To remove it: aws sso-admin delete-account-assignment --region "
+                    f"{instance.region} --instance-arn {instance.arn} --permission-set-arn {arn} --target-type "
+                    f"AWS_ACCOUNT --target-id {account} --principal-type {kind} --principal-id {principal}"
+                )
 
 
 def _of_joining(

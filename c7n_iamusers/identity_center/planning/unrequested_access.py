@@ -161,7 +161,8 @@ class SideEffects:
             return
         requested = self._desired.permission_sets[name]
         for account in sorted(accounts_that_change(requested, known, self._instance, self._accounts[name])):
-            for kind, principal in sorted(changing.holders.get(account, {}).get(known.arn, ())):
+            held = changing.holders.get(account, {}).get(known.arn, frozenset())
+            for kind, principal in sorted(held - changing.gone):
                 group = changing.groups.get(principal)
                 if kind == "USER":
                     yield account, DIRECT, frozenset({principal})

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 
 from c7n_iamusers import reasons
-from c7n_iamusers.derivation.model import (
+from c7n_iamusers.derivation.acceptances import (
     NO_WORKING_CREDENTIALS,
     QUARANTINED,
     Acceptance,

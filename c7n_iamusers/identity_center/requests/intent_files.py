@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path, PurePosixPath
 
+from c7n_iamusers import defaults
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore, Store, as_store, others_may_write, read_all
@@ -32,8 +33,8 @@ from c7n_iamusers.identity_center.requests.intents import (
 from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json, unpacked
 from c7n_iamusers.text.validators import is_account_id
 
-#: The default maximum age of intents. Users change.
-MAX_AGE = timedelta(hours=24)
+#: The maximum age of intents, unless a command states another. Users change.
+MAX_AGE = timedelta(hours=defaults.INTENTS_MAX_AGE)
 #: A longer age may lead to a date that Python does not have.
 _LONGEST_AGE = timedelta(days=36_500)
 #: What Cloud Custodian writes at the end of each run of a policy, also of one that failed; compressed in a bucket.

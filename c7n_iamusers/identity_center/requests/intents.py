@@ -17,7 +17,8 @@ from functools import lru_cache
 from sys import intern
 from typing import Any
 
-from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP, parse_acceptances
+from c7n_iamusers.derivation.acceptances import parse_acceptances
+from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP
 from c7n_iamusers.derivation.requested_permission_set import MANAGED_TAG, PermissionSet, duration_seconds
 from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.exceptions import InvalidPolicyData

@@ -29,8 +29,9 @@ _PROVISIONED = (
 )
 #: What to do about one that keeps what it has, while the settings come back in the permission set.
 _KEEPS = (
-    "it keeps what it has now: after this undo, provision the permission set there by a run with the earlier policies, "
-    "whose plan says who gets what, or undo the run before, too; or remove the permission set's assignments there"
+    "it keeps what it has now: don't assign it there; after this undo, provision the permission set there by a run "
+    "with the earlier policies, whose plan says who gets what, or undo the run before, too; or remove the permission "
+    "set's assignments there"
 )
 #: The same where the permission set stays as it is, as its other accounts need that.
 _STAYS = (
@@ -114,7 +115,10 @@ class FormerSettings:
             return Restored(self, kept=tuple(self._kept_as_lost(lost, remedy)))
         calls = permission_sets.permission_set_calls(self.settings, known, instance)
         possible = permission_sets.accounts_to_provision(self.settings, known, instance, known.accounts)
-        settled = tuple(self._held_since(had - possible)) if not calls else ()
+        # Where people would have been refused them, others may have provisioned the account since.
+        refusing = self.requested and permission_sets.may_widen(self.settings, self.requested)
+        provisioned = (known.accounts if refusing else had) - possible
+        settled = tuple(self._held_since(provisioned)) if not calls else ()
         if not (calls or possible):
             return Restored(self, kept=settled)
         if reason := self.reason(known):

@@ -99,7 +99,7 @@ class RestorationChecks:
             return
         # Of all its accounts at once: those are also provisioned that have got it since the plan.
         asked = None if at_once else change.accounts or former.accounts
-        found = holders_of(self._reader, known, self._in_progress(), asked)
+        found = holders_of(self._reader, known, self._in_progress(), former.holders, asked)
         held = {(account, user) for account, _, user in found}
         more = {each for each in held - former.holders if _matters(each[0], former.widening, former)}
         less = {each for each in held - former.losing if _matters(each[0], former.narrowing, former)}
@@ -109,7 +109,7 @@ class RestorationChecks:
             return
         why = (
             f"they may allow more, and {self._people(more)} did not hold it in account {_accounts(more)} before the "
-            "run: end their access by it there, and run the undo again"
+            "run: end their access by it there, and run the undo again; until then, don't provision or assign it there"
             if more
             else f"they may allow less, and {self._people(less)} got it in account {_accounts(less)} since it was "
             "read: run the undo again"

@@ -210,6 +210,7 @@ class _Restoration:
         self._kept += restored.kept
         named = restored.needed.union(record["stale"])
         self._unexpected.update(user for account, _, user in held if account in named)
+        self._unexpected.update(user for _, user in former.since(known.accounts))
         key, accounts = f"{SETTINGS} {settings.name}", restored.former.accounts
         if restored.calls:
             details = tuple(changed(known.settings, settings))

@@ -48,7 +48,7 @@ from c7n_iamusers.identity_center.requests.intents import permission_set_from
 from c7n_iamusers.identity_center.undo.deletion_rechecks import UndoChecks
 from c7n_iamusers.identity_center.undo.deletions import plan_undo
 from c7n_iamusers.identity_center.undo.names import with_names
-from c7n_iamusers.identity_center.undo.needs import (
+from c7n_iamusers.identity_center.undo.only_access import (
     ReadUsers,
     needed_memberships,
     read_once,
@@ -313,16 +313,16 @@ class _UndoRecheck:
 
     def _group(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> RecheckResult:
         in_progress = self._reader.assignments.in_progress()
-        found = self._reader.store.find_group(parameters["DisplayName"])
+        store, assignments = self._reader.store, self._reader.assignments
+        named = store.find_group(parameters["DisplayName"])
+        found = store.with_members(named) if named else None
         if found is None:
             return RecheckResult(change.calls)
-        group_id, assignments = found.group_id, self._reader.assignments
-        used = self._reader.store.memberships(group_id) or (
-            assignments.of_group(group_id) | in_progress.created_for(group_id)
-        )
+        group_id = found.group_id
+        used = found.members or {*assignments.of_group(group_id), *in_progress.created_for(group_id)}
         if used or found.description != parameters["Description"]:
             raise IdentityCenterError(f"group {found.name} was created by others in the meantime: run again")
-        return RecheckResult((), {operations.GROUP_ID: found.group_id})
+        return RecheckResult((), {operations.GROUP_ID: group_id})
 
 
 def _apply(

@@ -14,6 +14,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
+from c7n_iamusers import defaults
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.paging import items
 from c7n_iamusers.execution.rate_limit import RateLimit
@@ -53,7 +54,7 @@ class ApplyOptions:
     simulated clock, a test runs at full speed.
     """
 
-    timeout: float = 300.0
+    timeout: float = defaults.ASSIGNMENT_TIMEOUT
     stopped: Callable[[], bool] = lambda: False
     progress: Callable[[int, int], None] = lambda ended, total: None
     adopts: bool = True

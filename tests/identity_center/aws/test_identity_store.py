@@ -136,11 +136,12 @@ def test_nobody_is_in_a_group_that_is_gone_and_who_is_gone_in_none(store: Identi
         IdentityStoreId=store_id, GroupId=group_id, MemberId={"UserId": user_id}
     )
     assert store.members_within(5, [gone, group_id]) == {user_id: {group_id}}
-    assert store.memberships_left(gone) == {}
+    assert store.memberships(gone) is None
+    assert store.members(gone) == frozenset()
     assert store.groups_of(gone) == frozenset()
     elsewhere = replace(store, instance=replace(store.instance, identity_store_id="d-0000000000"))
     asked = (
-        elsewhere.memberships_left,
+        elsewhere.memberships,
         elsewhere.groups_of,
         lambda each: elsewhere.members_within(5, [each]),
     )

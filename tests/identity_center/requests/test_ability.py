@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.derivation.model import NO_WORKING_CREDENTIALS, QUARANTINED
+from c7n_iamusers.derivation.acceptances import NO_WORKING_CREDENTIALS, QUARANTINED
 from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation

@@ -312,6 +312,26 @@ def test_who_holds_it_since_the_run_is_named_where_an_account_had_an_earlier_for
     assert undone(result)["complete"] is True
 
 
+def test_who_was_refused_them_is_named_once_others_provision_the_account(fleet: FleetRehearsal) -> None:
+    of_both(fleet, WIDE)
+    assert run_of(fleet, readers()) == []
+    result, eve = fleet.results()[-1], create_user(fleet, "eve@example.com")
+    join(fleet, f"iam-{ACCOUNT}-Readers", eve)
+    (failure,) = fleet.undo(result)
+    assert "eve@example.com did not hold it in account" in failure
+    assert "don't provision or assign it there" in failure
+    assert forms(fleet)[ACCOUNT] == ["ReadOnlyAccess"]
+    provisioned_there(fleet)
+    for _ in range(2):
+        assert incomplete(fleet.undo(result)) == 1
+        (line,) = fleet.lines("!")
+        assert f"in account {ACCOUNT}: it was provisioned there, and eve@example.com did not hold it" in line
+        assert undone(result)["complete"] is False
+    fleet.org.client("identitystore").delete_user(IdentityStoreId=fleet.instance.store.id, UserId=eve)
+    assert fleet.undo(result) == []
+    assert undone(result)["complete"] is True
+
+
 @pytest.mark.parametrize("shared", [False, True], ids=["own-groups", "shared-group"])
 def test_where_the_permission_set_stays_no_account_is_told_to_provision_it(
     fleet: FleetRehearsal, closed: Callable[[str], None], shared: bool

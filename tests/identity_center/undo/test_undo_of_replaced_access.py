@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
-from c7n_iamusers.identity_center.undo.needs import ReadUsers
+from c7n_iamusers.identity_center.undo.only_access import ReadUsers
 from tests.access_center import ACCOUNT
 from tests.derivation.users import allow
 from tests.derived import derived, holder

@@ -16,7 +16,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.model import CurrentAccess
 from c7n_iamusers.identity_center.object_records import Removed, removed_by, settings_record
 from c7n_iamusers.identity_center.undo import undoing
-from c7n_iamusers.identity_center.undo.needs import ReadUsers, users_not_read
+from c7n_iamusers.identity_center.undo.only_access import ReadUsers, users_not_read
 from tests.access_center import ACCOUNT, AUDIT, READ_ONLY, known_set
 from tests.desired import ACCEPT_ALL, intents, readers
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, provision_earlier_form

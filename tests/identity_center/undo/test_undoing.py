@@ -11,7 +11,7 @@ import pytest
 
 from aws_local_org.identity_center import faults
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center.undo.needs import ReadUsers, users_not_read
+from c7n_iamusers.identity_center.undo.only_access import ReadUsers, users_not_read
 from c7n_iamusers.identity_center.undo.undoing import UndoOptions, undo
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents

@@ -144,6 +144,7 @@ def test_only_names_owners_and_variables_are_taken_from_the_checkout() -> None:
         pytest.param(
             {"announce_days": 60, "quarantine_after_days": 40}, Days(quarantine=40, deletion=60), id="own"
         ),
+        pytest.param({"remind_days": 5}, Days(reminder=5), id="reminder"),
     ],
 )
 def test_the_days_are_those_of_the_policies(variables: dict[str, int], expected: Days) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.plugins.resources import by_risk, for_message
+from c7n_iamusers.plugins.message_contents import by_risk, for_message
 from c7n_iamusers.reasons import NOT_IN_QUARANTINE
 from tests.plugins.test_notify_owners import EVERYBODY, action, sent
 from tests.policies import ACCOUNT, policy

@@ -12,7 +12,7 @@ import pytest
 from aws_local_org import LocalOrg
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
 from c7n_iamusers.exemptions import LARGEST_LIST
-from c7n_iamusers.plugins.unnecessary_options import ExemptionSource, parse_source
+from c7n_iamusers.plugins.exemption_list import ExemptionSource, parse_source
 
 CSV = "user,reason,expires\nalice,r,2999-12-31\n"
 
@@ -159,7 +159,7 @@ def test_a_header_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch)
         seen.append(headers)
         return CSV.encode()
 
-    monkeypatch.setattr("c7n_iamusers.plugins.unnecessary_options.read_place", read_place)
+    monkeypatch.setattr("c7n_iamusers.plugins.exemption_list.read_place", read_place)
     data = {"from": "https://h/x.csv", "headers": {"Authorization": {"env": "LIST_TOKEN"}, "X-A": "b"}}
     monkeypatch.delenv("LIST_TOKEN", raising=False)
     with pytest.raises(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Patterns of users, and which filters of a policy name users and ask for nothing else."""
+"""The fields by which patterns match users, and which filters of a policy name users and ask for nothing else."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.iam import user_patterns
-from c7n_iamusers.iam.user_patterns import matches, named_alone
+from c7n_iamusers.iam import user_fields
+from c7n_iamusers.iam.user_fields import matches, named_alone
 from tests.records import user as named
 
 
@@ -53,10 +53,10 @@ def test_more_patterns_than_fnmatch_remembers_are_compiled_once(monkeypatch: pyt
         compiled.append(glob)
         return "(?!)"
 
-    monkeypatch.setattr(user_patterns, "translate", translate)
-    user_patterns._compiled.cache_clear()
+    monkeypatch.setattr(user_fields, "translate", translate)
+    user_fields._compiled.cache_clear()
     patterns = [f"svc-{number}-*" for number in range(33_000)]
     for name in ("alice", "bob"):
         assert not any(matches(named(name), "user", each) for each in patterns)
-    user_patterns._compiled.cache_clear()
+    user_fields._compiled.cache_clear()
     assert compiled == patterns

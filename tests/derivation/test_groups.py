@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from c7n_iamusers.derivation.derive import SetHolder, groups_of
+from c7n_iamusers.derivation.groups import SetHolder, groups_of
 from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP
 from tests.derivation.users import PAYMENTS, PLATFORM, RESEARCH, user
 

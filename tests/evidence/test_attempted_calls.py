@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.evidence.attempts import (
+from c7n_iamusers.evidence.attempted_calls import (
     ATTEMPTED,
     QUIET,
     SHOWN,

@@ -12,8 +12,8 @@ import pytest
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.exemptions import ExemptionRule
+from c7n_iamusers.notices.exemption_requests import Known, replies, requests
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
-from c7n_iamusers.notices.requests import Known, replies, requests
 
 pytestmark = pytest.mark.pure
 
@@ -245,7 +245,7 @@ def test_a_mail_beyond_the_bounds_is_named_and_hides_no_other(data: bytes, why: 
 
 
 def test_a_long_content_type_is_refused_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("c7n_iamusers.notices.requests.message_from_bytes", None)
+    monkeypatch.setattr("c7n_iamusers.notices.exemption_requests.message_from_bytes", None)
     rest = b"".join(QUOTES * 99 + b"\r\n\t" for _ in range(3_000))
     for before in (b"", b"Subject: x\n", b"Subject: x\r\n\r\n--x\r\n", b"Subject: x\r"):
         (reply,) = replies(before + MULTIPART + rest + b"\n\n", "a")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of the filter ``unnecessary``, and the users that they select. Pure."""
+"""Which users the options of the filter ``unnecessary`` select, and the parser of these options. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from c7n_iamusers.evidence.findings import FINDING_IDS
 from c7n_iamusers.evidence.index import USER, with_listed_credentials
 from c7n_iamusers.evidence.model import KINDS, Hint, Provisioning, Thresholds
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.iam.user_patterns import pattern_fault
+from c7n_iamusers.iam.user_fields import pattern_fault
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import quoted
 

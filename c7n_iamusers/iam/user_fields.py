@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Patterns that match users by name, path, tag, group or unique id, and why a pattern can match nobody. Pure."""
+"""The fields of a user that exemptions and hints match by patterns, and why a pattern can match nobody. Pure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults of IAM: throttling, broken connections and temporary conflicts, as often as the settings say."""
+"""Random faults of IAM: throttling, broken connections, temporary conflicts; the settings have the share of each."""
 
 from __future__ import annotations
 
