@@ -50,7 +50,7 @@ _UNNAMED = {
 @click.option(
     "--restore",
     is_flag=True,
-    help="Also whether the role may do what `c7n-iamusers restore` needs: with the accounts file of the restorer.",
+    help="Also check that the role may do what `c7n-iamusers restore` needs. Give -c the restorer's accounts file.",
 )
 @click.option(
     "--role",
@@ -62,7 +62,7 @@ _UNNAMED = {
 @click.option(
     "--mailer-templates",
     metavar="DIRECTORY",
-    help="With --mailer: what c7n-mailer gets as -t. It finds the templates of this package without it.",
+    help="With --mailer: c7n-mailer's -t. It finds the templates of this package without it.",
 )
 @click.option(
     "--email-domain",
@@ -77,7 +77,7 @@ _UNNAMED = {
     "outputs",
     multiple=True,
     metavar="OUTPUT_DIR",
-    help="What c7n-org will be given as -s, s3://BUCKET/PREFIX: is the bucket there, and in this Region? Repeatable.",
+    help="The -s of c7n-org, s3://BUCKET/PREFIX: check that the bucket exists, in this Region. Repeatable.",
 )
 @click.option(
     "--mailer-role",
@@ -107,23 +107,23 @@ def preflight(
     region: str | None,
     output_format: str,
 ) -> None:
-    """Check that a first run over the accounts can work, and say for each problem what to do.
+    """Check that a first run over the accounts can work, and say what to do about each problem.
 
-    For each account: its role is in it, can be assumed and can read; the role may do what the policies need, as far as
-    its identity policies tell (iam:SimulatePrincipalPolicy), which leaves out service control policies; its Region; its
-    owner's address; the variables; the policies with these filled in, and the list of exemptions; for policies with a
-    Lambda mode, whether Lambda can assume the role of the function (iam:GetRole). Once: the queue, the place of the
-    notices, the role for Identity Center and its instance; with --mailer, c7n-mailer's queue and mail server, whether
-    its role may do what this configuration needs, and each template of the policies: it is found and rendered by the
-    c7n-mailer of this environment, so run the command where c7n-mailer runs, in its working directory.
+    For each account: its role is in it, can be assumed and can read; the role's identity policies allow what the
+    policies need (iam:SimulatePrincipalPolicy, which leaves out service control policies); its Region; its owner's
+    address; the variables; the policies with these filled in, and the list of exemptions; for policies with a Lambda
+    mode, whether Lambda can assume the role of the function (iam:GetRole). Once: the queue, the place of the notices,
+    the role for Identity Center and its instance. With --mailer: c7n-mailer's queue and mail server, whether its role
+    may do what this configuration needs, and each template of the policies. The c7n-mailer of this environment finds
+    and renders these, so run the command where c7n-mailer runs, in its working directory.
 
-    What is valid and probably a mistake needs attention: accounts of the organization that the file lacks, exemptions
-    that match nobody or nearly match a user, owners of a domain that no other has, a queue in which messages wait, a
+    What is valid but probably a mistake needs attention: accounts of the organization that the file lacks, exemptions
+    that match nobody or narrowly miss a user, owners of a domain that no other has, a queue in which messages wait, a
     bucket in another Region. Variables as this package ships them are problems.
 
-    Nothing is changed but for a probe that is put beside the notices and deleted, and a credential report that is
-    requested where there is none. The command ends with 1 where there is a problem, otherwise with 3 where something
-    needs attention or is unknown, as it was not checked.
+    It changes nothing but this: it puts a probe beside the notices and deletes it, and requests a credential report if
+    there is none. It ends with 1 if there is a problem, otherwise with 3 if something needs attention or is unknown,
+    because it was not checked.
     """
     if (mailer_templates or mailer_role) and not mailer:
         option = "--mailer-templates" if mailer_templates else "--mailer-role"

@@ -56,7 +56,7 @@ class CallFailed(Exception):
 
 
 class SubjectGone(Exception):
-    """The subject of a plan no longer exists, and not this plan removed it."""
+    """The subject of a plan no longer exists, and this plan did not remove it."""
 
 
 @dataclass
@@ -104,7 +104,7 @@ Shows = Callable[[ApiCall, Mapping[str, Any]], bool]
 
 
 def shows_nothing(_call: ApiCall, _parameters: Mapping[str, Any]) -> bool:
-    """For an executor that can't read: what is unknown stays so."""
+    """For an executor that can't read: what is unknown stays unknown."""
     return False
 
 
@@ -112,7 +112,7 @@ class Executor:
     """Applies plans through ``clients`` (boto3 service name -> client). Thread-safe.
 
     The clients must not retry on their own: create them with SINGLE_TRY. ``caller``: the ARN that they act as, for the
-    journal. ``shows``: settles calls of which no answer says whether they were applied.
+    journal. ``shows``: settles calls if no answer says whether they were applied.
     """
 
     def __init__(
@@ -139,9 +139,9 @@ class Executor:
     ) -> None:
         """Make the calls of ``plan``, and record each in ``applied``, which is correct after a failure too.
 
-        ``identify`` is called where a call asks for it, before each retry, and where something was gone already, since
-        then somebody else may be changing the subject. ``urgent``: don't call ``before_each``, so an interruption does
-        not stop the plan. ``more``: calls of another plan follow, so the last call here is no last one.
+        ``identify`` is called if a call asks for it, before each retry, and if something was gone already: somebody
+        else may be changing the subject. ``urgent``: don't call ``before_each``, so an interruption does not stop the
+        plan. ``more``: calls of another plan follow, so the last call here is not the subject's last.
 
         Raises CallFailed at the first call that fails, SubjectGone if ``identify`` returns False, and what ``identify``
         and ``before_each`` raise, such as Interrupted.

@@ -116,9 +116,9 @@ class JournaledCall:
 
     @property
     def result_if_done(self) -> str:
-        """The result if the desired state exists. After a lost response, an earlier try is taken to have caused it.
+        """The result if the desired state exists. After a lost response, an earlier try counts as its cause.
 
-        For DeleteUser it is UNKNOWN then, since a missing user may also have been renamed.
+        Then it is UNKNOWN for DeleteUser, since a missing user may also have been renamed.
         """
         if self.lost:
             return UNKNOWN if self.call.permission == "iam:DeleteUser" else DONE

@@ -172,8 +172,8 @@ def rows_of(place: str, content: bytes | None) -> list[dict[str, Any]]:
 def merged_outcomes(earlier: Iterable[dict[str, Any]], outcomes: Iterable[Outcome]) -> bytes:
     """The content of ``outcomes.json``: a row with the latest outcome of each user, earlier ones under ``history``.
 
-    One that says the same as the row takes its place, and so a run a day does not make the file grow. That a run was
-    stopped before a user's turn says nothing on the user, so a failure stays.
+    An outcome that says the same as the row replaces it, so daily runs do not make the file grow. If a run was stopped
+    before a user's turn, that says nothing about the user, so an earlier failure stays.
     """
     rows = list(earlier)
     place = {(row["arn"], row["unique_id"]): number for number, row in enumerate(rows)}
@@ -208,7 +208,7 @@ def _before_its_turn(outcome: Outcome) -> bool:
 
 
 def provisioned_fault(row: Mapping[str, Any]) -> str:
-    """Why provisioning, which no user's own state depends on, writes no such row; empty if it may."""
+    """Why provisioning, which changes no IAM user, can't have written such a row; empty if it can."""
     if row.get("status") not in _OF_PROVISIONING:
         return f"it says that {row.get('arn')} is {row.get('status')}"
     return f"it has earlier outcomes of {row.get('arn')}" if row.get("history") else ""
@@ -258,7 +258,7 @@ class OutcomeWriter:
         self._lock, self._written = threading.Lock(), clock()
 
     def begin(self) -> None:
-        """Make the file exist, by which an output in a bucket is found, also if the run is killed. Raises OSError."""
+        """Create the file, so that an output in a bucket is found even if the run is killed. Raises OSError."""
         if not self.earlier:
             self._store.update(OUTCOMES, lambda held: held or merged_outcomes((), ()))
 
@@ -306,13 +306,12 @@ def missing_outcomes(
 ) -> Iterator[tuple[Subject, Outcome]]:
     """The outcomes that a killed run did not write, from the ``lines`` of its journal.
 
-    Also that of a user whose DeleteUser had no answer, and of which a run could only say that it failed: it is deleted
-    once ListUsers does not have it.
+    Also for a user whose DeleteUser had no answer, so that the run could only say that it failed: if ListUsers does not
+    list it, it is deleted.
 
-    ``lines``: in the order in which they were written. Their times do not tell: a clock is set back in the middle of a
-    run.
-    ``rows``: of ``outcomes.json``. ``name_of``: unique id -> the user's current name, None if there is no such user;
-    called only if the response of DeleteUser is missing.
+    ``lines``: in the order in which they were written. Times don't show that order: a clock may be set back during a
+    run. ``rows``: of ``outcomes.json``. ``name_of``: unique id -> the user's current name, None if there is no such
+    user; called only if the response of DeleteUser is missing.
     """
     written = {(row["arn"], row["unique_id"]): moment(row.get("time")) or _NEVER for row in rows}
     known = {
@@ -339,10 +338,10 @@ def missing_outcomes(
 
 
 def unfinished_restorations(lines: Iterable[Line]) -> Iterator[tuple[str, Outcome]]:
-    """The outcomes of users that a restoration changed and was not done with, from the ``lines`` of its journal.
+    """The outcomes of users that a restoration changed and left unfinished, from the ``lines`` of its journal.
 
-    Each is of the user that is there: the one that was created anew, if one was; and comes with the unique id of the
-    user that is restored.
+    Each is of the existing user, which may have been created anew, and comes with the unique id of the user that is
+    restored.
     """
     users: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in lines:

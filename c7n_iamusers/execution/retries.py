@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls to AWS: what an answer proves, and when to make the call again.
 
-A change has failed only if AWS says so, and is made only if AWS says so. Between them are proxies, gateways and broken
-connections, and botocore parses what those send: an HTML page with status 200 is a success without a request id to it,
-one with status 502 a ClientError with the code ``502``, or with no code at all.
+A change has failed only if AWS says so, and is made only if AWS says so. Proxies and gateways answer, too, and botocore
+parses what they send: it takes an HTML page with status 200 for a success without a request id, and one with status 502
+for a ClientError with the code ``502``, or with no code at all.
 """
 
 from __future__ import annotations
@@ -206,10 +206,11 @@ def is_retryable(error: Exception) -> bool:
 
 
 def answered(call: Callable[..., T], **parameters: Any) -> T:
-    """``call(**parameters)``, whose answer is AWS's for certain, and whole: it has a request id, and was not cut off.
+    """``call(**parameters)``, with an answer that is certainly AWS's and whole: it has a request id, and was not cut
+    off.
 
-    Raises AnswerUnreadable where it is not, and what ``call`` raises. A caller that catches ClientError and
-    BotoCoreError has caught all that AWS and the way to it can do.
+    Raises AnswerUnreadable otherwise, and what ``call`` raises. ClientError and BotoCoreError cover every failure of
+    AWS and of the network.
     """
     require_whole_answers(getattr(call, "__self__", None))
     try:

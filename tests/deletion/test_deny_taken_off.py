@@ -172,7 +172,7 @@ def test_who_takes_the_deny_off_again_and_again_keeps_what_denies(
             delete(tmp_path)
     row = outcomes(tmp_path)["alice"]
     assert row["status"] == "failed"
-    assert "somebody takes its Deny-all off again and again" in row["reason"]
+    assert "somebody keeps removing its Deny-all" in row["reason"]
     assert "locked out" not in row["reason"]
     left = state(iam)
     assert (left["groups"], left["attached"], sorted(left["inline"])) == (["guard"], [WALL], ["never", "own"])

@@ -302,7 +302,7 @@ def test_a_second_filter_does_not_shorten_the_silence(org: LocalOrg, iam: Any, t
     ]
     action = {"type": "composite-delete", "quiet": "proven", "quarantined-for": 2}
     policy({"filters": filters, "actions": [action]}, tmp_path).run()
-    assert "the filter attempts listened since" in outcomes(tmp_path)["alice"]["reason"]
+    assert "the filter attempts covers calls since" in outcomes(tmp_path)["alice"]["reason"]
     assert "alice" in user_names(iam)
 
 

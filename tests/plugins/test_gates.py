@@ -401,7 +401,7 @@ def test_an_exemption_after_an_announcement_voids_it_whatever_became_of_the_rule
     then = [{"reason": "a test", **each} for each in later] or "none"
     rows = run(tmp_path / "output", kind, then, noticed=30, notices="notices")
     assert statuses(rows) == {"alice": KINDS[kind], "bob": "skipped", "carol": KINDS[kind]}
-    assert "announces it anew" in rows["bob"]["reason"]
+    assert "announces it again" in rows["bob"]["reason"]
     filters = [{"type": "unnecessary", "exempt": then}]
     policy({"filters": filters, "actions": [action("notices")]}).run()
     age(tmp_path / "notices" / ACCOUNT, 30)

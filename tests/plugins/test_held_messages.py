@@ -103,8 +103,7 @@ def test_what_is_held_counts_once_a_digest_has_told_it(
     resources = hold(days=0)
     assert sent(org) == []
     assert (
-        "nothing is sent: c7n-iamusers digest sends what is said of 2 users to owner@example.com"
-        in caplog.text
+        "held: c7n-iamusers digest must send this message about 2 users to owner@example.com" in caplog.text
     )
     assert "alice of account 111122223333: announced: " in caplog.text
     assert f"held for {OWNER}" in caplog.text

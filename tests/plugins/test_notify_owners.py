@@ -483,7 +483,10 @@ def test_who_lost_the_tag_of_its_exemption_stays_until_it_is_announced_again(
     run({"type": kind, **noticed(notices)})
     (row,) = outcomes(output).values()
     assert row["status"] == "skipped"
-    assert "by tag 'Purpose=break-glass', and was not announced since: restore its tag" in row["reason"]
+    assert (
+        "by tag 'Purpose=break-glass', and was not announced since: to keep it, restore its tag"
+        in row["reason"]
+    )
     run(action(notices))
     (message,) = sent(org)
     (named,) = message["resources"]

@@ -299,7 +299,7 @@ def test_where_the_role_may_use_no_deny_credentials_are_switched_off_all_the_sam
 ) -> None:
     for operation in ("PutUserPolicy", "AttachUserPolicy", "PutUserPermissionsBoundary"):
         deny(monkeypatch, operation)
-    with pytest.raises(PolicyExecutionError, match="were deactivated all the same: ACCA"):
+    with pytest.raises(PolicyExecutionError, match="were deactivated nevertheless: ACCA"):
         quarantine(tmp_path)
     assert set(statuses(iam)) == {"Inactive"}
     row = outcomes(tmp_path)["alice"]
@@ -368,7 +368,7 @@ def test_a_boundary_of_unknown_origin_is_not_released(iam: Any, tmp_path: Path) 
     fill(iam, 0, 7)
     quarantine(tmp_path / "here")
     before = state(iam)
-    with pytest.raises(PolicyExecutionError, match="name that by record-from"):
+    with pytest.raises(PolicyExecutionError, match="name that output in record-from"):
         release(tmp_path / "there")
     assert state(iam) == before
     release(tmp_path / "there", **{"record-from": str(tmp_path / "here")})
@@ -458,7 +458,7 @@ def test_a_user_is_listened_to_then_deactivated_then_deleted(iam: Any, tmp_path:
     quarantine(tmp_path, credentials="keep")
     row = outcomes(tmp_path)["alice"]
     assert (row["status"], statuses(iam)) == ("quarantined", before)
-    assert "its credentials are kept active under the Deny-all" in row["reason"]
+    assert "its credentials stay active under the Deny-all" in row["reason"]
     listening = iam.get_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)["PolicyDocument"]
     delete(tmp_path, **{"quarantined-for": 14})
     assert "in quarantine for less than 14 days" in outcomes(tmp_path)["alice"]["reason"]
@@ -525,8 +525,8 @@ def test_a_deny_with_a_time_before_our_release_counts_no_days_and_is_not_lifted(
     delete(tmp_path, **{"quarantined-for": 14})
     assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
     quarantine(tmp_path, brownout=15)
-    assert "a Deny-all that does not end is on it already" in outcomes(tmp_path)["alice"]["reason"]
-    with pytest.raises(PolicyExecutionError, match="put one on since, with an earlier time: find out who"):
+    assert "it already has a Deny-all that does not end" in outcomes(tmp_path)["alice"]["reason"]
+    with pytest.raises(PolicyExecutionError, match="put one on that bears an earlier time: find out who"):
         release(tmp_path)
     assert state(iam) == before
 
@@ -537,7 +537,7 @@ def test_a_brownout_has_the_inline_form_or_none(iam: Any, tmp_path: Path) -> Non
     quarantine(tmp_path, brownout=15)
     row = outcomes(tmp_path)["alice"]
     assert (row["status"], row["calls"]) == ("skipped", 0)
-    assert "no other form of a Deny ends by itself" in row["reason"]
+    assert "only an inline Deny ends by itself" in row["reason"]
     assert state(iam) == before
 
 
@@ -701,7 +701,7 @@ def test_sign_in_sessions_end_where_botocore_offers_it(
     monkeypatch.setattr(boto3.Session, "client", made)
     monkeypatch.setattr("c7n_iamusers.plugins.user_action._offers_sessions", lambda: True)
     action(tmp_path)
-    assert "sessions can't be refreshed: 1 of its sign-in sessions" in outcomes(tmp_path)["alice"]["reason"]
+    assert "1 of its sign-in sessions can't be refreshed" in outcomes(tmp_path)["alice"]["reason"]
     assert service.revoked == [{"principalArn": service.arn, "sessionArns": ["session-1"]}]
     assert service.listed == 1
     # botocore repeats no request of its own accord
