@@ -225,7 +225,7 @@ def provisioned_fault(row: Mapping[str, Any]) -> str:
 
 _TEXTS_OF_ROW = (
     *("user", "arn", "unique_id", "status", "reason", "code", "for_owners"),
-    *("call", "error", "time", "verdict"),
+    *("call", "error", "time", "rests_on", "verdict"),
 )
 
 

@@ -68,6 +68,7 @@ _MEMBERS = {
             "policy",
             "verdict",
             "scope",
+            "rests_on",
         ),
         maybe(_TEXT),
     ),
