@@ -8,6 +8,7 @@ what CloudTrail is asked about, and the other lines must agree with the calls.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -71,19 +72,19 @@ class _Since:
 class Checks:
     """Of one journal. ``others``: what is known of its output, or of its restorations; None for provisioning.
 
-    ``ordered``: whether its times ascend, but for what two clocks may differ. Two machines that restore from one bucket
-    have a clock each, and are hours apart. ``only``: the unique id that all lines have, by the name of their object; or
-    empty. ``faults``: lines that others contradict, in words.
+    ``only``: the unique id that all lines have, by the name of their object; or empty. ``faults``: lines that others
+    contradict, in words. ``disorder``: those that are earlier than one before them, but for what two clocks may differ.
     """
 
-    def __init__(self, calls: Calls, others: Lines | Restorations | None, only: str, ordered: bool) -> None:
-        self._calls, self._others, self._only, self._ordered = calls, others, only, ordered
+    def __init__(self, calls: Calls, others: Lines | Restorations | None, only: str) -> None:
+        self._calls, self._others, self._only = calls, others, only
         self._latest: datetime | None = None
         self.faults: list[str] = []
+        self.disorder: list[str] = []
 
     def read(self, line: Line) -> None:
         """Take the next line."""
-        found = [self._order_fault(line)] if self._ordered else []
+        found = list[str]()
         if self._only and line["unique_id"] != self._only:
             found.append(
                 f"by its name, its object is of user {self._only}, and this is of {line['unique_id']}"
@@ -93,6 +94,8 @@ class Checks:
         operation = f" of {line['operation']}" if line.get("operation") else ""
         told = f"the line {line['phase']}{operation} about {line['arn']} at {line['time']} is contradicted"
         self.faults.extend(f"{told}: {fault}" for fault in found if fault)
+        if fault := self._order_fault(line):
+            self.disorder.append(f"{told}: {fault}")
 
     def _order_fault(self, line: Line) -> str:
         time = time_of(line["time"])
@@ -118,7 +121,7 @@ class Lines:
 
     def fault(self, line: Line) -> str:
         """Take the next line. Returns what contradicts it, in words; empty if nothing does."""
-        user, phase = (line["arn"], line["unique_id"]), line["phase"]
+        user, phase = _user(line), line["phase"]
         if phase == OUTCOME:
             return self._outcome(line, self._users.pop(user, _Since()))
         if phase not in (BEFORE, TRIED, AFTER, DECISION, QUARANTINE):
@@ -262,20 +265,34 @@ class Restorations:
 
     def __init__(self) -> None:
         #: User -> the ids of users that were created in its place; empty texts for calls without an answer.
-        self._created: dict[User, set[str]] = {}
+        self._created = defaultdict[User, set[str]](set)
+        self._last: dict[User, datetime] = {}
 
     def fault(self, line: Line) -> str:
         """Take the next line. Returns what contradicts it, in words; empty if nothing does."""
-        user, phase = (line["arn"], line["unique_id"]), line["phase"]
+        user, phase, time = _user(line), line["phase"], time_of(line["time"])
+        if phase in (BEFORE, AFTER) and time:
+            self._last[user] = time
         if phase in (BEFORE, AFTER) and line.get("operation") == _CREATION:
             created = str((line.get("saved") or {}).get(CREATED) or "")
-            self._created.setdefault(user, set()).add(created if phase == AFTER else "")
-            if created:
-                self._created[user].discard("")
-        if (phase, line.get("status")) != (OUTCOME, RESTORED):
-            return ""
-        known = {line["unique_id"], *self._created.get(user, ())}
-        unknown = set(map(str, line.get("made") or ())) - known
-        if unknown and "" not in known:
-            return f"no {_CREATION} of its journal made {', '.join(sorted(unknown))}"
+            self._created[user] |= {created} if phase == AFTER or not created else set()
+            self._created[user] -= {""} if created or line.get("result") == REFUSED else set()
+        return self._outcome(line, user, time) if phase == OUTCOME else ""
+
+    def _outcome(self, line: Line, user: User, time: datetime | None) -> str:
+        created, made = self._created[user], set(map(str, line.get("made") or ()))
+        if line.get("status") != RESTORED:
+            return f"a restoration ends with {RESTORED} alone"
+        if time and user in self._last and time > self._last.pop(user) + TRYING + SKEW:
+            return "it is of more than an hour after its last call"
+        if not made or not created - {""} <= made:
+            return "it lacks a user that its journal has created"
+        if "" not in created and not made <= {line["unique_id"], *created}:
+            return f"no {_CREATION} of its journal made {', '.join(sorted(made - created))}"
         return ""
+
+
+def _user(line: Line) -> User:
+    """The account and name, and the unique id. The path is another one where somebody changes it during a run."""
+    account, _, path = line["arn"].partition(":user/")
+    return f"{account}:{path.rpartition('/')[2]}", line["unique_id"]

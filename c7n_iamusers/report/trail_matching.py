@@ -42,6 +42,7 @@ NOT_COMPARED = (
     "the journal and AWS's event do not both say who made it, or have not the same parameters or error"
 )
 TOO_MANY = f"more than {_MOST_ALIKE} events near it are of its session, operation and user"
+ANOTHER_ID = "AWS's event has another request id, and events have those of the answers here"
 #: What AWS shows of a value that it keeps secret ("CloudTrail record contents", CloudTrail User Guide).
 _SUFFIX, _HIDDEN = "Exception", "HIDDEN_DUE_TO_SECURITY_REASONS"
 
@@ -111,7 +112,10 @@ class Matching:
     def found(self, call: Call, event: TrailEvent, how: str) -> None:
         """Note the event of a call, which differs in nothing that both have."""
         self.callers.add(event.arn)
-        if _is_compared(event, call):
+        same = how == BY_REQUEST_ID or not (call.request_id and event.request_id)
+        if self.matched[BY_REQUEST_ID] and not same:
+            self.unproven.append((call, ANOTHER_ID))
+        elif _is_compared(event, call):
             self.matched[how] += 1
         else:
             self.unproven.append((call, NOT_COMPARED))

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each member of each line and row that real runs left gets another value: ``verify`` finds what its table says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from aws_local_org import LocalOrg
+from aws_local_org.cloudtrail import HISTORY
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import Journal, utc_now
+from c7n_iamusers.execution.journal_format import line_digest
+from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.identity_center.applying.run_records import RunDirectory
+from c7n_iamusers.report import comparisons
+from c7n_iamusers.report.checks import ATTENTION, BLOCKING
+from c7n_iamusers.report.grounds import verify_elsewhere, verify_notices, verify_plans
+from c7n_iamusers.report.trail_matching import TrailEvent, match
+from c7n_iamusers.report.trail_reader import read_trail
+from c7n_iamusers.report.verification import Verified, verify_outputs
+from c7n_iamusers_cli.main import main
+from tests.cli.test_verify import ROLE, announce, run
+from tests.plugins.deletions import acting
+from tests.policies import ACCOUNT, policy
+
+OUTPUT = Path("output")
+Line = dict[str, Any]
+#: The kinds of lines by their phase, and of those of restorations and provisioning.
+KINDS = {
+    **dict.fromkeys(("before",), comparisons.BEFORE),
+    **dict.fromkeys(("after", "tried"), comparisons.AFTER),
+    **{each: each for each in ("snapshot", "quarantine", "decision", "outcome", "lapsed", "given-up")},
+}
+#: Objects whose members have rows of their own.
+PARTED = {"record", "exemptions", "announcement", "plan"}
+MONTH = timedelta(days=31)
+
+
+@pytest.fixture
+def left(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[TrailEvent]:
+    """What runs left of users that are quarantined, released, deleted by a reviewed plan, restored; AWS's events."""
+    monkeypatch.chdir(tmp_path)
+    iam = org.client("iam", ACCOUNT)
+    for name in ("carol", "dave", "erin"):
+        iam.create_user(UserName=name)
+        iam.create_access_key(UserName=name)
+        iam.attach_user_policy(UserName=name, PolicyArn="arn:aws:iam::aws:policy/AmazonS3FullAccess")
+        announce(iam, name)
+    HISTORY.clear()
+    told, stays = (
+        {"noticed": 30, "notices": "notices"},
+        {"user": "dave", "reason": "x", "expires": "2099-01-01"},
+    )
+    run({"type": "quarantine", **told}, "park")
+    policy({"name": "freeing", "filters": [{"UserName": "dave"}], "actions": ["release"]}, OUTPUT).run()
+    deletes = {"type": "composite-delete", **told}
+    acting({**deletes, "plan-only": True}, OUTPUT, stays, name="plan").run()
+    (OUTPUT / "plan" / "deletion-plan.json").rename("reviewed.json")
+    acting({**deletes, "plan": "reviewed.json"}, OUTPUT, stays, name="delete").run()
+    done = CliRunner().invoke(main, ["restore", "output", "--user", "erin", "--role", ROLE, "--yes"])
+    assert done.exit_code == 0, done.output
+    provisioning()
+    calls = found().calls
+    client = org.client("cloudtrail", ACCOUNT)
+    return list(read_trail(client, calls, Backoff(), utc_now()).events)
+
+
+def provisioning() -> None:
+    """A run of it, and two lines that runs seldom write."""
+    provisioned = RunDirectory.begin(DirectoryStore(OUTPUT / "provision"), utc_now())
+    who = Subject("carol", f"arn:aws:iam::{ACCOUNT}:user/carol", "AIDA")
+    with provisioned.journal() as journal:
+        call = {"service": "identitystore", "operation": "CreateGroup", "parameters": {"DisplayName": "g"}}
+        journal.write(who, "before", **call, notes={"of": "x"})
+        journal.write(
+            who, "after", **call, result="done", request_id="r", caller="arn:aws:sts::1:x", saved={"a": "b"}
+        )
+    provisioned.finish({"instance": "arn:aws:sso:::instance/x"})
+    with Journal(OUTPUT / "freeing" / "journal.jsonl") as written:
+        written.write(who, "lapsed", gone=["inline"], active=["AKIA"])
+        written.write(who, "given-up", snapshot="snapshots/x.json", by="somebody")
+
+
+def found(events: list[TrailEvent] | None = None) -> Verified:
+    """What ``verify`` finds, with AWS's ``events`` if given."""
+    verified = Verified(keeps_calls=True)
+    verify_outputs(DirectoryStore(OUTPUT), lambda _: "", verified)
+    verify_elsewhere(verified)
+    verify_plans(verified, {*verified.plans, digest(Path("reviewed.json"))})
+    verify_notices(verified, {ACCOUNT: DirectoryStore(Path("notices"))}, utc_now())
+    if events is not None:
+        now = utc_now() + timedelta(hours=1)
+        matching = match([each for each in verified.calls if each.service == "iam"], events, now)
+        for each in (*matching.unjournaled, *matching.missing):
+            verified.add(BLOCKING, "CloudTrail", str(each))
+        for call, why in matching.unproven:
+            verified.add(ATTENTION, "CloudTrail", f"{call}: {why}")
+    return verified
+
+
+def digest(path: Path) -> str:
+    from hashlib import sha256
+
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def read(path: Path) -> list[Line]:
+    return [json.loads(each) for each in path.read_bytes().splitlines()]
+
+
+def write(path: Path, lines: list[Line]) -> None:
+    """In a new chain."""
+    previous, texts = "", []
+    for line in lines:
+        texts.append(json.dumps({**line, "previous": previous}).encode() + b"\n")
+        previous = line_digest(texts[-1])
+    path.write_bytes(b"".join(texts))
+
+
+def kind_of(path: Path, line: Line) -> str:
+    if "identity-center-runs" in path.parts:
+        return comparisons.RESULT if line["phase"] == "result" else comparisons.PROVISIONING
+    if path.name.startswith("restore") and line["phase"] == "outcome":
+        return comparisons.RESTORATION
+    return KINDS[line["phase"]]
+
+
+def others(name: str, value: Any) -> list[Any]:
+    """Plausible other values of a member."""
+    eve = f"arn:aws:iam::{ACCOUNT}:user/eve"
+    known: dict[str, list[Any]] = {
+        "user": ["eve"],
+        "arn": [eve],
+        "unique_id": ["AIDAEVE"],
+        "phase": ["lapsed" if value != "lapsed" else "snapshot"],
+        "service": ["sso-admin" if value == "iam" else "iam"],
+        "operation": ["TagUser" if value != "TagUser" else "UntagUser"],
+        "result": ["failed" if value == "done" else "done", "unknown"],
+        "status": ["released" if value != "released" else "quarantined"]
+        if isinstance(value, str)
+        else [value + 1],
+        "caller": [f"arn:aws:sts::{ACCOUNT}:assumed-role/CloudCustodian/mallory"],
+        "made": [["AIDAEVE"], []],
+        "history": [[]],
+    }
+    if name in known:
+        return known[name]
+    if name in ("time", "since", "rests_on", "listened_since"):
+        time = datetime.fromisoformat(value)
+        return [(time + sign * MONTH).isoformat() for sign in (1, -1)]
+    if isinstance(value, dict):
+        return [
+            {each: (f"{of}x" if isinstance(of, str) else of) for each, of in value.items()} | {"More": "x"}
+        ]
+    if isinstance(value, list):
+        return [[*value, "AKIAOTHER"], *([[]] if value else [])]
+    return (
+        [not value]
+        if isinstance(value, bool)
+        else [value + 1]
+        if isinstance(value, int | float)
+        else [f"{value}x"]
+    )
+
+
+def members(line: Line) -> Iterator[tuple[str, Any, Callable[[Line, Any], Line]]]:
+    """Each member, its value, and how it is set."""
+    for name, value in line.items():
+        if name == "previous":
+            continue
+        if name in PARTED:
+            for inner, of in value.items():
+                yield (
+                    f"{name}.{inner}",
+                    of,
+                    lambda whole, new, name=name, inner=inner: {**whole, name: {**whole[name], inner: new}},
+                )
+        else:
+            yield name, value, lambda whole, new, name=name: {**whole, name: new}
+
+
+def shows(verified: Verified) -> str:
+    levels = {each.level for each in verified.found}
+    return "wrong" if BLOCKING in levels else "to look at" if ATTENTION in levels else "nothing"
+
+
+def is_as_said(said: comparisons.Compared | None, alone: str, trail: Callable[[], str]) -> bool:
+    """Whether what shows is what the table says. ``alone``: without AWS's events. ``trail``: with them."""
+    if said is None:
+        return False
+    if said.shows == comparisons.WRONG:
+        return alone == "wrong"
+    if said.shows == comparisons.WRONG_BY_CLOUDTRAIL:
+        return "wrong" in (alone, trail())
+    return said.shows == comparisons.ALONE or trail() != "nothing"
+
+
+def test_each_member_of_each_line_is_compared_as_the_table_says(left: list[TrailEvent]) -> None:
+    assert [each for each in found(left).found if each.level in (BLOCKING, ATTENTION)] == []
+    unlike, kinds = dict[str, str](), set[str]()
+    for path in sorted(OUTPUT.rglob("*journal*.jsonl")) + sorted(OUTPUT.rglob("journal/*/*.jsonl")):
+        lines, whole = read(path), path.read_bytes()
+        for number, line in enumerate(lines):
+            kind = kind_of(path, line)
+            kinds.add(kind)
+            for name, value, put in members(line):
+                for new in others(name.rpartition(".")[2], value):
+                    write(path, [*lines[:number], put(line, new), *lines[number + 1 :]])
+                    alone = shows(found())
+                    if not is_as_said(
+                        comparisons.comparison_of(kind, name), alone, lambda: shows(found(left))
+                    ):
+                        unlike[f"{kind} {name} of {path.parent.name} {number}: {str(new)[:60]}"] = alone
+        path.write_bytes(whole)
+    assert kinds == {each.kind for each in comparisons.COMPARED} - {comparisons.EACH, comparisons.ROW}
+    assert unlike == {}
+
+
+def test_each_member_of_each_row_is_that_of_its_line(left: list[TrailEvent]) -> None:
+    unlike = {}
+    for path in OUTPUT.rglob("outcomes.json"):
+        rows, whole = json.loads(path.read_bytes()), path.read_bytes()
+        for number, row in enumerate(rows):
+            for name, value, put in members(row):
+                for new in others(name, value):
+                    path.write_text(json.dumps([*rows[:number], put(row, new), *rows[number + 1 :]]))
+                    if not is_as_said(comparisons.comparison_of(comparisons.ROW, name), shows(found()), str):
+                        unlike[f"{name} of {path.parent.name} {number}: {str(new)[:60]}"] = value
+        path.write_bytes(whole)
+    assert unlike == {}
