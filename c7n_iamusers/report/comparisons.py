@@ -99,7 +99,7 @@ COMPARED = (
     _of(LAPSED, "phase time arn unique_id gone active", ALONE),
     _of(GIVEN_UP, "phase time arn unique_id snapshot by", ALONE),
     _of(RESULT, "phase sha256", WRONG, "the file `result.json`"),
-    _of(RESULT, "time arn unique_id", ALONE),
+    _of(RESULT, "time user arn unique_id", ALONE),
     _of(PROVISIONING, "phase time arn unique_id operation parameters notes", ALONE),
     _of(PROVISIONING, "result code request_id caller status saved", ALONE),
     _of(PROVISIONING, "service", WRONG, "IAM, which it does not call"),
@@ -119,7 +119,8 @@ SHOWN_ALONE = frozenset(
 
 def comparison_of(kind: str, name: str) -> Compared | None:
     """What says whether the member ``name`` of a line or row is as a run wrote it; None if the table lacks it."""
-    return next((each for each in COMPARED if each.kind in (kind, EACH) and name in each.names), None)
+    found = [each for each in COMPARED if each.kind in (kind, EACH) and name in each.names]
+    return max(found, key=lambda each: each.kind == kind, default=None)
 
 
 def comparison_table() -> str:
