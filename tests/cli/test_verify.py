@@ -316,6 +316,23 @@ def test_what_cloud_custodian_packs_only_in_a_bucket_is_to_be_looked_at(notice: 
     assert verify().exit_code == 3
 
 
+@pytest.mark.parametrize("account", ["../..", "/etc", "", "*"])
+def test_what_names_no_account_is_no_place_of_notices(notice: Notice, account: str) -> None:
+    def elsewhere(line: dict[str, Any]) -> None:
+        if line.get("phase") == "decision":
+            line["arn"] = line["arn"].replace(ACCOUNT, account)
+
+    rechained(DELETE / "journal.jsonl", elsewhere)
+    metadata = DELETE / "metadata.json"
+    whole = json.loads(metadata.read_bytes())
+    whole["config"]["account_id"] = account
+    metadata.write_text(json.dumps(whole))
+    result = verify("--notices", "notices")
+    assert result.exit_code == 1
+    assert "arn is no ARN of an account" in result.output
+    assert f"notices/{account}/" not in result.output
+
+
 def test_as_json(notice: Notice) -> None:
     found = json.loads(verify("--format", "json").output)
     assert found["counts"]["snapshots"] == 2
