@@ -67,7 +67,7 @@ COMPARED = (
         QUARANTINE,
         "record.since record.policy record.reason record.deny record.deactivated",
         WRONG,
-        "the calls: the tag, the Deny-all, what is deactivated",
+        "the calls: the tag, the Deny-all, what is deactivated; of AWSDenyAll, what is not is to be looked at",
     ),
     _of(QUARANTINE, "record.credentials record.inactive", WRONG, "the calls: the tag, the Deny-all"),
     _of(QUARANTINE, "record.given record.dropped record.by_others", ALONE),

@@ -23,9 +23,9 @@ def verify_elsewhere(verified: Verified) -> None:
     """Whether a journal has what lines rest on that another output may have."""
     for place, level, why in verified.changes.faults():
         verified.add(level, place, why)
-    for place, unique_id, since, told in verified.unproven:
-        if (unique_id, since) not in verified.quarantines:
-            why = f"the quarantine of {told} began at {since.isoformat()} by its line alone: give all outputs"
+    for place, unique_id, what, told in verified.unproven:
+        if (unique_id, what) not in verified.proven:
+            why = f"the quarantine of {told} has {what} by its record, and by no call here: give all outputs"
             verified.add(ATTENTION, place, f"{why}; or it was changed")
 
 

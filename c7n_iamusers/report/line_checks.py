@@ -53,7 +53,7 @@ class _Since:
 
     ``calls``: of IAM that were begun. ``begun``: operation and Status of each. ``results``: of DeleteUser. ``last``:
     the time of the last line of a call. ``announced``: that of the last line which says on what calls rest.
-    ``decided``: whether one was of a deletion. ``record``: of the quarantine that began, and ``recorded`` when.
+    ``decided``: whether one was of a deletion. ``record``: of the quarantine that began.
     ``proven``: whether its calls or its line say since when. ``off``: ids of credentials that were deactivated.
     """
 
@@ -64,7 +64,6 @@ class _Since:
     announced: datetime | None = None
     decided: bool = False
     record: QuarantineRecord | None = None
-    recorded: datetime | None = None
     proven: bool = False
     off: set[str] = field(default_factory=set)
 
@@ -110,14 +109,15 @@ class Checks:
 class Lines:
     """The lines of the journals of runs in one output.
 
-    ``quarantines``: unique id and beginning of those whose own calls or line say when they began. ``unproven``: of
-    those whose do not, with words: an earlier line must say it.
+    ``proven``: unique ids, each with when a quarantine of the user began by its own calls, or by its line, or with the
+    id of a credential that a call deactivated. ``unproven``: what a quarantine's record has of that, and its own calls
+    have not, with words: an earlier line must have it.
     """
 
     def __init__(self) -> None:
         self._users: dict[User, _Since] = {}
-        self.quarantines: set[tuple[str, datetime]] = set()
-        self.unproven: list[tuple[str, datetime, str]] = []
+        self.proven: set[tuple[str, datetime | str]] = set()
+        self.unproven: list[tuple[str, datetime | str, str]] = []
 
     def fault(self, line: Line) -> str:
         """Take the next line. Returns what contradicts it, in words; empty if nothing does."""
@@ -142,7 +142,7 @@ class Lines:
             return "it has no record of a quarantine"
         if found.since > time + timedelta(seconds=1):
             return f"its quarantine begins at {found.since.isoformat()}, after it"
-        since.record, since.recorded, since.announced = found, time, time
+        since.record, since.announced = found, time
         since.proven, since.off = found.since >= time - TRYING - SKEW, set()
         return ""
 
@@ -152,16 +152,17 @@ class Lines:
             return f"it says {calls} calls, and its journal has {since.calls} since the outcome before"
         if since.last and time and time > since.last + TRYING + SKEW and line.get("code") not in _LATE:
             return f"it is of more than an hour after its last call, at {since.last.isoformat()}"
-        if since.record and status in (QUARANTINED, BROWNED_OUT):
+        if since.record:
             self._note(line, since, since.record)
         return _status_fault(status, line, since)
 
     def _note(self, line: Line, since: _Since, record: QuarantineRecord) -> None:
-        """Of a quarantine that began before, an earlier line has the same beginning."""
-        if since.proven:
-            self.quarantines.add((line["unique_id"], record.since))
-        else:
-            self.unproven.append((line["unique_id"], record.since, f"{line['arn']} at {line['time']}"))
+        unique_id, told = line["unique_id"], f"{line['arn']} at {line['time']}"
+        own: set[datetime | str] = {*since.off, *([record.since] if since.proven else [])}
+        self.proven |= {(unique_id, each) for each in own}
+        if line.get("status") == QUARANTINED:
+            wanted: set[datetime | str] = {record.since, *record.deactivated}
+            self.unproven += [(unique_id, each, told) for each in sorted(wanted - own, key=str)]
 
 
 def _call(line: Line, since: _Since) -> str:
@@ -195,7 +196,7 @@ def _of_quarantine(
     if operation in _SWITCHES and parameters.get("Status") == INACTIVE:
         off = {str(parameters[name]) for name in _IDS if name in parameters}
         since.off |= off
-        if not off <= {*record.deactivated, *record.inactive}:
+        if not off <= {*record.deactivated, *record.inactive, *record.given, *record.dropped}:
             return "it deactivates what its quarantine's record does not have"
     return ""
 
@@ -230,14 +231,6 @@ def _is_deletion(since: _Since) -> bool:
     return since.decided and bool(since.results - {GONE, REFUSED})
 
 
-def _is_quarantine(since: _Since) -> bool:
-    """All that is in the record of a new quarantine is done by its own calls."""
-    if since.record is None or since.recorded is None:
-        return False
-    new = since.record.since >= since.recorded - TRYING - SKEW
-    return not new or since.off.issuperset(since.record.deactivated)
-
-
 def _is_release(since: _Since) -> bool:
     return any(operation in _LIFTING or state == ACTIVE for operation, state in since.begun)
 
@@ -245,7 +238,7 @@ def _is_release(since: _Since) -> bool:
 #: Status -> whether the lines since the outcome before show it.
 _SHOWN: dict[str, Callable[[_Since], bool]] = {
     DELETED: _is_deletion,
-    QUARANTINED: _is_quarantine,
+    QUARANTINED: lambda since: since.record is not None,
     BROWNED_OUT: lambda since: any(operation in FORMS for operation, _ in since.begun),
     RELEASED: _is_release,
 }

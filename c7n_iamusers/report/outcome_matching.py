@@ -18,8 +18,8 @@ from typing import Any
 
 from c7n_iamusers.execution.calls import AFTER, BEFORE
 from c7n_iamusers.execution.journal import OUTCOME
+from c7n_iamusers.execution.journaled_call import DONE, GONE
 from c7n_iamusers.execution.journaled_call import FAILED as REFUSED
-from c7n_iamusers.execution.journaled_call import GONE
 from c7n_iamusers.execution.outcomes import CHANGED, DELETED, MEMBERS, RELEASED, RESTORED
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
 from c7n_iamusers.report.line_checks import DELETION, Line, User
@@ -51,6 +51,9 @@ class Changes:
     resting: list[tuple[str, Line]] = field(default_factory=list)
     #: ARN, unique id and time of each DeleteUser that may have been done, and of each restoration of the user.
     _deletions: set[tuple[str, str, datetime]] = field(default_factory=set)
+    #: User -> the time of a DeleteUser without an answer yet. Unique id -> that of one that was done.
+    _begun: dict[User, datetime] = field(default_factory=dict)
+    _done: dict[str, datetime] = field(default_factory=dict)
     _restorations: set[tuple[str, str, datetime]] = field(default_factory=set)
 
     def read(self, place: str, line: Line) -> None:
@@ -62,8 +65,20 @@ class Changes:
             self.resting.append((place, {name: line.get(name) for name in _RESTING}))
         elif phase == OUTCOME and line.get("status") == RESTORED and "calls" not in line:
             self._restorations |= {(arn, str(each), time) for each in line.get("made") or ()}
-        elif line.get("operation") == DELETION and line.get("result") not in (REFUSED, GONE):
-            self._deletions.add((arn, line["unique_id"], time))
+        elif line.get("operation") == DELETION and phase in (BEFORE, AFTER):
+            self._deletion(line, time)
+
+    def _deletion(self, line: Line, time: datetime) -> None:
+        user = line["arn"], line["unique_id"]
+        if line["phase"] == BEFORE:
+            self._begun[user] = time
+        begun = self._begun.get(user, time)
+        if line.get("result") in (REFUSED, GONE):
+            self._deletions.discard((*user, begun))
+            return
+        self._deletions |= {(*user, begun), (*user, time)}
+        if line.get("result") == DONE:
+            self._done[user[1]] = time
 
     def faults(self) -> Iterator[tuple[str, str, str]]:
         """Place, level and words of each outcome that does not rest on such a line. Once all journals are read."""
@@ -77,9 +92,8 @@ class Changes:
             elif key not in lines or key[2] > (moment(line["time"]) or _NEVER):
                 why = "no journal here has, and which was made before: give all outputs; or it was changed"
                 yield place, BLOCKING, f"{told} rests on a change at {line['rests_on']} that {why}"
-        deleted = {unique_id: time for _, unique_id, time in sorted(self._deletions, reverse=True)}
         for arn, unique_id, time in sorted(self._restorations):
-            if deleted.get(unique_id, _LAST) < time:
+            if self._done.get(unique_id, _LAST) < time:
                 why = f"{arn} at {time.isoformat()} as the user with the id {unique_id}, which was deleted before"
                 yield "journals", BLOCKING, f"one says that it restored {why}: no run writes that"
 

@@ -98,7 +98,7 @@ class Verified:
 
     ``keeps_calls``: whether these are wanted; a journal may have a million. ``decisions``: on what deletions rest, each
     with the place of its output. ``plans``: the SHA-256 of those that were read. ``changes``: of all journals.
-    ``quarantines`` and ``unproven``: as in Lines, the latter with the place of the output.
+    ``proven`` and ``unproven``: as in Lines, the latter with the place of the output.
     """
 
     keeps_calls: bool = False
@@ -109,8 +109,8 @@ class Verified:
     decisions: list[tuple[str, Line]] = field(default_factory=list)
     plans: set[str] = field(default_factory=set)
     changes: Changes = field(default_factory=Changes)
-    quarantines: set[tuple[str, datetime]] = field(default_factory=set)
-    unproven: list[tuple[str, str, datetime, str]] = field(default_factory=list)
+    proven: set[tuple[str, datetime | str]] = field(default_factory=set)
+    unproven: list[tuple[str, str, datetime | str, str]] = field(default_factory=list)
 
     def add(self, level: str, place: str, why: str) -> None:
         """Note what was found."""
@@ -140,7 +140,7 @@ class _Verification:
         self._files(names)
         for place, output in self._outputs.items():
             self._verified.decisions += [(place, line) for line in output.decisions]
-            self._verified.quarantines |= output.lines.quarantines
+            self._verified.proven |= output.lines.proven
             where = self._store.place(place)
             self._verified.unproven += [(where, *each) for each in output.lines.unproven]
 

@@ -129,6 +129,12 @@ def resting(status: str, on: str = ON_THE_9TH, day: int = 10) -> Row:
         pytest.param([call(9)], resting("deleted", day=8), [BLOCKING], id="before-it-was"),
         pytest.param([call(8)], resting("deleted"), [BLOCKING], id="at-another-time"),
         pytest.param([changed(call(9), result="failed")], resting("deleted"), [BLOCKING], id="refused"),
+        pytest.param(
+            [call(9, "before"), changed(call(9), result="failed")], resting("deleted"), [BLOCKING], id="sent"
+        ),
+        pytest.param(
+            [call(8, "before"), RESTORED], resting("restored"), [], id="a-deletion-that-was-not-done"
+        ),
         pytest.param([call(9, operation="TagUser")], resting("deleted"), [BLOCKING], id="not-deleted"),
         pytest.param(
             [changed(call(9), unique_id="AIDA2")], resting("deleted"), [BLOCKING], id="another-user"
@@ -136,7 +142,10 @@ def resting(status: str, on: str = ON_THE_9TH, day: int = 10) -> Row:
         pytest.param([RESTORED], resting("restored"), [], id="made-anew"),
         pytest.param([call(9)], resting("restored"), [BLOCKING], id="never-made"),
         pytest.param(
-            [call(8), RESTORED], resting("restored"), [BLOCKING], id="with-the-id-of-a-deleted-user"
+            [changed(call(8), result="done"), RESTORED],
+            resting("restored"),
+            [BLOCKING],
+            id="with-the-id-of-a-deleted-user",
         ),
         pytest.param([call(9)], resting("released"), [ATTENTION], id="released-by-what-the-run-saw"),
         pytest.param([], resting("quarantined"), [BLOCKING], id="no-quarantine-without-a-call"),
