@@ -138,7 +138,7 @@ class Lines:
     def _quarantine(self, line: Line, since: _Since) -> str:
         record, time = line.get("record"), time_of(line["time"])
         found = QuarantineRecord.from_data(record) if isinstance(record, Mapping) else None
-        if found is None or time is None:
+        if found is None or time is None or (found.kept and found.deactivated):
             return "it has no record of a quarantine"
         if found.since > time + timedelta(seconds=1):
             return f"its quarantine begins at {found.since.isoformat()}, after it"
