@@ -51,6 +51,7 @@ class Changes:
     resting: list[tuple[str, Line]] = field(default_factory=list)
     #: ARN, unique id and time of each DeleteUser that may have been done, and of each restoration of the user.
     _deletions: set[tuple[str, str, datetime]] = field(default_factory=set)
+    _given_back: list[tuple[str, str, frozenset[str], datetime]] = field(default_factory=list)
     #: User -> the time of a DeleteUser without an answer yet. Unique id -> that of one that was done.
     _begun: dict[User, datetime] = field(default_factory=dict)
     _done: dict[str, datetime] = field(default_factory=dict)
@@ -64,7 +65,9 @@ class Changes:
         if phase == OUTCOME and line.get("status") in CHANGED and line.get("calls") == 0:
             self.resting.append((place, {name: line.get(name) for name in _RESTING}))
         elif phase == OUTCOME and line.get("status") == RESTORED and "calls" not in line:
-            self._restorations |= {(arn, str(each), time) for each in line.get("made") or ()}
+            made = frozenset(map(str, line.get("made") or ()))
+            self._restorations |= {(arn, each, time) for each in made}
+            self._given_back.append((place, arn, made, time))
         elif line.get("operation") == DELETION and phase in (BEFORE, AFTER):
             self._deletion(line, time)
 
@@ -92,10 +95,14 @@ class Changes:
             elif key not in lines or key[2] > (moment(line["time"]) or _NEVER):
                 why = "no journal here has, and which was made before: give all outputs; or it was changed"
                 yield place, BLOCKING, f"{told} rests on a change at {line['rests_on']} that {why}"
-        for arn, unique_id, time in sorted(self._restorations):
-            if self._done.get(unique_id, _LAST) < time:
-                why = f"{arn} at {time.isoformat()} as the user with the id {unique_id}, which was deleted before"
-                yield "journals", BLOCKING, f"one says that it restored {why}: no run writes that"
+        for place, arn, made, time in self._given_back:
+            if all(self._done.get(each, _LAST) < time for each in made):
+                told = f"{arn} at {time.isoformat()}"
+                yield (
+                    place,
+                    BLOCKING,
+                    f"says that it restored {told}, and all that it made were deleted before",
+                )
 
 
 class Ends:

@@ -142,6 +142,12 @@ def resting(status: str, on: str = ON_THE_9TH, day: int = 10) -> Row:
         pytest.param([RESTORED], resting("restored"), [], id="made-anew"),
         pytest.param([call(9)], resting("restored"), [BLOCKING], id="never-made"),
         pytest.param(
+            [changed(call(8), result="done"), changed(RESTORED, made=["AIDA1", "AIDA2"])],
+            resting("restored"),
+            [],
+            id="made-again-after-one-that-was-deleted",
+        ),
+        pytest.param(
             [changed(call(8), result="done"), RESTORED],
             resting("restored"),
             [BLOCKING],
