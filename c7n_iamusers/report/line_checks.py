@@ -176,7 +176,8 @@ def _call(line: Line, since: _Since) -> str:
     since.calls += 1
     since.begun.add((operation, str(parameters.get("Status") or "")))
     if first and since.announced and time and time > since.announced + TRYING + SKEW:
-        return "what it rests on is of more than an hour before"
+        # a run was killed before its first call, and these are of another one
+        since.decided, since.record = False, None
     return _of_quarantine(operation, parameters, since, since.record) if since.record else ""
 
 
