@@ -101,6 +101,7 @@ check-policies: $(INSTALLED)
 docs: $(INSTALLED)  ## write the generated references below docs/; a test fails where they are out of date
 	$(foreach name,$(REFERENCES),$(BIN)/python -m c7n_iamusers.generated_docs $(name) > docs/$(name).md &&) true
 	$(BIN)/python -m tests.architecture_picture
+	$(BIN)/python -m tests.comparison_table
 
 format: $(INSTALLED)  ## format the code and repair what ruff can
 	$(BIN)/ruff format $(SOURCES)

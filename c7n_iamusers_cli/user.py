@@ -257,6 +257,8 @@ def _print(name: str, found: Sequence[UserHistory], problems: Sequence[str], out
 
 
 def _show(history: UserHistory) -> None:
+    from c7n_iamusers.report.comparisons import ALONE_IN_WORDS
+
     named = f" ({history.account_name})" if history.account_name not in ("", history.account) else ""
     say(f"user {history.subject.name} of account {history.account}{named}: {history.state}")
     say(f"  {history.subject.arn}, unique id {history.subject.unique_id or 'unknown'}")
@@ -264,6 +266,7 @@ def _show(history: UserHistory) -> None:
         say(f"  {_line(event)}")
     for each in history.next:
         say(f"  next: {each}")
+    say(f"  note: {ALONE_IN_WORDS}")
 
 
 def _line(event: Event) -> str:

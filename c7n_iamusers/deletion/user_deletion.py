@@ -372,7 +372,8 @@ class _Deletion:
     def _outcome_of_absence(self, ours: bool) -> StatusAndReason:
         if ours:
             return DELETED, NOTHING_TO_SAY
-        if self.of.records.deleted_by_us(self.evidence):
+        if at := self.of.records.deleted_by_us(self.evidence):
+            self.applied.rests_on = at.isoformat()
             return DELETED, reasons.DELETED_EARLIER()
         calls = self.applied.calls
         self._delete_orphaned_mfa()

@@ -67,7 +67,7 @@ class Applied:
     order. ``ask``: called right before each try until a call may have been applied; what it raises ends the plan.
     ``under_way``: the call that is being tried; a try of it may have been applied. ``unchecked``: the calls
     since the subject's identity was last verified. ``failure_note``: the state that a failure now would leave the
-    subject in, for the reason of its outcome.
+    subject in, for the reason of its outcome. ``rests_on``: see Outcome.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -76,6 +76,7 @@ class Applied:
     under_way: ApiCall | None = None
     unchecked: list[ApiCall] = field(default_factory=list)
     failure_note: Reason | None = None
+    rests_on: str = ""
 
     @property
     def changed(self) -> bool:

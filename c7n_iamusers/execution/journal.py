@@ -56,7 +56,7 @@ DECISION = "decision"
 CREATED, TOKEN, RESTORED_FROM = "created-user", "token", "c7n-iamusers-restored-from"
 #: How far the clock of a machine may be before AWS's (which refuses a request that is further), and how long a call may
 #: be tried.
-_SKEW, _TRYING = timedelta(minutes=5), timedelta(hours=1)
+_SKEW, TRYING = timedelta(minutes=5), timedelta(hours=1)
 #: The phases of lines that may be written with the next one: they announce no call.
 _ANSWERS = frozenset({TRIED, AFTER, DECISION})
 
@@ -437,7 +437,7 @@ def _is_of(line: Line, subject: Subject) -> bool:
 def _is_at(line: Line, time: datetime | None) -> bool:
     """Whether ``time`` is when the call of the line was made, as AWS dates it."""
     begun = moment(line.get("time"))
-    return bool(time and begun and begun - _SKEW <= time <= begun + _TRYING)
+    return bool(time and begun and begun - _SKEW <= time <= begun + TRYING)
 
 
 def user_of_object(name: str) -> tuple[str, str]:

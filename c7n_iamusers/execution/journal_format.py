@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,13 +33,16 @@ _REQUIRED = ("time", "user", "arn", "unique_id", "phase")
 #: What each member of a line is, where the line has it. By hand, since a journal may have two million lines.
 _SHAPE: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys((*_REQUIRED, PREVIOUS, LAST_WHOLE), str),
-    **dict.fromkeys(("service", "operation", "result", "snapshot", "sha256"), str),
+    **dict.fromkeys(("service", "operation", "result", "code", "request_id", "caller"), str),
+    **dict.fromkeys(("snapshot", "sha256", "call", "error", "for_owners", "rests_on"), str),
     **dict.fromkeys(("parameters", "notes", "saved", "record", "announcement", "exemptions", "plan"), dict),
-    **{"status": (str, int), "reason": str, "calls": int},
-    **dict.fromkeys(("made", "gone", "active"), list),
+    **{"status": (str, int), "reason": str, "calls": int, "seconds": (int, float)},
+    **dict.fromkeys(("made", "gone", "active", "also", "without", "left_out"), list),
 }
-#: An ARN has the account in its fifth part.
-_COLONS_OF_ARN = 5
+#: An ARN of IAM has an account, that of an instance of Identity Center has none. One that several users of an account
+#: share has no user.
+_ARN = re.compile(r"arn:[a-z-]+:(?:iam::\d{12}|sso::(?:\d{12})?):.+", re.ASCII | re.DOTALL)
+_USER = ":user/"
 
 
 def line_fault(line: dict[str, Any]) -> str:
@@ -49,8 +53,11 @@ def line_fault(line: dict[str, Any]) -> str:
     for name, kind in _SHAPE.items():
         if name in line and not isinstance(line[name], kind):
             return f"{name} is {type(line[name]).__name__}"
-    if line["arn"].count(":") < _COLONS_OF_ARN:
-        return "arn is no ARN"
+    arn = line["arn"]
+    if not _ARN.fullmatch(arn):
+        return "arn is no ARN of an account"
+    if _USER in arn and arn.rpartition("/")[2] != line["user"]:
+        return "its user is not that of its arn"
     return _parameters_fault(line.get("parameters") or {})
 
 

@@ -41,7 +41,7 @@ MOST_FORMER = 20
 #: The members of a row, see ``Outcome.as_data``. Whatever else a file has there is not kept.
 MEMBERS = (
     *("user", "arn", "unique_id", "status", "reason", "code", "also", "for_owners", "call", "error"),
-    *("calls", "seconds", "time", "verdict", "scope", "history"),
+    *("calls", "seconds", "time", "rests_on", "verdict", "scope", "history"),
 )
 DELETED = "deleted"
 SKIPPED = "skipped"
@@ -55,6 +55,8 @@ BROWNED_OUT = "browned-out"
 RELEASED = "released"
 #: Made again by ``c7n-iamusers restore``, whose journal says so.
 RESTORED = "restored"
+#: Outcomes that say that a user was changed. A run writes a line of each to its journal, also where it made no call.
+CHANGED = frozenset({DELETED, QUARANTINED, BROWNED_OUT, RELEASED, RESTORED})
 _OF_PROVISIONING = frozenset({PROVISIONED, UNCHANGED, SKIPPED, FAILED})
 
 
@@ -65,6 +67,8 @@ class Outcome:
     ``status``: one of this module's constants. ``calls``: the number of changing calls. ``seconds``: wall time.
     ``error`` and ``call``: AWS's error code, or the class of the error, and the failed call, such as
     ``iam:DeleteUser``. ``time``: ISO 8601 in UTC.
+    ``rests_on``: of an outcome without calls, the time of the journal's line of the change that it tells of, which was
+    made before; empty where it is of calls, tells of no change, or rests on what the run saw alone.
     ``verdict``: how all access of the user's person compares with the user's permissions; empty if not compared.
     ``scope``: which policies of others count in the verdict, in words.
     """
@@ -79,6 +83,7 @@ class Outcome:
     call: str = ""
     unique_id: str = ""
     time: str = ""
+    rests_on: str = ""
     verdict: str = ""
     scope: str = ""
 
@@ -96,6 +101,7 @@ class Outcome:
         who = {"user": self.user, "arn": self.arn, "unique_id": self.unique_id}
         what = {"status": self.status, **self.reason.as_data(), "call": self.call, "error": self.error}
         row = {**who, **what, "calls": self.calls, "seconds": round(self.seconds, 3), "time": self.time}
+        row |= {"rests_on": self.rests_on} if self.rests_on else {}
         return {**row, "verdict": self.verdict, "scope": self.scope} if self.verdict else row
 
 
@@ -122,7 +128,10 @@ def outcome_of(
     if status == FAILED:
         reason = reason.and_also(applied.failure_note)
     calls, seconds = applied.calls, clock() - started
-    return Outcome.of(subject, status, reason, calls=calls, seconds=seconds, error=code, call=call)
+    rests_on = applied.rests_on if status in CHANGED and not calls else ""
+    return Outcome.of(
+        subject, status, reason, calls=calls, seconds=seconds, error=code, call=call, rests_on=rests_on
+    )
 
 
 def failure_reason(subject: Subject, error: Exception) -> Reason:
@@ -216,7 +225,7 @@ def provisioned_fault(row: Mapping[str, Any]) -> str:
 
 _TEXTS_OF_ROW = (
     *("user", "arn", "unique_id", "status", "reason", "code", "for_owners"),
-    *("call", "error", "time", "verdict"),
+    *("call", "error", "time", "rests_on", "verdict"),
 )
 
 
@@ -263,9 +272,14 @@ class OutcomeWriter:
             self._store.update(OUTCOMES, lambda held: held or merged_outcomes((), ()))
 
     def add(self, subject: Subject, outcome: Outcome) -> Outcome:
-        """Record ``outcome`` with its time, and return that. What can't be written now is written by ``close``."""
-        outcome = replace(outcome, unique_id=subject.unique_id).at(self._now())
-        if outcome.calls:  # without calls, the journal has no line of the user
+        """Record ``outcome`` with its time, and return that. What can't be written now is written by ``close``.
+
+        One that has a time is in the journal already. The journal has no line of users who are left alone.
+        """
+        is_journaled = bool(outcome.time)
+        outcome = replace(outcome, unique_id=subject.unique_id)
+        outcome = outcome if is_journaled else outcome.at(self._now())
+        if not is_journaled and (outcome.calls or outcome.status in CHANGED):
             self._journal_it(subject, outcome)
         with self._lock:
             self._unwritten.append(outcome)
@@ -306,8 +320,9 @@ def missing_outcomes(
 ) -> Iterator[tuple[Subject, Outcome]]:
     """The outcomes that a killed run did not write, from the ``lines`` of its journal.
 
-    Also for a user whose DeleteUser had no answer, so that the run could only say that it failed: if ListUsers does not
-    list it, it is deleted.
+    If such an outcome has its line, it is that line, with its time. Others have no time, and the calls since the last
+    outcome. Also for a user whose DeleteUser had no answer, so that the run could only say that it failed: if ListUsers
+    does not list it, it is deleted.
 
     ``lines``: in the order in which they were written. Times don't show that order: a clock may be set back during a
     run. ``rows``: of ``outcomes.json``. ``name_of``: unique id -> the user's current name, None if there is no such
@@ -332,9 +347,8 @@ def missing_outcomes(
         if not is_known and written.get(key, _NEVER) < (moment(last.get("time")) or _NEVER):
             yield subject, _outcome(subject, its, name_of)
         elif key in failed and (sent := _unanswered_deletion(its)) and name_of(subject.unique_id) is None:
-            reason = reasons.DELETED_WITHOUT_ANSWER(at=sent)
-            calls = sum(line["phase"] == BEFORE for line in its)
-            yield subject, Outcome.of(subject, DELETED, reason, calls=calls)
+            reason = reasons.DELETED_WITHOUT_ANSWER(at=_shown_time(sent))
+            yield subject, Outcome.of(subject, DELETED, reason, rests_on=str(sent.get("time")))
 
 
 def unfinished_restorations(lines: Iterable[Line]) -> Iterator[tuple[str, Outcome]]:
@@ -364,20 +378,24 @@ def _shown_time(line: Line) -> str:
     return str(line.get("time"))[:19].replace("T", " ")
 
 
-def _unanswered_deletion(lines: Iterable[Line]) -> str:
-    """When a DeleteUser was sent of which no answer says what became of it, as text; empty if none was."""
+def _unanswered_deletion(lines: Iterable[Line]) -> Line | None:
+    """The line of a DeleteUser of which no answer says what became of it; None if there is none."""
     unsure = (
         line
         for line in lines
         if line.get("operation") == "DeleteUser" and line.get("result") in ("unknown", "interrupted")
     )
-    return next(map(_shown_time, unsure), "")
+    return next(unsure, None)
 
 
 def _outcome(subject: Subject, lines: list[Line], name_of: Callable[[str], str | None]) -> Outcome:
-    last, calls = lines[-1], sum(line["phase"] == BEFORE for line in lines)
+    last = lines[-1]
     if last["phase"] == OUTCOME:
-        return Outcome.of(subject, str(last.get("status")), read_reason(last), calls=last.get("calls", calls))
+        names = ("calls", "seconds", "error", "call", "time", "rests_on")
+        more = {name: last[name] for name in names if name in last}
+        return Outcome.of(subject, str(last.get("status")), read_reason(last), **more)
+    ended = [number for number, line in enumerate(lines, 1) if line["phase"] == OUTCOME]
+    calls = sum(line["phase"] == BEFORE for line in lines[ended[-1] if ended else 0 :])
     when = _shown_time(last)
     if last.get("operation") == "DeleteUser":
         done = last.get("result") == "done"

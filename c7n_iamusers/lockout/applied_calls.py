@@ -335,10 +335,15 @@ class CallHistory:
         )
         return replace(self, calls=(*self.calls, *later))
 
-    def deleted(self, since: datetime | None = None) -> bool:
-        """Whether a DeleteUser of ours was applied, or may have been, after ``since`` if given."""
+    def deleted_at(self) -> datetime | None:
+        """When a DeleteUser of ours was last applied, or may have been; None if none was."""
         deletions = (call for call in self.calls if call.operation == "DeleteUser" and call.effective)
-        return any(since is None or call.time > since for call in deletions)
+        return max((call.time for call in deletions), default=None)
+
+    def deleted(self, since: datetime | None) -> bool:
+        """Whether that was after ``since``, if given."""
+        at = self.deleted_at()
+        return at is not None and (since is None or at > since)
 
     def inline_lifted(self) -> datetime | None:
         """When a call of ours last left the user without an inline Deny for certain; None if none did."""

@@ -12,12 +12,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.outcomes import BROWNED_OUT, DELETED, QUARANTINED, RELEASED, RESTORED
+from c7n_iamusers.execution.outcomes import CHANGED, DELETED, RELEASED, RESTORED
 from c7n_iamusers.notices.notices import LAPSE_DAYS, Notice, Notices
 from c7n_iamusers.text.times import moment
 
-#: Outcomes of which an owner must hear, since the user was changed.
-CHANGED = frozenset({DELETED, QUARANTINED, BROWNED_OUT, RELEASED, RESTORED})
 #: What is longer ago is not made up for: the policy told nobody by then.
 _REMEMBERED = timedelta(days=LAPSE_DAYS)
 

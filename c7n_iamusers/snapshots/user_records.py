@@ -347,9 +347,9 @@ class UserRecords:
             return reason  # whatever changes a user needs the journals, and says so
         return reason.and_also(reasons.CAME_BACK(at=at) if at else None)
 
-    def deleted_by_us(self, subject: Subject) -> bool:
-        """True if, according to the journal, an earlier run with this output deleted the user."""
-        return history_of(subject, self._stores.own.of(subject)).deleted()
+    def deleted_by_us(self, subject: Subject) -> datetime | None:
+        """When, by its journal, an earlier run with this output deleted the user; None if none did."""
+        return history_of(subject, self._stores.own.of(subject)).deleted_at()
 
     def snapshots_of_deletion(self, subject: Subject, made: Made) -> Sequence[Snapshot]:
         """The user's snapshots in this output, if the current run or an earlier one has changed the user; else none."""

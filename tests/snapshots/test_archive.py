@@ -276,13 +276,13 @@ def test_what_the_journal_tells_of_a_deletion(
     with Journal(tmp_path / "journal.jsonl") as journal:
         stores = RecordStores(DirectoryStore(tmp_path), lambda: [])
         records = UserRecords(stores, journal, account, live, "p")
-        assert records.deleted_by_us(ALICE.subject) is deleted
+        assert bool(records.deleted_by_us(ALICE.subject)) is deleted
         assert records.began_deletion(ALICE.subject) is began
         assert list(records.snapshots_of_deletion(ALICE.subject, ())) == ([FIRST] if calls else [])
         assert list(
             records.snapshots_of_deletion(ALICE.subject, [(ApiCall("iam", "DeleteUser", {}), "done")])
         ) == [FIRST]
-        assert (records.deleted_by_us(REBORN), records.began_deletion(REBORN)) == (False, False)
+        assert (records.deleted_by_us(REBORN), records.began_deletion(REBORN)) == (None, False)
         back = (
             f"; came back: a user of this name was deleted on {utc_now():%Y-%m-%d}"
             if DELETED in calls
