@@ -163,7 +163,7 @@ class UserQuarantine:
             aws_deny_all=self.aws_deny_all,
         )
         if not planned.plan.calls:
-            return self._left(recorded, planned, keys)
+            return self._left(turn, recorded, planned, keys)
         recorded.require_nothing_lost(self.adopt)
         self.records.keep(recorded)
         applied.ask = self._asked_before_change(turn)
@@ -235,6 +235,8 @@ class UserQuarantine:
         if planned.problem:
             return SKIPPED, reasons.NO_BROWNOUT(why=planned.problem)
         if not planned.plan.calls:
+            if applied.changed:  # by this run, whose call had no answer until the user was read again
+                return BROWNED_OUT, reasons.BROWNED_OUT_UNTIL(end=planned.brownout.end)
             return UNCHANGED, reasons.IN_BROWNOUT(end=planned.brownout.end)
         self.records.keep(recorded)
         applied.ask = self._asked_before_change(turn)
@@ -242,9 +244,12 @@ class UserQuarantine:
         return BROWNED_OUT, reasons.BROWNED_OUT_UNTIL(end=planned.brownout.end)
 
     def _left(
-        self, recorded: RecordedUser, planned: QuarantinePlan, keys: Sequence[KeyUse]
+        self, turn: _Turn, recorded: RecordedUser, planned: QuarantinePlan, keys: Sequence[KeyUse]
     ) -> tuple[str, Reason]:
-        """The outcome of a plan without calls: the quarantine holds, or this plan is not what completes it."""
+        """The outcome of a plan without calls: the quarantine holds, or this plan is not what completes it.
+
+        It may be this run's own, whose call had no answer until the user was read again.
+        """
         if planned.problem:
             return FAILED, planned.problem
         if planned.lapsed:
@@ -253,7 +258,8 @@ class UserQuarantine:
         off = [reasons.ALREADY_DEACTIVATED()] if self.keep and not planned.record.kept else []
         lost = [reasons.LOST_SINCE(lost=shown([*map(str, recorded.lost)]))] if recorded.lost else []
         status = quarantine_status(recorded.user, planned.record.since, keys)
-        return UNCHANGED, reasons.joined([*planned.notes, *off, status, *lost])
+        own = QUARANTINED if turn.applied.changed else UNCHANGED
+        return own, reasons.joined([*planned.notes, *off, status, *lost])
 
 
 def _limits(user: IamUser, denied: bool) -> list[Reason]:

@@ -92,10 +92,10 @@ GAPS = (
         "The local organization doesn't look at the time of a signature.",
     ),
     Gap(
-        ".*: outcomes-(edited|removed)@SendMessage.*",
+        ".*: outcomes-(edited|removed)@(SendMessage|ListAccountAliases).*",
         r"told: run \d: it changed something, and there is no outcome",
         "brownout: outcomes-removed@SendMessage",
-        "Outcomes are written before owners are told. If somebody destroys that file while a message is being sent, "
+        "Outcomes are written before owners are told. If somebody destroys that file while a message is made and sent, "
         "they are lost there; the journal still has them.",
     ),
 )

@@ -144,6 +144,17 @@ def test_only_the_flagged_user_is_touched_and_never_who_runs_this(
     assert (key_status(iam), iam.list_user_policies(UserName="alice")["PolicyNames"]) == before
 
 
+@pytest.mark.parametrize(
+    ("options", "status"), [({"keep": True}, QUARANTINED), ({"brownout": 15}, BROWNED_OUT)]
+)
+def test_a_user_that_this_run_denied_is_not_unchanged_once_it_is_read_again(
+    org: LocalOrg, iam: Any, tmp_path: Path, options: dict[str, Any], status: str
+) -> None:
+    with running(org, tmp_path) as run:
+        work, applied = quarantine(run, **options), Applied()
+        assert [work(subject(iam), applied)[0] for _ in range(2)] == [status, status]
+
+
 @pytest.mark.parametrize("form", [INLINE, ATTACHED, BOUNDARY])
 def test_record_and_snapshot_are_durable_before_the_first_call_of_each_form(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
