@@ -79,7 +79,12 @@ _REMOVING = ("Delete", "Detach", "Remove", "Deactivate", "Untag")
 #: Codes that say that what a call is about does not exist.
 MISSING_CODES = frozenset({"NoSuchEntity", "ResourceNotFoundException"})
 #: Codes that say that what a call uploads exists: on its user, or on another one, which only a read shows.
-_HELD_CODES = frozenset({"DuplicateCertificate", "DuplicateSSHPublicKey", "EntityAlreadyExists"})
+HELD_CODES = frozenset({"DuplicateCertificate", "DuplicateSSHPublicKey", "EntityAlreadyExists"})
+
+
+def is_removal(operation: str, parameters: Mapping[str, Any]) -> bool:
+    """See ``ApiCall.removes``."""
+    return operation.startswith(_REMOVING) or parameters.get("Status") == "Inactive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +115,11 @@ class ApiCall:
     @property
     def removes(self) -> bool:
         """Whether the call takes something away: it removes an object, or deactivates a credential."""
-        return self.operation.startswith(_REMOVING) or self.parameters.get("Status") == "Inactive"
+        return is_removal(self.operation, self.parameters)
 
     def may_be_there(self, code: str) -> bool:
         """Whether the call's object may exist, although AWS refused the call with ``code``."""
-        return self.operation.startswith("Upload") and code in _HELD_CODES
+        return self.operation.startswith("Upload") and code in HELD_CODES
 
     @property
     def permission(self) -> str:

@@ -57,6 +57,7 @@ RELEASED = "released"
 RESTORED = "restored"
 #: Outcomes that say that a user was changed. A run writes a line of each to its journal, also where it made no call.
 CHANGED = frozenset({DELETED, QUARANTINED, BROWNED_OUT, RELEASED, RESTORED})
+STATUSES = CHANGED | {SKIPPED, FAILED, PROVISIONED, UNCHANGED, PLANNED}
 _OF_PROVISIONING = frozenset({PROVISIONED, UNCHANGED, SKIPPED, FAILED})
 
 

@@ -18,6 +18,8 @@ from enum import Enum
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
+import botocore.exceptions
+import botocore.parsers
 from botocore.client import BaseClient
 from botocore.exceptions import (
     BotoCoreError,
@@ -198,6 +200,19 @@ def verdict_on(error: Exception, refusals: Collection[str] | None = None) -> Ver
         return Verdict.BUSY
     named = code[:1].isalpha() and code != "Unknown" if refusals is None else code in refusals
     return Verdict.REFUSED if named else Verdict.UNKNOWN
+
+
+def verdict_of(code: str, status: int, refusals: Collection[str]) -> Verdict | None:
+    """``verdict_on`` of an error of which a journal has ``error_code`` and ``http_status``; None if they leave it open."""
+    if not status:
+        named = getattr(botocore.exceptions, code, getattr(botocore.parsers, code, None))
+        known = named if isinstance(named, type) else AnswerUnreadable if code == AnswerUnreadable.__name__ else None
+        if known and issubclass(known, _NOT_SENT):
+            return Verdict.BUSY
+        return Verdict.UNKNOWN if known and issubclass(known, (*_NO_ANSWER, AnswerUnreadable)) else None
+    if not 400 <= status < 500 or status == _REQUEST_TIMEOUT:
+        return Verdict.UNKNOWN
+    return Verdict.BUSY if code in BUSY_CODES else Verdict.REFUSED if code in refusals else None
 
 
 def is_retryable(error: Exception) -> bool:

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 #: How another value shows: ``verify`` ends with 1; ``verify --cloudtrail`` does; one of them ends with 3.
 WRONG, WRONG_BY_CLOUDTRAIL, TO_LOOK_AT = "wrong", "wrong, with `--cloudtrail`", "to look at"
@@ -27,20 +29,31 @@ EACH, ROW = "each line", "row of `outcomes.json`"
 
 @dataclass(frozen=True)
 class Compared:
-    """``kind``: of line. ``names``: of its members; ``a.b`` is the member ``b`` of the object ``a``."""
+    """``kind``: of line. ``names``: of its members; ``a.b`` is the member ``b`` of the object ``a``.
+
+    ``optional``: those of them that not every run writes.
+    """
 
     kind: str
     names: tuple[str, ...]
     shows: str
     what: str = ""
+    optional: frozenset[str] = frozenset()
+
+    def marked(self, name: str) -> str:
+        """The name as the table has it: with a question mark where it is optional."""
+        return f"`{name}`{'?' if name in self.optional else ''}"
 
 
 def _of(kind: str, names: str, shows: str, what: str = "") -> Compared:
-    return Compared(kind, tuple(names.split()), shows, what)
+    """``names``: those with a question mark are optional."""
+    words = [each.partition("?") for each in names.split()]
+    optional = frozenset(name for name, mark, _ in words if mark)
+    return Compared(kind, tuple(name for name, _, _ in words), shows, what, optional)
 
 
 COMPARED = (
-    _of(EACH, "previous last_whole", WRONG, "the lines before"),
+    _of(EACH, "previous last_whole?", WRONG, "the lines before"),
     _of(EACH, "user", WRONG, "the ARN"),
     _of(
         BEFORE,
@@ -49,13 +62,13 @@ COMPARED = (
         "the line after the call; the outcome's calls; an hour",
     ),
     _of(BEFORE, "operation parameters", WRONG, "the line after the call; in both, AWS's event"),
-    _of(BEFORE, "notes", ALONE),
+    _of(BEFORE, "notes?", ALONE),
     _of(AFTER, "phase", WRONG_BY_CLOUDTRAIL, "AWS's event"),
     _of(AFTER, "time arn unique_id service", WRONG, "the line before the call, an hour at most before"),
     _of(AFTER, "operation parameters", WRONG, "the line before the call; in both, AWS's event"),
-    _of(AFTER, "result code caller", WRONG_BY_CLOUDTRAIL, "each other; AWS's event"),
-    _of(AFTER, "request_id", TO_LOOK_AT, "AWS's event, where events have the ids of answers"),
-    _of(AFTER, "status saved", ALONE),
+    _of(AFTER, "result? code? caller", WRONG_BY_CLOUDTRAIL, "each other; AWS's event"),
+    _of(AFTER, "request_id?", TO_LOOK_AT, "AWS's event, where events have the ids of answers"),
+    _of(AFTER, "status? saved?", ALONE),
     _of(
         SNAPSHOT,
         "phase time arn unique_id snapshot sha256",
@@ -69,14 +82,14 @@ COMPARED = (
         WRONG,
         "the calls: the tag, the Deny-all, what is deactivated; of AWSDenyAll, what is not is to be looked at",
     ),
-    _of(QUARANTINE, "record.credentials record.inactive", WRONG, "the calls: the tag, the Deny-all"),
-    _of(QUARANTINE, "record.given record.dropped record.by_others", ALONE),
+    _of(QUARANTINE, "record.credentials? record.inactive?", WRONG, "the calls: the tag, the Deny-all"),
+    _of(QUARANTINE, "record.given? record.dropped? record.by_others?", ALONE),
     _of(DECISION, "phase time arn unique_id", WRONG, "the calls after it, and the outcome"),
     _of(DECISION, "announcement.notice announcement.sha256", WRONG, "the notice"),
     _of(DECISION, "plan.sha256", TO_LOOK_AT, "the plan"),
-    _of(DECISION, "announcement.delivery announcement.day announcement.digest plan.place", ALONE),
-    _of(DECISION, "exemptions.rules exemptions.sha256 noticed active_within quarantined_for", ALONE),
-    _of(DECISION, "access listened_since", ALONE),
+    _of(DECISION, "announcement.delivery announcement.day announcement.digest? plan.place", ALONE),
+    _of(DECISION, "exemptions.rules exemptions.sha256 noticed? active_within? quarantined_for?", ALONE),
+    _of(DECISION, "access? listened_since?", ALONE),
     _of(OUTCOME, "phase arn unique_id calls", WRONG, "the row; the calls"),
     _of(OUTCOME, "status", WRONG, "the row; which calls they are, and what became of DeleteUser"),
     _of(
@@ -85,31 +98,31 @@ COMPARED = (
         WRONG,
         "the row; the last call, an hour at most before, but for a run that was killed",
     ),
-    _of(OUTCOME, "rests_on", WRONG, "the row; the line of the change that it found"),
+    _of(OUTCOME, "rests_on?", WRONG, "the row; the line of the change that it found"),
     _of(
         OUTCOME,
-        "reason code also for_owners call error seconds",
+        "reason code also? for_owners? call error seconds",
         WRONG,
         "the row. In both: by the journal alone",
     ),
     _of(RESTORATION, "phase", ALONE),
     _of(RESTORATION, "time arn unique_id status", WRONG, "the calls before it"),
     _of(RESTORATION, "made", WRONG, "what CreateUser made"),
-    _of(RESTORATION, "without left_out", ALONE),
-    _of(LAPSED, "phase time arn unique_id gone active", ALONE),
+    _of(RESTORATION, "without left_out?", ALONE),
+    _of(LAPSED, "phase time arn unique_id gone? active?", ALONE),
     _of(GIVEN_UP, "phase time arn unique_id snapshot by", ALONE),
     _of(RESULT, "phase sha256", WRONG, "the file `result.json`"),
     _of(RESULT, "time user arn unique_id", ALONE),
-    _of(PROVISIONING, "phase time arn unique_id operation parameters notes", ALONE),
-    _of(PROVISIONING, "result code request_id caller status saved", ALONE),
-    _of(PROVISIONING, "service", WRONG, "IAM, which it does not call"),
+    _of(PROVISIONING, "phase time arn unique_id operation? parameters? notes?", ALONE),
+    _of(PROVISIONING, "result? code? request_id? caller? status? saved?", ALONE),
+    _of(PROVISIONING, "service?", WRONG, "IAM, which it does not call"),
     _of(
         ROW,
-        "user arn unique_id status reason code also for_owners call error calls seconds time",
+        "user arn unique_id status reason code also? for_owners? call error calls seconds time",
         WRONG,
         "the line",
     ),
-    _of(ROW, "rests_on history", WRONG, "the lines"),
+    _of(ROW, "rests_on? history?", WRONG, "the lines"),
 )
 #: Members that a page, a user's history or a receipt shows, and that are ALONE, or ALONE once a row and its line agree.
 SHOWN_ALONE = frozenset(
@@ -123,11 +136,57 @@ def comparison_of(kind: str, name: str) -> Compared | None:
     return max(found, key=lambda each: each.kind == kind, default=None)
 
 
+#: Kind -> the members that each line of it has: of an object, if that is there.
+_REQUIRED = {
+    kind: tuple(
+        name
+        for each in COMPARED
+        if each.kind in (kind, *(() if kind == ROW else (EACH,)))
+        for name in each.names
+        # the first line of a journal, too, says that none is before it; an incomplete chain is told elsewhere
+        if name not in each.optional and name != "previous"
+    )
+    for kind in {each.kind for each in COMPARED}
+}
+#: Objects that each line of such a kind has.
+_OBJECTS = {QUARANTINE: ("record",), DECISION: ("exemptions",)}
+_KINDS = {
+    **dict.fromkeys(("before",), BEFORE),
+    **dict.fromkeys(("after", "tried"), AFTER),
+    **{each: each for each in (SNAPSHOT, QUARANTINE, DECISION, OUTCOME, LAPSED, GIVEN_UP)},
+}
+
+
+def kind_of(phase: str, of_users: bool, of_restorations: bool) -> str:
+    """The kind of a line; empty if no run writes such into this journal.
+
+    ``of_users``: the journal is of no run of provisioning. ``of_restorations``: it is of restorations.
+    """
+    if not of_users:
+        return "" if phase in _KINDS.keys() - {"before", "after", "tried"} else PROVISIONING
+    found = _KINDS.get(phase, "")
+    return RESTORATION if of_restorations and found == OUTCOME else found
+
+
+def lacking(kind: str, line: Mapping[str, Any]) -> str:
+    """The first member that the line or row lacks, and each run writes; empty if it has all."""
+    return next(_lacking(line, (*_OBJECTS.get(kind, ()), *_REQUIRED[kind])), "")
+
+
+def _lacking(line: Mapping[str, Any], names: Collection[str]) -> Iterator[str]:
+    for name in names:
+        whole, _, part = name.partition(".")
+        if not part and name not in line:
+            yield name
+        elif part and isinstance(line.get(whole), Mapping) and part not in line[whole]:
+            yield name
+
+
 def comparison_table() -> str:
     """The table as Markdown."""
     head = "| line | members | compared with | another value is |\n| --- | --- | --- | --- |\n"
     return head + "".join(
-        f"| {each.kind} | {', '.join(f'`{name}`' for name in each.names)} | {each.what or 'nothing'} | "
+        f"| {each.kind} | {', '.join(map(each.marked, each.names))} | {each.what or 'nothing'} | "
         f"{each.shows if each.shows != ALONE else 'not found: ' + ALONE} |\n"
         for each in COMPARED
     )

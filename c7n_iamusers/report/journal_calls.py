@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED
+from c7n_iamusers.execution.calls import AFTER, BEFORE, HELD_CODES, MISSING_CODES, TRIED, is_removal
 from c7n_iamusers.execution.journal import TRYING
-from c7n_iamusers.execution.journaled_call import ADOPTED, DONE, FAILED
+from c7n_iamusers.execution.journaled_call import ADOPTED, DONE, FAILED, GONE, INTERRUPTED, UNKNOWN
+from c7n_iamusers.execution.outcomes import CHANGED, DELETED
+from c7n_iamusers.execution.retries import Verdict, refusals_of, verdict_of
 from c7n_iamusers.iam.sign_in_sessions import OPERATIONS, SERVICE
 from c7n_iamusers.text.times import moment
 
@@ -19,6 +21,8 @@ from c7n_iamusers.text.times import moment
 IAM = "iam"
 #: How far the clock of a machine may be from AWS's, which refuses a request that is further.
 SKEW = timedelta(minutes=5)
+#: The operation without which nobody is deleted.
+DELETION = "DeleteUser"
 Line = Mapping[str, Any]
 
 
@@ -28,7 +32,8 @@ class Call:
 
     ``time``: right before the call, as text; ``answered``: when the answer was written, empty if none was. ``result``:
     of the line after the call; TRIED for a try that was repeated; empty without a line. ``parameters``: as JSON, since
-    a journal may have a million calls.
+    a journal may have a million calls. ``lost``: no answer of AWS is on record, or another try's may have been lost.
+    ``told``: whether it was applied, by the outcome, where the answer does not say it.
     """
 
     place: str
@@ -43,13 +48,16 @@ class Call:
     request_id: str = ""
     caller: str = ""
     parameters: str = "{}"
+    lost: bool = True
+    told: bool | None = None
 
 
 @dataclass
 class Calls:
     """The calls of one journal. ``of_users``: it is of no run of provisioning. ``keeps``: all are wanted.
 
-    ``open``: those that have no line after them.
+    ``open``: those that have no line after them. ``lost``: those of which a try has no answer. ``unsettled``: user ->
+    where in ``done`` its calls without an answer are, of which no outcome says what became of them.
     """
 
     place: str
@@ -57,6 +65,8 @@ class Calls:
     keeps: bool
     done: list[Call] = field(default_factory=list)
     begun: dict[tuple[str, ...], Call] = field(default_factory=dict)
+    lost: set[tuple[str, ...]] = field(default_factory=set)
+    unsettled: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
     @property
     def open(self) -> int:
@@ -71,15 +81,36 @@ class Calls:
         if line["phase"] == BEFORE:
             self._keep(self.begun.get(key))
             self.begun[key] = call
+            self.lost.discard(key)
             return self._fault(line, call)
         answer = {name: str(line.get(name) or "") for name in ("code", "request_id", "caller")}
         result = TRIED if line["phase"] == TRIED else str(line.get("result") or "")
+        http = line["status"] if isinstance(line.get("status"), int) else 0
+        said = verdict_of(answer["code"], http, refusals_of(IAM)) if answer["code"] else None
+        lost = key in self.lost or said is Verdict.UNKNOWN
         answered = replace(self.begun.get(key, call), answered=line["time"], result=result, **answer)
+        answered = replace(answered, lost=lost or result in (TRIED, UNKNOWN, INTERRUPTED))
         self._keep(answered)
         fault = "no line before it says that the call is made" if key not in self.begun else ""
         if line["phase"] == AFTER:
             self.begun.pop(key, None)
-        return fault or self._fault(line, answered) or _answer_fault(answered)
+            if self.keeps and not (is_done(answered) or result in (FAILED, GONE)):
+                self.unsettled.setdefault(key[:2], []).append(len(self.done) - 1)
+        fault = fault or self._fault(line, answered) or _answer_fault(answered)
+        if not fault and self.of_users and answered.service == IAM:
+            fault = _result_fault(answered, line.get("parameters") or {}, said, key in self.lost)
+        self.lost |= {key} if lost else set()
+        return fault
+
+    def end(self, line: Line) -> None:
+        """Take an outcome, which says what became of calls without an answer."""
+        user, status = (line["arn"], line["unique_id"]), line.get("status")
+        for at in self.unsettled.pop(user, ()):
+            deletion = self.done[at].operation == DELETION
+            if deletion or status in CHANGED:
+                self.done[at] = replace(self.done[at], told=status == DELETED if deletion else True)
+            if deletion and status != DELETED:  # a later run may see that it was
+                self.unsettled.setdefault(user, []).append(at)
 
     def _fault(self, line: Line, call: Call) -> str:
         if not self.of_users:
@@ -89,7 +120,7 @@ class Calls:
         named = (line.get("parameters") or {}).get("UserName")
         if isinstance(named, str) and named.casefold() != call.user.casefold():
             return f"its call is of the user {named}"
-        return ""
+        return "a parameter is there twice, in two spellings" if _is_twice(line.get("parameters")) else ""
 
     def ended(self) -> Iterator[Call]:
         """All calls, those without an answer at the end."""
@@ -115,6 +146,39 @@ def _answer_fault(call: Call) -> str:
         if call.service == IAM and call.caller and acting != account
         else ""
     )
+
+
+def _result_fault(
+    call: Call, parameters: Mapping[str, Any], said: Verdict | None, lost_before: bool
+) -> str:
+    """Why no run writes such a result with such an answer. The rules are those of ``JournaledCall``.
+
+    ``said``: what the answer proves. ``lost_before``: whether an earlier try has no answer.
+    """
+    code, lost = call.code, lost_before or said is Verdict.UNKNOWN
+    unsure = lost_before or (bool(code) and said in (Verdict.UNKNOWN, None))
+    removes, deletion = is_removal(call.operation, parameters), call.operation == DELETION
+    there = code in (MISSING_CODES if removes else HELD_CODES)
+    may_be: dict[str, bool] = {
+        TRIED: bool(code) and said is not Verdict.REFUSED,
+        DONE: bool(call.request_id) if not code else not deletion and (unsure or (there and not removes)),
+        GONE: removes and not lost and (there if code else not call.request_id),
+        FAILED: bool(code) and not lost,
+        UNKNOWN: unsure if code else deletion and lost_before,
+        INTERRUPTED: bool(code) and not call.request_id,
+    }
+    if may_be.get(call.result):
+        return ""
+    what = f"the code {code}" if code else "no code"
+    return f"its result is {call.result or 'not there'}, with {what}, and no run writes that"
+
+
+def _is_twice(value: Any) -> bool:
+    """Whether a name is there in two spellings: AWS's event has one of them, and readers another."""
+    if isinstance(value, Mapping):
+        twice = len({str(name).casefold() for name in value}) < len(value)
+        return twice or any(map(_is_twice, value.values()))
+    return isinstance(value, list | tuple) and any(map(_is_twice, value))
 
 
 def time_of(text: str) -> datetime | None:

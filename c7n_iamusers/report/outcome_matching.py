@@ -20,9 +20,19 @@ from c7n_iamusers.execution.calls import AFTER, BEFORE
 from c7n_iamusers.execution.journal import OUTCOME
 from c7n_iamusers.execution.journaled_call import DONE, GONE
 from c7n_iamusers.execution.journaled_call import FAILED as REFUSED
-from c7n_iamusers.execution.outcomes import CHANGED, DELETED, MEMBERS, RELEASED, RESTORED
+from c7n_iamusers.execution.outcomes import (
+    CHANGED,
+    DELETED,
+    MEMBERS,
+    MOST_FORMER,
+    RELEASED,
+    RESTORED,
+    STATUSES,
+)
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
-from c7n_iamusers.report.line_checks import DELETION, Line, User
+from c7n_iamusers.report.comparisons import ROW, lacking
+from c7n_iamusers.report.journal_calls import DELETION
+from c7n_iamusers.report.line_checks import Line, User
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import shown
 
@@ -35,6 +45,7 @@ _TWICE = "it has {} twice, and no run writes that: this was changed"
 _OTHERS = "it has {} in the row of another user, or under another name: this was changed"
 _LOST = "its journal has {}, and this says something else of then: this was changed"
 _CUT = "its journal has no outcome after {}, and this has one: the journal was cut off, or this was changed"
+_UNLIKE = "it has {}, and no run writes that: this was changed"
 _UNWRITTEN = "its journal has {}, and this not what became of it: a run was killed, or this was changed"
 #: What is kept of an outcome that rests on another line.
 _RESTING = ("arn", "unique_id", "status", "time", "rests_on")
@@ -87,14 +98,16 @@ class Changes:
         """Place, level and words of each outcome that does not rest on such a line. Once all journals are read."""
         for place, line in self.resting:
             status, told = line["status"], _told(line, line)
-            key = line["arn"], line["unique_id"], moment(line["rests_on"]) or _NEVER
+            key = line["arn"], line["unique_id"], _time(line["rests_on"])
             lines = {DELETED: self._deletions, RESTORED: self._restorations}.get(status, set())
             if status == RELEASED:
                 why = "rests on what the run saw alone: somebody else ended the quarantine, or this was added"
                 yield place, ATTENTION, f"{told} {why}"
-            elif key not in lines or key[2] > (moment(line["time"]) or _NEVER):
+            elif key not in lines or key[2] > _time(line["time"]):
                 why = "no journal here has, and which was made before: give all outputs; or it was changed"
                 yield place, BLOCKING, f"{told} rests on a change at {line['rests_on']} that {why}"
+            elif status == RESTORED and key[2] <= self._done.get(key[1], _NEVER) <= _time(line["time"]):
+                yield place, BLOCKING, f"{told} rests on a restoration after which the user was deleted"
         for place, arn, made, time in self._given_back:
             if all(self._done.get(each, _LAST) < time for each in made):
                 told = f"{arn} at {time.isoformat()}"
@@ -111,8 +124,8 @@ class Ends:
     def __init__(self) -> None:
         #: User and time of a line of an outcome -> its digest.
         self._lines: dict[tuple[User, str], bytes] = {}
-        #: Status -> the time of the user's last line of it.
-        self._last = defaultdict[User, dict[str, str]](dict)
+        #: Status -> the time of the user's last line of it, and what that says.
+        self._last = defaultdict[User, dict[str, tuple[str, bytes]]](dict)
         #: The time of the last line of a call after which no outcome is.
         self._open: dict[User, str] = {}
 
@@ -126,7 +139,7 @@ class Ends:
         if line["phase"] == OUTCOME:
             self._lines[user, line["time"]] = _digest(line)
             self._last[user].pop(str(line.get("status")), None)
-            self._last[user][str(line.get("status"))] = line["time"]
+            self._last[user][str(line.get("status"))] = line["time"], _said(line)
             self._open.pop(user, None)
         elif line["phase"] in (BEFORE, AFTER):
             self._open[user] = line["time"]
@@ -149,6 +162,9 @@ class Ends:
     def _of_entries(self, user: User, row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """What the row has, and the journal has not. The outcomes of provisioning have no lines."""
         for each in _entries(row):
+            if each.get("status") not in STATUSES or (missing := lacking(ROW, each)):
+                what = f"lacks {missing}" if each.get("status") in STATUSES else "has such a status"
+                yield _UNLIKE, f"{_told(row, each)}, which {what}"
             line, status = self._lines.get((user, str(each.get("time")))), each.get("status")
             if (each.get("arn"), each.get("unique_id")) != user or each.get("user") != _name(user[0]):
                 yield _OTHERS, _told(row, each)
@@ -160,14 +176,19 @@ class Ends:
     def _of_lines(self, user: User, row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """What the journal has, and the row has not."""
         told, of_row = defaultdict[str, set[str]](set), _time(row.get("time"))
+        # of a row that is full, the last one of each status is kept
+        full, said = len(row.get("history", ())) >= MOST_FORMER, defaultdict[bytes, datetime](lambda: _NEVER)
         for each in _entries(row):
-            told[str(each.get("status"))].add(str(each.get("time")))
-        for status, time in self._last.get(user, {}).items():
+            status, time = str(each.get("status")), _time(each.get("time"))
+            told[status].add(str(each.get("time")))
+            for what in (_said(each), *([status.encode()] if full else [])):
+                said[what] = max(said[what], time)
+        for status, (at, what) in self._last.get(user, {}).items():
             # what made no call has no line, and takes the place of an outcome that said the same
-            later = status not in CHANGED and max(map(_time, told[status]), default=_NEVER) > _time(time)
-            if time not in told[status] and not later:
-                what = f"{status} of {row['arn']} at {time}"
-                yield _LOST if of_row >= _time(time) else _UNWRITTEN, what
+            later = status not in CHANGED and max(said[what], said[status.encode()]) > _time(at)
+            if at not in told[status] and not later:
+                lost = f"{status} of {row['arn']} at {at}"
+                yield _LOST if of_row >= _time(at) else _UNWRITTEN, lost
         if user in self._open:
             what = f"a call about {row['arn']} at {self._open[user]}"
             yield _CUT if of_row >= _time(self._open[user]) else _UNWRITTEN, what
@@ -189,6 +210,12 @@ def _told(row: Mapping[str, Any], each: Mapping[str, Any]) -> str:
 
 def _time(value: Any) -> datetime:
     return moment(value) or _NEVER
+
+
+def _said(each: Mapping[str, Any]) -> bytes:
+    """What an outcome says, as a digest: one that says the same takes its place."""
+    same = [str(each.get(name)) for name in ("status", "code", "reason")]
+    return hashlib.sha256(json.dumps(same).encode()).digest()
 
 
 def _digest(each: Mapping[str, Any]) -> bytes:

@@ -42,6 +42,8 @@ NOT_COMPARED = (
     "the journal and AWS's event do not both say who made it, or have not the same parameters or error"
 )
 TOO_MANY = f"more than {_MOST_ALIKE} events near it are of its session, operation and user"
+CONTRADICTED = "by AWS's event {}, and the journal, which has no answer, rests on the contrary"
+NO_ID = "the journal has no request id of it, and no line that its answer was lost"
 ANOTHER_ID = "AWS's event has another request id, and events have those of the answers here"
 #: What AWS shows of a value that it keeps secret ("CloudTrail record contents", CloudTrail User Guide).
 _SUFFIX, _HIDDEN = "Exception", "HIDDEN_DUE_TO_SECURITY_REASONS"
@@ -115,6 +117,8 @@ class Matching:
         same = how == BY_REQUEST_ID or not (call.request_id and event.request_id)
         if self.matched[BY_REQUEST_ID] and not same:
             self.unproven.append((call, ANOTHER_ID))
+        elif not call.request_id and (why := _unanswered(event, call)):
+            self.unproven.append((call, why))
         elif _is_compared(event, call):
             self.matched[how] += 1
         else:
@@ -178,6 +182,16 @@ def _ended_so(event: TrailEvent, call: Call) -> bool:
     if call.request_id:
         return bool(event.error) == bool(call.code) and (bool(event.error) or is_done(call))
     return bool(event.error) or call.result not in (FAILED, GONE)
+
+
+def _unanswered(event: TrailEvent, call: Call) -> str:
+    """Why AWS's event does not prove a call of which the journal has no answer."""
+    if not call.lost:
+        return NO_ID
+    applied = True if is_done(call) else call.told
+    if applied is None or call.result == TRIED or applied != bool(event.error):
+        return ""
+    return CONTRADICTED.format("it was refused" if event.error else "it was done")
 
 
 def _is_compared(event: TrailEvent, call: Call) -> bool:

@@ -165,7 +165,7 @@ class _Verification:
             place, in_directory = self._store.place(name), isinstance(self._store, DirectoryStore)
             if plain in self._present:
                 self._verified.add(BLOCKING, place, "lies here twice, packed and not")
-            elif last in (*OF_RUNS, PLAN) or _SNAPSHOT.fullmatch(plain) or f"{RUNS}/" in plain:
+            elif last in (*OF_RUNS, PLAN) or _SNAPSHOT.fullmatch(plain) or _is_provisioning(plain):
                 self._verified.add(BLOCKING, place, _PACKED)
             elif last in OF_CUSTODIAN and in_directory and not IN_BUCKET.fullmatch(plain):
                 why = "Cloud Custodian packs it in a bucket alone: find out who did"
@@ -212,7 +212,7 @@ class _Verification:
     def _chain(self, place: str, name: str, content: bytes, forks: bool = False, only: str = "") -> Chain:
         """``only``: the unique id of the user whose lines these are, by the object's name; empty for all."""
         output, where = self._outputs[place], self._store.place(name)
-        of_users = f"{RUNS}/" not in place
+        of_users = not _is_provisioning(place)
         is_of_runs = of_users and (bool(only) or name == f"{place}{JOURNAL}")
         calls = Calls(where, of_users, self._verified.keeps_calls)
         others = (output.lines if is_of_runs else Restorations()) if of_users else None
@@ -234,6 +234,8 @@ class _Verification:
         # two machines that restore from one bucket have a clock each, and are hours apart
         faults = checks.faults + ([] if chain.forked else checks.disorder)
         self._tell_several(where, faults, "more lines are contradicted by others")
+        for doubt in checks.doubts[:_MOST]:
+            self._verified.add(ATTENTION, where, doubt)
         if calls.open:
             why = f"{of(calls.open, 'call')} without an answer: a run was stopped there"
             self._verified.add(ATTENTION, where, why)
@@ -317,11 +319,11 @@ class _Verification:
                 why = f"is not there, and the journal beside it has outcomes of {of(users, 'user')}"
                 self._verified.add(ATTENTION, self._store.place(f"{place}{OUTCOMES}"), why)
         self._results(of_name[_RESULT_FILE])
-        self._undos(name for name in of_name[_UNDONE] if f"{RUNS}/" in name)
+        self._undos(name for name in of_name[_UNDONE] if _is_provisioning(name))
 
     def _results(self, names: Iterable[str]) -> None:
         """The results of provisioning, and those that a journal names."""
-        mine = [name for name in names if f"{RUNS}/" in name]
+        mine = [name for name in names if _is_provisioning(name)]
         resumed = set[str]()
         for name, content in self._contents(mine):
             self._verified.counts["results"] += 1
@@ -345,7 +347,7 @@ class _Verification:
             {
                 found[0]
                 for name in self._present
-                if f"{RUNS}/" in name and (found := _UNDO_JOURNAL.match(name))
+                if _is_provisioning(name) and (found := _UNDO_JOURNAL.match(name))
             },
         )
         for name, content in self._contents(names):
@@ -381,6 +383,11 @@ class _Verification:
             self._verified.add(
                 BLOCKING, place, f"is not a result of provisioning that a run leaves: {shown(faults)}"
             )
+
+
+def _is_provisioning(name: str) -> bool:
+    """Whether a file is in a directory of provisioning's runs, which no report reads; see ``output_reader``."""
+    return RUNS in name.split("/")[:-1]
 
 
 def _other_line(snapshot: Snapshot, name: str, lines: Iterable[Line]) -> str:

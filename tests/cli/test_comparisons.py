@@ -18,6 +18,7 @@ from aws_local_org.cloudtrail import HISTORY
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import Journal, utc_now
 from c7n_iamusers.execution.journal_format import line_digest
+from c7n_iamusers.execution.outcomes import STATUSES
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.identity_center.applying.run_records import RunDirectory
@@ -174,8 +175,23 @@ def others(name: str, value: Any) -> list[Any]:
     )
 
 
+class Removed:
+    """In place of another value: the member is not there."""
+
+    def __repr__(self) -> str:
+        return "removed"
+
+
+REMOVED = Removed()
+
+
 def setter(name: str, inner: str = "") -> Callable[[Line, Any], Line]:
-    return lambda whole, new: {**whole, name: {**whole[name], inner: new} if inner else new}
+    def put(whole: Line, key: str, new: Any) -> Line:
+        return (
+            {each: of for each, of in whole.items() if each != key} if new is REMOVED else {**whole, key: new}
+        )
+
+    return lambda whole, new: put(whole, name, put(whole[name], inner, new) if inner else new)
 
 
 def members(line: Line) -> Iterator[tuple[str, Any, Callable[[Line, Any], Line]]]:
@@ -192,10 +208,23 @@ def shows(verified: Verified) -> str:
     return "wrong" if BLOCKING in levels else "to look at" if ATTENTION in levels else "nothing"
 
 
-def is_as_said(said: comparisons.Compared | None, alone: str, trail: Callable[[], str]) -> bool:
-    """Whether what shows is what the table says. ``alone``: without AWS's events. ``trail``: with them."""
+def removed(kind: str, name: str) -> list[Removed]:
+    """That the member is not there, of each that all runs write."""
+    said = comparisons.comparison_of(kind, name)
+    return [REMOVED] if said and name not in said.optional else []
+
+
+def is_as_said(
+    said: comparisons.Compared | None, alone: str, trail: Callable[[], str], lacks: bool = False
+) -> bool:
+    """Whether what shows is what the table says. ``alone``: without AWS's events. ``trail``: with them.
+
+    ``lacks``: a member was removed that each run writes.
+    """
     if said is None:
         return False
+    if lacks:
+        return alone == "wrong"
     if said.shows == comparisons.WRONG:
         return alone == "wrong"
     if said.shows == comparisons.WRONG_BY_CLOUDTRAIL:
@@ -203,12 +232,13 @@ def is_as_said(said: comparisons.Compared | None, alone: str, trail: Callable[[]
     return trail() != "nothing"
 
 
-def changes() -> Iterator[tuple[str, str, str]]:
-    """Each line with another value of one member: its kind, the member, and words. Afterwards all is as it was.
+def changes() -> Iterator[tuple[str, str, str, bool]]:
+    """Each line with another value of one member, or without it: its kind, the member, words, and whether it lacks it
+    though each run writes it. Afterwards all is as it was.
 
     But by ``make soak``, of alike lines of a journal the first one is tried.
     """
-    tried = set[tuple[object, ...]]()
+    tried, lacked = set[tuple[object, ...]](), set[tuple[str, ...]]()
     for path in sorted(OUTPUT.rglob("*journal*.jsonl")) + sorted(OUTPUT.rglob("journal/*/*.jsonl")):
         lines, whole = read(path), path.read_bytes()
         for number, line in enumerate(lines):
@@ -218,21 +248,25 @@ def changes() -> Iterator[tuple[str, str, str]]:
                 if key in tried and "SOAK_PAIRS" not in os.environ:
                     continue
                 tried.add(key)
-                for new in others(name.rpartition(".")[2], value):
+                once = () if (kind, line["phase"], name) in lacked else removed(kind, name)
+                lacked.add((kind, line["phase"], name))
+                for new in (*others(name.rpartition(".")[2], value), *once):
                     write(path, [*lines[:number], put(line, new), *lines[number + 1 :]])
-                    yield kind, name, f"{kind} {name} of {path.parent.name} {number}: {str(new)[:60]}"
+                    said = comparisons.comparison_of(kind, name)
+                    lacks = new is REMOVED and bool(said) and name not in said.optional
+                    yield kind, name, f"{kind} {name} of {path.parent.name} {number}: {str(new)[:60]}", lacks
         path.write_bytes(whole)
 
 
 def test_each_member_of_each_line_is_compared_as_the_table_says(left: list[TrailEvent]) -> None:
     assert [each for each in found(left).found if each.level in (BLOCKING, ATTENTION)] == []
     unlike, kinds = dict[str, str](), set[str]()
-    for kind, name, told in changes():
+    for kind, name, told, lacks in changes():
         kinds.add(kind)
         said = comparisons.comparison_of(kind, name)
-        if said and said.shows == comparisons.ALONE:
+        if said and said.shows == comparisons.ALONE and not lacks:
             continue
-        if not is_as_said(said, alone := shows(found()), lambda: shows(found(left))):
+        if not is_as_said(said, alone := shows(found()), lambda: shows(found(left)), lacks):
             unlike[told] = alone
     assert kinds == {each.kind for each in comparisons.COMPARED} - {comparisons.EACH, comparisons.ROW}
     assert unlike == {}
@@ -245,9 +279,10 @@ def test_each_member_of_each_row_is_that_of_its_line() -> None:
         rows, whole = json.loads(path.read_bytes()), path.read_bytes()
         for number, row in enumerate(rows):
             for name, value, put in members(row):
-                for new in others(name, value):
+                for new in (*others(name, value), *removed(comparisons.ROW, name)):
                     path.write_text(json.dumps([*rows[:number], put(row, new), *rows[number + 1 :]]))
-                    if not is_as_said(comparisons.comparison_of(comparisons.ROW, name), shows(found()), str):
+                    said = comparisons.comparison_of(comparisons.ROW, name)
+                    if not is_as_said(said, shows(found()), str):
                         unlike[f"{name} of {path.parent.name} {number}: {str(new)[:60]}"] = value
         path.write_bytes(whole)
     assert unlike == {}
@@ -334,6 +369,34 @@ def test_who_changes_several_lines_that_agree(left: list[TrailEvent]) -> None:
         for path, content in whole.items():
             path.write_bytes(content)
     assert unlike == {}
+
+
+@pytest.mark.usefixtures("left")
+def test_a_line_and_its_row_with_another_status_are_wrong() -> None:
+    unlike = []
+    for path in OUTPUT.rglob("outcomes.json"):
+        rows, lines = json.loads(path.read_bytes()), read(path.with_name("journal.jsonl"))
+        whole = {each: each.read_bytes() for each in (path, path.with_name("journal.jsonl"))}
+        for number, line in enumerate(lines):
+            if line["phase"] != "outcome":
+                continue
+            for status in sorted({*STATUSES, "quar\u00e4ntined"} - {line["status"]}):
+                write(
+                    path.with_name("journal.jsonl"),
+                    [*lines[:number], {**line, "status": status}, *lines[number + 1 :]],
+                )
+                of_line = [
+                    {**row, "status": status}
+                    if (row["unique_id"], row["time"]) == (line["unique_id"], line["time"])
+                    else row
+                    for row in rows
+                ]
+                path.write_text(json.dumps(of_line))
+                if shows(found()) != "wrong":
+                    unlike.append(f"{line['status']} of {line['user']} is {status}")
+        for each, content in whole.items():
+            each.write_bytes(content)
+    assert unlike == []
 
 
 @pytest.mark.usefixtures("left")

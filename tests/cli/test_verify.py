@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from c7n_iamusers.execution.journal import Journal, utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice
+from c7n_iamusers.report.trail_matching import TrailEvent, event_of
 from c7n_iamusers_cli.main import main
 from tests.full_users import create_full_user
 from tests.plugins.deletions import acting
@@ -486,11 +487,18 @@ def test_a_user_that_is_taken_out_whole_is_told_by_the_role(
     assert "are of users in no journal here (alice)" in said
 
 
-def test_without_request_ids_the_session_says_it(notice: Notice) -> None:
-    for path in (PARK / "journal.jsonl", DELETE / "journal.jsonl"):
-        path.write_bytes(path.read_bytes().replace(b'"request_id"', b'"other_id"'))
+def test_without_request_ids_the_session_says_it(notice: Notice, monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_ids_of_its_own(record: Mapping[str, Any]) -> TrailEvent | None:
+        return event_of({**record, "requestID": f"of-{record.get('eventID')}"})
+
+    monkeypatch.setattr("c7n_iamusers.report.trail_reader.event_of", with_ids_of_its_own)
     _, found, _ = trail()
     assert found["matched"] == {"request id": 0, "session, operation, user and time": found["calls"]}
+    for path in (PARK / "journal.jsonl", DELETE / "journal.jsonl"):
+        path.write_bytes(path.read_bytes().replace(b'"request_id"', b'"other_id"'))
+    code, found, said = trail()
+    assert (code, sum(found["matched"].values())) == (1, 0)
+    assert "its result is done, with no code, and no run writes that" in said
 
 
 @pytest.mark.parametrize("account", ["999988887777", "1/../x"])

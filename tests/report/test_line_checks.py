@@ -45,7 +45,16 @@ DECIDED, DELETION = line(1, "decision"), call(1, "DeleteUser")
         ),
         # a run was killed before its first call, and somebody else deleted the user
         pytest.param(
-            [DECIDED, *call(9, "DeleteVirtualMFADevice"), outcome(9, "skipped", 1)], 0, id="an-old-decision"
+            [
+                DECIDED,
+                *call(9, "DeleteVirtualMFADevice"),
+                outcome(9, "skipped", 1, code="GoneMeanwhile"),
+            ],
+            0,
+            id="an-old-decision",
+        ),
+        pytest.param(
+            [*call(9, "DeleteVirtualMFADevice"), outcome(9, "skipped", 1)], 1, id="skipped-and-changed"
         ),
         pytest.param([DECIDED, *call(9, "DeleteUser"), outcome(9, "deleted", 1)], 1, id="is-none"),
         pytest.param([*call(1, "UntagUser"), outcome(1, "released", 1)], 0, id="released"),

@@ -24,6 +24,7 @@ ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
 CALL = {"service": "iam", "operation": "TagUser", "parameters": {"UserName": "alice"}}
 OF_CENTER = {"service": "identitystore", "operation": "CreateGroup", "parameters": {}}
 CALLER = "arn:aws:sts::111122223333:assumed-role/Remover/run"
+ANSWERED = {"result": "done", "request_id": "r", "caller": CALLER}
 
 
 def now() -> datetime:
@@ -121,7 +122,7 @@ def test_the_objects_of_a_journal_are_one_chain(tmp_path: Path) -> None:
     with SegmentedJournal(DirectoryStore(tmp_path), "runs/1/journal", now) as journal:
         for _ in range(3):
             journal.write(ALICE, "before", **CALL)
-            journal.write(ALICE, "after", **CALL, result="done")
+            journal.write(ALICE, "after", **CALL, **ANSWERED)
     assert told(tmp_path) == []
     segments = sorted(tmp_path.rglob("*.jsonl"))
     assert len(segments) == 4
@@ -134,7 +135,7 @@ def bucket_run(store: DirectoryStore, follows: str = "") -> BucketJournal:
     journal = BucketJournal(store, now)
     journal.follows = lambda _: follows
     journal.write(ALICE, "before", **CALL)
-    journal.write(ALICE, "after", **CALL, result="done")
+    journal.write(ALICE, "after", **CALL, **ANSWERED)
     journal.write(ALICE, "lapsed", gone=[], active=[])
     return journal
 
@@ -171,7 +172,7 @@ def test_journals_of_restorations_that_machines_merged_are_to_be_looked_at(tmp_p
     for name in ("here", "there"):
         with Journal(tmp_path / name / "restore-journal.jsonl") as journal:
             journal.write(ALICE, "before", **CALL, notes={"by": name})
-            journal.write(ALICE, "after", **CALL, result="done")
+            journal.write(ALICE, "after", **CALL, **ANSWERED)
         both = _merged(both, (tmp_path / name / "restore-journal.jsonl").read_bytes())
         (tmp_path / name / "restore-journal.jsonl").unlink()
     path.write_bytes(both)
@@ -218,18 +219,18 @@ def test_what_is_left(
 def write(path: Path) -> None:
     with Journal(path) as journal:
         journal.write(ALICE, "before", **CALL)
-        journal.write(ALICE, "after", **CALL, result="done")
+        journal.write(ALICE, "after", **CALL, **ANSWERED)
 
 
 def test_each_try_of_a_call_is_an_answer_of_its_own(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
         journal.write(ALICE, "before", **CALL)
-        journal.write(ALICE, "tried", **CALL, code="Throttling", request_id="r-1")
+        journal.write(ALICE, "tried", **CALL, code="Throttling", request_id="r-1", caller=CALLER)
         journal.write(ALICE, "after", **CALL, result="done", request_id="r-2", caller=CALLER)
         journal.write(ALICE, "before", **CALL)
     found = verified(tmp_path, keeps_calls=True)
     assert [(each.result, each.request_id, each.caller) for each in found.calls] == [
-        ("tried", "r-1", ""),
+        ("tried", "r-1", CALLER),
         ("done", "r-2", CALLER),
         ("", "", ""),
     ]
