@@ -172,14 +172,21 @@ def _digests_named(verified: Verified) -> Iterator[str]:
 
 
 def _notices(places: Sequence[str], given: str | None, verified: Verified) -> dict[str, Store]:
-    """Account id -> where its notices are, if that is given, or the policies name it."""
+    """Account id -> where its notices are, if that is given, or the policies name it.
+
+    Several places of one account are told: whoever writes into an output may name another one.
+    """
+    from c7n_iamusers.report.checks import ATTENTION
     from c7n_iamusers.report.mail import places_of
     from c7n_iamusers.report.output_reader import read_outputs
 
     named = dict[str, str]()
     for place in places:
         try:
-            named.update(list(places_of(read_outputs(open_place(place)))))
+            for account, at in places_of(read_outputs(open_place(place))):
+                if named.setdefault(account, at) != at and not given:
+                    why = f"the outputs name {named[account]} and {at} as the place of its notices: give --notices"
+                    verified.add(ATTENTION, f"account {account}", why)
         except OutputUnreadable:
             continue  # a journal lies there without the files of Cloud Custodian
     accounts = {line["arn"].split(":")[4] for _, line in verified.decisions}

@@ -15,7 +15,7 @@ from c7n_iamusers.execution.journaled_call import ADOPTED, DONE, FAILED, GONE, I
 from c7n_iamusers.execution.outcomes import CHANGED, DELETED
 from c7n_iamusers.execution.retries import Verdict, refusals_of, verdict_of
 from c7n_iamusers.iam.sign_in_sessions import OPERATIONS, SERVICE
-from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.times import FIRST_YEAR, LAST_YEAR, moment
 
 #: The service of a user's changes. Its sign-in sessions are ended by another one.
 IAM = "iam"
@@ -187,7 +187,7 @@ def time_of(text: str) -> datetime | None:
         found = datetime.fromisoformat(text)
     except ValueError:
         return moment(text)
-    return found if found.utcoffset() == timedelta(0) else moment(text)
+    return found if found.utcoffset() == timedelta(0) and FIRST_YEAR <= found.year <= LAST_YEAR else moment(text)
 
 
 def is_done(call: Call) -> bool:

@@ -58,6 +58,8 @@ _BACK = 2 * SKEW
 #: What a call does, where several operations do the same.
 DENY, BROWNOUT = "deny", "brownout"
 _AWS_DENY_ALL = "/AWSDenyAll"
+#: A user has two access keys, and at most as many other credentials; those that others gave it come and go.
+_MOST_CREDENTIALS = 1_000
 #: In a quarantine's record: no form of the Deny fits.
 _NO_DENY = "none"
 #: Why a user is left alone, or is as it was, although a call of the same run may have been applied.
@@ -207,6 +209,8 @@ class Lines:
         found = QuarantineRecord.from_data(given) if isinstance(given, Mapping) else None
         if found is None or time is None or (found.kept and found.deactivated):
             return "it has no record of a quarantine"
+        if sum(map(len, (found.deactivated, found.inactive, found.given, found.dropped))) > _MOST_CREDENTIALS:
+            return "its record has more credentials than a user can have"
         if found.since > time + timedelta(seconds=1):
             return f"its quarantine begins at {found.since.isoformat()}, after it"
         since.record, since.announced = _Record(found), time
@@ -303,7 +307,7 @@ def _status_fault(status: str, line: Line, since: _Since) -> str:
     if status != DELETED and DONE in since.results:
         return f"it says {status}, and its journal that {DELETION} was done"
     if not since.calls:
-        return _rest_fault(status, line) if status in CHANGED else ""
+        return _rest_fault(status, line)
     if "rests_on" in line:
         return "it rests on another line, and has calls of its own"
     if status not in _ALLOWED or not _ALLOWED[status](since, line):
@@ -356,6 +360,8 @@ _ALLOWED: dict[str, Callable[[_Since, Line], bool]] = {
 
 def _rest_fault(status: str, line: Line) -> str:
     """Why no run writes an outcome of a change without a call. ``Resting`` looks for the line that it rests on."""
+    if status not in CHANGED:
+        return f"it says {status} without a call, and runs write no line of that"
     if status in (DELETED, RESTORED) and moment(line.get("rests_on")) is None:
         return f"it says {status} without a call, and rests on no line"
     if status in (QUARANTINED, BROWNED_OUT):

@@ -144,22 +144,24 @@ class Ends:
         elif line["phase"] in (BEFORE, AFTER):
             self._open[user] = line["time"]
 
-    def faults(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-        """What is wrong with the ``rows``, with its level, in words."""
+    def faults(self, rows: Iterable[Mapping[str, Any]], provisions: bool = False) -> Iterator[tuple[str, str]]:
+        """What is wrong with the ``rows``, with its level, in words. ``provisions``: also provisioning writes such."""
         found, known = defaultdict[str, list[str]](list), set[User]()
         for row in rows:
             user = str(row["arn"]), str(row["unique_id"])
             if user in known:
                 found[_TWICE].append(row["arn"])
             known.add(user)
-            for kind, told in (*self._of_entries(user, row), *self._of_lines(user, row)):
+            for kind, told in (*self._of_entries(user, row, provisions), *self._of_lines(user, row)):
                 found[kind].append(told)
         for user in {*self._last, *self._open} - known:
             found[_UNWRITTEN].append(f"lines about {user[0]}")
         for kind, of_kind in found.items():
             yield ATTENTION if kind == _UNWRITTEN else BLOCKING, kind.format(shown(sorted(of_kind)))
 
-    def _of_entries(self, user: User, row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    def _of_entries(
+        self, user: User, row: Mapping[str, Any], provisions: bool
+    ) -> Iterator[tuple[str, str]]:
         """What the row has, and the journal has not. The outcomes of provisioning have no lines."""
         for each in _entries(row):
             if each.get("status") not in STATUSES or (missing := lacking(ROW, each)):
@@ -170,7 +172,7 @@ class Ends:
                 yield _OTHERS, _told(row, each)
             elif line and line != _digest(each):
                 yield _CHANGED, _told(row, each)
-            elif not line and (status in CHANGED or (each.get("calls") and self._lines)):
+            elif not line and (status in CHANGED or (each.get("calls") and (self._lines or not provisions))):
                 yield _MISSING, _told(row, each)
 
     def _of_lines(self, user: User, row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -130,10 +130,15 @@ class _Verification:
         self._store, self._plan_fault, self._verified = store, plan_fault, verified
         self._outputs = defaultdict[str, _Output](_Output)
         self._present: frozenset[str] = frozenset()
+        #: Places of outputs of provisioning, whose outcomes have no lines.
+        self._provisioning: frozenset[str] = frozenset()
 
     def run(self) -> None:
         names = self._store.names("")
         self._present = frozenset(names)
+        runs = (name.rpartition(f"{RUNS}/")[0] for name in names if _is_provisioning(name))
+        results = (name for name in names if name.rpartition("/")[2] == RESULT_FILE)
+        self._provisioning = frozenset((*runs, *(each.removesuffix(RESULT_FILE) for each in results)))
         self._packed(names)
         self._journals(names)
         self._snapshots(names)
@@ -369,7 +374,7 @@ class _Verification:
         except ValueError as error:
             self._verified.add(BLOCKING, place, str(error))
             return
-        for level, why in ends.faults(rows):
+        for level, why in ends.faults(rows, name.removesuffix(OUTCOMES) in self._provisioning):
             self._verified.add(level, place, why)
 
     def _provisioned(self, place: str, content: bytes) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.outcomes import Outcome, merged_outcomes, rows_of
-from c7n_iamusers.reasons import ALREADY_GONE
+from c7n_iamusers.reasons import ALREADY_GONE, Reason
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
 from c7n_iamusers.report.outcome_matching import Changes, Ends
 
@@ -46,6 +46,13 @@ LATER = outcome("skipped", 12, calls=0)
 LINES = [call(1), line(PARKED), call(9), line(DELETED)]
 
 
+def of_refused(day: int, why: str = "no answer", calls: int = 0) -> Outcome:
+    return outcome("failed", day, calls=calls, reason=Reason("CallFailed", (("why", why),)))
+
+
+REFUSED = of_refused(2, calls=3)
+
+
 def changed(row: Row, **more: Any) -> Row:
     return {**row, **more}
 
@@ -65,6 +72,20 @@ def of_bob(row: Row) -> Row:
             [],
             id="one-that-says-the-same",
         ),
+        pytest.param(
+            [line(REFUSED)], rows(REFUSED, of_refused(9, "Boundary")), [], id="a-failure-of-other-words"
+        ),
+        pytest.param([line(REFUSED)], rows(REFUSED, of_refused(9)), [], id="a-failure-that-says-the-same"),
+        pytest.param(
+            [line(REFUSED)], rows(of_refused(9, "Boundary")), [BLOCKING], id="a-failure-gives-way-to-another"
+        ),
+        pytest.param(
+            [line(REFUSED)],
+            rows(REFUSED, *(of_refused(day, f"{day}") for day in range(3, 29))),
+            [],
+            id="a-row-that-is-full",
+        ),
+        pytest.param(LINES, [changed(rows(DELETED)[0], status="Deleted")], [BLOCKING] * 3, id="no-status"),
         pytest.param(LINES, rows(PARKED), [ATTENTION], id="killed-before-its-row"),
         pytest.param(LINES, [], [ATTENTION], id="killed-before-the-first-row"),
         pytest.param(LINES[:3], rows(PARKED), [ATTENTION], id="killed-before-its-outcome"),
@@ -110,7 +131,12 @@ def test_what_is_found(lines: Sequence[Row], left: Sequence[Mapping[str, Any]], 
     ends = Ends()
     for each in lines:
         ends.read(each)
-    assert sorted(level for level, _ in ends.faults(left)) == expected
+    assert sorted(level for level, _ in ends.faults(left, provisions=True)) == expected
+
+
+def test_only_provisioning_makes_calls_without_lines() -> None:
+    left = rows(outcome("failed", 2))
+    assert [[level for level, _ in Ends().faults(left, each)] for each in (True, False)] == [[], [BLOCKING]]
 
 
 RESTORED = line(phase="outcome", status="restored", made=["AIDA1"], time="2026-11-09T10:00:00+00:00")
@@ -141,6 +167,12 @@ def resting(status: str, on: str = ON_THE_9TH, day: int = 10) -> Row:
         ),
         pytest.param([RESTORED], resting("restored"), [], id="made-anew"),
         pytest.param([call(9)], resting("restored"), [BLOCKING], id="never-made"),
+        pytest.param(
+            [RESTORED, changed(call(10), result="done")],
+            resting("restored", day=11),
+            [BLOCKING],
+            id="and-deleted-since",
+        ),
         pytest.param(
             [changed(call(8), result="done"), changed(RESTORED, made=["AIDA1", "AIDA2"])],
             resting("restored"),
