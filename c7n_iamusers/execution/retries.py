@@ -203,10 +203,16 @@ def verdict_on(error: Exception, refusals: Collection[str] | None = None) -> Ver
 
 
 def verdict_of(code: str, status: int, refusals: Collection[str]) -> Verdict | None:
-    """``verdict_on`` of an error of which a journal has ``error_code`` and ``http_status``; None if they leave it open."""
+    """``verdict_on`` an error with this ``error_code`` and ``http_status``, as a journal has them; None if that is open."""
     if not status:
         named = getattr(botocore.exceptions, code, getattr(botocore.parsers, code, None))
-        known = named if isinstance(named, type) else AnswerUnreadable if code == AnswerUnreadable.__name__ else None
+        known = (
+            named
+            if isinstance(named, type)
+            else AnswerUnreadable
+            if code == AnswerUnreadable.__name__
+            else None
+        )
         if known and issubclass(known, _NOT_SENT):
             return Verdict.BUSY
         return Verdict.UNKNOWN if known and issubclass(known, (*_NO_ANSWER, AnswerUnreadable)) else None

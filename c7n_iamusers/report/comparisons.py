@@ -91,7 +91,7 @@ COMPARED = (
     _of(DECISION, "exemptions.rules exemptions.sha256 noticed? active_within? quarantined_for?", ALONE),
     _of(DECISION, "access? listened_since?", ALONE),
     _of(OUTCOME, "phase arn unique_id calls", WRONG, "the row; the calls"),
-    _of(OUTCOME, "status", WRONG, "the row; which calls they are, and what became of DeleteUser"),
+    _of(OUTCOME, "status", WRONG, "the row; which calls they are, and what became of them"),
     _of(
         OUTCOME,
         "time",
@@ -176,9 +176,8 @@ def lacking(kind: str, line: Mapping[str, Any]) -> str:
 def _lacking(line: Mapping[str, Any], names: Collection[str]) -> Iterator[str]:
     for name in names:
         whole, _, part = name.partition(".")
-        if not part and name not in line:
-            yield name
-        elif part and isinstance(line.get(whole), Mapping) and part not in line[whole]:
+        held = line.get(whole) if part else line
+        if isinstance(held, Mapping) and (part or name) not in held:
             yield name
 
 

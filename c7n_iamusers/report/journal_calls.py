@@ -83,24 +83,29 @@ class Calls:
             self.begun[key] = call
             self.lost.discard(key)
             return self._fault(line, call)
+        return self._answered(line, call, key)
+
+    def _answered(self, line: Line, call: Call, key: tuple[str, ...]) -> str:
+        """Take the answer to a call, or to a try of it, as ``read`` does."""
         answer = {name: str(line.get(name) or "") for name in ("code", "request_id", "caller")}
         result = TRIED if line["phase"] == TRIED else str(line.get("result") or "")
         http = line["status"] if isinstance(line.get("status"), int) else 0
         said = verdict_of(answer["code"], http, refusals_of(IAM)) if answer["code"] else None
-        lost = key in self.lost or said is Verdict.UNKNOWN
+        lost_before = key in self.lost
+        lost = lost_before or said is Verdict.UNKNOWN
         answered = replace(self.begun.get(key, call), answered=line["time"], result=result, **answer)
         answered = replace(answered, lost=lost or result in (TRIED, UNKNOWN, INTERRUPTED))
         self._keep(answered)
+        self.lost |= {key} if lost else set()
         fault = "no line before it says that the call is made" if key not in self.begun else ""
         if line["phase"] == AFTER:
             self.begun.pop(key, None)
             if self.keeps and not (is_done(answered) or result in (FAILED, GONE)):
-                self.unsettled.setdefault(key[:2], []).append(len(self.done) - 1)
+                self.unsettled.setdefault((line["arn"], line["unique_id"]), []).append(len(self.done) - 1)
         fault = fault or self._fault(line, answered) or _answer_fault(answered)
-        if not fault and self.of_users and answered.service == IAM:
-            fault = _result_fault(answered, line.get("parameters") or {}, said, key in self.lost)
-        self.lost |= {key} if lost else set()
-        return fault
+        if fault or not self.of_users or answered.service != IAM:
+            return fault
+        return _result_fault(answered, line.get("parameters") or {}, said, lost_before)
 
     def end(self, line: Line) -> None:
         """Take an outcome, which says what became of calls without an answer."""
@@ -148,9 +153,7 @@ def _answer_fault(call: Call) -> str:
     )
 
 
-def _result_fault(
-    call: Call, parameters: Mapping[str, Any], said: Verdict | None, lost_before: bool
-) -> str:
+def _result_fault(call: Call, parameters: Mapping[str, Any], said: Verdict | None, lost_before: bool) -> str:
     """Why no run writes such a result with such an answer. The rules are those of ``JournaledCall``.
 
     ``said``: what the answer proves. ``lost_before``: whether an earlier try has no answer.
@@ -187,7 +190,9 @@ def time_of(text: str) -> datetime | None:
         found = datetime.fromisoformat(text)
     except ValueError:
         return moment(text)
-    return found if found.utcoffset() == timedelta(0) and FIRST_YEAR <= found.year <= LAST_YEAR else moment(text)
+    return (
+        found if found.utcoffset() == timedelta(0) and FIRST_YEAR <= found.year <= LAST_YEAR else moment(text)
+    )
 
 
 def is_done(call: Call) -> bool:

@@ -346,7 +346,7 @@ def _is_failure(since: _Since, line: Line) -> bool:
     return since.failed(call.partition(":")[2]) if call or code == reasons.CALL_FAILED.code else True
 
 
-#: Status -> whether the calls and lines since the outcome before allow it. What a line without calls may say, see below.
+#: Status -> whether the calls and lines since the outcome before allow it. Of a line without calls, see below.
 _ALLOWED: dict[str, Callable[[_Since, Line], bool]] = {
     DELETED: _is_deletion,
     QUARANTINED: _is_quarantine,

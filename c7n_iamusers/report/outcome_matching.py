@@ -144,7 +144,9 @@ class Ends:
         elif line["phase"] in (BEFORE, AFTER):
             self._open[user] = line["time"]
 
-    def faults(self, rows: Iterable[Mapping[str, Any]], provisions: bool = False) -> Iterator[tuple[str, str]]:
+    def faults(
+        self, rows: Iterable[Mapping[str, Any]], provisions: bool = False
+    ) -> Iterator[tuple[str, str]]:
         """What is wrong with the ``rows``, with its level, in words. ``provisions``: also provisioning writes such."""
         found, known = defaultdict[str, list[str]](list), set[User]()
         for row in rows:
@@ -159,9 +161,7 @@ class Ends:
         for kind, of_kind in found.items():
             yield ATTENTION if kind == _UNWRITTEN else BLOCKING, kind.format(shown(sorted(of_kind)))
 
-    def _of_entries(
-        self, user: User, row: Mapping[str, Any], provisions: bool
-    ) -> Iterator[tuple[str, str]]:
+    def _of_entries(self, user: User, row: Mapping[str, Any], provisions: bool) -> Iterator[tuple[str, str]]:
         """What the row has, and the journal has not. The outcomes of provisioning have no lines."""
         for each in _entries(row):
             if each.get("status") not in STATUSES or (missing := lacking(ROW, each)):

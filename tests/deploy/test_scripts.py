@@ -56,9 +56,12 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_roles_that_daily_runs_and_provisioning_would_share_are_refused(checkout: Path) -> None:
+@pytest.mark.parametrize("form", ["{}", '"{}"', "'{}'", "!!str {}", "{}  # it provisions", "&one {}"])
+def test_roles_that_daily_runs_and_provisioning_would_share_are_refused(checkout: Path, form: str) -> None:
     """The shipped accounts file is the local organization's."""
     stub(checkout, "c7n-iamusers", "#!/bin/sh\n")
+    role, accounts = "arn:aws:iam::123456789012:role/IdentityCenterProvisioner", checkout / "accounts.yml"
+    accounts.write_text(accounts.read_text().replace(f" {role}\n", f" {form.format(role)}\n"))
     done = run(checkout, "deploy/roles")
     assert (done.returncode, done.stdout) == (1, "")
     assert "identity_center_role is PROVISIONER" in done.stderr
