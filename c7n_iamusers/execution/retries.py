@@ -203,7 +203,7 @@ def verdict_on(error: Exception, refusals: Collection[str] | None = None) -> Ver
 
 
 def verdict_of(code: str, status: int, refusals: Collection[str]) -> Verdict | None:
-    """``verdict_on`` an error with this ``error_code`` and ``http_status``, as a journal has them; None if that is open."""
+    """``verdict_on`` an error with this ``error_code`` and ``http_status``, for a journal; None if that is open."""
     if not status:
         named = getattr(botocore.exceptions, code, getattr(botocore.parsers, code, None))
         known = (

@@ -75,7 +75,7 @@ class Calls:
     def read(self, line: Line) -> str:
         """Take the next line of the journal, which is about a call. Returns why no run writes it; empty if one may."""
         parameters = json.dumps(line.get("parameters") or {}, sort_keys=True)
-        what = {name: str(line.get(name) or "") for name in ("service", "operation", "time")}
+        what: dict[str, Any] = {name: str(line.get(name) or "") for name in ("service", "operation", "time")}
         call = Call(self.place, line["user"], line["arn"], **what, parameters=parameters)
         key = line["arn"], line["unique_id"], call.service, call.operation, parameters
         if line["phase"] == BEFORE:
@@ -87,7 +87,9 @@ class Calls:
 
     def _answered(self, line: Line, call: Call, key: tuple[str, ...]) -> str:
         """Take the answer to a call, or to a try of it, as ``read`` does."""
-        answer = {name: str(line.get(name) or "") for name in ("code", "request_id", "caller")}
+        answer: dict[str, Any] = {
+            name: str(line.get(name) or "") for name in ("code", "request_id", "caller")
+        }
         result = TRIED if line["phase"] == TRIED else str(line.get("result") or "")
         http = line["status"] if isinstance(line.get("status"), int) else 0
         said = verdict_of(answer["code"], http, refusals_of(IAM)) if answer["code"] else None

@@ -183,11 +183,11 @@ class Ends:
         for each in _entries(row):
             status, time = str(each.get("status")), _time(each.get("time"))
             told[status].add(str(each.get("time")))
-            for what in (_said(each), *([status.encode()] if full else [])):
-                said[what] = max(said[what], time)
-        for status, (at, what) in self._last.get(user, {}).items():
+            for same in (_said(each), *([status.encode()] if full else [])):
+                said[same] = max(said[same], time)
+        for status, (at, same) in self._last.get(user, {}).items():
             # what made no call has no line, and takes the place of an outcome that said the same
-            later = status not in CHANGED and max(said[what], said[status.encode()]) > _time(at)
+            later = status not in CHANGED and max(said[same], said[status.encode()]) > _time(at)
             if at not in told[status] and not later:
                 lost = f"{status} of {row['arn']} at {at}"
                 yield _LOST if of_row >= _time(at) else _UNWRITTEN, lost

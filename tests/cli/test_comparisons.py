@@ -253,7 +253,7 @@ def changes() -> Iterator[tuple[str, str, str, bool]]:
                 for new in (*others(name.rpartition(".")[2], value), *once):
                     write(path, [*lines[:number], put(line, new), *lines[number + 1 :]])
                     said = comparisons.comparison_of(kind, name)
-                    lacks = new is REMOVED and bool(said) and name not in said.optional
+                    lacks = new is REMOVED and said is not None and name not in said.optional
                     yield kind, name, f"{kind} {name} of {path.parent.name} {number}: {str(new)[:60]}", lacks
         path.write_bytes(whole)
 

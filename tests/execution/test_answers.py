@@ -29,9 +29,11 @@ from c7n_iamusers.execution.retries import (
     Verdict,
     answered,
     error_code,
+    http_status,
     message_of,
     refusals_of,
     request_id,
+    verdict_of,
     verdict_on,
 )
 from c7n_iamusers.execution.sessions import account_session
@@ -145,6 +147,8 @@ def _error(code: str, status: int | None, **more: Any) -> ClientError:
 )
 def test_the_verdict_on_a_change(error: Exception, verdict: Verdict) -> None:
     assert verdict_on(error, refusals_of("iam")) is verdict
+    # of a code in a journal it may be open, and never another one
+    assert verdict_of(error_code(error), http_status(error), refusals_of("iam")) in (verdict, None)
 
 
 def test_a_read_takes_any_code_of_aws_for_a_refusal() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from c7n_iamusers.report.line_checks import Lines, Restorations
 
-pytestmark = pytest.mark.pure
+pytestmark = [pytest.mark.pure, pytest.mark.whole]
 WHO = {"user": "alice", "arn": "arn:aws:iam::111122223333:user/alice", "unique_id": "AIDA1"}
 Line = dict[str, Any]
 
@@ -69,6 +69,65 @@ DECIDED, DELETION = line(1, "decision"), call(1, "DeleteUser")
 def test_what_an_outcome_says_its_lines_show(lines: list[Line], faults: int) -> None:
     checks = Lines()
     assert sum(bool(checks.fault(each)) for each in lines) == faults
+
+
+SINCE = "2026-11-24T01:00:00+00:00"
+
+
+def parked(form: str = "inline") -> Line:
+    record = {"since": SINCE, "deactivated": [], "policy": "p", "reason": "r", "deny": form}
+    return line(1, "quarantine", record=record)
+
+
+def deny(result: str = "done", operation: str = "PutUserPolicy", **more: str) -> list[Line]:
+    given = more or {"PolicyName": "c7n-iamusers-deny-all"}
+    return [{**each, "parameters": {"UserName": "alice", **given}} for each in call(1, operation, result)]
+
+
+ATTACHED = deny(operation="AttachUserPolicy", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+BROWNED, LIFTED = deny(PolicyName="c7n-iamusers-brownout"), deny(operation="DeleteUserPolicy")
+REFUSED = deny("failed")
+TAG = call(1, "UntagUser")
+CHANGED = {"quarantined", "browned-out", "released", "deleted"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "allowed"),
+    [
+        pytest.param([parked(), *deny()], {"quarantined"}, id="quarantined"),
+        pytest.param([parked("own"), *call(1, "TagUser")], {"quarantined"}, id="under-a-deny-of-its-own"),
+        pytest.param([parked("none"), *call(1, "TagUser")], set(), id="no-deny-fits"),
+        pytest.param([parked(), *REFUSED], set(), id="a-deny-that-was-refused"),
+        pytest.param([parked(), *REFUSED, parked("attached"), *ATTACHED], {"quarantined"}, id="another-form"),
+        pytest.param([parked(), *REFUSED, parked()], {"quarantined"}, id="under-the-deny-of-another-run"),
+        pytest.param([parked(), *deny(), *call(1, "TagUser", "failed")], set(), id="the-tag-was-refused"),
+        pytest.param(BROWNED, {"browned-out"}, id="browned-out"),
+        pytest.param(deny("failed", PolicyName="c7n-iamusers-brownout"), set(), id="a-brownout-refused"),
+        pytest.param([*LIFTED, *TAG], {"released"}, id="released"),
+        pytest.param([*LIFTED, *call(1, "UntagUser", "failed")], set(), id="a-release-refused"),
+        pytest.param([*LIFTED, *deny()], set(), id="put-on-again"),
+        pytest.param([*LIFTED, *call(1, "DeleteAccessKey")], set(), id="a-deletion-half-way"),
+        pytest.param([DECIDED, *LIFTED, *call(1, "DeleteUser", "failed"), *deny()], set(), id="not-deleted"),
+    ],
+)
+def test_the_calls_since_the_outcome_before_allow_a_status(lines: list[Line], allowed: set[str]) -> None:
+    count = sum(each["phase"] == "before" for each in lines)
+
+    def is_fault(status: str, **more: str) -> bool:
+        checks = Lines()
+        return any(bool(checks.fault(each)) for each in (*lines, outcome(1, status, count, **more)))
+
+    assert {status for status in CHANGED if not is_fault(status)} == allowed
+    refused = all(each["result"] == "failed" for each in lines if each["phase"] == "after")
+    for status in ("skipped", "unchanged"):
+        assert is_fault(status) is not refused
+    # a failure says why: by a call that was not done, or by a code that no change has
+    assert is_fault("failed", code="InQuarantine")
+    assert is_fault("failed", code="CallFailed", call="iam:DeleteGroup")
+    assert not is_fault("failed", code="QuarantineNotShown")
+    assert is_fault("planned")
+    assert is_fault("provisioned")
+    assert is_fault("Failed")
 
 
 CREATED = call(1, "CreateUser", saved={"created-user": "AIDA2"})
