@@ -376,6 +376,8 @@ class Restorations:
         #: User -> the ids of users that were created in its place; empty texts for calls without an answer.
         self._created = defaultdict[User, set[str]](set)
         self._last: dict[User, datetime] = {}
+        #: User -> the ids of users that an earlier line says were restored.
+        self._said = defaultdict[User, frozenset[str]](frozenset)
         self.doubt = ""
 
     def fault(self, line: Line) -> str:
@@ -391,11 +393,12 @@ class Restorations:
         return self._outcome(line, user, time) if phase == OUTCOME else ""
 
     def _outcome(self, line: Line, user: User, time: datetime | None) -> str:
-        created, made = self._created[user], set(map(str, line.get("made") or ()))
+        created, made = self._created[user], frozenset(map(str, line.get("made") or ()))
         if line.get("status") != RESTORED:
             return f"a restoration ends with {RESTORED} alone"
         last = self._last.pop(user, None)
-        if last is None:
+        known, self._said[user] = self._said[user], self._said[user] | made
+        if last is None and not made <= known:
             self.doubt = "has no call: nothing was left to give back, or it was added"
         if time and last and time > last + TRYING + SKEW:
             return "it is of more than an hour after its last call"

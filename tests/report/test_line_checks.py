@@ -150,3 +150,12 @@ CREATED = call(1, "CreateUser", saved={"created-user": "AIDA2"})
 def test_what_a_restoration_says_its_calls_show(lines: list[Line], faults: int) -> None:
     checks = Restorations()
     assert sum(bool(checks.fault(each)) for each in lines) == faults
+
+
+def test_a_restoration_without_a_call_is_to_be_looked_at_once() -> None:
+    checks, told = Restorations(), list[bool]()
+    again = [line(1, "outcome", status="restored", made=["AIDA1"])] * 2
+    for each in (*call(1, "TagUser"), *again, line(2, "outcome", status="restored", made=["AIDA1", "AIDA2"])):
+        checks.fault(each)
+        told += [bool(checks.doubt)] if each["phase"] == "outcome" else []
+    assert told == [False, False, True]
