@@ -144,8 +144,15 @@ def _updated_or_rolled_back(self: Any, template: str, *of: Any, **more: Any) -> 
 
 
 def _deleted(self: Any, name_or_stack_id: str) -> None:
-    """A stack with a resource that can't be deleted stays, such as with a role that somebody attached a policy to."""
+    """A stack with a resource that can't be deleted stays, such as with a role that somebody attached a policy to.
+
+    moto knows the deletion policy Retain alone.
+    """
     found = [each for each in self.stacks.values() if name_or_stack_id in (each.name, each.stack_id)]
+    for stack in found:
+        for resource in stack.resource_map._resource_json_map.values():
+            if resource.get("DeletionPolicy") == "RetainExceptOnCreate":
+                resource["DeletionPolicy"] = "Retain"
     try:
         _delete_stack(self, name_or_stack_id)
     # Whatever moto can't delete stays, and is told.

@@ -117,6 +117,7 @@ def test_a_condition_that_does_not_hold_leaves_its_item_out(org: LocalOrg, provi
         "Image": f"{MANAGEMENT}.dkr.ecr.us-east-1.amazonaws.com/iam-users@sha256:{'0' * 64}",
         "VpcId": "vpc-1",
         "Subnets": "subnet-1",
+        "OnCallRole": "",
         "Provision": provision,
         "IdentityCenterRoleArn": f"arn:aws:iam::{MANAGEMENT}:role/IdentityCenterProvisioner",
     }
