@@ -162,7 +162,9 @@ def read_results(output: Store) -> Iterator[tuple[str, dict[str, Any]]]:
         data = _result(output.place(name), content)
         pin = _check_pin(output, name, content or b"")
         if pin is None:
-            raise IdentityCenterError(f"{output.place(journals_of(name, {})[-1])} is missing or empty: {_LOST}")
+            raise IdentityCenterError(
+                f"{output.place(journals_of(name, {})[-1])} is missing or empty: {_LOST}"
+            )
         if not pin:
             check_journaled(output, name, data)
         follows = set(data.get("follows", ())) - times

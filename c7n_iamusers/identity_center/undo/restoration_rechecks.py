@@ -38,6 +38,8 @@ class RestorationChecks:
     def __init__(self, reader: CenterReader, plan: RestorationPlan, clock: Callable[[], float]) -> None:
         self._reader, self._plan, self._clock = reader, plan, clock
         self._in_progress = RecentlyInProgress(reader.assignments, clock)
+        #: The ids of users who have existed since the undo was planned. One that is deleted since counts as a holder.
+        self._living = {user for each in plan.settings.values() for _, user in each.losing}
         #: Group id -> when it was read, and what it gives: for the memberships of all who come back.
         self._read: dict[str, tuple[float, _Given]] = {}
 
@@ -99,7 +101,7 @@ class RestorationChecks:
             return
         # Of all its accounts at once: those are also provisioned that have got it since the plan.
         asked = None if at_once else change.accounts or former.accounts
-        found = holders_of(self._reader, known, self._in_progress(), former.holders, asked)
+        found = holders_of(self._reader, known, self._in_progress(), former.holders, self._living, asked)
         held = {(account, user) for account, _, user in found}
         more = {each for each in held - former.holders if _matters(each[0], former.widening, former)}
         less = {each for each in held - former.losing if _matters(each[0], former.narrowing, former)}
