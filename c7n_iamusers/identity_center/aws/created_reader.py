@@ -231,7 +231,7 @@ def holders_of(
     }
     asked_of = {
         user for account, principal, user in held if principal == user or (account, user) not in before
-    } - {model.UNREADABLE, *living}
+    }.difference({model.UNREADABLE}, living)
     gone = asked_of - reader.usernames(sorted(asked_of)).keys()
     living.update(asked_of - gone)
     return frozenset(each for each in held if each[2] not in gone)

@@ -393,7 +393,6 @@ def test_looking_for_leftovers_takes_a_call_a_set(fleet: FleetRehearsal) -> None
         "ListPermissionSets": 1,
         # with the lock of the run
         "ListTagsForResource": 6,
-        "ListTagsForResource": 6,
         "ListGroups": 1,
     }
 
