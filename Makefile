@@ -101,6 +101,7 @@ check-policies: $(INSTALLED)
 docs: $(INSTALLED)  ## write the generated references below docs/; a test fails where they are out of date
 	$(foreach name,$(REFERENCES),$(BIN)/python -m c7n_iamusers.generated_docs $(name) > docs/$(name).md &&) true
 	$(BIN)/python -m tests.architecture_picture
+	$(BIN)/python -m tests.comparison_table
 
 format: $(INSTALLED)  ## format the code and repair what ruff can
 	$(BIN)/ruff format $(SOURCES)
@@ -113,8 +114,7 @@ lifecycle: $(INSTALLED)  ## the same over 40 accounts with 20 users each, ten to
 	$(BIN)/c7n-iamusers demo --accounts 40 --users-per-account 20
 
 # e.g. make bench BENCH_ARGS=--quick, BENCH_ARGS=--load for the commands over many accounts, BENCH_ARGS=--first-run for
-# first runs of provision alone, BENCH_ARGS=--page for the page of a report, or BENCH_ARGS=--validation for what policies
-# on other resources take more
+# first runs of provision alone, or BENCH_ARGS=--page for the page of a report
 bench: $(INSTALLED)  ## measure against stock Cloud Custodian, about 20 minutes, into docs/benchmarks.md
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 

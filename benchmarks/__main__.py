@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from benchmarks import first_run, load, report_page, suite, validation
+from benchmarks import first_run, load, report_page, suite
 from benchmarks.report import as_markdown, machine, show
 from benchmarks.results import FULL, QUICK, ROOT, BenchmarkError, Plan, Results, goals
 from benchmarks.workload import running_organization
@@ -29,12 +29,6 @@ REPORT = ROOT / "docs" / "benchmarks.md"
     "loaded",
     is_flag=True,
     help="Measure the commands over many accounts instead, and write that section of the report alone.",
-)
-@click.option(
-    "--validation",
-    "validated",
-    is_flag=True,
-    help="Measure what policies on other resources take more with this package; nothing is written.",
 )
 @click.option(
     "--first-run",
@@ -54,11 +48,15 @@ REPORT = ROOT / "docs" / "benchmarks.md"
     type=click.Path(path_type=Path, dir_okay=False),
     help="The report file [default: docs/benchmarks.md; none with --quick].",
 )
-def main(loaded: bool, validated: bool, first: bool, paged: bool, quick: bool, output: Path | None) -> None:
+def main(loaded: bool, first: bool, paged: bool, quick: bool, output: Path | None) -> None:
     """Measure stock Cloud Custodian against this package. Exits with 1 if a full run misses a goal."""
-    if validated:
-        _validation(quick)
-        return
+    try:
+        _measure(loaded, first, paged, quick, output)
+    except BenchmarkError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _measure(loaded: bool, first: bool, paged: bool, quick: bool, output: Path | None) -> None:
     if paged:
         _page(quick)
         return
@@ -82,11 +80,12 @@ def main(loaded: bool, validated: bool, first: bool, paged: bool, quick: bool, o
         sys.exit(f"goals missed: {'; '.join(missed)}")
 
 
+def _tell(about: str) -> None:
+    click.echo(about, err=True)
+
+
 def _load(sizes: load.Sizes, target: Path | None) -> None:
-    try:
-        steps = load.measured(sizes, lambda about: click.echo(about, err=True))
-    except BenchmarkError as error:
-        raise click.ClickException(str(error)) from error
+    steps = load.measured(sizes, _tell)
     Console(width=WIDTH).print(load.table(steps).for_terminal())
     if target:
         before, _ = load.split(_written(target))
@@ -98,10 +97,7 @@ def _load(sizes: load.Sizes, target: Path | None) -> None:
 def _first_run(quick: bool, target: Path | None) -> None:
     """Raises SystemExit if a full one takes more memory than it may."""
     sizes = first_run.QUICK if quick else first_run.FULL
-    try:
-        runs = first_run.measured(sizes, lambda about: click.echo(about, err=True))
-    except BenchmarkError as error:
-        raise click.ClickException(str(error)) from error
+    runs = first_run.measured(sizes, _tell)
     Console(width=WIDTH).print(first_run.table(runs).for_terminal())
     if target:
         before, _, after = first_run.split(_written(target))
@@ -112,25 +108,9 @@ def _first_run(quick: bool, target: Path | None) -> None:
         sys.exit(f"goals missed: {'; '.join(missed)}")
 
 
-def _validation(quick: bool) -> None:
-    try:
-        costs = validation.measured(
-            validation.QUICK_RUNS if quick else validation.RUNS, lambda about: click.echo(about, err=True)
-        )
-    except BenchmarkError as error:
-        raise click.ClickException(str(error)) from error
-    Console(width=WIDTH).print(validation.table(costs).for_terminal())
-    missed = validation.missed(costs)
-    if missed and not quick:
-        sys.exit(f"policies of {', '.join(missed)} take more than {validation.GOAL} CPU milliseconds more")
-
-
 def _page(quick: bool) -> None:
     size = report_page.QUICK if quick else report_page.FULL
-    try:
-        found = report_page.measured(size, lambda about: click.echo(about, err=True))
-    except BenchmarkError as error:
-        raise click.ClickException(str(error)) from error
+    found = report_page.measured(size, _tell)
     Console(width=WIDTH).print(report_page.table(found).for_terminal())
     if missed := report_page.missed(found):
         sys.exit(f"goals missed: {'; '.join(missed)}")
@@ -141,11 +121,8 @@ def _written(target: Path) -> str:
 
 
 def _run(plan: Plan) -> Results:
-    try:
-        with _progress(plan) as progress, running_organization() as organization:
-            return suite.Suite(plan, organization, progress).run()
-    except BenchmarkError as error:
-        raise click.ClickException(str(error)) from error
+    with _progress(plan) as progress, running_organization() as organization:
+        return suite.Suite(plan, organization, progress).run()
 
 
 @contextmanager

@@ -208,8 +208,8 @@ The writer makes all calls, to an Identity Center in the same process, on a cloc
 The floor of calls is the changing ones: two for each person, two for each group and its assignment, and those of the
 permission sets. The others read: the accounts' permission sets, each group's members before it is assigned and again
 after the run, assignments in progress, and the permission sets again. The floor of minutes is that of these changing
-calls at {IDENTITY_CENTER_RATE:g} a second, or of the assignments in {slots} slots, whichever is longer: where it is the
-assignments', fewer groups take less time, and fewer calls don't. `as derived` are the users of the section on Identity
+calls at {IDENTITY_CENTER_RATE:g} a second, or of the assignments in {slots} slots, whichever is longer. If it is the
+assignments', fewer groups take less time, but fewer calls don't. `as derived` are the users of the section on Identity
 Center, with a group for each permission set in an account; `3 an account` are users with one of three inline policies.
 MB are those of the whole process, with interpreter and libraries ({min(each.loaded for each in runs):.0f} MB); the goal
 is at most {MOST_MB:,}. fsync is off. CPU seconds include the writer's, and the emulation of Identity Center.

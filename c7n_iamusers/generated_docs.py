@@ -16,10 +16,10 @@ from c7n_iamusers.reasons import REASONS, Kind
 
 _ATTACHMENTS_HEAD = """# Attachments of an IAM user
 
-Everything that this package reads, quarantines, deletes and restores, in the order of deletion: credentials first,
-policies last, and of groups and policies those last that may deny something. The Deny-all is put on the user before
-the first attachment is removed, and stays until all are removed. Restoring uses the order of this table under
-`AWSDenyAll` as the boundary, which the last call lifts.
+Everything that this package reads, quarantines, deletes and restores, in the order of deletion: credentials first, then
+groups and policies, and last of these what may deny something. The Deny-all is on the user before the first attachment
+is removed, and until all are removed. A restoration uses the order of this table, under `AWSDenyAll` as the boundary;
+its last call removes that.
 
 | kind | read by | quarantined by | deleted by | restored by |
 | --- | --- | --- | --- | --- |
@@ -28,9 +28,9 @@ _PERMISSIONS = """
 ## Permissions
 
 The permissions that each needs in the users' account. `c7n-iamusers permissions --policy FILE` prints a least-privilege
-IAM policy for given policies, with resources and conditions. Where the installed botocore can end sign-in sessions
-(from 1.44), `composite-delete` and `quarantine` also need `signin:ListSessions` and `signin:BatchRevokeSessions`;
-a `brownout` does not.
+IAM policy for given policies, with resources and conditions. With botocore 1.44 or newer, which can end sign-in
+sessions, `composite-delete` and `quarantine` also need `signin:ListSessions` and `signin:BatchRevokeSessions`; a
+`brownout` does not.
 """
 _NEEDS = (
     ("composite-delete", DELETION),
@@ -67,7 +67,7 @@ def _reading(kind: AttachmentKind) -> str:
 def _quarantine(kind: AttachmentKind) -> str:
     if kind.status_change is None:
         return kind.quarantined_by
-    return f"`{kind.status_change.operation}` to Inactive; release sets Active what was active before"
+    return f"`{kind.status_change.operation}` to Inactive; release sets what was active before to Active"
 
 
 def _removal(kind: AttachmentKind) -> str:
@@ -120,12 +120,12 @@ def _finding_line(row: FindingRule) -> str:
 
 _OUTCOMES_HEAD = """# Outcomes
 
-The codes of the reasons in `outcomes.json`, plans, reports and resources. Where a user's status says all, the `code` is
-empty. Codes are stable: match on them in programs. `reason` is the text for people; it may change, nothing reads it.
+The codes of the reasons in `outcomes.json`, plans, reports and resources. If a user's status is enough, the `code` is
+empty. Codes are stable: match on them in programs. `reason` is the text for people, and may change.
 
-`also` has the codes of reasons within a reason, and of what else the text says. `for_owners` is the text for owners,
-where it differs: without what to do. `call` and `error` are the call that failed, and AWS's error code. A reason
-without a code was written by something else, and is a text and no more. `{...}` stands for what differs.
+`also` has the codes of reasons within a reason, and of its notes. `for_owners` is the text for owners, where it
+differs: it leaves out what to do. `call` and `error` are the call that failed, and AWS's error code. Another program
+wrote a reason without a code: it is only text. `{...}` stands for a parameter.
 
 | code | what it says | what to do |
 | --- | --- | --- |

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every reason for what becomes of a user: its code, its sentence, what to do, and what owners are told. Pure.
 
-A reason is a code with parameters, and code decides by these alone. ``text`` makes its sentence, where people read it.
-Files have code and text: the text is for people, and nothing reads it. ``docs/outcomes.md`` is made of this table.
+A reason is a code with parameters, and the package decides by these alone. ``text`` makes the sentence for people.
+Files hold code and text, and no code reads the text. ``docs/outcomes.md`` is generated from this table.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ BROKEN, IN_USE = "broken", "in use"
 class Kind:
     """A row of the table. Called with the parameters of its texts, it is a reason.
 
-    ``sentence``, ``remedy``: what people read, with ``{parameters}``; the remedy follows, and begins with the mark that
-    parts it. ``owners``: what the owner of the account is told in place of the sentence; None for the sentence.
+    ``sentence``, ``remedy``: what people read, with ``{parameters}``; the remedy follows, and begins with a
+    punctuation mark. ``owners``: what the owner of the account is told instead of the sentence; None for the sentence.
     ``quarantine``: what it says of a quarantine: BROKEN, IN_USE or nothing. ``fails``: a user that is left alone for it
-    has failed. ``joint``: what stands before it where it is a note. ``meaning``: for the reference, where the sentence
-    does not say it.
+    has failed. ``joint``: the punctuation before it as a note. ``meaning``: for the reference, where the sentence is
+    not enough.
     """
 
     code: str
@@ -53,7 +53,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Reason:
-    """``code``: of a row; empty where the status says all. ``parameters``: name and value; a value may be a reason.
+    """``code``: of a row; empty where the status is enough. ``parameters``: name and value; a value may be a reason.
 
     ``notes``: what else people are told.
     """
@@ -181,7 +181,7 @@ def joined(reasons: Collection[Reason]) -> Reason:
 
 #: Code -> row.
 REASONS: dict[str, Kind] = {"": Kind("", "")}
-#: Where the status says all.
+#: Where the status is enough.
 DONE = Reason()
 
 
@@ -197,7 +197,7 @@ _USE_UNKNOWN = "it is not known whether it is still in use"
 
 WRONG_ACCOUNT = _kind(
     "WrongAccount",
-    "it was flagged in account {flagged}, and the session acts in {acting}",
+    "it was flagged in account {flagged}, but the session acts in {acting}",
     ": check the role of that account in accounts.yml",
 )
 OTHER_USER = _kind(
@@ -224,7 +224,7 @@ DENY_ON_OTHER = _kind(
 )
 BOUNDARY_ON_OTHER = _kind(
     "BoundaryOnOtherUser",
-    "by PutUserPermissionsBoundary, AWSDenyAll may be its permissions boundary now",
+    "PutUserPermissionsBoundary may have made AWSDenyAll its permissions boundary",
     ": set the one that it should have",
 )
 OTHER_MAYBE_CHANGED = _kind(
@@ -233,14 +233,14 @@ OTHER_MAYBE_CHANGED = _kind(
     owners="calls may have changed that user before this was noticed",
 )
 RENAMED = _kind("Renamed", "{user}: renamed to {name} meanwhile", "; run again")
-STILL_LISTED = _kind(
-    "StillListed", "{user}: GetUser does not find it, and ListUsers still does", ": run again"
-)
+STILL_LISTED = _kind("StillListed", "{user}: ListUsers lists it, but GetUser does not find it", ": run again")
 ALREADY_GONE = _kind("AlreadyGone", "already gone")
-GONE_MEANWHILE = _kind("GoneMeanwhile", "already gone: deleted outside this run, after {calls} of its calls")
+GONE_MEANWHILE = _kind(
+    "GoneMeanwhile", "already gone: somebody else deleted it after {calls} calls of this run"
+)
 CAME_BACK = _kind("CameBack", "came back: a user of this name was deleted on {at:%Y-%m-%d}")
 DELETED_BY_OTHERS = _kind(
-    "DeletedByOthers", f"somebody else deleted it: a run of {{at:{_MINUTE}}} UTC did not find it any more"
+    "DeletedByOthers", f"somebody else deleted it: the run of {{at:{_MINUTE}}} UTC no longer found it"
 )
 
 # --- who is spared
@@ -255,25 +255,25 @@ EXEMPT_WHEN_SEEN = _kind("ExemptWhenSeen", "{why}", meaning="a rule exempts it, 
 LEFT_OUT = _kind(
     "LeftOut",
     "{by}",
-    meaning="the filter `unnecessary` left it out: by this option, or since this could not be read",
+    meaning="the filter `unnecessary` left it out because of this option, or because this could not be read",
 )
 ACTIVE = _kind("Active", "active within {days:g} days: {use}")
 TRUSTED = _kind(
     "TrustedByRole",
     "a role trusts it: {roles}",
-    ": take it out of the role's trust policy, or state trusted-by-role: true (no role would trust it again once it is "
-    "restored)",
+    ": remove it from the role's trust policy, or set trusted-by-role: true (the role would not trust it after a "
+    "restoration)",
 )
 TRUST_UNKNOWN = _kind("TrustUnknown", "it is unknown whether a role trusts it: {why}")
 KIND_NOT_TAKEN = _kind(
     "KindNotTaken",
-    "AWS does not report when its Bedrock API key is used, so no step of this tool takes it",
+    "AWS does not report when its Bedrock API key is used, so this tool leaves it alone",
     ": replace the key, then delete the user by hand",
-    owners="AWS does not report when its Bedrock API key is used, so nothing here denies or deletes it",
+    owners="AWS does not report when its Bedrock API key is used, so it is neither denied nor deleted",
 )
 TAGS_CHANGED = _kind(
     "TagsChanged",
-    "its tags {tags}, which say who its person is, changed since its access was judged",
+    "its tags {tags}, which name its person, changed after its access was checked",
     ": run again",
 )
 ACCESS_NOT_READ = _kind("AccessNotRead", "its access through Identity Center was not read", ": run again")
@@ -292,7 +292,7 @@ NO_LONGER_SELECTED = _kind(
 )
 CHANGED_SINCE_EVENT = _kind(
     "ChangedSinceEvent",
-    "a run changed it since the event: one that is delivered again changes nothing",
+    "a run changed it after the event: an event delivered twice changes nothing",
 )
 
 # --- who was told
@@ -306,19 +306,19 @@ NOT_ANNOUNCED = _kind(
 EXEMPT_SINCE_ANNOUNCED = _kind(
     "ExemptSinceAnnounced",
     "it was {exempt}, and was not announced since",
-    ": restore its {lost} or exempt it again if it is to stay; if it may be deleted, run the policy with the action "
-    "notify-owners, which announces it anew",
+    ": to keep it, restore its {lost} or exempt it again; to delete it, run the policy with the action notify-owners, "
+    "which announces it again",
 )
 MESSAGE_EXPIRED = _kind(
     "MessageExpired",
-    "its message may have expired unread: announced {sent}, nothing says that the message left its queue before "
+    "its message may have expired unread: announced {sent}, and nothing shows that the message left its queue before "
     f"{{expires:{_MINUTE}}} UTC ({{found}})",
-    "; run the policy with the action notify-owners, which announces it anew",
+    "; run the policy with the action notify-owners, which announces it again",
 )
 MESSAGE_WAITS = _kind(
     "MessageWaits",
     "its message may still be in the queue: announced {sent}, and {found}",
-    ". What SQS can't tell, delivery: unchecked in this action waives",
+    ". If SQS can't tell, set delivery: unchecked in this action",
 )
 ANNOUNCED_LATELY = _kind("AnnouncedLately", "announced less than {days:g} days ago: {sent}")
 BEFORE_ITS_DAY = _kind("BeforeItsDay", "its day is yet to come: announced {sent} for {day}")
@@ -330,7 +330,7 @@ BEFORE_ITS_STOP = _kind(
 BROWNOUT_NOT_ANNOUNCED = _kind(
     "BrownoutNotAnnounced",
     "its owners were not told of a brownout: announced {sent} without one",
-    ": give notify-owners, step: announce, the option brownout-after, which holds for those that it announces then",
+    ": add brownout-after to notify-owners, step: announce; it applies to users that are announced from then on",
     owners="its owners were not told of a brownout",
 )
 BEFORE_ITS_BROWNOUT = _kind(
@@ -342,8 +342,8 @@ BEFORE_ITS_BROWNOUT = _kind(
 NOT_IN_QUARANTINE = _kind(
     "NotInQuarantine",
     "not in quarantine: neither its Deny-all nor the available journals show one",
-    ": run the action quarantine first, the days count from then; if another output has its record, name that by "
-    "record-from",
+    ": run the action quarantine first: the days count from then; if another output has its record, name that output "
+    "in record-from",
     owners="it is not in quarantine",
 )
 NOTHING_TO_RELEASE = _kind("NothingToRelease", "not in quarantine", owners="it is not in quarantine")
@@ -391,11 +391,11 @@ NOT_PROVEN_UNUSED = _kind(
 )
 LISTENED_TOO_LATE = _kind(
     "ListenedTooLate",
-    f"the filter attempts listened since {{begun}}, and its quarantine began on {{since:{_MINUTE}}} UTC",
-    ": run again; if the policy has a second filter attempts with another since, remove that",
+    f"the filter attempts covers calls since {{begun}}, but its quarantine began on {{since:{_MINUTE}}} UTC",
+    ": run again; if the policy has a second filter attempts with a different since, remove it",
     owners=_USE_UNKNOWN,
 )
-#: The codes that say no more than that a user is in no quarantine.
+#: The codes that say only that a user is in no quarantine.
 NO_QUARANTINE = frozenset({NOT_IN_QUARANTINE.code, NOTHING_TO_RELEASE.code})
 IN_QUARANTINE = _kind(
     "InQuarantine",
@@ -408,25 +408,24 @@ IN_QUARANTINE_AND_USED = _kind(
 )
 LOST_SINCE = _kind(
     "LostSince",
-    "since then it has lost {lost}: a deletion with another output may be half-way, and neither a deletion nor a "
-    "release goes on before that is settled",
+    "since then it has lost {lost}: a deletion with another output may be half-way. Until that is settled, deletions "
+    "and releases leave it alone",
 )
 
 # --- what a quarantine or a brownout did
 
-CREDENTIALS_KEPT = _kind("CredentialsKept", "its credentials are kept active under the Deny-all")
+CREDENTIALS_KEPT = _kind("CredentialsKept", "its credentials stay active under the Deny-all")
 ALREADY_DEACTIVATED = _kind(
     "AlreadyDeactivated",
-    "its credentials are deactivated already, and credentials: keep activates none (release does)",
+    "its credentials are deactivated already; credentials: keep activates none, but release does",
 )
 SESSION_WORKS = _kind(
-    "SessionWorks", "its console password still works, and the Deny-all denies everything in that session"
+    "SessionWorks", "its console password still works, but the Deny-all denies everything in that session"
 )
 NOTHING_DENIED = _kind("NothingDenied", "{what} still work, as nothing denies what they do")
 SESSIONS_ENDED = _kind(
     "SessionsEnded",
-    "sessions can't be refreshed: {count} of its sign-in sessions; credentials already issued live on under the "
-    "Deny-all",
+    "{count} of its sign-in sessions can't be refreshed; credentials that they have stay valid, under the Deny-all",
 )
 SESSIONS_NOT_ENDED = _kind("SessionsNotEnded", "its sign-in sessions were not ended: {why}")
 SOME_SESSIONS_NOT_ENDED = _kind(
@@ -440,7 +439,8 @@ ACTIVE_UNDER_DENY = _kind(
 QUARANTINE_NOT_SHOWN = _kind(
     "QuarantineNotShown",
     "{user}: it is not in quarantine as it should be: AWS does not show what {calls} changed",
-    ": was it released during this run? Look, then quarantine it again, or release it and activate its credentials",
+    ": check whether it was released during this run; then quarantine it again, or release it and activate its "
+    "credentials",
 )
 GIVEN_BY_OTHERS = _kind(
     "GivenByOthers",
@@ -450,30 +450,32 @@ GIVEN_BY_OTHERS = _kind(
 )
 DEACTIVATED_WITHOUT_DENY = _kind(
     "DeactivatedWithoutDeny",
-    "{why}. Its active credentials were deactivated all the same: {which}",
+    "{why}. Its active credentials were deactivated nevertheless: {which}",
 )
 UNEXPLAINED_DENY = _kind(
     "UnexplainedDeny",
-    "{user}: no journal here shows that this tool put {policy} on this new user, although that says so",
+    "{user}: {policy} on this new user says that this tool put it on, but no journal here shows that",
     ": find out who did, remove it, and quarantine the user",
 )
 DELETION_IN_PROGRESS = _kind(
     "DeletionInProgress",
     "{user}: a deletion of it began {begun} and is in progress or was stopped",
-    ": finish it by its policy, or run c7n-iamusers restore OUTPUT --user {name}",
+    ": run its policy again to finish it, or c7n-iamusers restore OUTPUT --user {name}",
 )
 DENY_KEEPS_CHANGING = _kind(
     "DenyKeepsChanging",
     "{user}: its permissions boundary or its inline Deny-all keeps changing",
     ": find out who changes it, and run again",
 )
-MAYBE_DENIED = _kind("MaybeDenied", "no answer says whether our Deny-all is on it", ": look, and release it")
+MAYBE_DENIED = _kind(
+    "MaybeDenied", "it is not known whether our Deny-all is on it", ": check, and release it"
+)
 IN_QUARANTINE_ALREADY = _kind(
     "InQuarantineAlready", f"in quarantine since {{since:{_MINUTE}}} UTC: its Deny-all does not end by itself"
 )
 NO_BROWNOUT = _kind("NoBrownout", "no brownout: {why}")
 DENIED_ALREADY = _kind(
-    "DeniedAlready", "a Deny-all that does not end is on it already", ": find out who put it on"
+    "DeniedAlready", "it already has a Deny-all that does not end by itself", ": find out who put it on"
 )
 BROWNOUT_POLICY_CHANGED = _kind(
     "BrownoutPolicyChanged",
@@ -482,7 +484,7 @@ BROWNOUT_POLICY_CHANGED = _kind(
 )
 NO_ROOM_FOR_BROWNOUT = _kind(
     "NoRoomForBrownout",
-    "its inline policies use their quota of {quota} characters, and no other form of a Deny ends by itself",
+    "its inline policies fill their quota of {quota} characters, and only an inline Deny ends by itself",
     ": make room",
 )
 IN_BROWNOUT = _kind("InBrownout", "in a brownout until {end:%Y-%m-%d %H:%M:%S} UTC")
@@ -509,28 +511,28 @@ DELETION_BEGUN = _kind(
 )
 DENY_PUT_ON_SINCE = _kind(
     "DenyPutOnSince",
-    f"{{user}}: this tool lifted its inline Deny-all at {{lifted:{_MINUTE}}} UTC, and somebody put one on since, with "
-    f"an earlier time",
+    f"{{user}}: this tool removed its inline Deny-all at {{lifted:{_MINUTE}}} UTC; somebody has since put one on that "
+    f"bears an earlier time",
     ": find out who, and remove it by hand. Nothing was changed",
 )
 BOUNDARY_UNKNOWN = _kind(
     "BoundaryUnknown",
     "AWSDenyAll is its permissions boundary, and no record here says who set it or what it replaced",
-    ". The record is in the output of the run that set it (journal.jsonl): name that by record-from; or set the "
-    "boundary by hand. Nothing was changed",
+    ". The record is in the output of the run that set it (journal.jsonl): name that output in record-from, or set "
+    "the boundary by hand. Nothing was changed",
 )
 BOUNDARY_DISPUTED = _kind(
     "BoundaryDisputed",
-    "{user}: by a journal, AWSDenyAll replaced {told} as its permissions boundary, and by its last snapshot from "
-    "before that {shown}: somebody may have written to the outputs. Nothing further was touched",
+    "{user}: a journal says that AWSDenyAll replaced {told} as its permissions boundary, but the last snapshot from "
+    "before that has {shown}: somebody may have changed the outputs. Nothing further was touched",
     ": find out who did, and set by hand the boundary that the user had",
 )
 SNAPSHOT_MISSING = _kind(
     "SnapshotMissing",
-    "{user}: by a journal, a run wrote {which}, and no such file with that content is there: somebody may have removed "
-    "or changed it. Nothing further was touched",
-    ": find out who did, and give it back, as from a backup or an earlier version in the bucket; if it is gone for "
-    "good, say so by c7n-iamusers user NAME --gone-for-good SNAPSHOT",
+    "{user}: a journal says that a run wrote {which}, but no file with that content is there: somebody may have "
+    "removed or changed it. Nothing further was touched",
+    ": find out who did, and put it back, from a backup or an earlier version in the bucket; if it is gone for good, "
+    "run c7n-iamusers user NAME --gone-for-good SNAPSHOT",
 )
 DENY_REWRITTEN = _kind(
     "DenyRewritten",
@@ -548,7 +550,7 @@ USED_SINCE_DEACTIVATED = _kind(
     "UsedSinceDeactivated",
     "used after its quarantine had deactivated it: {which}. So somebody activated it, and AWSDenyAll may be somebody "
     "else's by now",
-    ": ask who holds the user; remove it by hand, and activate by hand what is needed. Nothing was changed",
+    ": ask the user's holder; then remove AWSDenyAll and activate what is needed, by hand. Nothing was changed",
 )
 _HALF_DELETED = (
     ": a deletion with another output may have begun: restore it from that output (c7n-iamusers restore --user), or "
@@ -566,9 +568,9 @@ DENY_LOST_IN_QUARANTINE = _kind(
 )
 DENY_BESIDE = _kind(
     "DenyBesideQuarantine",
-    "{deny}, and no journal here shows who put it on, nor is a snapshot of its quarantine here: a deletion with "
-    "another output may have begun",
-    ": name that output, or the one of the quarantine, by record-from. Nothing was changed",
+    "{deny}, and neither a journal here shows who put it on nor a snapshot its quarantine: a deletion with another "
+    "output may have begun",
+    ": name that output, or the one of the quarantine, in record-from. Nothing was changed",
 )
 ACTIVATION_NOT_SHOWN = _kind(
     "ActivationNotShown",
@@ -576,13 +578,13 @@ ACTIVATION_NOT_SHOWN = _kind(
     ": run again",
 )
 _NOT_OURS = (
-    "no record here shows that this tool put it on, so it stays: if it did, name the output of that run by record-from "
-    "and release again; else ask who did"
+    "no record here shows that this tool put it on, so it stays: if it did, name the output of that run in record-from "
+    "and release again; otherwise, find out who did"
 )
 STILL_DENIED = _kind(
     "StillDenied",
     "{user}: {left}",
-    f": {_NOT_OURS}. All else was undone, but for what is named here",
+    f": {_NOT_OURS}. All but what is named here was undone",
     meaning="it is released, and still denied: {left}",
 )
 ONLY_BROWNOUT_ENDED = _kind(
@@ -592,7 +594,7 @@ ONLY_BROWNOUT_ENDED = _kind(
     meaning="its brownout is ended, and it is still denied: {left}",
 )
 DENIED_BY_OTHERS = _kind(
-    "DeniedByOthers", "not in quarantine by the records here, and {left}", f": {_NOT_OURS}"
+    "DeniedByOthers", "the records here show no quarantine, but {left}", f": {_NOT_OURS}"
 )
 RELEASE_NOT_SHOWN = _kind(
     "ReleaseNotShown", "{user}: AWS does not show what these calls changed: {calls}", ": run again"
@@ -600,21 +602,19 @@ RELEASE_NOT_SHOWN = _kind(
 DEACTIVATED_BY_OTHERS = _kind(
     "DeactivatedByOthers",
     "{user}: {which} was deactivated by others during this run, maybe by a quarantine",
-    ": ask who did, and activate it by hand, as no Deny-all is left that says what was active",
+    ": find out who did, and activate it by hand: no Deny-all is left that records what was active",
 )
 NO_RECORD = _kind(
     "NoRecord",
     "{user}: {what}, and neither its Deny-all nor an available journal says what was active before, so {changed}",
-    ". The record is in the output of the quarantine's run (journal.jsonl): name that by record-from. If it is lost, "
-    "activate by hand what the user needs, and then remove the Deny-all. Inactive now: {inactive}",
+    ". The record is in the output of the quarantine's run (journal.jsonl): name that output in record-from. If it is "
+    "lost, activate what the user needs, then remove the Deny-all, by hand. Inactive now: {inactive}",
 )
 POLICY_STAYS = _kind("PolicyStays", "its inline policy {policy} is not this tool's, or was changed: it stays")
 _STAY = "; they stay inactive: {which}"
 _BY_HAND = "; activate by hand the ones that are needed"
 #: Of credentials that stay inactive.
-UNKNOWN_SINCE = (
-    "It is unknown whether anybody else has activated them since, and deactivated them for another reason"
-)
+UNKNOWN_SINCE = "Somebody else may have activated them since, and deactivated them for another reason"
 JOURNAL_MISSING = _kind(
     "JournalMissing",
     f"the journal of the quarantine of {{since:{_MINUTE}}} UTC is missing, so it is unknown what was active before "
@@ -640,20 +640,20 @@ GIVEN_UNDER_QUARANTINE = _kind(
 )
 TAKEN_AGAIN = _kind(
     "TakenAgain",
-    f"these were active again after that, and somebody else has deactivated them since{_STAY}",
+    f"these became active again, and somebody else has deactivated them since{_STAY}",
     _BY_HAND,
 )
 NOT_PROVEN_OURS = _kind(
     "NotProvenOurs",
-    f"active before the quarantine of {{since:{_MINUTE}}} UTC, and no journal here shows that it was this tool that "
-    f"deactivated these: somebody else may have, as for a leak{_STAY}",
+    f"these were active before the quarantine of {{since:{_MINUTE}}} UTC, but no journal here shows that this tool "
+    f"deactivated them: somebody else may have, as after a leak{_STAY}",
     _BY_HAND,
 )
 ONLY_IN_A_JOURNAL = _kind(
     "OnlyInAJournal",
-    f"a journal says that this tool deactivated these under the quarantine of {{since:{_MINUTE}}} UTC, and neither the "
-    "record in its Deny-all nor the last snapshot from before it does: somebody else may have deactivated them, as for "
-    f"a leak, and written to the journal{_STAY}",
+    f"a journal says that this tool deactivated these under the quarantine of {{since:{_MINUTE}}} UTC, but neither the "
+    "record in its Deny-all nor the last snapshot from before it does: somebody else may have deactivated them, as "
+    f"after a leak, and changed the journal{_STAY}",
     _BY_HAND,
 )
 UNKNOWN_BEFORE = _kind(
@@ -679,7 +679,7 @@ NOT_REVIEWED = _kind(
 PLAN_UNREADABLE = _kind("PlanUnreadable", "its plan could not be read again: {why}", ": delete it by hand")
 POLICIES_UNREAD = _kind(
     "PoliciesUnread",
-    "its policies can't be read ({why}), so no restoration could tell later whether they give it more than it had",
+    "its policies can't be read ({why}), so a restoration could not tell whether they give it more than it had",
     ": allow {permissions} to the role, and run again",
 )
 BEGUN_ELSEWHERE = _kind(
@@ -690,11 +690,11 @@ BEGUN_ELSEWHERE = _kind(
 BOUNDARY_KEEPS_CHANGING = _kind("BoundaryKeepsChanging", "its permissions boundary keeps changing")
 DENY_KEEPS_GOING = _kind(
     "DenyKeepsGoing",
-    "somebody takes its Deny-all off again and again, so nothing is removed from it that denies it something",
+    "somebody keeps removing its Deny-all, so what may deny it something is not removed",
 )
 LISTED_AND_GONE = _kind(
     "ListedAndGone",
-    "AWS lists attachments of it, and says that they are gone when they are to be removed",
+    "AWS lists attachments of it, but says that they are gone when asked to remove them",
 )
 STOPPED_HALF_WAY = _kind("StoppedHalfWay", "{user}: stopped after {calls} calls: {why}")
 LEFT_UNFINISHED = _kind("LeftUnfinished", "{user}: its deletion began {begun}, and is left unfinished: {why}")
@@ -739,36 +739,36 @@ JOURNAL_UNREADABLE = _kind(
 SNAPSHOT_CHANGED = _kind("SnapshotChanged", "{user}: a snapshot of it in {place}: {why}")
 SNAPSHOT_UNREADABLE = _kind(
     "NotRestorable",
-    "it could not be restored, as its snapshot can't be read again ({why})",
+    "it could not be restored: its snapshot can't be read again ({why})",
     ": correct its policies or those of its groups, and run again",
 )
 RESTORATION_IN_PROGRESS = _kind(
     "RestorationInProgress",
-    "{user}: c7n-iamusers restore made it, by {journal}, and has not ended, so it may lack what denied it something. "
+    "{user}: c7n-iamusers restore made it (journal: {journal}) and has not ended, so it may lack a Deny that it had. "
     "Nothing further is touched",
-    ": run c7n-iamusers restore with it and --user {name} first; or, if its restoration is given up, set adopt: true, "
-    "and the snapshot is partial",
+    ": run c7n-iamusers restore again with --user {name} and the output of that journal; or, to give its restoration "
+    "up, set adopt: true: the snapshot is then partial",
 )
 FOREIGN_DENY = _kind(
     "ForeignDeny",
     "{user}: {deny}, and no journal of this output or of those beside it shows that this tool put it on: somebody else "
-    "may have, or a deletion with another output is half-way, and the user may lack what denied it something. Nothing "
-    "further is touched",
-    ": run with that output; if somebody put it on, exempt the user or take it off; or set adopt: true, and the "
-    "snapshot is partial",
+    "did, or a deletion with another output is half-way, and the user may lack a Deny that it had. Nothing further "
+    "is touched",
+    ": run with that output; if somebody else put it on, exempt the user or take it off; or set adopt: true: the "
+    "snapshot is then partial",
 )
 LOST_UNEXPLAINED = _kind(
     "LostUnexplained",
     f"{{user}}: since its quarantine of {{since:{_MINUTE}}} UTC it has lost {{lost}}, "
     "and no journal of this output or of those beside it shows that this tool removed it: a deletion with another "
     "output may be half-way. Nothing further is touched",
-    ": run with that output; if somebody else removed this, put it back; or set adopt: true, and the snapshot is "
+    ": run with that output; if somebody else removed this, put it back; or set adopt: true: the snapshot is then "
     "partial",
 )
 RESTORATION_UNFINISHED = _kind(
     "RestorationUnfinished",
-    "{user}: a restoration of it ended at {at} UTC, after {calls} calls, and is not done: the user has a part of what "
-    "it had, and may be locked out by our Deny-all",
+    "{user}: a restoration of it stopped at {at} UTC, after {calls} calls: the user has only part of what it had, and "
+    "may be locked out by our Deny-all",
     ": run c7n-iamusers restore again; where AWS refuses a part for good, give --without",
 )
 BEFORE_ITS_TURN = _kind("BeforeItsTurn", "{signal} before its turn", ": run again")
@@ -776,7 +776,7 @@ INTERRUPTED = _kind("Interrupted", "{user}: {signal} after {calls} calls", ": ru
 RUN_STOPPED = _kind(
     "RunStopped",
     "{user}: a run that began on it was stopped at {at} UTC, after {calls} calls",
-    ": run again, or look at the journal; where it was being deleted, it is locked out by our Deny-all until then",
+    ": run again, or look at the journal; if it was being deleted, our Deny-all locks it out until then",
 )
 CALL_FAILED = _kind(
     "CallFailed",
@@ -792,7 +792,7 @@ STOPPED = _kind(
 )
 READING_OUTDATED = _kind(
     "ReadingOutdated",
-    "{user}: whenever it was to be changed, it had been read more than {seconds:.0f} seconds ago: AWS is slow, or "
+    "{user}: at each attempt to change it, its last read was more than {seconds:.0f} seconds old: AWS is slow, or "
     "throttles the calls of this account",
     ": run again later",
 )
@@ -878,7 +878,7 @@ ONE_SERVICE_CREDENTIALS = _kind(
 )
 CREDENTIALS_NOT_LISTED = _kind(
     "CredentialsNotListed",
-    "{user}: it is unknown whether it has working credentials: its intents have none",
+    "{user}: it is unknown whether it has working credentials: its intents list none",
     ": run the policy again",
 )
 CREDENTIALS_UNKNOWN = _kind(
@@ -907,11 +907,13 @@ NOT_PLANNED = _kind(
     "{user}: {why}",
     meaning="Identity Center is not in the state that the access needs",
 )
-LEFTOVERS = _kind("Leftovers", "{user}: {why}", meaning="its permission set has what Terraform would leave")
+LEFTOVERS = _kind(
+    "Leftovers", "{user}: {why}", meaning="its permission set has parts that Terraform would leave"
+)
 SPELLED_OTHERWISE = _kind(
     "SpelledOtherwise",
-    "{user}: Identity Center spells its person's username {known}, and the intents spell it {asked}. Spelled as there, "
-    "permission set {set} is {verdict}{example}, because a policy or a session tag depends on the spelling",
+    "{user}: Identity Center spells its person's username {known}, the intents {asked}. With {known}, permission set "
+    "{set} is {verdict}{example}, because a policy or a session tag depends on the spelling",
     ": spell it {known} where the policy reads it, and run again",
 )
 SPELLED_OTHERWISE_IN_GROUP = _kind(
@@ -932,16 +934,16 @@ _MADE_FOR_NOBODY = f"{_MADE} for IAM users that have no intents now, or are refu
 _MADE_OF_SHARED = f"{_MADE} of this shared group for IAM users that have no intents now"
 _NOBODYS = "the membership is not requested, and"
 _UNJUDGED = "that were refused because evidence is missing or wrong ({users})"
-_JUDGE = ": correct that and run again; until then no choice removes it"
-_OTHERS = "the group also has {grants}, which no run assigned, and that would end"
+_JUDGE = ": correct that and run again; until then no option removes it"
+_OTHERS = "the group also has {grants}, which no run assigned and which would end"
 _FIND_OUT = (
-    ": find out who assigned it, and remove it or give it by another group; until then no choice removes the "
+    ": find out who assigned it, and remove it or give it by another group; until then no option removes the "
     "membership"
 )
 FORMER = _kind(
     "Former",
     _MADE_FOR_NOBODY,
-    ": it may be all access of their people: provision prune would remove it with --unrequested --lock-out, or, if "
+    ": it may be the only access of their people: provision prune removes it with --unrequested --lock-out, or, if "
     "these users are deleted, with --former DAYS",
 )
 FORMER_AND_GONE = _kind(
@@ -970,7 +972,7 @@ FORMER_IN_SHARED = _kind(
 FORMER_GIVES_MORE = _kind(
     "FormerGivesMore",
     f"{_MADE_OF_SHARED}, and the group also gives account {{accounts}}, where no run found an IAM user of this person: "
-    f"no choice removes the membership",
+    f"no option removes the membership",
     ": if the person has left, remove it by hand",
 )
 FORMER_GIVES_UNKNOWN = _kind(

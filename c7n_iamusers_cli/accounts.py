@@ -53,7 +53,7 @@ def _variables(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
     required=True,
     metavar="NAME",
     callback=_role,
-    help="The role in each account, in place of the one there; after its path, if it has one.",
+    help="The new role in each account, with its path if it has one.",
 )
 @click.option(
     "--set",
@@ -67,8 +67,8 @@ def _variables(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 def accounts(config: Path, role: str, variables: dict[str, Any], output: Path | None, force: bool) -> None:
     """Print the accounts file with another role in each account, for the policies that need it.
 
-    The account and the partition of each role stay; where an entry has a chain of roles, the last one changes. The
-    command fails, and writes nothing, where an entry would stay as it is: it has no role, or has this one already.
+    The account and the partition of each role stay; in a chain of roles, the last one changes. The command fails, and
+    writes nothing, if an entry would not change: it has no role, or has this one already.
     """
     changed = read_accounts(config, lambda data: with_role(data, role, variables))
     put(as_yaml(changed), config, output, force)

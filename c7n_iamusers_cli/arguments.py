@@ -43,7 +43,7 @@ output_places = click.option(
     required=True,
     multiple=True,
     metavar="OUTPUT_DIR",
-    help="What custodian or c7n-org was given as -s, or what holds several of these. Repeatable.",
+    help="The -s of custodian or c7n-org, or a directory with several of these. Repeatable.",
 )
 #: The option -c of commands that need all of the accounts file.
 accounts_file = click.option(

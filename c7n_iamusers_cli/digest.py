@@ -42,7 +42,7 @@ _DEFAULT_REGION = "us-east-1"
     type=click.IntRange(1, 90),
     default=7,
     show_default=True,
-    help="What was done in so many days is told; what comes is told always.",
+    help="How many days back to look for what was done; what comes is always included.",
 )
 @click.option(
     "--queue",
@@ -63,13 +63,13 @@ def digest(
 ) -> None:
     """Send each owner one summary over all its accounts: what was done to which IAM user, and what comes when.
 
-    It is made of what outputs and notices have; AWS is not asked. What policies with digest: true hold for it, it sends
-    in the place of their own messages, and records that: run it within twelve hours after them. What was held for
-    longer is not sent, and the command ends with 1: the next run of the policy holds it anew. Beside that the summary
-    announces nothing, and each call sends it anew, so without digest: true run it once a week.
+    It reads outputs and notices, and does not call AWS. Policies with digest: true hold their messages for it; it sends
+    and records these in their place, so run it within twelve hours after them. It does not send what was held for
+    longer, and ends with 1: the next run of the policy holds it anew. Otherwise the summary announces nothing, and each
+    call sends it again, so without digest: true run it once a week.
 
     Further recipients are the variable slack of each account (slack://#channel, slack://ADDRESS or a webhook), and
-    those of held messages. Where something can't be read, nobody is written to, and the command ends with 1.
+    those of held messages. If something can't be read, it sends nothing and ends with 1.
     """
     targets = targets_in(accounts_file, names, tags)
     chosen = [each for each in targets if not owners or _variable(each, "owner") in owners]

@@ -71,8 +71,8 @@ def requests(
     """List the rows for the list of exemptions in REPLIES to announcements, and check each before a person merges it.
 
     REPLIES are mails (.eml, mbox or text), and directories of these. What passes is printed in the columns of the list,
-    so that it can be appended to it. It changes no list: anybody can write a mail with any sender, so read each row and
-    ask who is said to have sent it. The command ends with 1 if a row is refused, or a mail has none.
+    to be appended to it. The command changes no list: a sender can be forged, so read each row and ask the person who
+    is named as its sender. It ends with 1 if a row is refused, or a mail has none.
     """
     from c7n_iamusers.notices import exemption_requests as rows
 

@@ -78,22 +78,22 @@ def queue_url(_: click.Context, __: click.Parameter, value: str | None) -> str |
     "domains",
     multiple=True,
     metavar="DOMAIN",
-    help="Whose addresses may be written to, beside those in variables. May be repeated.  [default: the variable "
+    help="A domain whose addresses may be recipients, beside those in variables. May be repeated.  [default: the "
+    "variable "
     "email_domain of each account]",
 )
-@click.option("--delete-refused", is_flag=True, help="Delete what is refused, once it is named.")
+@click.option("--delete-refused", is_flag=True, help="Name and delete what is refused.")
 def forward(source: str, target: str, config: Path, domains: tuple[str, ...], delete_refused: bool) -> None:
     """Move messages of functions in member accounts to c7n-mailer's queue. Run it before c7n-mailer.
 
-    c7n-mailer evaluates what is in its queue, so a member account must not write there. Each message is made anew of
-    what functions send: an account of the accounts file, recipients that a variable of the account names or of
-    its email_domain, a template of this package or of c7n-mailer, texts without templates. Nothing else is copied.
+    c7n-mailer evaluates what is in its queue, so a member account must not write there. The command makes each message
+    anew, from these parts alone: an account of the accounts file, recipients that a variable of the account names or of
+    its email_domain, a template of this package or of c7n-mailer, texts without templates.
 
-    Anything else is refused and named, and the command ends with 1. A refused message stays in the queue, and is there
-    for the next run in ten minutes, so that you can correct the accounts file; --delete-refused removes it. Of one
-    sender 200 stay, and 2,000 of all: what is beyond is deleted, so that no sender keeps the messages of others from
-    their turn; it is said whose it was. A message is deleted after it was sent: one of which that fails is forwarded
-    again.
+    Anything else is refused and named, and the command ends with 1. A refused message stays in the queue, and a run
+    after ten minutes sees it again, so that you can correct the accounts file; --delete-refused removes it. At most 200
+    messages of one sender stay, and 2,000 in all. Further ones are deleted and their sender is named, so that no sender
+    blocks the others. A message is deleted after it was sent; if that fails, it is forwarded again.
     """
     from c7n_iamusers.execution.sessions import account_session
 

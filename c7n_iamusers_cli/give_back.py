@@ -60,7 +60,7 @@ def give_back(
                 "put that Deny-all on it. Its owner gets no mail"
             )
         elif restored:
-            release.tell(history, RESTORED)
+            release.tell(history, RESTORED, _restored_at(record, history))
         else:
             raise click.ClickException(f"{history.subject}: nothing was restored, so its owner gets no mail")
     say(
@@ -227,10 +227,12 @@ class _Release:
             raise click.ClickException(f"{history.subject} was not released{f': {fault}' if fault else ''}")
         self._told(history, fault)
 
-    def tell(self, history: UserHistory, status: str) -> None:
-        """Mail the owner that the user, which exists, has ``status`` now. Raises ClickException if it is not told."""
-        from c7n_iamusers.execution.journal import utc_now
-        from c7n_iamusers.execution.outcomes import Outcome, write_outcomes
+    def tell(self, history: UserHistory, status: str, at: str) -> None:
+        """Mail the owner that the user, which exists, has ``status`` since ``at``, by the journal of what gave it back.
+
+        Raises ClickException if it is not told.
+        """
+        from c7n_iamusers.execution.outcomes import Outcome, OutcomeWriter
         from c7n_iamusers.execution.retries import Backoff
         from c7n_iamusers.iam.users import read_detail
         from c7n_iamusers.plugins.resources import annotate, subject_of
@@ -243,11 +245,15 @@ class _Release:
             if found is None:
                 raise ValueError("it is gone")
             resource = {**found, "CreateDate": str(found.get("CreateDate") or "")}
-            outcome = Outcome.of(subject_of(resource), status).at(utc_now())
-            annotate(resource, "outcome", outcome.as_data())
+            subject = subject_of(resource)
             with self._policy.ctx:
+                target = run_store(manager)
                 # it is owed until it is told: by the next run with this output, or the next --give-back
-                write_outcomes(run_store(manager).store, [outcome])
+                with target.held() as output:
+                    writer = OutcomeWriter(target.store, output.journal)
+                    outcome = writer.add(subject, Outcome.of(subject, status, rests_on=at))
+                    writer.close()
+                annotate(resource, "outcome", outcome.as_data())
                 for action in manager.actions:  # which grows by the error of the message
                     if action.type in (_NOTIFY, _LATER):
                         action.process([resource])
@@ -342,6 +348,15 @@ def _restore(
             **accepted,
         )
     return undone or _calls(record, history) > known
+
+
+def _restored_at(record: Record, history: UserHistory) -> str:
+    """The time of the line by which a restoration of the user ended last; empty if no journal has one."""
+    from c7n_iamusers.execution.journal import OUTCOME
+    from c7n_iamusers.execution.outcomes import RESTORED
+
+    ends = (line for line in _lines(record, history) if line.get("phase") == OUTCOME)
+    return max((str(line["time"]) for line in ends if line.get("status") == RESTORED), default="")
 
 
 def _calls(record: Record, history: UserHistory) -> int:

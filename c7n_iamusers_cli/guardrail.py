@@ -41,8 +41,8 @@ from c7n_iamusers_cli.output import format_option, print_json, say
     "protected",
     multiple=True,
     metavar="NAME",
-    help="A further role that others may neither create, change nor give to a function, such as that of a function. It "
-    "is not spared. May be repeated.",
+    help="A further role, such as that of a function: others may neither create nor change it, nor give it to a "
+    "function. It is not spared. May be repeated.",
 )
 @click.option(
     "--deployer",
@@ -67,7 +67,7 @@ from c7n_iamusers_cli.output import format_option, print_json, say
     "trails",
     multiple=True,
     metavar="NAME",
-    help="A trail of the accounts themselves. Members can't change that of the organization. May be repeated.",
+    help="A trail of the accounts themselves. Members can't change the organization's. May be repeated.",
 )
 @click.option(
     "--bearer-tokens",
@@ -79,13 +79,13 @@ from c7n_iamusers_cli.output import format_option, print_json, say
     "--check",
     "checks",
     is_flag=True,
-    help="Print no policy, but whose calls of the last 90 days it would have denied, by CloudTrail. Needs -c, whose "
-    "role may call cloudtrail:LookupEvents.",
+    help="Instead of the policy, print whose calls of the last 90 days it would have denied, by CloudTrail. Needs -c, "
+    "with roles that may call cloudtrail:LookupEvents.",
 )
 @click.option(
     "--athena",
     metavar="TABLE",
-    help="Print no policy, but the query of Athena for the same, over a table of CloudTrail's events.",
+    help="Instead of the policy, print an Athena query for the same, over a table of CloudTrail's events.",
 )
 @click.option(
     "-c",
@@ -106,16 +106,16 @@ def guardrail(
     """Print a service control policy that denies creating IAM users, and creating or activating credentials.
 
     Only the roles given as --spare may do so, in each account that the policy is attached to. They alone can also
-    deactivate credentials; deleting them, and denying a user everything, stays open to all. Nobody but these and the
-    roles given as --admin may create or change roles of these names, and those given as --protect. Nobody but the
-    deployer and --admin may change, or invoke, the functions custodian-iam-users-*, or change their rules, their queue
-    and the trail. A name has its path, if it has one, and can have a * after its beginning. Each denied and each spared
+    deactivate credentials; everybody can still delete credentials, and deny a user everything. Only these and the roles
+    given as --admin may create or change roles of these names, and those given as --protect. Only the deployer and
+    --admin may change, or invoke, the functions custodian-iam-users-*, or change their rules, their queue and the
+    trail. A name includes its path, if it has one, and may contain a * after its beginning. Each denied and each spared
     action is checked before the policy is printed.
 
     It does not bind the management account and service-linked roles, and existing credentials keep working.
 
-    --check prints lines, or with --format json their values, and how many accounts were read. It ends with 3 where
-    somebody would have been denied, and with 1 where an account could not be read.
+    --check prints lines, or with --format json their values, and how many accounts were read. It ends with 3 if
+    somebody would have been denied, and with 1 if an account could not be read.
     """
     from c7n_iamusers.roles.bearer_tokens import bearer_tokens
     from c7n_iamusers.roles.guardrail import FORMERLY_LONGEST, LONGEST, Ours

@@ -41,7 +41,7 @@ SUBCOMMANDS = {
         "c7n_iamusers_cli.main:mailer_templates",
         "Print the directory of the mail templates for c7n-mailer.",
     ),
-    "only": ("c7n_iamusers_cli.only:only", "Print policies for the users that are named alone."),
+    "only": ("c7n_iamusers_cli.only:only", "Print policies for the named users alone."),
     "owners": (
         "c7n_iamusers_cli.owners:owners",
         "Show who owns each account, or write it into accounts.yml.",
@@ -122,6 +122,6 @@ def main() -> None:
 def mailer_templates() -> None:
     """Print the directory of the mail and Slack templates, for a c7n-mailer elsewhere.
 
-    One that is installed beside this package finds them by itself. Another one takes a copy of them as -t.
+    A c7n-mailer installed beside this package finds them by itself. Give another one a copy as -t.
     """
     click.echo(Path(c7n_iamusers.__file__).parent / "mailer_templates")

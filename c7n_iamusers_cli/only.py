@@ -62,13 +62,13 @@ def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tu
 def only(
     file: Path, policies: tuple[str, ...], names: tuple[str, ...], output: Path | None, force: bool
 ) -> None:
-    """Print the policies of a file for the users that are named, to be run by c7n-org or custodian.
+    """Print the policies of a file for the named users alone, to be run by c7n-org or custodian.
 
-    The condition comes first in the filters of each policy; all else stays, also the names of the policies, so that
-    what earlier runs recorded is found with the same -s. What selects nobody and tells of the outcomes of others stays
-    as it is. A file that was narrowed before can be narrowed to some of its users only. The command fails, and writes
-    nothing, where a policy can't be narrowed: it is not on aws.iam-user, has no list of filters, or is deployed as a
-    function, which would take the place of the one for all users.
+    The condition comes first in the filters of each policy. All else stays, also the policies' names, so that a run
+    with the same -s finds the records of earlier ones. A policy that selects nobody and reports the outcomes of others
+    stays as it is. A file that was narrowed before can only be narrowed to some of its users. The command fails, and
+    writes nothing, if a policy can't be narrowed: it is not on aws.iam-user, has no list of filters, or is deployed as
+    a function, which would replace the one for all users.
     """
     from c7n_iamusers.execution.given import parsed_file
     from c7n_iamusers.text.documents import read_json

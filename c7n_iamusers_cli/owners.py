@@ -81,8 +81,8 @@ def owners(
     """Show who owns each account, and where that comes from; with --write, put it into the files of c7n-org and
     c7n-mailer.
 
-    Closed and suspended accounts are left out. The command fails where an account has no owner; with --write, the
-    owners of the others are written all the same.
+    Closed and suspended accounts are left out. The command fails if an account has no owner; with --write, it still
+    writes the owners of the others.
     """
     _check_options(config, write, output, mailer)
     found = _found(config, sources, domains, role)

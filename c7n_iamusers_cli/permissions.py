@@ -58,9 +58,9 @@ def permissions(
 ) -> None:
     """Print the least-privilege IAM policy for the role that runs the policies in the given files.
 
-    It covers the calls that policies make with their own session. It does not cover what the credentials that run
-    Cloud Custodian do: notify with assume_role: false, s3 output and notices; nor the role that is assumed for Identity
-    Center. `c7n-iamusers roles` prints all of these.
+    It covers the calls that policies make with their own session. It does not cover calls with the credentials that run
+    Cloud Custodian (notify with assume_role: false, s3 output, notices), nor the role for Identity Center.
+    `c7n-iamusers roles` prints all of these.
     """
     from c7n_iamusers.iam.permissions import RESTORATION, Needed, role_policy
 

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,7 @@ from c7n_iamusers_cli.preflight_needs import Wanted, wanted_by
 from c7n_iamusers_cli.preflight_output import end, lines_of
 
 if TYPE_CHECKING:
+    from c7n_iamusers.exemptions import ExemptionRule
     from c7n_iamusers.organization.likely_mistakes import NamesRead
     from c7n_iamusers.organization.preflight_checks import Probes
     from c7n_iamusers.organization.readiness import Check, Target
@@ -33,6 +34,14 @@ _UNNAMED = {
     "notices": "not checked: neither a policy (-u) nor the variable notices names their place",
     "identity center": "not checked: neither a policy (-u), the variable identity_center_role nor --role names a role",
 }
+
+
+@dataclass(frozen=True)
+class Read:
+    """What the accounts' users tell of exemptions, and the rules of lists that only their roles can read."""
+
+    names: list[NamesRead] = field(default_factory=list)
+    rules: dict[ExemptionRule, None] = field(default_factory=dict)
 
 
 @click.command()
@@ -50,7 +59,7 @@ _UNNAMED = {
 @click.option(
     "--restore",
     is_flag=True,
-    help="Also whether the role may do what `c7n-iamusers restore` needs: with the accounts file of the restorer.",
+    help="Also check that the role may do what `c7n-iamusers restore` needs. Give -c the restorer's accounts file.",
 )
 @click.option(
     "--role",
@@ -62,7 +71,7 @@ _UNNAMED = {
 @click.option(
     "--mailer-templates",
     metavar="DIRECTORY",
-    help="With --mailer: what c7n-mailer gets as -t. It finds the templates of this package without it.",
+    help="With --mailer: c7n-mailer's -t. It finds the templates of this package without it.",
 )
 @click.option(
     "--email-domain",
@@ -77,7 +86,7 @@ _UNNAMED = {
     "outputs",
     multiple=True,
     metavar="OUTPUT_DIR",
-    help="What c7n-org will be given as -s, s3://BUCKET/PREFIX: is the bucket there, and in this Region? Repeatable.",
+    help="The -s of c7n-org, s3://BUCKET/PREFIX: check that the bucket exists, in this Region. Repeatable.",
 )
 @click.option(
     "--mailer-role",
@@ -107,29 +116,29 @@ def preflight(
     region: str | None,
     output_format: str,
 ) -> None:
-    """Check that a first run over the accounts can work, and say for each problem what to do.
+    """Check that a first run over the accounts can work, and say what to do about each problem.
 
-    For each account: its role is in it, can be assumed and can read; the role may do what the policies need, as far as
-    its identity policies tell (iam:SimulatePrincipalPolicy), which leaves out service control policies; its Region; its
-    owner's address; the variables; the policies with these filled in, and the list of exemptions; for policies with a
-    Lambda mode, whether Lambda can assume the role of the function (iam:GetRole). Once: the queue, the place of the
-    notices, the role for Identity Center and its instance; with --mailer, c7n-mailer's queue and mail server, whether
-    its role may do what this configuration needs, and each template of the policies: it is found and rendered by the
-    c7n-mailer of this environment, so run the command where c7n-mailer runs, in its working directory.
+    For each account: its role is in it, can be assumed and can read; the role's identity policies allow what the
+    policies need (iam:SimulatePrincipalPolicy, which leaves out service control policies); its Region; its owner's
+    address; the variables; the policies with these filled in, and the list of exemptions; for policies with a Lambda
+    mode, whether Lambda can assume the role of the function (iam:GetRole). Once: the queue, the place of the notices,
+    the role for Identity Center and its instance. With --mailer: c7n-mailer's queue and mail server, whether its role
+    may do what this configuration needs, and each template of the policies. The c7n-mailer of this environment finds
+    and renders these, so run the command where c7n-mailer runs, in its working directory.
 
-    What is valid and probably a mistake needs attention: accounts of the organization that the file lacks, exemptions
-    that match nobody or nearly match a user, owners of a domain that no other has, a queue in which messages wait, a
+    What is valid but probably a mistake needs attention: accounts of the organization that the file lacks, exemptions
+    that match nobody or narrowly miss a user, owners of a domain that no other has, a queue in which messages wait, a
     bucket in another Region. Variables as this package ships them are problems.
 
-    Nothing is changed but for a probe that is put beside the notices and deleted, and a credential report that is
-    requested where there is none. The command ends with 1 where there is a problem, otherwise with 3 where something
-    needs attention or is unknown, as it was not checked.
+    It changes nothing but this: it puts a probe beside the notices and deletes it, and requests a credential report if
+    there is none. It ends with 1 if there is a problem, otherwise with 3 if something needs attention or is unknown,
+    because it was not checked.
     """
     if (mailer_templates or mailer_role) and not mailer:
         option = "--mailer-templates" if mailer_templates else "--mailer-role"
         raise click.UsageError(f"{option} is for the check of c7n-mailer: also give --mailer")
     targets = targets_in(config, names, tags, strict=False)
-    probes, read = _probes(targets), list["NamesRead"]()
+    probes, read = _probes(targets), Read()
     wanted = wanted_by(files, restore, targets, probes.caller)
     found = [
         *_of_accounts(probes, targets, wanted, read),
@@ -150,10 +159,8 @@ def preflight(
     end(found)
 
 
-def _of_accounts(
-    probes: Probes, found: Sequence[Target], wanted: Wanted, read: list[NamesRead]
-) -> Iterator[Check]:
-    """``read``: gets what the users of each account tell of exemptions."""
+def _of_accounts(probes: Probes, found: Sequence[Target], wanted: Wanted, read: Read) -> Iterator[Check]:
+    """``read``: gets what the users of each account tell of exemptions, and the rules of lists that are elsewhere."""
     with ThreadPoolExecutor(_WORKERS) as pool, progress_bar("accounts") as progress:
         for number, checks in enumerate(
             pool.map(lambda each: _account(probes, each, wanted, read), found), 1
@@ -294,7 +301,7 @@ def _center_roles(found: Sequence[Target], wanted: Wanted, role: str | None) -> 
     return [each for each, _ in _centers(shared_by(found, wanted.data).centers, role)]
 
 
-def _exemptions(config: Path, wanted: Wanted, read: Sequence[NamesRead]) -> Iterator[Check]:
+def _exemptions(config: Path, wanted: Wanted, read: Read) -> Iterator[Check]:
     """Whether each exemption holds in an account of the file, and matches a user there.
 
     All accounts count, and not only those that -a and -t choose.
@@ -309,16 +316,17 @@ def _exemptions(config: Path, wanted: Wanted, read: Sequence[NamesRead]) -> Iter
         exemptions_of_no_account,
     )
 
+    rules = tuple(dict.fromkeys((*wanted.rules, *read.rules)))
     if wanted.unread:
         yield Check(ORGANIZATION, "exemptions", UNKNOWN, wanted.unread)
     every = targets_in(config, strict=False)
-    doubts = list(idle_exemptions(read, every, wanted.rules, datetime.now(timezone.utc).date()))
+    doubts = list(idle_exemptions(read.names, every, rules, datetime.now(timezone.utc).date()))
     yield from doubts
-    if void := exemptions_of_no_account(every, wanted.rules):
+    if void := exemptions_of_no_account(every, rules):
         remedy = f"correct the account of each, or remove the rule, or check with an accounts file other than {config}"
         yield Check(ORGANIZATION, "exemptions", HOLE, f"of no account: {'; '.join(void)}", remedy)
-    elif wanted.rules and not doubts:
-        yield Check(ORGANIZATION, "exemptions", OK, f"{len(wanted.rules)} rules, each matches a user")
+    elif rules and not doubts:
+        yield Check(ORGANIZATION, "exemptions", OK, f"{len(rules)} rules, each matches a user")
 
 
 def _accounts(found: Sequence[Target], config: Path) -> Iterator[Check]:
@@ -343,21 +351,69 @@ def _texts(
     yield from placeholders(found, used, probes.caller.split(":")[4])
 
 
-def _account(probes: Probes, target: Target, wanted: Wanted, read: list[NamesRead]) -> list[Check]:
+def _account(probes: Probes, target: Target, wanted: Wanted, read: Read) -> list[Check]:
     from c7n_iamusers.organization.likely_mistakes import names_of
     from c7n_iamusers.organization.readiness import HOLE, Check, file_checks
 
     found: list[Check] = []
     today = datetime.now(timezone.utc).date()
-    take = (lambda users: read.append(names_of(target, users, wanted.rules, today))) if wanted.rules else None
     check = wanted.deployed.checks if wanted.deployed else None
     try:
+        lists, listed = _lists(probes, target, wanted)
+        rules = (*wanted.rules, *listed)
+        read.rules.update(dict.fromkeys(listed))
+        take = (lambda users: read.names.append(names_of(target, users, rules, today))) if rules else None
         found.extend(probes.account(target, wanted.needed, wanted.functions, take, check))
+        found.extend(lists)
     # Whatever is wrong with one account's answers, the others are checked all the same.
     except Exception as error:  # noqa: BLE001
         told = f"{type(error).__name__}: {error}"
         found.append(Check(str(target), "account", HOLE, told, "correct its entry, or report this error"))
     return [*found, *file_checks(target, wanted.used, wanted.runtime)]
+
+
+def _lists(probes: Probes, target: Target, wanted: Wanted) -> tuple[list[Check], list[ExemptionRule]]:
+    """Whether the account's role can read the lists of exemptions that are not on this machine, and their rules.
+
+    Nothing where the role can't be assumed, which ``Probes.account`` says.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
+    from c7n_iamusers.organization.readiness import HOLE, OK, Check, filled_in, parts_of
+    from c7n_iamusers.plugins.exemption_list import parse_source
+
+    key, name, found = "exempt-from", "list of exemptions", list["ExemptionRule"]()
+    given = [filled_in(part[key], target) for data in wanted.data for part in parts_of(data) if key in part]
+    sources = {repr(each): parse_source(each, key) for each in given}.values()
+    checks: list[Check] = []
+    for source in (each for each in sources if not each.is_local):
+        try:
+            session = _AsRole(probes.clients(target))
+        except (EvidenceUnreadable, ClientError, BotoCoreError):
+            return [], []
+        try:
+            rules = source.rules(lambda session=session: session)
+        except (EvidenceUnreadable, InvalidPolicyData) as error:
+            remedy = (
+                "copy it there, and let the account's role read it: `c7n-iamusers roles` prints both policies"
+            )
+            checks.append(Check(str(target), name, HOLE, str(error), remedy))
+        else:
+            found += rules
+            checks.append(Check(str(target), name, OK, f"{source.shown}: {len(rules)} rules"))
+    return checks, found
+
+
+@dataclass(frozen=True)
+class _AsRole:
+    """A session of the account's role, as far as a list is read by it."""
+
+    clients: Callable[[str], Any]
+
+    def client(self, service: str, **_region: str | None) -> Any:
+        """S3 says in which Region a bucket is, and botocore follows."""
+        return self.clients(service)
 
 
 def _policies(found: Sequence[Target], wanted: Wanted) -> Iterator[Check]:

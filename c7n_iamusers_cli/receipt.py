@@ -56,11 +56,12 @@ def receipt(
     names: tuple[str, ...],
     notices_place: str | None,
 ) -> None:
-    """Write the receipt of the deletion of USER, or of --all: who it was, why, who was told, every call, the way back.
+    """Write the receipt of the deletion of USER, or of --all: who, why, who was told, every call, and how to restore
+    it.
 
-    Each is <account id>/<user>.<unique id>.html and .json, for their owner alone. AWS is not asked. What no output,
-    journal or notice has is shown as "not on record". The command ends with 1 if no deletion is on record, or if
-    something can't be read, so that a receipt may lack it.
+    Each is <account id>/<user>.<unique id>.html and .json, readable by their owner alone. It does not call AWS. What no
+    output, journal or notice has is shown as "not on record". The command ends with 1 if no deletion is on record, or
+    if something can't be read, so that a receipt may lack it.
     """
     if bool(user) == everybody:
         raise click.UsageError("give one USER, or --all")

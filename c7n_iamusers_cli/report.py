@@ -73,8 +73,8 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
     "files",
     multiple=True,
     metavar="POLICIES",
-    help="The policies that c7n-org ran, FILE or FILE#POLICY: an account without a result of each of them did not run, "
-    "and a dry run is none. Repeatable.",
+    help="The policies that c7n-org ran, FILE or FILE#POLICY: an account without a result of each of them did not run. "
+    "A dry run does not count. Repeatable.",
 )
 @click.option(
     "--since",
@@ -129,12 +129,12 @@ def report(
     users_output: str | None,
     check: bool,
 ) -> None:
-    """Report on all accounts that policies ran over: users, evidence, outcomes, progress. AWS is not asked.
+    """Report on all accounts that policies ran over: users, evidence, outcomes, progress. It does not call AWS.
 
     OUTPUT_DIR may be s3://BUCKET/PREFIX. Outputs of several runs show the progress; each user is shown as the latest
     run saw it. The file is for its owner alone: it names every user and what is wrong with it.
 
-    What changed is told since the report that is replaced was made; where there is none, since a week ago.
+    It says what changed since the report that it replaces, or else in the last week.
     """
     if (names or tags) and accounts_file is None:
         raise click.UsageError("-a and -t choose accounts of the accounts file: give -c FILE too")

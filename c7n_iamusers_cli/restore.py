@@ -54,8 +54,8 @@ def acceptances(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--accept-aws-changes",
             is_flag=True,
-            help="Restore users although AWS itself has added to AWS-managed policies that they had. It is listed "
-            "first.",
+            help="Restore users even if AWS itself has added to AWS-managed policies that they had. These additions "
+            "are listed first.",
         ),
         click.option(
             "--without",
@@ -70,8 +70,8 @@ def acceptances(command: Callable[..., Any]) -> Callable[..., Any]:
             "wider",
             metavar="[ACCOUNT_ID/]NAME",
             multiple=True,
-            help="Restore this user (repeatable) although it could do more than before, or nobody can tell. What it "
-            "could do more is listed first. With its account if users of several accounts have the name.",
+            help="Restore this user (repeatable) even if it could do more than before, or nobody can tell. What it "
+            "could do is listed first. Add the account if users of several accounts have the name.",
         ),
         click.option(
             "--recreate-groups", is_flag=True, help="Create missing groups again, with their policies."
@@ -147,21 +147,21 @@ def restore(
     and the unique id can't be restored; they are listed. Restoring a restored user again changes nothing.
 
     Groups, policies and the boundary can allow more now than when the snapshot was taken. So what the user could do
-    then is compared with what it could do now, before anything is changed and again at the end. If it could do more,
-    or nobody can tell, it is not restored, and the statements that are new are listed: --accept-wider NAME restores it
-    all the same. A Deny of the user in the trust policy of a role counts too, since the new user is another one for
-    it. What AWS added to AWS-managed policies is listed apart, and asked for once; scripts give --accept-aws-changes.
-    Until the last call, the user has AWSDenyAll as its boundary and can do nothing.
+    then is compared with what it could do now, before anything is changed and again at the end. If it could do more, or
+    nobody can tell, it is not restored, and the new statements are listed: --accept-wider NAME restores it
+    nevertheless. A Deny in the trust policy of a role counts too, since it does not hold for the new user. What AWS
+    added to AWS-managed policies is listed apart, and asked for once; scripts give --accept-aws-changes. Until the last
+    call, the user has AWSDenyAll as its boundary and can do nothing.
 
     A user that still exists gets back only what was removed from it according to the journal, and only with --user.
     Another user of the same name, which no restoration created, is not changed.
 
-    While a run uses a user's output, that user is not restored, and no run begins there meanwhile. A snapshot that was
-    changed after it was taken is refused. The command asks before it uses a snapshot whose SHA-256
-    is in no journal, or that others can write, and before it gives administrator rights; scripts give --yes.
+    While a run uses a user's output, that user is not restored; during a restoration, no run begins there. A snapshot
+    that was changed after it was taken is refused. The command asks before it uses a snapshot whose SHA-256 is in no
+    journal, or that others can write, and before it gives administrator rights; scripts give --yes.
 
-    Users of several accounts, as below c7n-org's output directory, need a role in each:
-    --role 'arn:aws:iam::{account_id}:role/NAME'. An account whose role can't be assumed does not stop the others.
+    Users of several accounts, such as all of c7n-org's output, need a role in each: --role
+    'arn:aws:iam::{account_id}:role/NAME'. An account whose role can't be assumed does not stop the others.
     """
     from c7n_iamusers.restoration.snapshot_files import collected
 

@@ -112,7 +112,7 @@ _OWN_ACCOUNT = "${aws:PrincipalAccount}"
     default="",
     metavar="ID",
     callback=organization_id,
-    help="The organization that the buckets, the roles and the runner are in: those of any other are denied.",
+    help="The organization of the buckets, the roles and the runner: any other is denied.",
 )
 @click.option(
     "--instance",
@@ -169,20 +169,20 @@ def roles(
     output_format: str,
     **settings: Any,
 ) -> None:
-    """Print the roles that the policies in the given files take, one document each.
+    """Print the roles that the policies in the given files need, one document each.
 
     member-reader, member-remover and member-restorer are for each member account, identity-center for the account that
-    administers Identity Center, and runner for the account in which c7n-org runs; of several runners the others are
-    runner-2, ... Policies that give users back what they had, as release does, are the restorer's; others that change
-    users are the remover's; all others are the reader's, and of the role that runs their file. Policies with a Lambda
-    mode run as the role that mode.role names, which is function (where they name several also function-2, ..., in the
-    order of the files), and c7n-org deploys them as deployer; these are for each member account. What each may do comes
-    from what the filters and actions declare. With --mailer there is one more, mailer, which runs c7n-mailer, by that
-    file alone. The printed JSON has a member for each role; with --role it is the document alone.
+    administers Identity Center, and runner for the account in which c7n-org runs; further runners are runner-2, ...
+    Policies that give users back what they had, as release does, are the restorer's; others that change users are the
+    remover's; all others are the reader's, and also belong to the role that runs their file. Policies with a Lambda
+    mode run as the role that mode.role names, here function (if they name several, also function-2, ..., in the order
+    of the files), and c7n-org deploys them as deployer; these are for each member account. What each role may do comes
+    from what the filters and actions declare. With --mailer there is one more, mailer, which runs c7n-mailer; its
+    permissions come from that file. The printed JSON has a member for each role; with --role it is the document alone.
 
-    Roles of member accounts also need the policies of the buckets and queues that they reach: bucket-policy and
-    queue-policy, ... let in these roles alone, of the accounts in the accounts file or, with --org-id, of the
-    organization. Each replaces the policy that the bucket or queue has.
+    The buckets and queues that roles of member accounts reach need policies, too: bucket-policy and queue-policy, ...
+    admit only these roles, of the accounts in the accounts file or, with --org-id, of the organization. Each replaces
+    the policy that the bucket or queue has.
     """
     from c7n_iamusers.roles.documents import RoleSettings, role_documents
     from c7n_iamusers.roles.rendering import rendered_role

@@ -64,15 +64,15 @@ def balanced(accounts: Iterable[str], users: Mapping[str, int], shards: int) -> 
     "--users",
     "users_file",
     metavar="FILE",
-    help="What `report --users-output` has written, also s3://BUCKET/KEY: each shard has about as many users. Where "
-    "there is no such file, shards go by ids alone.",
+    help="The file of `report --users-output`, also s3://BUCKET/KEY: all shards then have about the same number of "
+    "users. If there is no such file, ids alone decide.",
 )
 def shard(config: Path, indexes: tuple[int, ...], shards: int, users_file: str | None) -> None:
     """Print the accounts file of one shard, for c7n-org run -c.
 
-    An account's shard depends on its id and N alone: an account that is added or removed moves no other one. With
-    --users it depends on all accounts and these numbers, so give all shards of a run the same ones. A shard may have no
-    account; c7n-org then does nothing.
+    An account's shard depends on its id and N alone: adding or removing an account moves no other. With --users it
+    depends on all accounts and these numbers, so give all shards of a run the same file. A shard may have no account;
+    c7n-org then does nothing.
     """
     import yaml
 

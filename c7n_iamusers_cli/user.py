@@ -32,7 +32,7 @@ _NO_PLACE = frozenset("?#{}")
 @click.argument("name")
 @output_places
 @fleet_choice(
-    "c7n-org's accounts file, with notices and owners. With --give-back, that with the role that changes users.",
+    "c7n-org's accounts file, with notices and owners. With --give-back, the file with the role that gives back.",
     "Only in the account of this name or id, which is faster. Repeatable.",
 )
 @click.option(
@@ -61,7 +61,7 @@ _NO_PLACE = frozenset("?#{}")
     "--gone-for-good",
     multiple=True,
     metavar="SNAPSHOT",
-    help="Say that this snapshot, which SnapshotMissing names, can't be given back, so that runs go on. Repeatable.",
+    help="State that this snapshot, which SnapshotMissing names, is lost, so that runs go on. Repeatable.",
 )
 @acceptances
 @click.pass_context
@@ -78,16 +78,17 @@ def user(
     policies: Path,
     **accepted: Any,
 ) -> None:
-    """Show what was done to the user NAME, by whom, when, and what comes next, by all outputs and notices.
+    """Show what was done to the user NAME, by whom, when, and what comes next.
 
-    AWS is not asked. Each user that had the name is shown, the latest first. The command ends with 1 if nobody of this
-    name is on record, or if something can't be read, so that more may be on record than it shows.
+    It reads all outputs and notices, and does not call AWS. It shows each user that had the name, the latest first. It
+    ends with 1 if nobody of this name is on record, or if something can't be read, so that more may be on record than
+    it shows.
 
     --give-back undoes what was done last: it runs the action release for this user alone, or does what c7n-iamusers
-    restore does, with its questions and refusals, whose options it has; then the owner gets a mail.
+    restore does, with its questions, refusals and options. Then the owner gets a mail.
 
-    --gone-for-good writes a line to the journal that names the snapshot. Later ones decide from then on; what only that
-    one had is not given back, and no earlier one takes its place.
+    --gone-for-good writes a line to the journal that names the snapshot. From then on, only later snapshots count: what
+    only the lost one had is not given back, and no earlier one replaces it.
     """
     gone: Sequence[str] = accepted.pop("gone_for_good")
     targets = targets_in(accounts_file, strict=False) if accounts_file else ()
@@ -256,6 +257,8 @@ def _print(name: str, found: Sequence[UserHistory], problems: Sequence[str], out
 
 
 def _show(history: UserHistory) -> None:
+    from c7n_iamusers.report.comparisons import ALONE_IN_WORDS
+
     named = f" ({history.account_name})" if history.account_name not in ("", history.account) else ""
     say(f"user {history.subject.name} of account {history.account}{named}: {history.state}")
     say(f"  {history.subject.arn}, unique id {history.subject.unique_id or 'unknown'}")
@@ -263,6 +266,7 @@ def _show(history: UserHistory) -> None:
         say(f"  {_line(event)}")
     for each in history.next:
         say(f"  next: {each}")
+    say(f"  note: {ALONE_IN_WORDS}")
 
 
 def _line(event: Event) -> str:

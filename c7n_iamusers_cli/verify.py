@@ -58,10 +58,10 @@ _MOST = 20
     "accounts_file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
-    help="c7n-org's accounts file. With {account_id} in --role: in no other account is a role assumed.",
+    help="c7n-org's accounts file. With {account_id} in --role, roles are assumed only in its accounts.",
 )
 @click.option(
-    "--external-id", default="", callback=external_id, help="What the role asks for as sts:ExternalId."
+    "--external-id", default="", callback=external_id, help="The sts:ExternalId that the role asks for."
 )
 @format_option("text", "json")
 def verify(
@@ -77,8 +77,8 @@ def verify(
     """Verify what runs left in DIR, which may be s3://BUCKET/PREFIX: every digest, and every journal line in order.
 
     --cloudtrail also matches each changing call with AWS's own event, and each change of these users by our roles with
-    a line of a journal. Give all outputs of these roles: a call whose journal lies elsewhere counts as one without a
-    line. The command ends with 1 if something is wrong or can't be read, with 3 if something is to be looked at.
+    a line of a journal. Give all outputs of these roles: a call whose journal lies elsewhere counts as a call without a
+    line. The command ends with 1 if something is wrong or can't be read, and with 3 if something needs attention.
     """
     if (role or external_id) and not cloudtrail:
         raise click.UsageError("--role and --external-id are for --cloudtrail: give it too")

@@ -18,7 +18,7 @@ _SUFFIXES = frozenset((".yml", ".yaml"))
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options -o and --force of a command that writes a file or prints it."""
     for option in (
-        click.option("--force", is_flag=True, help="Write -o also in place of a file with other content."),
+        click.option("--force", is_flag=True, help="Let -o replace a file with other content."),
         click.option(
             "-o",
             "--output",

@@ -16,12 +16,18 @@ from tests.policies import ACCOUNT
 ALLOW = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
 )
-AWS_POLICIES = ("ReadOnlyAccess", "job-function/Billing", "AmazonS3ReadOnlyAccess")
+#: Short ones first.
+AWS_POLICIES = ("AmazonS3ReadOnlyAccess", "job-function/Billing", "ReadOnlyAccess")
 SERVICES = ("codecommit.amazonaws.com", "cassandra.amazonaws.com", "bedrock.amazonaws.com")
 
 
-def create_full_user(org: LocalOrg, name: str, path: str = "/", account: str = ACCOUNT) -> Any:
-    """Create ``name`` with every attachment kind, most of them more than twice. Returns the IAM client."""
+def create_full_user(
+    org: LocalOrg, name: str, path: str = "/", account: str = ACCOUNT, times: int = 1
+) -> Any:
+    """Create ``name`` with every attachment kind. Returns the IAM client.
+
+    ``times``: how many of most kinds. One is enough where it is about a run; 3 are more than a page or a call has.
+    """
     iam, partition = org.client("iam", account), org.settings.partition
     user = {"UserName": name}
     tags = [{"Key": f"key-{number}", "Value": "v"} for number in range(3)]
@@ -30,31 +36,31 @@ def create_full_user(org: LocalOrg, name: str, path: str = "/", account: str = A
     iam.create_login_profile(**user, Password="correct-Horse-7-battery")
     for _ in range(2):
         iam.create_access_key(**user)
-    for certificate in CERTIFICATES[:2]:
+    for certificate in CERTIFICATES[: min(times, 2)]:
         iam.upload_signing_certificate(**user, CertificateBody=certificate)
-    for key in SSH_PUBLIC_KEYS[:3]:
+    for key in SSH_PUBLIC_KEYS[:times]:
         iam.upload_ssh_public_key(**user, SSHPublicKeyBody=key)
-    for service in SERVICES:
+    for service in SERVICES[:times]:
         iam.create_service_specific_credential(**user, ServiceName=service)
     with org.lock:
         backend = org.backend("iam", account)
-        _add_devices(backend, name, partition)
-        _add_permissions(backend, name, partition)
+        _add_devices(backend, name, partition, times)
+        _add_permissions(backend, name, partition, times)
     return iam
 
 
-def _add_devices(backend: Any, name: str, partition: str) -> None:
+def _add_devices(backend: Any, name: str, partition: str, times: int) -> None:
     user, now = backend.get_user(name), datetime.now(timezone.utc)
-    for number in range(3):
+    for number in range(times):
         add_mfa_device(backend, user, f"arn:{partition}:iam::{user.account_id}:mfa/{name}-{number}", now)
     add_mfa_device(backend, user, f"GAHT{zlib.crc32(name.encode()):010}", now)
     add_fido_device(backend, user, "key", datetime(2026, 1, 2))
 
 
-def _add_permissions(backend: Any, name: str, partition: str) -> None:
-    for policy in AWS_POLICIES:
+def _add_permissions(backend: Any, name: str, partition: str, times: int) -> None:
+    for policy in AWS_POLICIES[:times]:
         backend.attach_user_policy(f"arn:{partition}:iam::aws:policy/{policy}", name)
-    for number in range(3):
+    for number in range(times):
         backend.put_user_policy(name, f"inline-{number}", ALLOW)
         group = f"group-{number}"
         if group not in backend.groups:

@@ -2,7 +2,7 @@
 """Remembers, for a whole test process, what botocore and moto work out again for each session, client and call.
 
 One run of a policy makes some seven clients and three sessions, which takes longer than its calls to the local
-organization. What is remembered depends on a service's model or on code alone, so tests see no difference.
+organization. What is remembered depends on a service's model, on code or on a text alone, so tests see no difference.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ import botocore.auth
 import botocore.client
 import botocore.hooks
 import botocore.httpsession
+import botocore.parsers
 import botocore.session
 import botocore.useragent
 import moto.core.responses
 from botocore.hooks import EVENT_ALIASES, NodeList
 from botocore.loaders import create_loader
+
+from aws_local_org import aws_request
 
 #: Of botocore's data, one for all sessions.
 LOADER = create_loader()
@@ -30,7 +33,9 @@ def install() -> None:
     auth: Any = botocore.auth  # what is patched has no types
     client: Any = botocore.client
     hooks: Any = botocore.hooks
+    parsers: Any = botocore.parsers
     session: Any = botocore.session
+    local: Any = aws_request
     session.create_loader = lambda *_: LOADER
     session.Session._register_builtin_handlers = _remembered_handlers(
         session.Session._register_builtin_handlers
@@ -41,12 +46,32 @@ def install() -> None:
     # the local organization checks no signatures
     auth.SigV4Auth.canonical_request = auth.SigV4Auth.string_to_sign = lambda *_: ""
     auth.SigV4Auth.signature = lambda *_: "0" * 64
+    parsers.DEFAULT_TIMESTAMP_PARSER = functools.lru_cache(10_000)(parsers.DEFAULT_TIMESTAMP_PARSER)
+    local._operation = _remembered_forms(local._operation)
     for module, pure in (
         (botocore.httpsession, "create_urllib3_context"),
         (botocore.useragent, "sanitize_user_agent_string_component"),
         (moto.core.responses, "method_names_from_class"),
     ):
         setattr(module, pure, functools.cache(getattr(module, pure)))
+
+
+def _remembered_forms(parse: Any) -> Any:
+    """A form says all of a call, and most calls are made again and again."""
+    known: dict[tuple[str, str, bytes], tuple[str, dict[str, Any]]] = {}
+
+    def operation(environ: dict[str, Any], body: bytes, service: str) -> tuple[str, dict[str, Any]]:
+        kind = environ.get("CONTENT_TYPE", "")
+        if service != "iam" or not kind.startswith("application/x-www-form-urlencoded"):
+            found: tuple[str, dict[str, Any]] = parse(environ, body, service)
+            return found
+        key = (kind, environ["PATH_INFO"] + environ.get("QUERY_STRING", ""), body)
+        if key not in known:
+            known[key] = parse(environ, body, service)
+        name, parameters = known[key]
+        return name, dict(parameters)
+
+    return operation
 
 
 def _remembered_methods(create: Any) -> Any:

@@ -107,7 +107,7 @@ def test_the_variables_that_it_names_are_those_of_the_shipped_policies() -> None
         pytest.param("README.md", f"in the last {defaults.ACTIVE_WITHIN} days", id="readme"),
         pytest.param(
             "c7n_iamusers/plugins/composite_delete.py",
-            f"in the last so many days, {defaults.ACTIVE_WITHIN} by default",
+            f"used in this many days, {defaults.ACTIVE_WITHIN} by default",
             id="composite-delete",
         ),
         pytest.param(

@@ -250,8 +250,8 @@ def test_the_call_that_created_a_credential_is_named() -> None:
     assert "CreateAccessKey by &lt;root&gt;" in text
     assert "<b>quarantined</b>: denied &lt;everything&gt;" in text
     assert "1 group; not read yet: login profile, access key" in text
-    assert "An exemption may be for it: user &#34;git-*&#34; (&lt;why&gt;)." in text
-    assert "An exemption may be for it: user" in render("created", "slack_template", [user("created")])
+    assert "Matching exemption: user &#34;git-*&#34; (&lt;why&gt;)." in text
+    assert "Matching exemption: user" in render("created", "slack_template", [user("created")])
 
 
 def test_an_alarm_says_what_was_done() -> None:
@@ -435,7 +435,7 @@ def test_the_mail_on_the_day_says_who_since_when_until_when_and_how_it_comes_bac
     for said in (
         "Access has stopped",
         "3 IAM users are denied everything",
-        "Nothing is deleted before 2026-12-24, and until then all comes back as it was",
+        "Nothing is deleted before 2026-12-24, and until then everything can be given back",
         "jane.doe/eng/ Denied everything since 2026-12-10, deleted on 2026-12-24 or later",
         "late Denied everything since 2026-12-10 Last seen",  # of an earlier run, whose owner was not told
         "its Deny <failed>",

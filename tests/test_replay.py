@@ -45,8 +45,8 @@ def session(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         yield None
         return
     with LocalOrg(Settings(assignment_seconds=0)) as org:
-        create_full_user(org, "alice", "/a/")
-        create_full_user(org, "spared")
+        create_full_user(org, "alice", "/a/", times=3)
+        create_full_user(org, "spared", times=3)
         emailed = [{"Key": "Email", "Value": "alice@example.com"}]
         org.client("iam", ACCOUNT).tag_user(UserName="alice", Tags=emailed)
         yield org.session(MANAGEMENT if "identity_center" in request.node.name else ACCOUNT)

@@ -185,7 +185,7 @@ CASES = [
         [
             "Access has stopped",
             "1 IAM user is denied everything: who uses it can't sign in or call AWS any more",
-            "Nothing is deleted before 2026-12-24, and until then all comes back as it was",
+            "Nothing is deleted before 2026-12-24, and until then everything can be given back",
             "Something has stopped? Write to cloud@example.com, with the name of the user",
             '```c7n-iamusers user -s output -c accounts-restore.yml -a "111122223333" --give-back -- "USER"```',
             "open the AWS access portal",
@@ -274,7 +274,7 @@ CASES = [
             "You made it? People sign in through IAM Identity Center",
         ],
         {
-            "x": 'CreateAccessKey by &lt;root&gt;. An exemption may be for it: user "git-*" (&lt;why&gt;). '
+            "x": 'CreateAccessKey by &lt;root&gt;. Matching exemption: user "git-*" (&lt;why&gt;). '
             "quarantined: denied &lt;everything&gt;"
         },
         id="created",

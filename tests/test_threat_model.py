@@ -84,7 +84,7 @@ def run(output: Path, *rules: dict[str, Any], **options: Any) -> None:
 # Notices
 
 
-def test_a_forged_notice_opens_no_other_gate(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+def test_a_forged_notice_opens_no_other_gate(iam: Any, tmp_path: Path) -> None:
     """What its writer can cause at most: the deletion, without notice, of who passes every other gate."""
     forge_notice(tmp_path / "notices", iam)
     gate = {"noticed": 30, "notices": str(tmp_path / "notices")}
@@ -110,7 +110,7 @@ def test_a_forged_notice_opens_no_other_gate(org: LocalOrg, iam: Any, tmp_path: 
     ],
 )
 def test_what_is_no_announcement_of_the_user_opens_nothing(
-    org: LocalOrg, iam: Any, tmp_path: Path, changes: dict[str, Any], told: str
+    iam: Any, tmp_path: Path, changes: dict[str, Any], told: str
 ) -> None:
     forge_notice(tmp_path / "notices", iam, **changes)
     run(tmp_path / "output", exempt("nobody"), noticed=30, notices=str(tmp_path / "notices"))
@@ -134,7 +134,7 @@ def test_a_file_that_is_no_notice_stops_its_account_alone(org: LocalOrg, iam: An
 
 
 def test_addresses_of_a_notice_that_are_none_touch_nobody(
-    org: LocalOrg, iam: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    iam: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     forge_notice(
         tmp_path / "notices", iam, addresses=(TEXTS["terminal"], TEXTS["line"]), day=date(2099, 1, 1)
@@ -166,9 +166,7 @@ def test_notices_of_functions_are_none_that_a_deletion_reads() -> None:
 
 
 @pytest.mark.parametrize("phase", ["before", "after", "outcome", "quarantine", "snapshot"])
-def test_a_forged_journal_deletes_and_hides_nobody(
-    org: LocalOrg, iam: Any, tmp_path: Path, phase: str
-) -> None:
+def test_a_forged_journal_deletes_and_hides_nobody(iam: Any, tmp_path: Path, phase: str) -> None:
     """At most the outcomes of earlier runs are wrong: those of this run are its own."""
     alice = subjects(iam)["alice"]
     when = (utc_now() - LONG_AGO).isoformat()
@@ -199,7 +197,7 @@ def test_a_forged_journal_deletes_and_hides_nobody(
     assert user_names(iam) == ["bob"]
 
 
-def test_forged_outcomes_stop_the_run_or_change_nothing(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+def test_forged_outcomes_stop_the_run_or_change_nothing(iam: Any, tmp_path: Path) -> None:
     alice = subjects(iam)["alice"]
     row = {"user": "alice", "arn": alice.arn, "unique_id": alice.unique_id, "status": "deleted", "reason": ""}
     (tmp_path / NAME).mkdir()
@@ -213,7 +211,7 @@ def test_forged_outcomes_stop_the_run_or_change_nothing(org: LocalOrg, iam: Any,
 
 
 @pytest.mark.parametrize("pinned", [True, False])
-def test_a_forged_plan_opens_no_gate(org: LocalOrg, iam: Any, tmp_path: Path, pinned: bool) -> None:
+def test_a_forged_plan_opens_no_gate(iam: Any, tmp_path: Path, pinned: bool) -> None:
     """It is read as any other: who is exempt, unannounced or in no quarantine stays, whatever it lists."""
     propose(tmp_path)
     forged = json.loads(plan_file(tmp_path).read_text())
@@ -256,9 +254,7 @@ def released(output: Path) -> dict[str, Any]:
     return bobs(output, policy({"name": "freeing", "actions": ["release"]}, output))
 
 
-def test_a_forged_journal_activates_no_key_that_the_deny_does_not_name(
-    org: LocalOrg, iam: Any, tmp_path: Path
-) -> None:
+def test_a_forged_journal_activates_no_key_that_the_deny_does_not_name(iam: Any, tmp_path: Path) -> None:
     """Somebody switched it off before, as for a leak. It stays inactive, and the operator reads of it."""
     ours, leaked = (iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"] for _ in range(2))
     iam.update_access_key(UserName="bob", AccessKeyId=leaked, Status="Inactive")
@@ -272,7 +268,7 @@ def test_a_forged_journal_activates_no_key_that_the_deny_does_not_name(
 
 
 def test_a_journal_and_a_tag_free_no_key_of_a_user_that_was_never_in_quarantine(
-    org: LocalOrg, iam: Any, tmp_path: Path
+    iam: Any, tmp_path: Path
 ) -> None:
     """Of a quarantine without a Deny, the journal alone tells. No snapshot shows the key active."""
     leaked = iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
@@ -317,7 +313,7 @@ def under_boundary(iam: Any, output: Path) -> str:
 
 
 @pytest.mark.parametrize("former", ["", "arn:aws:iam::aws:policy/AdministratorAccess"], ids=["none", "wider"])
-def test_a_forged_journal_chooses_no_boundary(org: LocalOrg, iam: Any, tmp_path: Path, former: str) -> None:
+def test_a_forged_journal_chooses_no_boundary(iam: Any, tmp_path: Path, former: str) -> None:
     """Neither of a release nor, through the snapshot of a deletion that is half-way, of a later one."""
     deny = under_boundary(iam, tmp_path)
     assert deny.endswith(":policy/AWSDenyAll")
@@ -337,9 +333,7 @@ def test_a_forged_journal_chooses_no_boundary(org: LocalOrg, iam: Any, tmp_path:
     assert (released(tmp_path)["status"], bound(iam)) == ("released", READ_ONLY)
 
 
-def test_the_name_of_a_snapshot_that_is_gone_is_given_to_no_other_content(
-    org: LocalOrg, iam: Any, tmp_path: Path
-) -> None:
+def test_the_name_of_a_snapshot_that_is_gone_is_given_to_no_other_content(iam: Any, tmp_path: Path) -> None:
     """Else the journal would prove both, and somebody who kept the first could put it back."""
     parking = acting({"type": "quarantine", "reason": "unused"}, tmp_path, exempt("alice"))
     assert bobs(tmp_path, parking)["status"] == "quarantined"
@@ -357,14 +351,14 @@ def test_the_name_of_a_snapshot_that_is_gone_is_given_to_no_other_content(
 # Exemptions
 
 
-def test_who_loses_the_exemption_has_to_be_announced(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+def test_who_loses_the_exemption_has_to_be_announced(iam: Any, tmp_path: Path) -> None:
     gate = {"noticed": 30, "notices": str(tmp_path / "notices")}
     run(tmp_path / "output", exempt("nobody"), **gate)
     assert all("were not addressed" in row["reason"] for row in outcomes(tmp_path / "output").values())
     assert user_names(iam) == ["alice", "bob"]
 
 
-def test_an_exemption_keeps_a_user_and_nothing_else(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+def test_an_exemption_keeps_a_user_and_nothing_else(iam: Any, tmp_path: Path) -> None:
     """What its writer can cause at most: that users stay. Its texts reach logs and mails visibly."""
     run(tmp_path, exempt("[ab]*", reason=TEXTS["line"], owner=TEXTS["header"]))
     assert user_names(iam) == ["alice", "bob"]
@@ -376,7 +370,7 @@ def test_an_exemption_keeps_a_user_and_nothing_else(org: LocalOrg, iam: Any, tmp
 
 
 def test_a_deny_with_an_early_time_shortens_a_quarantine_and_opens_no_other_gate(
-    org: LocalOrg, iam: Any, tmp_path: Path
+    iam: Any, tmp_path: Path
 ) -> None:
     """Whoever may put a policy on a user may date our Deny back. The notice, exemptions and uses still hold."""
     sid = f"Quarantined{utc_now() - LONG_AGO:%Y%m%dT%H%M%SZ}"
@@ -390,7 +384,7 @@ def test_a_deny_with_an_early_time_shortens_a_quarantine_and_opens_no_other_gate
 
 
 def test_a_forged_deny_makes_a_release_activate_credentials_of_that_user_at_most(
-    org: LocalOrg, iam: Any, tmp_path: Path
+    iam: Any, tmp_path: Path
 ) -> None:
     """Whoever may put a policy on a user could give it any other, too."""
     keys = {

@@ -85,9 +85,9 @@ def rehearse(
     aws iam generate-credential-report && sleep 10
     aws iam get-credential-report > report.json
 
-    The copies are in an organization on this machine, and nothing else is reached: your AWS credentials are not used,
-    and mails are kept as files. Names, owners and variables come from accounts.yml where it has the account. Time is
-    compressed. Exits with 1 if a check fails.
+    The copies are in an organization on this machine, and the command reaches nothing else: it does not use your AWS
+    credentials, and keeps mails as files. Names, owners and variables come from accounts.yml if it has the account.
+    Time is compressed. Exits with 1 if a check fails.
     """
     with errors_as_messages():
         if ids and len(ids) != len(details):

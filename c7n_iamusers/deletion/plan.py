@@ -32,18 +32,18 @@ def plan_deletion(
     """All calls that delete ``user``, in order: Deny-all, credentials, MFA devices, groups, policies, the user.
 
     Of groups and policies, those that only allow go first and those that only deny go last, by the documents in
-    ``snapshot``. So what somebody who takes the Deny-all off meanwhile leaves behind is less with each call. Each that
-    may deny is marked with DENIED.
+    ``snapshot``. So if somebody takes the Deny-all off meanwhile, the user never has more than before. Each that may
+    deny is marked with DENIED.
 
     ``orphaned_mfa``: virtual devices that belonged to this user and are assigned to nobody now, as a run leaves them
     that stopped between deactivating and deleting a device. ``quarantine``: the one that the user is in; the Deny keeps
     its record. ``refused``: forms of the Deny that AWS refused, with the error code.
 
-    DeleteUser refuses a user with a policy, and does not mind a boundary. So right before a Deny that is a policy is
-    removed, AWSDenyAll becomes the boundary, which stays until the user is gone: at no moment is the user without a
-    Deny, whoever gives it a policy, and wherever the run is stopped. Only where AWS refused that form, there is none
-    between the last two calls. The journal has the boundary that it replaces, for a restoration.
-    Raises KeyError if a kind was not read, DenyRefused if no form of the Deny is possible.
+    DeleteUser refuses a user with a policy, but accepts a boundary. So right before a Deny that is a policy is removed,
+    AWSDenyAll becomes the boundary, which stays until the user is gone: the user always has a Deny, whoever gives it a
+    policy, and wherever the run is stopped. Only if AWS refused that form, there is no Deny between the last two calls.
+    The journal has the boundary that it replaces, for a restoration. Raises KeyError if a kind was not read,
+    DenyRefused if no form of the Deny is possible.
     """
     deny = deletion_denial(user, now, quarantine, refused)
     last = [_what(call) for call in deny.lift]
@@ -71,8 +71,8 @@ def deletion_denial(
 def _lifting(user: IamUser, deny: deny_all.DenyAllPlan, refused: Mapping[str, str]) -> tuple[ApiCall, ...]:
     """The calls that remove the Deny, if it is a policy, from under AWSDenyAll as the boundary.
 
-    The one check of who has the name serves both: should it be somebody else's by now, that one can do no more than
-    before, whichever Deny it loses.
+    One check of who has the name serves both calls: if another user has it by now, that one can do no more than before,
+    whichever Deny it loses.
     """
     bounded = deny.form == deny_all.BOUNDARY or deny_all.is_bounded(user)
     if not deny.lift or bounded or deny_all.BOUNDARY in refused:

@@ -70,7 +70,7 @@ class UserDeletion:
     that a user was exempt, which voids its announcement. ``spared``: unique id -> why an earlier step leaves the user
     alone.
 
-    A user whose deletion is unfinished is judged as it was before that, and is never skipped: see RecordedUser.
+    A user whose deletion is unfinished is judged as it was before the deletion, and is never skipped: see RecordedUser.
     """
 
     run: Run
@@ -134,8 +134,8 @@ _UNSETTLED: dict[type[Exception], Reason] = {
 class _Deletion:
     """One user's deletion, in one or more rounds.
 
-    ``refused``: forms of the Deny that AWS refused for this user, with its error code. It may be the only one: a policy
-    that protects some users says nothing of the others.
+    ``refused``: forms of the Deny that AWS refused for this user, with its error code. AWS may accept them for other
+    users.
 
     ``undenied``: why the Deny that was lifted for DeleteUser could not be put on again; None if it was not needed.
     ``began``: when the user was read last, by the clock of the backoff. ``lifted``: somebody else took the Deny off.
@@ -291,8 +291,8 @@ class _Deletion:
 
         What may deny the user something is removed only while the Deny is on, by a read right before each such call.
 
-        Raises _InDoubt before the Deny is lifted if AWS said that something is gone which it had just listed, and
-        DenyGone.
+        Raises DenyGone; and _InDoubt, before the Deny is lifted, if AWS said that something is gone which it had just
+        listed.
         """
         identify, executor = self._identify(found, plan), self.of.run.executor
         denying = sum(bool(deny_form(call)) for call in plan.calls[:1])
@@ -372,7 +372,8 @@ class _Deletion:
     def _outcome_of_absence(self, ours: bool) -> StatusAndReason:
         if ours:
             return DELETED, NOTHING_TO_SAY
-        if self.of.records.deleted_by_us(self.evidence):
+        if at := self.of.records.deleted_by_us(self.evidence):
+            self.applied.rests_on = at.isoformat()
             return DELETED, reasons.DELETED_EARLIER()
         calls = self.applied.calls
         self._delete_orphaned_mfa()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether anybody still calls AWS as a user, for example under our Deny: attempted, quiet, or unobservable. Pure.
 
-A call proves itself. That there was none is proved only by a source that would have recorded it. Every kind of call
-that no source records is a gap, and a user with a gap is unobservable. An answer is unobservable unless the
-source that has all calls says that it was read to its end for the whole time.
+A recorded call is a proof. Silence is proved only by a source that would have recorded a call. A kind of call that no
+source records is a gap, and a user with a gap is unobservable. So is a user if the source of all calls was not read to
+its end for the whole time.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ class Attempt:
 
     @property
     def is_failed_sign_in(self) -> bool:
-        """Whether it is one that anybody can make who knows the account's id and the name, as often as they like."""
+        """Whether it is a failed sign-in, which anybody who knows the account's id and the name can make any number of
+        times."""
         return self.service == SIGN_IN and bool(self.error)
 
     def as_data(self) -> dict[str, str | None]:
@@ -122,7 +123,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Gap:
-    """Calls that no source could have shown. ``unread``: they are recorded, or may be, and were not read.
+    """Calls that no source could show. ``unread``: they may be recorded, but were not read.
 
     ``code``: of the reason, where something rests on it.
     """
@@ -189,8 +190,8 @@ class RecordedCalls:
 
     A call that succeeds counts too: under a Deny GetCallerIdentity and a sign-in to the console still do.
     ``sessions``: calls before the time that is asked for, which gave it sessions that went on into that time.
-    ``before``: whether a record is older than that time. ``unclear``: how many records may be calls of it, and do not
-    say whose they are or when.
+    ``before``: whether a record is older than that time. ``unclear``: how many records may be its calls, but lack the
+    caller or the time.
     """
 
     attempts: tuple[Attempt, ...] = ()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a CloudTrail event says about a credential that is new or works again, or a Deny that was removed. Pure.
+"""What a CloudTrail event says about a new or reactivated credential, or a removed Deny. Pure.
 
-Which events arrive here is in policies/realtime.yml.
+policies/realtime.yml says which events arrive here.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class CredentialEvent:
     removed: bool | None = None
 
     def is_about(self, unique_id: str, created: datetime | None, name: str) -> bool:
-        """Whether the call can be about this user, and not about one that had the name before or has it now.
+        """Whether the call can be about this user, and not about another one that had, or has, the name.
 
         A name can look like the unique id of another user.
         """
@@ -85,8 +85,8 @@ class CredentialEvent:
     def removed_deny_of(self, detail: Mapping[str, Any]) -> bool:
         """Whether the call removed a Deny of ours, or can have done so. ``detail``: the user, read since.
 
-        A Deny that is there may have been put back. Whether a boundary was the Deny, no call says; where it is now, it
-        was put back too.
+        A Deny that is there may have been put back. No call says whether a boundary was the Deny; if it is one now, it
+        was put back, too.
         """
         boundary = (detail.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
         back = self.removed is None and self._is_of_boundary and is_aws_deny_all(boundary)

@@ -74,11 +74,11 @@ def read_events(
     """Unique id of each user -> its calls. ``clients``: Region -> a CloudTrail client. ``home``: IAM's Region.
     ``now``: UTC.
 
-    One LookupEvents with the attribute Username for each user and Region, and more pages only until a call of the user
-    is found: this is bounded by the users, while a sweep over an account's events is bounded by nothing. The Regions
-    are read at the same time, each at its two calls a second, so a hundred users take a minute. Of a user that was
-    renamed, each of its names is looked up. The events of the hours before ``since`` are read too: a session that began
-    then may go on. No time is asked for that the event history does not have, whatever ``since`` says.
+    It makes one LookupEvents with the attribute Username for each user and Region, and reads more pages only until it
+    finds a call of the user. So the users bound the calls; nothing bounds the events of an account. The Regions are
+    read at the same time, each at its two calls a second, so a hundred users take a minute. Each name of a renamed user
+    is looked up. The events of the hours before ``since`` are read too: a session that began then may go on. It asks
+    only for times that the event history has, whatever ``since`` says.
     """
     if not clients or not windows:
         nowhere = UserEvents(gaps=(Gap("CloudTrail was read in no Region", unread=True),))
@@ -114,9 +114,9 @@ def _start(since: datetime, now: datetime) -> datetime:
 
 
 def former_names(name: str, known: Iterable[str], renames: Iterable[tuple[str, str]]) -> frozenset[str]:
-    """The names that a user may have had, with its ``name`` and those ``known``. ``renames``: former and new names.
+    """The names that a user may have had, including its ``name`` and ``known`` ones. ``renames``: former and new names.
 
-    A name of another user among them does no harm: whose call it was is decided by the unique id.
+    Another user's name among them does no harm: the unique id decides whose call it was.
     """
     before: dict[str, list[str]] = {}
     for former, new in renames:
@@ -142,10 +142,10 @@ class _Renames:
     read_since: datetime | None = None
 
     def gaps(self, window: Window) -> tuple[Gap, ...]:
-        """What that leaves open of one user. ``window``: with the names that the journals know.
+        """The gaps that this leaves for one user. ``window``: with the names that the journals know.
 
-        The name of a user that has the only one that the journals know is not in doubt: a renaming there and back
-        would take iam:UpdateUser on it.
+        If a user has the only name that the journals know, its name is not in doubt: renaming it there and back would
+        need iam:UpdateUser on it.
         """
         if self.unread:
             return (Gap(self.unread, unread=True),)

@@ -103,7 +103,7 @@ def iam_user(case: Case) -> Texts:
     basis="this package's own rule",
 )
 def expired_exemption(case: Case) -> Texts:
-    """A rule exempted it, and the rule has expired. Of many rules, the last ones."""
+    """A rule exempted it, and has expired. If there are many, the last ones."""
     last = sorted(case.exemption.expired, key=lambda gone: gone.expires, reverse=True)[:_EXPIRED_TOLD]
     return tuple(
         f"Exempt by {gone.field} {gone.pattern!r} until {gone.expires.isoformat()} ({gone.reason:.{_REASON_TOLD}}): "
@@ -227,7 +227,7 @@ def two_active_keys(case: Case) -> Texts:
     rests_on="authorization details",
     basis=f"{_BEST}: Apply least-privilege permissions",
     note="""\
-`admin-rights` means every action on every resource, or all that changes rights in IAM, which gives the rest:
+`admin-rights` means every action on every resource, or everything that changes rights in IAM, which gives the rest:
 `AdministratorAccess`, `IAMFullAccess` and customer policies with the same effect, whatever their conditions and Denies,
 and even within a boundary (which the text names).""",
 )
@@ -245,15 +245,15 @@ def admin_rights(case: Case) -> Texts:
     rests_on="authorization details",
     basis=f"{RHINO}; {PATHFINDING}",
     note="""\
-`may-become-admin` goes by the table of actions in `policy_comparison/escalation_paths.py`, each with its source, such
-as `iam:PutUserPolicy`, or `iam:PassRole` with `lambda:CreateFunction`. It counts all policies of the user together,
-whatever their conditions and Denies, in every partition. Roles and resources that a policy names one by one count only
-if the name has "admin" in it, or is one of those that AWS gives to roles of administrators, such as
-`OrganizationAccountAccessRole`; what is on IAM's own users, groups and policies always counts. What an AWS-managed
-policy grants that is newer than this version is unknown, unless its document was read.""",
+`may-become-admin` uses the table of actions in `policy_comparison/escalation_paths.py`, each with its source, such as
+`iam:PutUserPolicy`, or `iam:PassRole` with `lambda:CreateFunction`. It counts all policies of the user together,
+whatever their conditions and Denies, in every partition. Actions on IAM's own users, groups and policies always count.
+A role or resource that a policy names counts only if the name contains "admin", or is one that AWS gives to roles of
+administrators, such as `OrganizationAccountAccessRole`. If an AWS-managed policy is newer than this version, its grants
+are unknown, unless its document was read.""",
 )
 def may_become_admin(case: Case) -> Texts:
-    """It is no administrator, and its policies together allow a known way to administrator rights."""
+    """It is not an administrator, but its policies together allow a known way to administrator rights."""
     if full_admins(case.evidence.grants):
         return ()
     ways = escalations(case.evidence.grants)
@@ -324,7 +324,8 @@ def orphaned_mfa(case: Case) -> Texts:
     basis="AWS JSON policy elements: Principal",
 )
 def role_trusts_user(case: Case) -> Texts:
-    """The trust policy of a role in this account names it, also by a condition; the trust breaks when it is deleted."""
+    """The trust policy of a role in this account names it, maybe in a condition; the trust breaks when it is
+    deleted."""
     roles = case.evidence.trusted_by
     if not roles:
         return roles

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every user that a run of the filter ``unnecessary`` saw in an account, and why those were left out. Pure.
+"""Every user that a run of the filter ``unnecessary`` saw in an account, and why some were left out. Pure.
 
 The filter writes this beside ``resources.json``, which has the selected users alone. ``report`` reads it.
 """
@@ -59,8 +59,8 @@ class SeenUser:
     """A user that the filter saw.
 
     ``state``: FLAGGED, EXEMPT or LEFT_OUT. ``why``: of a user that is left out: the option, or what could not be read.
-    ``rule``: the number of the first rule that protects an exempt one. ``more``: of further rules that do. ``denied``:
-    who denies everything to it. ``expired``: of a user that no rule protects: the expired ones that match it.
+    ``rule``: the number of the first rule that protects an exempt user. ``more``: of further rules that do. ``denied``:
+    who denies it everything. ``expired``: the expired rules that match a user that no rule protects.
     """
 
     arn: str
@@ -78,7 +78,7 @@ class SeenUser:
         return () if self.rule is None else (self.rule, *self.more)
 
     def placed(self, places: Sequence[int]) -> SeenUser:
-        """The same where its rules have other numbers. ``places``: by the former ones."""
+        """The same with new numbers of its rules. ``places``: the new ones by the former ones."""
         rule = None if self.rule is None else places[self.rule]
         more, expired = (
             tuple(dict.fromkeys(places[number] for number in numbers))
@@ -87,7 +87,7 @@ class SeenUser:
         return replace(self, rule=rule, more=more, expired=expired)
 
     def as_data(self) -> dict[str, Any]:
-        """JSON types; without what says nothing."""
+        """JSON types, without empty members."""
         known = {
             "arn": self.arn,
             "unique_id": self.unique_id,
@@ -122,7 +122,7 @@ class SeenUsers:
         return found
 
     def and_then(self, later: SeenUsers) -> SeenUsers:
-        """With what a ``later`` filter of the same run made of the users that it got."""
+        """The same after a ``later`` filter of the same run."""
         known = {user.unique_id: user for user in self.users}
         places = range(len(self.rules), len(self.rules) + len(later.rules))
         users = known | {user.unique_id: user.placed(places) for user in later.users}
@@ -196,7 +196,7 @@ def _rule(others: str, told: tuple[tuple[str, str], ...]) -> ExemptionRule:
 
 
 def sees_all(filters: Any) -> bool:
-    """Whether a filter ``unnecessary`` is among the first that get the users, by a policy's ``filters``.
+    """Whether a filter ``unnecessary`` gets all users, by a policy's ``filters``.
 
     One within ``or`` gets all users that the block gets; within ``and`` and ``not``, only the first does.
     """

@@ -35,7 +35,7 @@ class Selection:
     def left_out_by(self, assessment: Assessment, now: datetime) -> str:
         """The first condition that the user does not meet, or that can't be decided; "" if the user is selected.
 
-        It is the option's name, with what is unknown where that is why: ``unused-for: signing certificate: last use
+        It is the option's name and, if something is unknown, that: ``unused-for: signing certificate: last use
         unknown``.
         """
         activity = assessment.activity

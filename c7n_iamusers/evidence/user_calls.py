@@ -26,9 +26,9 @@ _LONGEST = 200
 class UserCall:
     """A sign-in or a call, also one that failed. ``source``: of the event, such as ``s3.amazonaws.com``.
 
-    ``user_id``: the unique id of the caller, of root that of its account; empty where the event does not say it, as of
-    a sign-in that failed. ``error``: AWS's code or message; empty if it succeeded. ``id``: CloudTrail's id of the
-    event. ``arn``: that of the caller at the time, or empty.
+    ``user_id``: the unique id of the caller; for root, the account's id; empty if the event lacks it, as for a failed
+    sign-in. ``error``: AWS's code or message; empty if it succeeded. ``id``: CloudTrail's id of the event. ``arn``:
+    that of the caller at the time, or empty.
     """
 
     name: str
@@ -47,7 +47,7 @@ class UserCall:
         return self.user_id == unique_id if self.user_id else self.user_name.casefold() == name.casefold()
 
     def before(self, user: IamUser) -> IamUser:
-        """The caller ``user`` with the name and path that it had at the call, which it may have changed by that."""
+        """The caller ``user`` with the name and path that it had before the call, which may have changed them."""
         path, found, name = self.arn.partition(":user/")[2].rpartition("/")
         known = {"UserName": name, "Path": f"/{path}{found}", "Arn": self.arn}
         return replace(user, detail={**user.detail, **known}) if name else user
@@ -67,7 +67,7 @@ class UserCall:
 
 
 def user_call(event: Any) -> UserCall | None:
-    """The call in an ``event`` of EventBridge; None where there is none, or its caller is no IAM user and not root.
+    """The call in an ``event`` of EventBridge; None if there is none, or its caller is neither an IAM user nor root.
 
     ``called`` in its detail has the names of a call that ``handler.any_call`` renamed.
     """

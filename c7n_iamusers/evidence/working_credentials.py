@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an IAM user can sign in or sign requests with, and whether it has MFA. Pure.
+"""The credentials with which an IAM user can sign in or sign requests, and whether it has MFA. Pure.
 
-A policy says what a user may do; without a credential that works nobody can do it. A credential that one service alone
-accepts (a service-specific one, an SSH key for Git in CodeCommit) is told apart, because it does not reach the rest of
-what the policies allow.
+A policy says what a user may do; without a working credential nobody can do it. A credential that only one service
+accepts (a service-specific one, an SSH key for Git in CodeCommit) is listed apart, because it does not reach the rest
+of what the policies allow.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ACCESS_KEY = "AKIA"
 class WorkingCredentials:
     """``kinds``: names of attachment kinds of which the user has a credential that works with any service.
 
-    ``services``: what else it has, that one service alone accepts: ServiceName, or the name of an attachment kind.
+    ``services``: its credentials that only one service accepts: ServiceName, or the name of an attachment kind.
     ``unread``: the names of attachment kinds that are unknown, and ``problem``: why, in words.
     ``mfa``: whether it has an MFA device; None if unknown. ``as_of``: the time (UTC) of the credential report, None if
     there is none. It can be four hours old: what was disabled since still counts.

@@ -24,8 +24,8 @@ class Wait:
     """How to poll an asynchronous call until it has ended.
 
     ``operation`` with ``parameters`` is the call that returns the state. ``status`` and ``reason`` are paths of keys
-    into its response. Of a status in none of ``pending``, ``succeeded`` and ``failed`` it is not known what became of
-    the call.
+    into its response. With any status but ``pending``, ``succeeded`` and ``failed``, the outcome of the call is
+    unknown.
     """
 
     operation: str
@@ -113,7 +113,7 @@ class ApiCall:
         return self.operation.startswith(_REMOVING) or self.parameters.get("Status") == "Inactive"
 
     def may_be_there(self, code: str) -> bool:
-        """Whether what the call makes may be there, although AWS refused it with ``code``."""
+        """Whether the call's object may exist, although AWS refused the call with ``code``."""
         return self.operation.startswith("Upload") and code in _HELD_CODES
 
     @property
@@ -149,7 +149,7 @@ class Subject:
     def file_name(self) -> str:
         """The name as the beginning of a file's: an underscore precedes a dash or a dot.
 
-        ``rm *`` takes a name that begins with a dash as an option, and ``cp *`` leaves out one that begins with a dot.
+        ``rm *`` reads a name with a leading dash as an option, and ``cp *`` leaves out one with a leading dot.
         """
         return f"_{self.name}" if self.name.startswith(("-", ".")) else self.name
 

@@ -27,7 +27,7 @@ from c7n_iamusers.execution.journaled_call import (
     method_of,
     saved,
 )
-from c7n_iamusers.execution.retries import Backoff, answered, error_code, message_of
+from c7n_iamusers.execution.retries import Backoff, answered, error_cause, error_code, message_of
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.wording import visible_log
@@ -56,7 +56,7 @@ class CallFailed(Exception):
 
 
 class SubjectGone(Exception):
-    """The subject of a plan no longer exists, and not this plan removed it."""
+    """The subject of a plan no longer exists, and this plan did not remove it."""
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Applied:
     order. ``ask``: called right before each try until a call may have been applied; what it raises ends the plan.
     ``under_way``: the call that is being tried; a try of it may have been applied. ``unchecked``: the calls
     since the subject's identity was last verified. ``failure_note``: the state that a failure now would leave the
-    subject in, for the reason of its outcome.
+    subject in, for the reason of its outcome. ``rests_on``: see Outcome.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -76,6 +76,7 @@ class Applied:
     under_way: ApiCall | None = None
     unchecked: list[ApiCall] = field(default_factory=list)
     failure_note: Reason | None = None
+    rests_on: str = ""
 
     @property
     def changed(self) -> bool:
@@ -104,7 +105,7 @@ Shows = Callable[[ApiCall, Mapping[str, Any]], bool]
 
 
 def shows_nothing(_call: ApiCall, _parameters: Mapping[str, Any]) -> bool:
-    """For an executor that can't read: what is unknown stays so."""
+    """For an executor that can't read: what is unknown stays unknown."""
     return False
 
 
@@ -112,7 +113,7 @@ class Executor:
     """Applies plans through ``clients`` (boto3 service name -> client). Thread-safe.
 
     The clients must not retry on their own: create them with SINGLE_TRY. ``caller``: the ARN that they act as, for the
-    journal. ``shows``: settles calls of which no answer says whether they were applied.
+    journal. ``shows``: settles calls if no answer says whether they were applied.
     """
 
     def __init__(
@@ -139,9 +140,9 @@ class Executor:
     ) -> None:
         """Make the calls of ``plan``, and record each in ``applied``, which is correct after a failure too.
 
-        ``identify`` is called where a call asks for it, before each retry, and where something was gone already, since
-        then somebody else may be changing the subject. ``urgent``: don't call ``before_each``, so an interruption does
-        not stop the plan. ``more``: calls of another plan follow, so the last call here is no last one.
+        ``identify`` is called if a call asks for it, before each retry, and if something was gone already: somebody
+        else may be changing the subject. ``urgent``: don't call ``before_each``, so an interruption does not stop the
+        plan. ``more``: calls of another plan follow, so the last call here is not the subject's last.
 
         Raises CallFailed at the first call that fails, SubjectGone if ``identify`` returns False, and what ``identify``
         and ``before_each`` raise, such as Interrupted.
@@ -181,7 +182,7 @@ class _Attempt:
             applied.made.append((call, result))
             self._end(result, answer=error)
             if isinstance(error, AWS_ERRORS):
-                if error_code(error) in MISSING_CODES:
+                if error_cause(error) in MISSING_CODES:
                     self._check()  # the whole subject may be gone
                 raise CallFailed(call, self.journaled.subject, error, result == UNKNOWN) from error
             raise

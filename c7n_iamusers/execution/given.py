@@ -59,9 +59,9 @@ def read_given(path: Path, largest: int = LARGEST_GIVEN) -> bytes:
 
 
 def read_at_once(file: BufferedIOBase, largest: int) -> bytes:
-    """Up to ``largest`` bytes and one more. Raises OSError where a file that is never waited for gives nothing.
+    """Up to ``largest`` bytes and one more. Raises OSError if a non-blocking file has no data yet.
 
-    It is read piece by piece, as Python takes the memory for as many bytes as are asked for.
+    It reads in pieces, since Python allocates memory for all bytes that one read asks for.
     """
     pieces, size = list[bytes](), 0
     while size <= largest:
@@ -98,8 +98,8 @@ def _open_at_once(path: str, flags: int) -> int:
 def parsed_file(path: Path, parse: Callable[[bytes], _Parsed]) -> _Parsed:
     """What ``parse`` makes of the file's content.
 
-    Raises ValueError, without the file's name: where it can't be read, where ``parse`` raises it, and where ``parse``
-    fails at a form that it does not know.
+    Raises ValueError, without the file's name, if it can't be read, or if ``parse`` raises it or fails at an unknown
+    form.
     """
     try:
         return parse(read_given(path))
@@ -127,7 +127,7 @@ def require_size(place: str, size: int, largest: int) -> None:
 
 
 def shown_place(place: str) -> str:
-    """``place`` for messages: a URL without what may give access, which is all but its scheme, host, port and path."""
+    """``place`` for messages: of a URL only scheme, host, port and path, as the rest may give access."""
     scheme, separator, rest = place.partition("://")
     if not separator:
         return place.partition("?")[0]
@@ -336,7 +336,8 @@ class _Fetch(urllib.request.HTTPRedirectHandler):
         return following
 
     def connected(self, connection: http.client.HTTPConnection, is_proxy: bool) -> None:
-        """Checks who answers before anything is sent: a name may lead anywhere. A proxy looks names up itself."""
+        """Checks the peer's address before anything is sent: a name may lead anywhere. A proxy looks names up
+        itself."""
         self._socket = connection.sock
         if not is_proxy:
             peer = str(connection.sock.getpeername()[0])
@@ -355,9 +356,9 @@ def _origin(url: str) -> tuple[str, str, int | None]:
 
 
 def forbidden(host: str, from_loopback: bool) -> str:
-    """Why nothing is read from ``host``, in words; empty if it may be, as from a name that is not looked up here.
+    """Why nothing may be read from ``host``, in words; empty if it may, also for a name that is not looked up here.
 
-    ``from_loopback``: whether the given URL is on this machine; then so may be where it leads to.
+    ``from_loopback``: whether the given URL is on this machine; then redirects may lead to this machine, too.
     """
     try:
         # also takes what inet_aton takes, such as 2852039166 and 0xa9fea9fe

@@ -56,7 +56,7 @@ DECISION = "decision"
 CREATED, TOKEN, RESTORED_FROM = "created-user", "token", "c7n-iamusers-restored-from"
 #: How far the clock of a machine may be before AWS's (which refuses a request that is further), and how long a call may
 #: be tried.
-_SKEW, _TRYING = timedelta(minutes=5), timedelta(hours=1)
+_SKEW, TRYING = timedelta(minutes=5), timedelta(hours=1)
 #: The phases of lines that may be written with the next one: they announce no call.
 _ANSWERS = frozenset({TRIED, AFTER, DECISION})
 
@@ -77,7 +77,7 @@ def journal_line(
     """One line: time, user, arn, unique_id, phase, previous, and the ``entry``, which depends on the phase.
 
     ``previous``: the SHA-256, in hex, of the line before, see ``journal_format``; empty where none is before.
-    ``whole``: where that is incomplete, the digest of the last whole one.
+    ``whole``: if that line is incomplete, the digest of the last whole one.
 
     ``before``, ``tried`` and ``after``, written by JournaledCall: service, operation, parameters. ``before`` adds
     ``notes`` of the call, ``after`` adds ``result`` (``done``, ``gone``, ``adopted``, ``interrupted``, ``failed``,
@@ -108,7 +108,7 @@ class JournalWriter(Protocol):
 class Journal:
     """Appends to the file ``path``, which an earlier run may have begun, and another process may write to. Thread-safe.
 
-    ``copy``: called once a line that is no answer is durable; the call that it announces waits for it.
+    ``copy``: called once a line that announces a call is durable; that call waits for it.
     """
 
     def __init__(
@@ -280,8 +280,8 @@ def _put(store: Store, name: str, content: bytes, about: str) -> None:
 class JournalReader:
     """Reads the journals of ``stores``, each once, on first use. Thread-safe.
 
-    Every method raises OSError if a journal can't be read. ``alone``: also if others can write one, or own it, since
-    what it says then proves nothing.
+    Every method raises OSError if a journal can't be read. ``alone``: also if others own it or can write to it, since
+    it then proves nothing.
     """
 
     def __init__(self, stores: Callable[[], Sequence[Store]], alone: bool = False) -> None:
@@ -309,11 +309,11 @@ class JournalReader:
         return [line for journal in self._read() for line in journal.of_namesakes(subject)]
 
     def restoring(self, subject: Subject, token: str, created: datetime | None) -> str:
-        """The place of the journal in which a restoration that has not ended made the user; empty if there is none.
+        """The place of the journal of an unfinished restoration that made the user; empty if there is none.
 
-        ``token``: the value of the user's tag RESTORED_FROM. Anybody may have copied it, so it only counts for a user
-        of the restored name whose CreateDate, ``created``, is the time of a CreateUser that the journal has no answer
-        to.
+        ``token``: the value of the user's tag RESTORED_FROM. Anybody may have copied it. So it counts only for a user
+        with the restored name, if ``created``, its CreateDate, is the time of a CreateUser without an answer in the
+        journal.
         """
         found = [place for journal in self._read() if (place := journal.made(subject, token, created))]
         ended = any(journal.gave_all(subject) for journal in self._read())
@@ -437,7 +437,7 @@ def _is_of(line: Line, subject: Subject) -> bool:
 def _is_at(line: Line, time: datetime | None) -> bool:
     """Whether ``time`` is when the call of the line was made, as AWS dates it."""
     begun = moment(line.get("time"))
-    return bool(time and begun and begun - _SKEW <= time <= begun + _TRYING)
+    return bool(time and begun and begun - _SKEW <= time <= begun + TRYING)
 
 
 def user_of_object(name: str) -> tuple[str, str]:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The format of a journal's lines: what they may hold, and their chain. Each holds the SHA-256 of the line before it.
 
-So no line can be changed, removed or added without a trace, unless somebody writes all later ones anew. No line holds
-the digest of the last one: an end that is cut off leaves its trace elsewhere, see ``report.verification``.
-A line that a killed run left incomplete is one, too: the next run ends it and holds its digest, and that of the last
-line before it that is whole, since an incomplete one proves nothing.
+So nobody can change, remove or add a line without a trace, except by writing all later ones anew. No line holds the
+digest of the last one; ``report.verification`` finds an end that was cut off. An incomplete line of a killed run is
+part of the chain: the next run ends it, and holds its digest and that of the last whole line before it, since an
+incomplete line proves nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,25 +33,31 @@ _REQUIRED = ("time", "user", "arn", "unique_id", "phase")
 #: What each member of a line is, where the line has it. By hand, since a journal may have two million lines.
 _SHAPE: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys((*_REQUIRED, PREVIOUS, LAST_WHOLE), str),
-    **dict.fromkeys(("service", "operation", "result", "snapshot", "sha256"), str),
+    **dict.fromkeys(("service", "operation", "result", "code", "request_id", "caller"), str),
+    **dict.fromkeys(("snapshot", "sha256", "call", "error", "for_owners", "rests_on"), str),
     **dict.fromkeys(("parameters", "notes", "saved", "record", "announcement", "exemptions", "plan"), dict),
-    **{"status": (str, int), "reason": str, "calls": int},
-    **dict.fromkeys(("made", "gone", "active"), list),
+    **{"status": (str, int), "reason": str, "calls": int, "seconds": (int, float)},
+    **dict.fromkeys(("made", "gone", "active", "also", "without", "left_out"), list),
 }
-#: An ARN has the account in its fifth part.
-_COLONS_OF_ARN = 5
+#: An ARN of IAM has an account, that of an instance of Identity Center has none. One that several users of an account
+#: share has no user.
+_ARN = re.compile(r"arn:[a-z-]+:(?:iam::\d{12}|sso::(?:\d{12})?):.+", re.ASCII | re.DOTALL)
+_USER = ":user/"
 
 
 def line_fault(line: dict[str, Any]) -> str:
-    """Why no run writes such a line; empty if one may."""
+    """Why no run can have written such a line; empty if one can."""
     for name in _REQUIRED:
         if name not in line:
             return f"it lacks {name}"
     for name, kind in _SHAPE.items():
         if name in line and not isinstance(line[name], kind):
             return f"{name} is {type(line[name]).__name__}"
-    if line["arn"].count(":") < _COLONS_OF_ARN:
-        return "arn is no ARN"
+    arn = line["arn"]
+    if not _ARN.fullmatch(arn):
+        return "arn is no ARN of an account"
+    if _USER in arn and arn.rpartition("/")[2] != line["user"]:
+        return "its user is not that of its arn"
     return _parameters_fault(line.get("parameters") or {})
 
 
@@ -162,8 +169,8 @@ def chain_of(content: bytes, read: Callable[[dict[str, Any]], object], forks: bo
     """The chain of the journal with this ``content``. What the first line may follow is left to the caller.
 
     ``read``: called with each line that a run can have written. ``forks``: whether a line may follow any earlier one,
-    as in a journal that several machines have merged. What follows a line that is too long, or more incomplete lines or
-    faults than runs and people leave, is not read: no run goes on after these.
+    as in a journal merged from several machines. It stops reading at a line that is too long, or at more incomplete
+    lines or faults than runs and people leave: no run goes on after these.
     """
     found, known, whole, torn = Chain(), {""}, "", 0
     for number, text in enumerate(io.BytesIO(content), 1):

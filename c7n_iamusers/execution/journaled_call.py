@@ -20,6 +20,7 @@ from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.retries import (
     Backoff,
     Verdict,
+    error_cause,
     error_code,
     error_delay,
     http_status,
@@ -96,7 +97,7 @@ class JournaledCall:
     def ended_by(self, error: Exception) -> str:
         """The result if ``error`` means that the desired state exists, else empty."""
         verdict = verdict_on(error, self.refusals)
-        if verdict is Verdict.REFUSED and error_code(error) in self.call.done_codes:
+        if verdict is Verdict.REFUSED and error_cause(error) in self.call.done_codes:
             return self.result_if_done
         self.lost = self.lost or verdict is Verdict.UNKNOWN
         return ""
@@ -115,9 +116,9 @@ class JournaledCall:
 
     @property
     def result_if_done(self) -> str:
-        """The result if the desired state exists. After a lost response, an earlier try is taken to have caused it.
+        """The result if the desired state exists. After a lost response, an earlier try counts as its cause.
 
-        For DeleteUser it is UNKNOWN then, since a missing user may also have been renamed.
+        Then it is UNKNOWN for DeleteUser, since a missing user may also have been renamed.
         """
         if self.lost:
             return UNKNOWN if self.call.permission == "iam:DeleteUser" else DONE

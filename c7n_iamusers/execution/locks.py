@@ -62,7 +62,7 @@ def require_in_place(path: Path, descriptor: int) -> None:
 
 
 def holder_of(what: str) -> str:
-    """What a lock says of its holder: ``what``, such as a run, in words, and this process."""
+    """The text of a lock about its holder: ``what``, such as a run, and this process."""
     since = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
     return f"{what}, process {os.getpid()} on {socket.gethostname()} since {since}"
 
@@ -71,8 +71,8 @@ def holder_of(what: str) -> str:
 def run_lock(directory: Path, what: str) -> Iterator[Callable[[], None]]:
     """Hold the run lock of ``directory``. ``what``: the run, in words, for the message to a second run.
 
-    Gives a function that raises RunLockLost once the lock file was removed or replaced, as a second run could begin.
-    Raises LockHeld if another run holds it, OSError if the lock file can't be opened.
+    Gives a function that raises RunLockLost once the lock file was removed or replaced, since a second run could then
+    begin. Raises LockHeld if another run holds it, OSError if the lock file can't be opened.
     """
     path = directory / RUN_LOCK
     descriptor = os.open(path, _LOCK_FILE, 0o600)

@@ -41,7 +41,7 @@ MOST_FORMER = 20
 #: The members of a row, see ``Outcome.as_data``. Whatever else a file has there is not kept.
 MEMBERS = (
     *("user", "arn", "unique_id", "status", "reason", "code", "also", "for_owners", "call", "error"),
-    *("calls", "seconds", "time", "verdict", "scope", "history"),
+    *("calls", "seconds", "time", "rests_on", "verdict", "scope", "history"),
 )
 DELETED = "deleted"
 SKIPPED = "skipped"
@@ -55,6 +55,8 @@ BROWNED_OUT = "browned-out"
 RELEASED = "released"
 #: Made again by ``c7n-iamusers restore``, whose journal says so.
 RESTORED = "restored"
+#: Outcomes that say that a user was changed. A run writes a line of each to its journal, also where it made no call.
+CHANGED = frozenset({DELETED, QUARANTINED, BROWNED_OUT, RELEASED, RESTORED})
 _OF_PROVISIONING = frozenset({PROVISIONED, UNCHANGED, SKIPPED, FAILED})
 
 
@@ -65,6 +67,8 @@ class Outcome:
     ``status``: one of this module's constants. ``calls``: the number of changing calls. ``seconds``: wall time.
     ``error`` and ``call``: AWS's error code, or the class of the error, and the failed call, such as
     ``iam:DeleteUser``. ``time``: ISO 8601 in UTC.
+    ``rests_on``: of an outcome without calls, the time of the journal's line of the change that it tells of, which was
+    made before; empty where it is of calls, tells of no change, or rests on what the run saw alone.
     ``verdict``: how all access of the user's person compares with the user's permissions; empty if not compared.
     ``scope``: which policies of others count in the verdict, in words.
     """
@@ -79,6 +83,7 @@ class Outcome:
     call: str = ""
     unique_id: str = ""
     time: str = ""
+    rests_on: str = ""
     verdict: str = ""
     scope: str = ""
 
@@ -96,6 +101,7 @@ class Outcome:
         who = {"user": self.user, "arn": self.arn, "unique_id": self.unique_id}
         what = {"status": self.status, **self.reason.as_data(), "call": self.call, "error": self.error}
         row = {**who, **what, "calls": self.calls, "seconds": round(self.seconds, 3), "time": self.time}
+        row |= {"rests_on": self.rests_on} if self.rests_on else {}
         return {**row, "verdict": self.verdict, "scope": self.scope} if self.verdict else row
 
 
@@ -122,7 +128,10 @@ def outcome_of(
     if status == FAILED:
         reason = reason.and_also(applied.failure_note)
     calls, seconds = applied.calls, clock() - started
-    return Outcome.of(subject, status, reason, calls=calls, seconds=seconds, error=code, call=call)
+    rests_on = applied.rests_on if status in CHANGED and not calls else ""
+    return Outcome.of(
+        subject, status, reason, calls=calls, seconds=seconds, error=code, call=call, rests_on=rests_on
+    )
 
 
 def failure_reason(subject: Subject, error: Exception) -> Reason:
@@ -172,8 +181,8 @@ def rows_of(place: str, content: bytes | None) -> list[dict[str, Any]]:
 def merged_outcomes(earlier: Iterable[dict[str, Any]], outcomes: Iterable[Outcome]) -> bytes:
     """The content of ``outcomes.json``: a row with the latest outcome of each user, earlier ones under ``history``.
 
-    One that says the same as the row takes its place, and so a run a day does not make the file grow. That a run was
-    stopped before a user's turn says nothing on the user, so a failure stays.
+    An outcome that says the same as the row replaces it, so daily runs do not make the file grow. If a run was stopped
+    before a user's turn, that says nothing about the user, so an earlier failure stays.
     """
     rows = list(earlier)
     place = {(row["arn"], row["unique_id"]): number for number, row in enumerate(rows)}
@@ -208,7 +217,7 @@ def _before_its_turn(outcome: Outcome) -> bool:
 
 
 def provisioned_fault(row: Mapping[str, Any]) -> str:
-    """Why provisioning, which no user's own state depends on, writes no such row; empty if it may."""
+    """Why provisioning, which changes no IAM user, can't have written such a row; empty if it can."""
     if row.get("status") not in _OF_PROVISIONING:
         return f"it says that {row.get('arn')} is {row.get('status')}"
     return f"it has earlier outcomes of {row.get('arn')}" if row.get("history") else ""
@@ -216,7 +225,7 @@ def provisioned_fault(row: Mapping[str, Any]) -> str:
 
 _TEXTS_OF_ROW = (
     *("user", "arn", "unique_id", "status", "reason", "code", "for_owners"),
-    *("call", "error", "time", "verdict"),
+    *("call", "error", "time", "rests_on", "verdict"),
 )
 
 
@@ -258,14 +267,19 @@ class OutcomeWriter:
         self._lock, self._written = threading.Lock(), clock()
 
     def begin(self) -> None:
-        """Make the file exist, by which an output in a bucket is found, also if the run is killed. Raises OSError."""
+        """Create the file, so that an output in a bucket is found even if the run is killed. Raises OSError."""
         if not self.earlier:
             self._store.update(OUTCOMES, lambda held: held or merged_outcomes((), ()))
 
     def add(self, subject: Subject, outcome: Outcome) -> Outcome:
-        """Record ``outcome`` with its time, and return that. What can't be written now is written by ``close``."""
-        outcome = replace(outcome, unique_id=subject.unique_id).at(self._now())
-        if outcome.calls:  # without calls, the journal has no line of the user
+        """Record ``outcome`` with its time, and return that. What can't be written now is written by ``close``.
+
+        One that has a time is in the journal already. The journal has no line of users who are left alone.
+        """
+        is_journaled = bool(outcome.time)
+        outcome = replace(outcome, unique_id=subject.unique_id)
+        outcome = outcome if is_journaled else outcome.at(self._now())
+        if not is_journaled and (outcome.calls or outcome.status in CHANGED):
             self._journal_it(subject, outcome)
         with self._lock:
             self._unwritten.append(outcome)
@@ -306,13 +320,13 @@ def missing_outcomes(
 ) -> Iterator[tuple[Subject, Outcome]]:
     """The outcomes that a killed run did not write, from the ``lines`` of its journal.
 
-    Also that of a user whose DeleteUser had no answer, and of which a run could only say that it failed: it is deleted
-    once ListUsers does not have it.
+    If such an outcome has its line, it is that line, with its time. Others have no time, and the calls since the last
+    outcome. Also for a user whose DeleteUser had no answer, so that the run could only say that it failed: if ListUsers
+    does not list it, it is deleted.
 
-    ``lines``: in the order in which they were written. Their times do not tell: a clock is set back in the middle of a
-    run.
-    ``rows``: of ``outcomes.json``. ``name_of``: unique id -> the user's current name, None if there is no such user;
-    called only if the response of DeleteUser is missing.
+    ``lines``: in the order in which they were written. Times don't show that order: a clock may be set back during a
+    run. ``rows``: of ``outcomes.json``. ``name_of``: unique id -> the user's current name, None if there is no such
+    user; called only if the response of DeleteUser is missing.
     """
     written = {(row["arn"], row["unique_id"]): moment(row.get("time")) or _NEVER for row in rows}
     known = {
@@ -333,16 +347,15 @@ def missing_outcomes(
         if not is_known and written.get(key, _NEVER) < (moment(last.get("time")) or _NEVER):
             yield subject, _outcome(subject, its, name_of)
         elif key in failed and (sent := _unanswered_deletion(its)) and name_of(subject.unique_id) is None:
-            reason = reasons.DELETED_WITHOUT_ANSWER(at=sent)
-            calls = sum(line["phase"] == BEFORE for line in its)
-            yield subject, Outcome.of(subject, DELETED, reason, calls=calls)
+            reason = reasons.DELETED_WITHOUT_ANSWER(at=_shown_time(sent))
+            yield subject, Outcome.of(subject, DELETED, reason, rests_on=str(sent.get("time")))
 
 
 def unfinished_restorations(lines: Iterable[Line]) -> Iterator[tuple[str, Outcome]]:
-    """The outcomes of users that a restoration changed and was not done with, from the ``lines`` of its journal.
+    """The outcomes of users that a restoration changed and left unfinished, from the ``lines`` of its journal.
 
-    Each is of the user that is there: the one that was created anew, if one was; and comes with the unique id of the
-    user that is restored.
+    Each is of the existing user, which may have been created anew, and comes with the unique id of the user that is
+    restored.
     """
     users: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in lines:
@@ -365,20 +378,24 @@ def _shown_time(line: Line) -> str:
     return str(line.get("time"))[:19].replace("T", " ")
 
 
-def _unanswered_deletion(lines: Iterable[Line]) -> str:
-    """When a DeleteUser was sent of which no answer says what became of it, as text; empty if none was."""
+def _unanswered_deletion(lines: Iterable[Line]) -> Line | None:
+    """The line of a DeleteUser of which no answer says what became of it; None if there is none."""
     unsure = (
         line
         for line in lines
         if line.get("operation") == "DeleteUser" and line.get("result") in ("unknown", "interrupted")
     )
-    return next(map(_shown_time, unsure), "")
+    return next(unsure, None)
 
 
 def _outcome(subject: Subject, lines: list[Line], name_of: Callable[[str], str | None]) -> Outcome:
-    last, calls = lines[-1], sum(line["phase"] == BEFORE for line in lines)
+    last = lines[-1]
     if last["phase"] == OUTCOME:
-        return Outcome.of(subject, str(last.get("status")), read_reason(last), calls=last.get("calls", calls))
+        names = ("calls", "seconds", "error", "call", "time", "rests_on")
+        more = {name: last[name] for name in names if name in last}
+        return Outcome.of(subject, str(last.get("status")), read_reason(last), **more)
+    ended = [number for number, line in enumerate(lines, 1) if line["phase"] == OUTCOME]
+    calls = sum(line["phase"] == BEFORE for line in lines[ended[-1] if ended else 0 :])
     when = _shown_time(last)
     if last.get("operation") == "DeleteUser":
         done = last.get("result") == "done"

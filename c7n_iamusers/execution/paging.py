@@ -15,7 +15,7 @@ def pages(client: Any, operation: str, backoff: Backoff, **parameters: Any) -> I
     """The responses of ``operation``, one a page, by IAM's Marker, S3's or the SSO services' token.
 
     Unlike a botocore paginator, it also serves ListServiceSpecificCredentials, and retries a page without starting
-    over. Raises AnswerUnreadable where a page says that there are more, and names none or one that was read before.
+    over. Raises AnswerUnreadable if a page announces another one, and names none or one that was read before.
     """
     method, read = getattr(client, xform_name(operation)), set[tuple[str, str]]()
     while True:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls to AWS: what an answer proves, and when to make the call again.
 
-A change has failed only if AWS says so, and is made only if AWS says so. Between them are proxies, gateways and broken
-connections, and botocore parses what those send: an HTML page with status 200 is a success without a request id to it,
-one with status 502 a ClientError with the code ``502``, or with no code at all.
+A change has failed only if AWS says so, and is made only if AWS says so. Proxies and gateways answer, too, and botocore
+parses what they send: it takes an HTML page with status 200 for a success without a request id, and one with status 502
+for a ClientError with the code ``502``, or with no code at all.
 """
 
 from __future__ import annotations
@@ -112,6 +112,7 @@ COMMON_REFUSALS = frozenset(
         "ValidationException",
     }
 )
+_NOT_FOUND = "ResourceNotFoundException"
 #: No answer came, or a part of one.
 _NO_ANSWER = (HTTPClientError, ConnectionError, IncompleteReadError, ResponseParserError)
 #: The request never reached AWS. ProxyConnectionError is not among them: urllib3 raises it too for a connection that a
@@ -135,6 +136,21 @@ def error_code(error: Exception) -> str:
     if not isinstance(error, ClientError):
         return type(error).__name__
     return str((error.response.get("Error") or {}).get("Code") or "Unknown")
+
+
+def error_cause(error: Exception) -> str:
+    """``error_code``, but what is missing where that is not the object that was asked for: to decide by.
+
+    A ResourceNotFoundException of Identity Center may be about what holds all objects: its ``Reason`` says that the
+    encryption key can't be found, or its ``ResourceType`` that the identity store can't. The cause is that word then,
+    such as ``KMS_KEY_NOT_FOUND``, and nothing takes it for an object that is gone. Source: the shape
+    ResourceNotFoundException of identitystore and sso-admin.
+    """
+    code = error_code(error)
+    if code != _NOT_FOUND or not isinstance(error, ClientError):
+        return code
+    missing = error.response.get("ResourceType")
+    return str(error.response.get("Reason") or (missing if missing == "IDENTITY_STORE" else code))
 
 
 def message_of(error: Exception) -> str:
@@ -190,10 +206,11 @@ def is_retryable(error: Exception) -> bool:
 
 
 def answered(call: Callable[..., T], **parameters: Any) -> T:
-    """``call(**parameters)``, whose answer is AWS's for certain, and whole: it has a request id, and was not cut off.
+    """``call(**parameters)``, with an answer that is certainly AWS's and whole: it has a request id, and was not cut
+    off.
 
-    Raises AnswerUnreadable where it is not, and what ``call`` raises. A caller that catches ClientError and
-    BotoCoreError has caught all that AWS and the way to it can do.
+    Raises AnswerUnreadable otherwise, and what ``call`` raises. ClientError and BotoCoreError cover every failure of
+    AWS and of the network.
     """
     require_whole_answers(getattr(call, "__self__", None))
     try:
@@ -280,8 +297,7 @@ def gone_is(nothing: N) -> Callable[[Callable[P, T]], Callable[P, T | N]]:
     """Decorates a read of one object: it returns ``nothing`` if that does not exist.
 
     Others delete objects at any time, also between a list and the read of what it names, and an assignment outlives
-    its group and its user. So each read of one object says what it is when that is gone. An identity store that does
-    not exist is an error.
+    its group and its user. So each read of one object says what it is when that is gone.
     """
 
     def decorated(read: Callable[P, T]) -> Callable[P, T | N]:
@@ -291,8 +307,7 @@ def gone_is(nothing: N) -> Callable[[Callable[P, T]], Callable[P, T | N]]:
                 return read(*args, **kwargs)
             except ClientError as error:
                 # Not ``client.exceptions``: botocore creates these classes on first use, also twice in threads.
-                gone = error_code(error) == "ResourceNotFoundException"
-                if not gone or error.response.get("ResourceType") == "IDENTITY_STORE":
+                if error_cause(error) != _NOT_FOUND:
                     raise
                 return nothing
 

@@ -239,9 +239,9 @@ def others_may_write(directory: Path, name: str) -> str:
 
 
 def foreign_entry(directory: Path) -> str:
-    """What no run leaves in its output ``directory``, in words; empty where each entry is a file or directory of ours.
+    """What in the output ``directory`` no run leaves, in words; empty if each entry is a file or directory of ours.
 
-    That it is ours alone: no link of any kind leads from there to a file elsewhere. Raises OSError.
+    No link of any kind may lead from there to a file elsewhere. Raises OSError.
     """
     if not directory.is_symlink() and not directory.exists():
         return ""

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Locks on users in an output that is in a bucket, where no lock ends with the process that holds it.
+"""Locks on users in an output in a bucket. There, a lock does not end with the process that holds it.
 
-A lock is an object, ``locks/<unique id>.json``, which conditional writes put and renew, so of two that take it one is
-refused. It counts for LEASE after it was last renewed, and is renewed before changing calls. A process that was killed
-leaves it, and whoever is slower than LEASE makes no further call once somebody else has taken it. It is never deleted,
-only marked as free: runs need no permission to delete.
+A lock is an object, ``locks/<unique id>.json``. Conditional writes put and renew it, so if two take it, one is refused.
+It counts for LEASE after its last renewal, and is renewed before changing calls. A killed process leaves it; a process
+slower than LEASE makes no further call once somebody else has taken it. It is never deleted, only marked as free: runs
+need no permission to delete.
 
 A run takes over the lock of another run at once, so that it carries on what a killed one left. A restoration excludes
-runs and other restorations. A run takes the lock right before its first changing call, so that users who are skipped
-cost nothing; a user that a restoration has ended on since the run looked at it is left alone.
+runs and other restorations. A run takes the lock right before its first changing call, so that skipped users cost
+nothing. If a restoration of a user has ended since the run read it, the user is left alone.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def _this_process() -> str:
 class UserLocks:
     """The locks in ``store`` of one process. Thread-safe, as long as one thread works on a user.
 
-    ``what``: who holds them, as ``locks.holder_of`` says it. ``alone``: whether a lock excludes everybody, not only who
-    asks for that. ``process``: which one it is, as ``--give-back`` releases a user after it has restored it.
+    ``what``: who holds them, see ``locks.holder_of``. ``alone``: whether a lock excludes everybody, or only holders
+    that ask for that. ``process``: which one it is, since ``--give-back`` restores and then releases a user.
     """
 
     store: Store

@@ -43,8 +43,8 @@ class HeldRights:
 class LivePolicies:
     """The groups and policies of an account, at most MAX_AGE seconds old if they can be read that fast. Thread-safe.
 
-    ``account``: read just now. It is read again by pages for all users together, and what that misses by itself, since
-    it was created a moment ago.
+    ``account``: read just now. It is read again by pages for all users together. What a page lacks, because it was
+    created a moment ago, is read by itself.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class LivePolicies:
         self._cache = TtlCache(self._load, MAX_AGE, clock, self._last)
 
     def of(self, user: IamUser) -> HeldRights:
-        """What decides the rights of ``user`` beside its own attachments. Raises nothing: see ``HeldRights.unread``."""
+        """The groups and policies that decide the rights of ``user``. Raises nothing: see ``HeldRights.unread``."""
         reading, names = self._last, user.groups or ()
         try:
             reading = self._cache.get() or self._last

@@ -145,10 +145,10 @@ _NO_CONDITION = ("", "", "")
 class Needed:
     """Permissions such as ``iam:GetUser``.
 
-    ``own``: of this package's plugins. ``others``: of all other plugins. ``restoring``: what gives a user back what it
-    had, which can be any policy: of ``c7n-iamusers restore``, and of ``release`` the boundary. ``bound``: actions with
-    their resource, the part of its ARN after the partition. ``compromised``: it also deletes users with a policy by
-    which AWS says that their key is compromised.
+    ``own``: of this package's plugins. ``others``: of all other plugins. ``restoring``: permissions to give a user back
+    what it had, which can be any policy: for ``c7n-iamusers restore``, and for the boundary that ``release`` sets.
+    ``bound``: actions with their resource, the part of its ARN after the partition. ``compromised``: it also deletes
+    users to which AWS attached its policy for compromised keys.
     """
 
     own: frozenset[str] = frozenset()

@@ -50,9 +50,9 @@ _SUSPECT = re.compile(rf"\\ud[89a-f]|[0-9]{{{LONGEST_NUMBER}}}|Infinity|NaN")
 
 
 def with_texts(answer: Any) -> Any:
-    """A response of IAM in which each policy document that ``read_json`` would refuse is its text, in JSON.
+    """A response of IAM in which each policy document that ``read_json`` would refuse is kept as its text.
 
-    So it is written and restored as it is, and whoever parses it is told that it can't be. Changes ``answer`` in place.
+    So it is written and restored unchanged, and parsing it raises an error. Changes ``answer`` in place.
     """
     left = [answer]
     while left:
@@ -83,7 +83,7 @@ def as_read(document: Any) -> Any:
 
 
 def json_fault(text: str) -> str:
-    """Why ``text``, which may be URL-encoded, is no JSON, whatever its size; empty if it is JSON."""
+    """Why ``text``, which may be URL-encoded, is not JSON, whatever its size; empty if it is JSON."""
     for each in (text, unquote(text)):
         try:
             json.loads(each, parse_int=str, parse_float=str, parse_constant=_no_constant)

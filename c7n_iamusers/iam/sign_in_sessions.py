@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sign-in sessions of an account's users, and the calls that end them.
 
-A session that is revoked can't be refreshed any more. Credentials that it issued before live on until they expire,
-under the Deny-all. AWS offers this by ``signin:ListSessions`` and ``signin:BatchRevokeSessions``, which botocore has
-from 1.44 on. c7n 0.9.53 pins boto3 1.43.
+A revoked session can't be refreshed any more. Credentials that it issued before stay valid until they expire, under the
+Deny-all. AWS offers this by ``signin:ListSessions`` and ``signin:BatchRevokeSessions``, which botocore has from 1.44
+on. c7n 0.9.53 pins boto3 1.43.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ class SignInSessions:
         return self._client is not None
 
     def end(self, user: IamUser, executor: Executor) -> Reason | None:
-        """Revoke the sessions of ``user``, and return what came of it; None if there was nothing to do.
+        """Revoke the sessions of ``user``, and return the result; None if there was nothing to do.
 
-        The user's Deny-all must be on. Raises what the executor raises but CallFailed: a session that lives on is under
-        the Deny, so it fails nothing.
+        The user's Deny-all must be on. Raises what the executor raises, except CallFailed: a session that lives on is
+        under the Deny, so this is no failure.
         """
         found = self._of(user) if self._client else []
         if not self._client or self._problem:

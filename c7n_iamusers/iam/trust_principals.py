@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whom the trust policies of an account's roles name: a service, or some principals and not others. Pure.
+"""The principals in the trust policies of an account's roles: services, and some principals but not others. Pure.
 
 Which users they name is in ``policy_comparison/trusted_users.py``.
 """

@@ -50,7 +50,8 @@ def is_glob(pattern: str) -> bool:
 
 
 def matches_text(text: str, glob: str) -> bool:
-    """As ``fnmatchcase``. That remembers fewer patterns than a list may have, and then compiles each for each user."""
+    """As ``fnmatchcase``, whose cache is smaller than a list may be: it would compile each pattern again for each
+    user."""
     return bool(_compiled(glob)(text)) if is_glob(glob) else text == glob
 
 
@@ -80,7 +81,8 @@ _OPERATORS = {None: False, "eq": False, "equal": False, "in": True}
 
 
 def named_alone(condition: Any) -> tuple[str, ...] | None:
-    """Whom a policy's filter selects by nothing but their names; None for any other. An empty one waits for names."""
+    """The users whom a policy's filter selects by name alone; None for any other filter. An empty one waits for
+    names."""
     if not isinstance(condition, Mapping):
         return None
     if set(condition) == {NAME_KEY}:
@@ -106,9 +108,9 @@ _PIECE = re.compile(r"\[!?(?:\][^\]]*|[^\]]+)\]|.", re.DOTALL)
 
 
 def glob_fault(pattern: str) -> str:
-    """Why ``pattern`` is no shell glob that we take, in words; empty if it is one.
+    """Why ``pattern`` is not a shell glob that we accept, in words; empty if it is one.
 
-    fnmatch takes the square of the length for brackets that nothing closes, and lists of patterns are data of others.
+    For unclosed brackets, fnmatch takes time that grows with the square of the length, and others write the lists.
     """
     if len(pattern) > LONGEST:
         return f"has {len(pattern)} characters, and may have {LONGEST}"

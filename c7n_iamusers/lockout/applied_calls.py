@@ -67,10 +67,10 @@ class CallHistory:
     """``calls``: ordered by time, all of one user, whatever names it had.
 
     ``record``: of the latest quarantine, written before its first call. ``restored_at``: when a restoration last gave
-    the user, which still exists, everything back that had been removed. ``gone`` and ``active``: when a run last saw
-    each of what is in lines of phase LAPSED. ``uploaded``: the ids of the credentials that a restoration gave -> when.
-    ``active_before``: those that were active before the quarantine, by a snapshot that is proven; see ``active_before``
-    in ``snapshots/before_deny.py``. A journal alone makes no release activate anything.
+    the existing user back all that had been removed. ``gone`` and ``active``: when a run last saw each item in lines of
+    phase LAPSED. ``uploaded``: the ids of the credentials that a restoration gave -> when. ``active_before``: those
+    that were active before the quarantine, by a proven snapshot; see ``active_before`` in ``snapshots/before_deny.py``.
+    No release activates anything because of a journal alone.
     """
 
     calls: tuple[AppliedCall, ...] = ()
@@ -85,8 +85,8 @@ class CallHistory:
     def quarantine(self) -> QuarantineRecord | None:
         """The record of the latest quarantine, unless a later call of ours ended it.
 
-        A Deny-all that a deletion lifts for DeleteUser, and puts back where that fails, does not end it. Neither does a
-        restoration that sets the boundary which a deletion, or itself, had replaced.
+        A deletion that lifts the Deny-all for DeleteUser, and puts it back if that fails, does not end it. Neither does
+        a restoration that sets the boundary again which a deletion, or it itself, had replaced.
         """
         if self.record is None:
             return None
@@ -110,7 +110,7 @@ class CallHistory:
         )
 
     def deletes_under(self, operation: str, put: datetime) -> bool:
-        """Whether a deletion put on, or back, the Deny-all that ``operation`` put on at ``put``, or removed anything
+        """Whether the Deny-all that ``operation`` put on at ``put`` is a deletion's, or a deletion has removed anything
         since; and the user was not restored after that.
         """
         mine = [call.notes for call in self.calls if call.operation == operation and call.time == put]
@@ -167,9 +167,9 @@ class CallHistory:
     ) -> dict[tuple[str, str], datetime]:
         """Kind and identifier of each removed attachment -> time of its last removal, ``since`` and ``until`` if given.
 
-        Attachments that were restored since are left out, and so is a Deny-all of ours. What was gone when it was to be
-        removed is among them: each was read right before, and where a proxy sends a request twice, the second answer
-        says so of what the first has removed. See ``doubtful``.
+        Attachments that were restored since are left out, and so is a Deny-all of ours. Attachments that were gone at
+        their removal are included: each was read right before, and if a proxy sends a request twice, AWS answers the
+        second one so. See ``doubtful``.
         """
         first, restored = since or BEGINNING, self.restored_at
         return {
@@ -181,7 +181,7 @@ class CallHistory:
         }
 
     def doubtful(self) -> list[tuple[str, str]]:
-        """Kind and identifier of what was gone when we were to remove it: we may have removed it, or somebody else."""
+        """Kind and identifier of what was gone at its removal: we may have removed it, or somebody else."""
         removals = dict(self._removals())
         since = self.restored_at or BEGINNING
         return [key for key, call in removals.items() if not call.effective and call.time > since]
@@ -191,14 +191,14 @@ class CallHistory:
         return frozenset(key for key, _ in self._removals())
 
     def unanswered_removals(self) -> frozenset[tuple[str, str]]:
-        """Kind and identifier of what we were to remove, where nobody knows whether the call was applied."""
+        """Kind and identifier of what we may have removed: nobody knows whether the call was applied."""
         return frozenset(key for key, call in dict(self._removals()).items() if not call.answered)
 
     def attached_deny(self) -> datetime | None:
         """Since when our AWSDenyAll is attached; None if it is not, by the journal.
 
-        A removal without an answer may not have been applied, so it does not count: whether AWSDenyAll is still there
-        is for the user, read live, to show.
+        A removal without an answer may not have been applied, so it does not count: read the user live to see whether
+        AWSDenyAll is still there.
         """
         since = None
         for call in (call for call in self.calls if _is_deny_all(call, "PolicyArn")):
@@ -235,7 +235,7 @@ class CallHistory:
         return None
 
     def boundary_under_deny(self) -> str:
-        """The ARN of the boundary that our AWSDenyAll replaced, where no call of ours has set or removed one since.
+        """The ARN of the boundary that our AWSDenyAll replaced, if no call of ours has set or removed one since.
 
         Empty otherwise, and if there was none.
         """
@@ -251,7 +251,7 @@ class CallHistory:
     def deactivated_ids(self, since: datetime | None = None) -> tuple[str, ...]:
         """The ids of the credentials that we deactivated (from ``since`` on, if given) and did not activate later.
 
-        Not of those that a restoration gave back inactive, as they were before.
+        Those that a restoration gave back inactive, as before, are left out.
         """
         return tuple(sorted(self.deactivations(since)))
 
@@ -266,8 +266,8 @@ class CallHistory:
     def proven_off(self) -> frozenset[str]:
         """The ids of the credentials that we deactivated for certain, and did not activate for certain later.
 
-        Not of those that a run saw active since, nor of what was deactivated before a release that ended before the
-        latest quarantine: that may have activated them without an answer.
+        It leaves out those that a run saw active since, and those deactivated before a release that ended before the
+        latest quarantine: the release may have activated them without an answer.
         """
         last = self._switches(self._released_before(), answered=True)
         off = ((key, call) for key, call in last.items() if call.parameters.get("Status") == INACTIVE)
@@ -304,7 +304,7 @@ class CallHistory:
     def activated_ids(self, since: datetime) -> frozenset[str]:
         """The ids of the credentials that we activated for certain, or a run saw active, from ``since`` on.
 
-        We did not deactivate them later: where one is inactive now, somebody else deactivated it.
+        We did not deactivate them later: if one is inactive now, somebody else deactivated it.
         """
         last = self._switches(since)
         seen = (key for key, at in self.active.items() if at > (last[key].time if key in last else since))
@@ -335,10 +335,15 @@ class CallHistory:
         )
         return replace(self, calls=(*self.calls, *later))
 
-    def deleted(self, since: datetime | None = None) -> bool:
-        """Whether a DeleteUser of ours was applied, or may have been, after ``since`` if given."""
+    def deleted_at(self) -> datetime | None:
+        """When a DeleteUser of ours was last applied, or may have been; None if none was."""
         deletions = (call for call in self.calls if call.operation == "DeleteUser" and call.effective)
-        return any(since is None or call.time > since for call in deletions)
+        return max((call.time for call in deletions), default=None)
+
+    def deleted(self, since: datetime | None) -> bool:
+        """Whether that was after ``since``, if given."""
+        at = self.deleted_at()
+        return at is not None and (since is None or at > since)
 
     def inline_lifted(self) -> datetime | None:
         """When a call of ours last left the user without an inline Deny for certain; None if none did."""

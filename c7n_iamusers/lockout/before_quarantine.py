@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A user in our own quarantine as it was before it, for comparisons of what its person may do. Pure.
+"""A user in our quarantine as it was before, for comparisons of what its person may do. Pure.
 
-Only the inline Deny-all says by itself that it is ours: its statement id has the record, and nobody writes it without
-the right to change the user's policies. AWSDenyAll, attached or as the boundary, may be anybody's, and what a tag says
-of it anybody may write. So a user with one of these stays denied here.
+Only the inline Deny-all shows by itself that it is ours: its statement id has the record, and only who may change the
+user's policies can write it. AWSDenyAll, attached or as the boundary, may be anybody's, and anybody may write a tag
+about it. So a user with one of these stays denied here.
 """
 
 from __future__ import annotations

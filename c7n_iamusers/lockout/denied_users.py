@@ -20,8 +20,8 @@ _EVERY_ACTION = frozenset({"*", "*:*"})
 def denying_policy(detail: Mapping[str, Any], source: PolicySource) -> str:
     """The first policy that denies the user every action, in words; empty if there is none.
 
-    ``detail``: botocore's ``UserDetail``. ``source``: of its account. A policy with a condition denies not everything,
-    and one that was not read counts as none: without it the user's policies can't be compared either.
+    ``detail``: botocore's ``UserDetail``. ``source``: of its account. A policy with a condition does not deny
+    everything. An unread policy counts as none: without it the user's policies can't be compared either.
     """
     return next(_denying(detail, source), "")
 

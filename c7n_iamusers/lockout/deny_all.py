@@ -103,13 +103,13 @@ def brownout_in(policy: Item) -> Brownout | None:
 
 
 def foreign_policies(user: IamUser) -> list[Item]:
-    """The inline policies with a name of ours that are not exactly ours: somebody else wrote or changed them."""
+    """The inline policies under our names that somebody else wrote or changed."""
     ours = {DENY_ALL_NAME: holds_inline(user), BROWNOUT_NAME: brownout_of(user) is not None}
     return [item for item in user.attachments["inline-policy"] if ours.get(item["PolicyName"]) is False]
 
 
 def has_foreign_policy(user: IamUser, name: str = DENY_ALL_NAME) -> bool:
-    """Whether the user's inline policy ``name``, which is a name of ours, is not exactly ours."""
+    """Whether somebody else wrote or changed the user's inline policy ``name``, a name of ours."""
     return any(item["PolicyName"] == name for item in foreign_policies(user))
 
 
@@ -157,12 +157,11 @@ def plan_deny_all(
 
     ``refused``: the forms that AWS refused, with the error code.
     The forms in order: the first of ``documents`` that fits, as an inline policy, unless it would replace one that is
-    not ours; AWSDenyAll attached; AWSDenyAll as the permissions boundary, whose predecessor the journal records. If the
-    name was reused by another user meanwhile, this call can hit that user, so the form that replaces nothing comes
-    first.
+    not ours; AWSDenyAll attached; AWSDenyAll as the permissions boundary, whose predecessor the journal records. If
+    another user has the name meanwhile, this call can hit that user, so the form that replaces nothing comes first.
     ``why``: the purpose that the journal records. A deletion needs a Deny that shows it, since any machine may release
-    or delete a user by the record in a quarantine's inline Deny: where that can't take the time of the deletion,
-    AWSDenyAll comes beside it, which no journal of another output explains. Raises DenyRefused if no form is left.
+    or delete a user by the record in a quarantine's inline Deny. If that has no room for the time of the deletion,
+    AWSDenyAll is put beside it, which no journal of another output explains. Raises DenyRefused if no form is left.
     """
     lift = (remove_inline_deny(user, why),)
     fits = () if has_foreign_policy(user) else (each for each in documents if inline_fits(user, each))

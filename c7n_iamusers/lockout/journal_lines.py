@@ -92,10 +92,10 @@ def _tells_deletion(line: Mapping[str, Any]) -> bool:
 def restored_at(
     unique_id: str, lines: Iterable[Mapping[str, Any]], calls: Iterable[AppliedCall]
 ) -> datetime | None:
-    """When a restoration of the user, which still exists, ended, by ``lines``; None if none did.
+    """When a restoration of the existing user ended, by ``lines``; None if none did.
 
-    Of ``calls``, one of a restoration follows the last removal: a line alone gives nothing back, and would hide what
-    the user lacks.
+    It counts only if one of its ``calls`` follows the last removal: a line alone gives nothing back, and would hide
+    what the user lacks.
     """
     calls, outcomes = [*calls], (line for line in lines if line.get("phase") == "outcome")
     ended = (line for line in outcomes if line.get("status") == "restored")

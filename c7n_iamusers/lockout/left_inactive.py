@@ -28,8 +28,8 @@ def left_inactive(
     """Why credentials stay inactive that may have been active before; empty if there are none.
 
     Whoever removed the Deny-all by hand may also have activated these credentials, and deactivated them again for
-    another reason, such as a leak: nothing that is read here shows whether somebody did. So a later quarantine does not
-    take them into its record, and its release names them.
+    another reason, such as a leak. Nothing read here shows that. So a later quarantine leaves them out of its record,
+    and its release names them.
     """
     since = quarantine.since
     if not quarantine.known:
@@ -67,7 +67,7 @@ def left_inactive(
 def deactivated_earlier(
     user: IamUser, recorded: Collection[str], history: CallHistory
 ) -> list[tuple[attachments.AttachmentKind, Item]]:
-    """The inactive credentials of ``user`` that we deactivated, never activated, and that are not ``recorded``."""
+    """The inactive credentials of ``user`` that we deactivated and never activated, except ``recorded`` ones."""
     ours = set(history.deactivated_ids()) - set(recorded)
     return [
         (kind, item) for kind, item in switchable(user, attachments.INACTIVE) if item[kind.identifier] in ours

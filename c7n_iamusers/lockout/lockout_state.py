@@ -60,9 +60,10 @@ def _with_earlier(user: IamUser, quarantine: QuarantineRecord, history: CallHist
 
 
 def predated(user: IamUser, history: CallHistory) -> datetime | None:
-    """When we lifted the inline Deny that ``user`` has, by the time in its statement id; None if that time may be true.
+    """When we lifted the inline Deny with the time that the one on ``user`` bears; None if that time may be true.
 
-    Somebody put it on later, with an earlier time. What we put on again since, such as a deletion's, is ours.
+    Somebody then put it on later, with an earlier time. A Deny that we put on again since, such as a deletion's, is
+    ours.
     """
     statement, record, lifted = deny_all.inline_deny_all(user), deny_record_of(user), history.inline_lifted()
     claimed = record.quarantine if record else None
@@ -87,8 +88,7 @@ def own_deny(user: IamUser, history: CallHistory) -> str:
 def foreign_deny(user: IamUser, history: CallHistory) -> str:
     """AWSDenyAll on ``user`` that ``history`` does not show as our work, in words; empty if there is none.
 
-    Somebody else may have parked the user, or a run with another output: then it may have lost what denied it
-    something.
+    Somebody else may have parked the user. Or a run with another output did this: then the user may have lost a Deny.
     """
     forms = {
         "AWSDenyAll is attached to it": deny_all.holds_attached(user)
@@ -120,9 +120,8 @@ def deletion_begun(
 ) -> str | None:
     """When the unfinished deletion of ``user`` began, in words, by its Deny-all and the journal; None if there is none.
 
-    It lasts as long as the user is as the deletion left it (see ``deletes``), and at least as long as the run goes on
-    (``under_way``), whatever others do. An inline Deny-all that has no record of a quarantine is a deletion's, whatever
-    the journal has.
+    It lasts while the user is as the deletion left it (see ``deletes``), and at least while the run is ``under_way``,
+    whatever others do. An inline Deny-all without the record of a quarantine is a deletion's, whatever the journal has.
     """
     record = deny_record_of(user)
     begun = record.deletion if record else None
@@ -136,10 +135,11 @@ def deletion_begun(
 def deletes(user: IamUser, denies: CallHistory, history: CallHistory) -> bool:
     """Whether ``user`` is as a deletion in ``history`` left it; else somebody has ended that deletion.
 
-    Either it is under a Deny-all that the deletion put on, or under which it removed anything; or nothing is attached
-    to it any more; or the deletion lifted its Deny for DeleteUser, and the user has no credential, as then; or it found
-    an AWSDenyAll that is not ours; and in both cases nothing that it removed is back; or the user is under the Deny-all
-    of a restoration that did not end. ``denies``: the history that knows which Deny-all is ours.
+    True if one of these holds. The user is under a Deny-all that the deletion put on, or under which it removed
+    anything. Nothing is attached to the user. The deletion lifted its Deny for DeleteUser, the user still has no
+    credential, and nothing removed is back. The deletion found an AWSDenyAll that is not ours, and nothing removed is
+    back. The user is under the Deny-all of a restoration that did not end. ``denies``: the history that knows which
+    Deny-all is ours.
     """
     removed = history.removed()
     if removed and _is_on(user, history.restoring_under()):
@@ -166,7 +166,8 @@ def _is_usable(user: IamUser) -> bool:
 
 
 def lacks_removed(user: IamUser, history: CallHistory) -> bool:
-    """Whether ``user`` has no credential, and nothing back that a deletion in ``history`` removed: nobody undid it."""
+    """Whether ``user`` has no credential, and nothing that a deletion in ``history`` removed is back: nobody undid
+    it."""
     gone = history.removed().keys()
     return bool(gone) and not _is_usable(user) and not gone & _held(user)
 
@@ -242,7 +243,7 @@ def lapses(user: IamUser, quarantine: QuarantineRecord) -> list[str]:
 
 
 def unfinished(user: IamUser, quarantine: QuarantineRecord, history: CallHistory) -> bool:
-    """Whether the credentials that are active are those that a run was stopped before it deactivated, by its journal.
+    """Whether the active credentials are those that a stopped run had yet to deactivate, by its journal.
 
     False if somebody may have activated one of them since.
     """
@@ -275,7 +276,7 @@ def _is_on(user: IamUser, form: str) -> bool:
 def contradictions(user: IamUser, history: CallHistory, now: datetime) -> dict[str, list[str]]:
     """What on ``user``, read after the journals, contradicts ``history``: see LAPSED. Empty if nothing does.
 
-    Somebody else ended what the journal says. It does not count again once it is in the journal.
+    Somebody else has changed that since. Once it is in the journal, it does not count again.
     """
     until, record = now - SETTLED, history.quarantine
     forms = {deny_all.ATTACHED: deny_all.holds_attached(user), deny_all.BOUNDARY: deny_all.is_bounded(user)}
@@ -303,8 +304,8 @@ def given_by_others(
 ) -> list[tuple[attachments.AttachmentKind, Item]]:
     """The credentials that somebody else created or activated under ``quarantine``, and that are active.
 
-    Where it deactivated all, and it is known which, that is any other; where it keeps them, those that were inactive
-    before; else it is those that were created since.
+    If the quarantine deactivated all, and it is known which, these are all others. If it keeps credentials, these are
+    the ones that were inactive before. Else these are the ones created since.
     """
     ours = history.switched_on(quarantine.since) | history.given_active(quarantine.since)
     known = {*quarantine.deactivated, *quarantine.dropped, *ours}
@@ -333,9 +334,9 @@ def _created_since(kind: attachments.AttachmentKind, item: Item, since: datetime
 
 
 def without_activated(quarantine: QuarantineRecord, history: CallHistory) -> QuarantineRecord:
-    """``quarantine`` without the credentials that a stopped release has activated, or somebody else, as a run saw.
+    """``quarantine`` without the credentials that a stopped release, or somebody else as a run saw, has activated.
 
-    Where one of them is inactive again, somebody else deactivated it, such as for a leak: no release activates it.
+    If one of them is inactive again, somebody else deactivated it, for example after a leak: no release activates it.
     """
     return _drop(quarantine, history.activated_ids(quarantine.since))
 
@@ -343,9 +344,9 @@ def without_activated(quarantine: QuarantineRecord, history: CallHistory) -> Qua
 def only_ours(user: IamUser, quarantine: QuarantineRecord, history: CallHistory) -> QuarantineRecord:
     """``quarantine`` without the inactive credentials that somebody else may have deactivated.
 
-    Its record is written before its first call, so it does not show which of them were made. The journal does. Where
-    that is not here, the tag shows it, since the last call of a quarantine writes it: it takes credentials out of the
-    record, and adds none.
+    The record is written before the first call, so it does not show which calls were made. The journal does. Without it
+    the tag does, since the last call of a quarantine writes it. This takes credentials out of the record, and adds
+    none.
     """
     left = without_activated(quarantine, history)
     journaled = history.record is not None and history.record.since == quarantine.since
@@ -357,8 +358,8 @@ def only_ours(user: IamUser, quarantine: QuarantineRecord, history: CallHistory)
 def to_activate(user: IamUser, history: CallHistory) -> frozenset[str]:
     """The ids of the credentials that a release may activate: we deactivated them for certain, by the journal.
 
-    And they were active before, by what a journal can't change: the record in the inline Deny-all, which stands before
-    the first of them is off, or else a snapshot.
+    And they were active before. A source that no journal can change shows this: the record in the inline Deny-all,
+    which is put on before the first one is deactivated, or else a snapshot.
     """
     ours, on_user = history.proven_off(), _quarantine_on(user)
     if on_user and on_user.known and not on_user.kept:
@@ -375,7 +376,8 @@ def deactivated_unnamed(user: IamUser, history: CallHistory) -> bool:
 
 
 def quarantine_without_deny(user: IamUser, history: CallHistory) -> QuarantineRecord | None:
-    """The quarantine for which no form of a Deny fitted, by the journal: only its credentials are off; else None."""
+    """The quarantine for which no form of a Deny fitted, by the journal, so that only credentials were deactivated;
+    else None."""
     record = history.quarantine
     return only_ours(user, record, history) if record and record.deny == "none" else None
 
@@ -383,7 +385,7 @@ def quarantine_without_deny(user: IamUser, history: CallHistory) -> QuarantineRe
 def listened_since(user: IamUser, quarantine: QuarantineRecord, history: CallHistory) -> datetime:
     """Since when ``quarantine`` stands, by the earlier of what the Deny-all on ``user`` and the journal say.
 
-    Uses count from then: whoever can write one of the two hides none by a later time.
+    Uses count from then: whoever can write only one of the two can't hide a use by a later time.
     """
     told = (each for each in (_quarantine_on(user), history.quarantine) if each)
     stands = (each.since for each in told if each.deny != deny_all.GONE_DENY)

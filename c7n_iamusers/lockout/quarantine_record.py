@@ -48,8 +48,8 @@ class QuarantineRecord:
     journal with the record is missing.
 
     No release activates what others have changed since: ``given`` are the ids of credentials that they created or
-    activated under it, ``dropped`` those that were active before, and that they activated or may have deactivated. Only
-    the journal has them.
+    activated under it; ``dropped`` those active before that they activated, or may have deactivated. Only the journal
+    has them.
     """
 
     since: datetime
@@ -67,8 +67,8 @@ class QuarantineRecord:
     def sids(self) -> tuple[str, ...]:
         """Statement ids for the Deny-all: one with the whole record if possible, and one that refers to the journal.
 
-        Of a quarantine that keeps credentials neither is shorter than the second one of the later quarantine that
-        deactivates them, which therefore always fits in its place.
+        If a quarantine keeps credentials, neither id is shorter than the second id of a later one that deactivates
+        them. So that one always fits in its place.
         """
         since = f"Quarantined{self.since:{SID_TIME}}{'Listening' if self.kept else ''}"
         ids = "".join(f"x{each}" for each in (self.inactive if self.kept else self.deactivated))

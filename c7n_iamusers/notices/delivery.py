@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a message has left its queue before it could expire, by what runs have read of the queue. Pure.
 
-SQS says nothing of one message, and c7n-mailer takes a message out of the queue although it could not deliver it. So a
-message counts as gone from the queue, never as delivered, once two readings say so that were made after it was sent and
-before it could expire, a minute or more apart: no message was visible, in flight or delayed. The counts "might not
+SQS reports nothing on a single message, and c7n-mailer takes a message out of the queue even if it can't deliver it. So
+a message counts as gone from the queue, never as delivered. It is gone once two readings, a minute or more apart, after
+it was sent and before it could expire, show no message that is visible, in flight or delayed. The counts "might not
 achieve consistency until at least 1 minute after the producers stop sending" (GetQueueAttributes, SQS API reference),
-so an earlier 0 is none. Of a queue that is never empty CloudWatch tells the age of the oldest message. In no reading
-may the dead-letter queue have grown. What was purged, or taken out by somebody else, has left the queue, too.
-One file holds one reading, among the notices of an account: ``<account id>/<time>-queue.json``.
+so an earlier 0 does not count. If a queue is never empty, CloudWatch has the age of its oldest message. No reading may
+show that the dead-letter queue has grown. Messages that were purged, or that somebody else took out, have left the
+queue, too. One file holds one reading, among the notices of an account: ``<account id>/<time>-queue.json``.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class QueueReading:
     """What was read of ``queue`` (its URL) at ``time``. None is unknown.
 
     ``waiting``: messages that are visible, in flight or delayed. ``retention``: of messages. ``created``: the queue.
-    ``dead``: messages in its dead-letter queue; 0 if it has none. ``oldest``: every message that was sent before had
-    left the queue in the last two minutes of which CloudWatch tells. ``unread``: the calls that failed.
+    ``dead``: messages in its dead-letter queue; 0 if it has none. ``oldest``: by CloudWatch's last two minutes, every
+    message sent before this time has left the queue. ``unread``: the calls that failed.
     """
 
     queue: str
@@ -190,7 +190,7 @@ class _Watch:
     why: str = UNREAD
 
     def goes_on(self, reading: QueueReading) -> bool:
-        """Whether a later reading than this one can say something else."""
+        """Whether a later reading can change the result."""
         self.retention = _retention(self.retention, reading)
         if reading.time > self.sent + self.retention - _SKEW:
             return False

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The record of users that were exempt when owners were addressed, each with one of the rules.
 
-A user that was exempt after its announcement has to be announced anew once it is not exempt any more, whatever became
-of the rule or of what it rests on: its owner has reason to believe that the user stays. One file holds one run:
-``exempt/<account id>/<time>.json``. The first one is written before the first announcement of an account, even if
-nobody is exempt, so that records that were removed are missed.
+A user that was exempt after its announcement must be announced again once it is no longer exempt, even if the rule is
+gone: its owner may believe that the user stays. One file holds one run: ``exempt/<account id>/<time>.json``. The first
+one is written before the first announcement of an account, even if nobody is exempt, so that the removal of records is
+noticed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Exempted:
 
     @classmethod
     def by(cls, rule: ExemptionRule, user: Subject, time: datetime) -> Exempted:
-        """The record of a user that ``rule`` protects. Of a long pattern it has the beginning."""
+        """The record of a user that ``rule`` protects. It has only the beginning of a long pattern."""
         return cls(user, time, rule.field, rule.pattern[:_LONGEST], rule.account[:_LONGEST])
 
     def __str__(self) -> str:

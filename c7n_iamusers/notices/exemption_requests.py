@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replies to announcements that ask for exemptions: the rows in them, and what speaks against each. Pure.
+"""Replies to announcements that ask for exemptions: the rows in them, and the faults of each. Pure.
 
-An announcement has a row of the list of exemptions for each of its users, without a reason (iam-users-parts.j2). Who
-answers it fills that in. Anybody may write such a mail, and give any sender: a person decides. Anybody may also write
-one that takes Python's readers of mails hours, or that they fail at: each mail is read within bounds, by itself.
+An announcement has a row of the list of exemptions for each of its users, without a reason (iam-users-parts.j2).
+Whoever answers fills the reason in. Anybody may write such a mail, with any sender: a person decides. A mail may also
+take Python's mail readers hours, or make them fail: each mail is read alone, within bounds.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Known:
-    """What rows are held against. ``longest``: the days of an exemption at most. ``rules``: of the present list.
+    """What rows are checked against. ``longest``: the maximum days of an exemption. ``rules``: of the present list.
 
     ``accounts``: id -> name, of the accounts file. ``notices``: id -> the messages of an account, where they were read.
     """
@@ -104,7 +104,7 @@ class Known:
 
 @dataclass(frozen=True)
 class ExemptionRequest:
-    """A row that somebody filled in. ``rule``: what the list gets. ``faults``: why it must not, in words.
+    """A row that somebody filled in. ``rule``: for the list. ``faults``: why the list must not get it, in words.
 
     ``place``: the mail and the row's account and user. ``remarks``: what a person should know first.
     """
@@ -116,7 +116,7 @@ class ExemptionRequest:
 
 
 def replies(data: bytes, place: str) -> Iterator[Reply]:
-    """The mails in a file: one mail, an mbox, or a text without a mail's header. None of them hides another."""
+    """The mails in a file: one mail, an mbox, or a text without a mail's header. No mail hides another."""
     mails = [data]
     if data.startswith(b"From "):
         mails = [each for each in _NEXT_MAIL.split(b"\n\n" + data) if each.strip()]
@@ -130,7 +130,7 @@ def replies(data: bytes, place: str) -> Iterator[Reply]:
 
 
 class _Unreadable(Exception):
-    """A mail that no mail program writes, or larger than the rows of an account."""
+    """A mail that no mail program writes, or that is larger than all rows of an account."""
 
 
 def _reply(mail: bytes, place: str) -> Reply:

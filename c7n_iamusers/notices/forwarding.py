@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which messages of functions in member accounts c7n-mailer may get, and what of them. Pure.
+"""Which messages of functions in member accounts c7n-mailer may get, and which parts of them. Pure.
 
 c7n-mailer evaluates the subject of a message as a template outside any sandbox (``utils.get_message_subject``), opens
-the template that it names, prints values unescaped in its own templates, and writes to whom it says. Who administers a
-member account writes what its function sends. So a message is made anew: each value is checked and copied by name, what
-the accounts file says of the account is taken from there, and a message with anything else is refused.
+the template that the message names, prints values unescaped in its own templates, and writes to the message's
+recipients. Whoever administers a member account controls what its function sends. So each message is made anew: each
+value is checked and copied by name, facts about the account come from the accounts file, and a message with anything
+else is refused.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def is_in_slack(recipient: str) -> bool:
 def forwarded(body: str, accounts: Mapping[str, Addressed], sent: datetime) -> str:
     """The body for c7n-mailer's queue of a message ``body`` in the functions' queue. ``sent``: when it was put there.
 
-    Raises ValueError for a message that no function of ours can have sent, which names what is wrong with it.
+    Raises ValueError, with the fault, for a message that no function of ours can have sent.
     """
     given = _unpacked(body)
     _ENVELOPE(given, "the message")

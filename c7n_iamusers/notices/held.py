@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages that a policy holds for ``c7n-iamusers digest``, and the record of the digest that told of them. Pure.
+"""Messages that a policy holds for ``c7n-iamusers digest``, and the record of the digest that sent them. Pure.
 
 A policy runs in one account, so it can't write one message about all accounts of an owner. With ``digest: true`` the
 action ``notify-owners`` sends nothing: it writes what it would have sent to ``held/<account id>/<time>-<digest>.json``
@@ -84,7 +84,8 @@ def parse_held(content: bytes, account_id: str) -> HeldMessage:
 
 @dataclass(frozen=True)
 class DigestRecord:
-    """A digest was put into ``queue`` (its URL) at ``time`` as ``message_ids``. ``held``: the names of what it told."""
+    """A digest was put into ``queue`` (its URL) at ``time`` as ``message_ids``. ``held``: the names of the messages in
+    it."""
 
     account_id: str
     time: datetime

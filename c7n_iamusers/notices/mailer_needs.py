@@ -40,7 +40,7 @@ _LOGGING = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
 class MailerNeed:
     """``actions`` on ``resources``, which are ARNs, in which a ``*`` stands for anything, or ``*`` alone.
 
-    ``condition``: the condition key and the value that its requests have; empty if it is bound by none.
+    ``condition``: the condition key of its requests, and the value; empty if there is none.
     """
 
     actions: tuple[str, ...]
@@ -53,8 +53,8 @@ def mailer_needs(
 ) -> tuple[MailerNeed, ...]:
     """What c7n-mailer with this ``config`` needs. ``account_id``: that of its role.
 
-    ``keys``: ARNs of keys of KMS that encrypt its queue or its secrets. Raises InvalidPolicyData if its queue is none
-    of SQS.
+    ``keys``: ARNs of keys of KMS that encrypt its queue or its secrets. Raises InvalidPolicyData if its queue is not of
+    SQS.
     """
     return tuple(_needs(config, account_id, partition, tuple(keys)))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What c7n-mailer may have of a message: its subject, its visible texts, its recipients, and its parts. Pure."""
+"""What c7n-mailer gets of a message: its subject, its visible texts, its recipients, and its parts. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def subject_line(
     part: int = 1,
     parts: int = 1,
 ) -> str:
-    """The subject. ``users``: that are to be deleted, of all parts; None where each recipient gets other users.
+    """The subject. ``users``: how many are to be deleted, in all parts; None if recipients get different users.
 
     ``days``: of their deletion. ``stop``: the day on which all of them are denied everything; None if these differ.
     ``others``: how many are in use, need a replacement first, and are left alone for another reason.
@@ -77,7 +77,7 @@ _RECIPIENTS = ("to", "cc", "owner_absent_contact")
 
 
 def for_mailer(action: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """``action``, whose variables are filled in, as c7n-mailer may have it; and the recipients that are left out.
+    """``action``, whose variables are filled in, as c7n-mailer gets it; and the recipients that are left out.
 
     The subject is a ``headline``. Other texts are made visible. A recipient with an at sign must be one address, since
     c7n-mailer would also write to each address of a list in one text, and none may be ``chosen_by_others``.
@@ -130,8 +130,8 @@ def told_action(action: Mapping[str, Any]) -> dict[str, Any]:
 def in_parts(items: Sequence[Item], fits: Callable[[Sequence[Item]], bool]) -> list[Sequence[Item]]:
     """``items`` in parts that all fit, in their order, each as long as can be.
 
-    An item that does not fit by itself is a part by itself. ``fits`` is asked about few parts, and few more items than
-    there are: large items cost themselves a part, and their neighbours nothing.
+    An item that does not fit is a part of its own. ``fits`` is called for few parts. A large item gets a part of its
+    own, and does not shorten the parts beside it.
     """
     if not items or fits(items):
         return [items]

@@ -55,16 +55,16 @@ class Notice:
     ``step``: ``announced``; ``reminded-N``, N days before ``day``; ``informed``, of what became of the users;
     ``created`` or ``deny-removed``, of what was done to them; ``used``, of an alarm; ``overdue``, after the announced
     day; or ``access``, to a person who has access. ``day``: the first one, in UTC, on which the users may be deleted;
-    of steps that announce nothing, that of the message.
+    for steps that announce nothing, the message's own.
     ``message_id``: the queue's answer. ``what``: unique id -> what the message says of the user, of ``informed``; the
     number of the message, of ``overdue``.
     ``event``: the id of the event (``CredentialEvent``) that the message reports; empty if it reports none.
-    ``stop``: the first day, in UTC, on which their credentials may stop working, where the message says so.
-    ``brownout``: the first day, in UTC, on which they may be denied everything for some minutes, where it says so.
-    ``evidence``: of an announcement, unique id -> why the user was unnecessary then (``frozen_evidence``), with
-    ``group``, ``code`` and ``told``: what its owner was told of it.
-    ``queue``: the URL of the queue; empty where nobody asks whether the message left it (``delivery: unchecked``).
-    ``held``: the name of the file with the message, where a digest is to send it (``HeldMessage``); else empty.
+    ``stop``: the first day, in UTC, on which their credentials may stop working, if the message says so. ``brownout``:
+    the first day, in UTC, on which they may be denied everything for some minutes, if it says so. ``evidence``: of an
+    announcement, unique id -> why the user was unnecessary then (``frozen_evidence``), with ``group``, ``code`` and
+    ``told``: what its owner was told of it. ``queue``: the URL of the queue; empty if no check needs it (``delivery:
+    unchecked``). ``held``: the name of the file with the message, if a digest is to send it (``HeldMessage``); else
+    empty.
     """
 
     account_id: str

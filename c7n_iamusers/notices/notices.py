@@ -2,8 +2,8 @@
 """The record of messages about IAM users: recipients, time, and day of the deletion.
 
 c7n-mailer delivers later and elsewhere, and does not report errors, so no action can know that a mail arrived. A notice
-proves only that a message with these addresses entered the queue; ``delivery`` says whether it has left it. Tags are no
-proof: anybody with iam:TagUser writes them. ``notice_format`` has one message.
+proves only that a message with these addresses entered the queue; ``delivery`` says whether it has left it. Tags prove
+nothing: anybody with iam:TagUser can write them. ``notice_format`` has one message.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ _LOST = {"user": "name", "path": "path", "tag": "tag", "group": "membership", "u
 class Notices:
     """The notices of one account, and which of its users were exempt then. ``place``: where they are, for people.
 
-    ``recorded``: whether there is a record of who was exempt, be it of nobody. ``stop``: the STOP file of the account
-    alone; empty if there is none. ``readings``: of queues; None if nobody asks whether a message has left its queue.
-    ``digests``: what told of messages that were held.
+    ``recorded``: whether there is a record of who was exempt, even an empty one. ``stop``: the STOP file of the account
+    alone; empty if there is none. ``readings``: of queues; None if it does not matter whether a message has left its
+    queue. ``digests``: those that sent held messages.
     """
 
     def __init__(
@@ -88,10 +88,10 @@ class Notices:
         *,
         checked: bool = True,
     ) -> Notices:
-        """All notices of an account: two lists, and one read for each file that this process does not know as it is.
+        """All notices of an account: two lists, and one read for each file that is new or changed for this process.
 
-        Raises NoticesUnreadable. ``broken``: called with what is wrong with a file, which then is left out. Only for
-        messages on which no deletion rests. ``checked``: whether it counts if messages have left their queue.
+        Raises NoticesUnreadable. ``broken``: called with the fault of a file, which is then left out; only for messages
+        on which no deletion rests. ``checked``: whether messages must have left their queue.
         """
         own, exempt = directories(account_id)
         records = NoticeRecords(store, broken)
@@ -105,9 +105,9 @@ class Notices:
         return cls(notices, store.place(account_id), exempted, bool(found), first_stop, readings, digests)
 
     def delivery(self, notice: Notice, now: datetime) -> Delivery:
-        """What is known of the message of ``notice``. One that nobody asks about counts as gone from its queue.
+        """What is known of the message of ``notice``. An unchecked one counts as gone from its queue.
 
-        One that is held waits for a digest, and then counts as that.
+        A held one waits for a digest, and then counts as that digest.
         """
         sent, queue = notice.time, notice.queue
         if notice.held:
@@ -121,11 +121,11 @@ class Notices:
         return delivery.delivery_of(sent, queue, self._readings, now)
 
     def digest_of(self, notice: Notice) -> DigestRecord | None:
-        """The digest that told of the message of ``notice``; None for one that was sent, or that is held still."""
+        """The digest that sent the message of ``notice``; None if the policy sent it, or it is still held."""
         return self._digests.get(notice.held)
 
     def told_at(self, notice: Notice) -> datetime:
-        """When its message was sent, by the policy or by a digest; when it was held, where none has told it yet."""
+        """When its message was sent, by the policy or by a digest; when it was held, if none has sent it yet."""
         digest = self.digest_of(notice)
         return digest.time if digest else notice.time
 
@@ -134,7 +134,7 @@ class Notices:
         return [each for each in self.all if each.held and self._is_held(each, WAITING, now)]
 
     def never_told(self, now: datetime) -> list[Notice]:
-        """Those whose message was held for a digest that never came, as far as none was held for its users since."""
+        """Those whose message was held for a digest that never came, if no later one was held for their users."""
         return [
             each
             for each in self.all
@@ -190,7 +190,7 @@ class Notices:
     def unrecorded(self, exempt: Iterable[tuple[Subject, ExemptionRule]], now: datetime) -> list[Exempted]:
         """The records to write about users that are exempt ``now``: those without one since their last message.
 
-        Each user has one, whatever other rules protect it: it is announced anew all the same.
+        Each user has one, whatever other rules protect it: in any case it must be announced again.
         """
         found = dict[str, Exempted]()
         for user, rule in exempt:
@@ -228,7 +228,7 @@ class Notices:
     def replaced(self, notice: Notice, unique_id: str) -> bool:
         """Whether the user needs ``notice`` no more: it was announced or informed anew since, or exempt.
 
-        What became of it, each policy says itself, and says also of a user that is exempt.
+        Each policy itself reports what became of it, also for an exempt user.
         """
         informs, lost = notice.step == INFORMED, self.exemption(unique_id)
         if lost and lost.time > notice.time and not informs:
@@ -243,7 +243,7 @@ class Notices:
         )
 
     def named(self, name: str) -> list[tuple[Subject, Notice]]:
-        """The messages about each user that had this name, in any case; the oldest first of each user."""
+        """The messages about each user that had this name, in upper or lower case; each user's oldest first."""
         return self._by_name.get(name.casefold(), [])
 
     @cached_property
@@ -270,7 +270,7 @@ class Notices:
     def said(self, unique_id: str, policy: str, now: datetime) -> str | None:
         """What the last message of ``policy`` to inform said of the user; None if there was none.
 
-        What may have expired unread said nothing.
+        A message that may have expired unread does not count.
         """
         found = (
             each
@@ -281,7 +281,7 @@ class Notices:
         return last.what.get(unique_id) if last else None
 
     def heard(self, unique_id: str, words: Collection[str], since: datetime) -> bool:
-        """Whether a message of any policy to inform said one of ``words`` of the user at ``since`` or later.
+        """Whether an informing message of any policy said one of ``words`` of the user at ``since`` or later.
 
         NoticeRecords have whole seconds.
         """
@@ -295,7 +295,7 @@ class Notices:
     def was_told(self, unique_id: str, policy: str, what: str, since: datetime, now: datetime) -> bool:
         """Whether a message of ``policy`` to inform said ``what`` of the user at ``since``, nearly, or later.
 
-        ``what``: a status, without what may belong to it, such as a time. What may have expired unread said nothing.
+        ``what``: a status without further parts, such as a time. A message that may have expired unread does not count.
         """
         return any(
             each.step == INFORMED
@@ -338,7 +338,7 @@ def notice_refusal(
     before_day: bool = False,
     brownout: bool = False,
 ) -> Reason | None:
-    """Why a user may not be touched yet, ``days`` after its owners were addressed; None where it may.
+    """Why a user may not be touched yet, ``days`` after its owners were addressed; None if it may.
 
     The user is not exempt. ``before_day``: whether it may be touched before the announced day, which is that of its
     deletion. ``brownout``: whether it is for a brownout, which has a day of its own in the announcement.

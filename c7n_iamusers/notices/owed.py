@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What owners have not been told yet, by the outcomes and notices on record, and of whom to remind them. Pure.
+"""What owners have not been told yet, by the outcomes and notices on record, and the users to remind them of. Pure.
 
 A run may end between an outcome and its message.
 """
@@ -12,19 +12,17 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.outcomes import BROWNED_OUT, DELETED, QUARANTINED, RELEASED, RESTORED
+from c7n_iamusers.execution.outcomes import CHANGED, DELETED, RELEASED, RESTORED
 from c7n_iamusers.notices.notices import LAPSE_DAYS, Notice, Notices
 from c7n_iamusers.text.times import moment
 
-#: Outcomes of which an owner must hear, since the user was changed.
-CHANGED = frozenset({DELETED, QUARANTINED, BROWNED_OUT, RELEASED, RESTORED})
 #: What is longer ago is not made up for: the policy told nobody by then.
 _REMEMBERED = timedelta(days=LAPSE_DAYS)
 
 
 @dataclass(frozen=True)
 class Owed:
-    """What became of ``user`` at ``time``, and no message says so. ``outcome``: its row, without earlier ones."""
+    """What became of ``user`` at ``time``, as no message says. ``outcome``: its row, without earlier ones."""
 
     user: Subject
     time: datetime
@@ -39,7 +37,7 @@ class Owed:
 def owed(rows: Iterable[Mapping[str, Any]], notices: Notices, policy: str, now: datetime) -> list[Owed]:
     """What ``policy`` did to users by its outcomes, and never told. ``rows``: of its ``outcomes.json``.
 
-    The last change of each user counts. What was done long ago is left out. What may have expired told nobody.
+    The last change of each user counts. Old changes are left out. A message that may have expired told nobody.
     """
     found = []
     for row in rows:
@@ -75,7 +73,7 @@ def merged(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def still_so(late: Iterable[Owed], notices: Notices) -> list[Owed]:
-    """Those of ``late`` of which no later message, of any policy, says that the user was given back or deleted."""
+    """Those of ``late`` for which no later message of any policy says that the user was given back or deleted."""
     return [
         each
         for each in late

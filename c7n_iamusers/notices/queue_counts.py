@@ -75,8 +75,8 @@ class QueueState:
 def read_queue(clients: Clients, url: str, time: datetime) -> QueueState:
     """What is in the queue at ``url`` now, which is ``time`` or a little later.
 
-    Two calls at most, and two more where the queue is not empty: who asks, and CloudWatch. A call that fails makes what
-    it would say unknown; ``unread`` of the reading has it.
+    At most two calls, and two more if the queue is not empty: GetCallerIdentity and CloudWatch. What a failed call
+    would say is unknown; ``unread`` of the reading has the call.
     """
     region, unread = queue_region(url), list[Unread]()
 

@@ -34,14 +34,14 @@ _NOTHING = "-"
 
 
 def plain(text: str) -> str:
-    """``text`` for a place that is neither escaped in HTML nor in JSON."""
+    """``text`` for a place that escapes neither HTML nor JSON."""
     return html.escape(text.replace("\\", "/"))
 
 
 def is_for_stock(action: Mapping[str, Any]) -> bool:
     """Whether the mail of ``action`` has a template of c7n-mailer, which shows every key of the resources.
 
-    Not where its Slack message has a template of somebody else, which may read any of them.
+    False if its Slack message has somebody else's template, which may read any key.
     """
     slack = action.get("slack_template", TEMPLATES["slack_template"])
     ours_or_stock = slack in STOCK or slack in OURS["slack_template"]
@@ -117,11 +117,11 @@ _TEXTS = {
     ),
     DENIED: (
         "The column What is known says since when each user is denied everything. Nothing is deleted yet, "
-        "and all comes back as it was. People sign in through IAM Identity Center{start}; programs use a role."
+        "and everything can be given back. People sign in through IAM Identity Center{start}; programs use a role."
     ),
     OVERDUE: (
-        "The announced day of these users has come, and they are left alone for what the column What is known says. "
-        "Nothing is deleted for being overdue, and this message comes again until they are moved. People sign in "
+        "The announced day of these users has come. The column What is known says why each is left alone. "
+        "Being overdue deletes nothing, and this message comes again until they are moved. People sign in "
         "through IAM Identity Center{start}; programs use a role."
     ),
     CREATED: (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The templates that messages name: this package's, c7n-mailer's own, and which names are a mistake. Pure."""
+"""The templates that messages name, this package's and c7n-mailer's own; and names that are a mistake. Pure."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def template_fault(action: Mapping[str, Any]) -> str:
 def misspelt(action: Mapping[str, Any]) -> str:
     """Which template in ``action`` is a misspelt one of this package, and the right name; empty if none is.
 
-    c7n-mailer sends a mail without text where it doesn't find the template. A name with a variable is not judged, and
+    c7n-mailer sends a mail without text if it doesn't find the template. A name with a variable is not judged, and
     a name of ours with one more word, such as ``iam-users-flagged-de.html``, is a template of somebody else.
     """
     for key in TEMPLATES:

@@ -249,7 +249,7 @@ def idle_exemptions(
             idle += [] if missing else [f"{rule} ({rule.reason})"]
     if idle:
         remedy = (
-            "if a rule is mistyped, whom it means is not exempt: correct it; if its users are gone, remove it"
+            "if a rule is mistyped, its users are not exempt: correct it; if its users are gone, remove it"
         )
         told = f"{len(idle)} match nobody: {shown(idle, _MANY, '; ')}"
         yield Check(ORGANIZATION, "exemptions", ATTENTION, told, remedy)

@@ -29,15 +29,16 @@ class Alarm(Filter):  # type: ignore[misc]  # c7n is untyped
     """Selects the exempt users whose rule says ``alarm: use``, such as those for emergencies.
 
     ``exempt`` and ``exempt-from`` are those of ``unnecessary``, so that one list serves both. A rule that has expired
-    raises no alarm: its users are not exempt any more. A list without any such rule is refused, since nobody would ever
-    hear of the use. A user whose groups can't be read counts as one of a rule by group. Rules by user and path hold for
-    the name and path in the event, too, as whoever calls can change these before they are read: write no others.
+    raises no alarm: its users are not exempt any more. A list without any such rule is refused, since it would never
+    raise an alarm. A user whose groups can't be read counts as matched by a rule by group. A caller can change name,
+    path and groups before they are read; rules by user and path also hold for the name and path in the event, so write
+    no others.
 
-    Root is always selected, where ``mode.events`` names it as ``<root_account>``.
+    Root is always selected if ``mode.events`` names it as ``<root_account>``.
 
-    With ``notify-owners`` and ``step: used`` it tells of sign-ins and calls: in ``mode: cloudtrail`` of the one in the
-    event, and in other modes, behind the filter ``attempts``, of those that this found. EventBridge has the event of a
-    call in the Region of the call alone, and does not have calls that only read.
+    With ``notify-owners`` and ``step: used`` it reports sign-ins and calls: in ``mode: cloudtrail`` the one in the
+    event, and in other modes, after the filter ``attempts``, those that this found. EventBridge has the event of a call
+    only in the Region of the call, and gets no calls that only read.
 
     :example:
 
@@ -130,7 +131,7 @@ class Alarm(Filter):  # type: ignore[misc]  # c7n is untyped
                 filter(None, (find_exemption(user, rules, utc_now().date()).rule for user in users)), None
             )
         except EvidenceUnreadable as error:
-            self.log.warning("alarm: %s counts as one whose use is an alarm: %s", record.user.subject, error)
+            self.log.warning("alarm: %s: its use counts as an alarm: %s", record.user.subject, error)
             return True
         if rule:
             annotate(record.resource, "exemption", rule.as_data())

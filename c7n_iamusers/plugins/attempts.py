@@ -72,10 +72,10 @@ _READS = tuple(sorted({f"iam:{name}" for kind in ATTACHMENT_KINDS for name in ki
 
 
 class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
-    """Selects IAM users by whether anybody still calls AWS as them, under the Deny of their quarantine or not.
+    """Selects IAM users by whether anybody still calls AWS as them, in quarantine or not.
 
-    - ``attempted``: somebody does, or did ``since``: what, which service, when, from where, by which source. Nobody is
-      released for it, as a thief could free himself: look who it is, then exempt the user or release it.
+    - ``attempted``: somebody does, or did ``since``: what, which service, when, from where, by which source. It
+      releases nobody, or a thief's calls would: find out who calls, then exempt the user or release it.
     - ``quiet``: nobody did, and CloudTrail was read to its end, in all Regions and for the whole time.
     - ``unobservable``: no attempt was seen, and no source would show one. ``not_recorded`` lists what AWS does not
       record: attempts with credentials that are deactivated, the use of SSH keys, certificates and service-specific
@@ -89,18 +89,18 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
     journals beside this output or in ``record-from``, are ``unobservable`` with ``quarantine``.
 
     ``sources``: ``cloudtrail``, the event history of management events, which is on in every account; and
-    ``last-used``, the last use of password and access keys, which can only show attempts: a last use that did not move
-    proves nothing. By default these two. ``service-last-accessed`` has data events too, up to 4 hours late, of the
-    services that it lists; under a Deny it may list none, and then it tells nothing. A policy that allows any service
-    stays a gap.
+    ``last-used``, the last use of password and access keys, which can only show attempts: an unchanged last use proves
+    nothing. By default these two. ``service-last-accessed`` has data events too, up to 4 hours late, of the services
+    that it lists; under a Deny it may list none, and then it shows nothing. A policy that allows any service stays a
+    gap.
 
     ``regions``: where CloudTrail is read, by default in all that are enabled in the account, since an event is in the
     Region of the call. Enabled Regions that are not read are ``unread``.
 
     It costs one LookupEvents for each user in quarantine and each Region, two a second in each Region, all Regions at
-    the same time; and ten calls to IAM for each user. A user that was renamed is looked up by each of its names, which
-    are in CloudTrail's events of UpdateUser and in the journals. CloudTrail shows an event up to 15 minutes late:
-    ``as_of`` says until when the answer holds. What a bucket's or queue's own policy grants to a user is not seen, nor
+    the same time; and ten calls to IAM for each user. A renamed user is looked up by each of its names, from
+    CloudTrail's events of UpdateUser and the journals. CloudTrail shows an event up to 15 minutes late: ``as_of`` says
+    until when the answer holds. What a bucket's or queue's own policy grants to a user is not seen, nor
     a role session that renews itself by assuming the next role: it is the role's.
 
     :example:

@@ -138,9 +138,9 @@ class CompositeDelete(TakingAction):
     if an earlier ``provision-identity-center`` in the policy failed for it. The criteria of the filter ``unnecessary``
     (``kinds``, ``unused-for``, ``min-age``, ``findings``) are checked again on live data.
 
-    Exemption lists, notices, ``STOP`` and access are asked right before the first change of each user, from what was
-    read at most 30 seconds ago for all users; access of so many people that this takes more calls than ten in each
-    half-minute, at most 15 minutes ago. Where that can't be read, users fail, untouched.
+    Exemption lists, notices, ``STOP`` and access are checked right before the first change of each user. They are read
+    for all users together, at most 30 seconds before; access of very many people, which takes more than ten calls in
+    each half-minute, at most 15 minutes before. If they can't be read, users fail, untouched.
 
     Then a snapshot is written durably, with the documents of its policies. If these can't be read, the user is skipped.
     The calls are made in this order: a Deny on everything is put on the user (an inline policy
@@ -150,9 +150,8 @@ class CompositeDelete(TakingAction):
     DeleteUser, the unique id is verified. If the name belongs to a new user, that one is left alone, and the outcome
     names the calls that may have changed it.
 
-    - ``active-within``: skip users whose password or access key was used in the last so many days, 30 by default;
-      ``none`` skips nobody for that. IAM does not report the use of certificates, SSH keys and service-specific
-      credentials
+    - ``active-within``: skip users whose password or access key was used in this many days, 30 by default; ``none``
+      skips nobody for it. IAM does not report the use of certificates, SSH keys and service-specific credentials
     - ``trusted-by-role: true``: also users that the trust policy of a role in the account names, or that meet its
       conditions on its name, ARN, id or tags. Without it they are skipped: a restored user may not be trusted again
     - ``quarantined-for``: only users that the action ``quarantine`` has held for so many days, without interruption and
@@ -336,7 +335,9 @@ class CompositeDelete(TakingAction):
                 row for sibling in run_store(self.manager).store.siblings() for row in load_outcomes(sibling)
             ]
         except (OSError, ValueError) as error:
-            self.log.warning("%s: why users are in no quarantine can't be read: %s", self.type, error)
+            self.log.warning(
+                "%s: the reasons why users are not in quarantine can't be read: %s", self.type, error
+            )
             rows = []
         for row in sorted(rows, key=lambda row: str(row.get("time"))):
             if row.get("code") not in NO_QUARANTINE:

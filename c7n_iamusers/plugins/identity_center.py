@@ -45,21 +45,20 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
       ``provision-identity-center``) or ``derive: true`` it must be exactly that permission set, provisioned in this
       account in its current form.
     - ``absent``: no user has that username and e-mail, that user is not the ``user-id`` of the people file, or the IAM
-      user does not identify a person of its own, as for ``provision-identity-center``: another user of the account,
-      selected or not, has the same e-mail, or a run gave the access for others (``records``).
-    - ``pending``: the user exists, and something else is missing.
+      user shares its person, as for ``provision-identity-center``: another user of the account, selected or not, has
+      the same e-mail, or a run gave the access for others (``records``).
+    - ``pending``: the user exists, but something else is missing.
     - ``used``: provisioned, and the person has signed in to this account by it in the last ``used-within`` days (30),
       by an event of its own in ``sign-ins``: the ``sign-ins.json`` that ``c7n-iamusers provision sign-ins`` writes, a
       path or ``s3://BUCKET/KEY``. If that can't be read, or ends more than 7 days ago, the policy fails and selects no
       user. The last use of the role can only refute it, as colleagues use the same role. With ``sign-ins``, users of
       the state ``used`` count as ``provisioned`` too.
 
-    - ``any``: every user, for a policy that only has to know: ``notify-owners`` announces all, and says who has no
-      access yet.
+    - ``any``: every user: ``notify-owners`` announces all, and says who has no access yet.
 
     ``records`` is where runs of ``c7n-iamusers provision`` leave ``identity-center-runs/``: a directory, one that has
-    such directories somewhere below it, or ``s3://BUCKET/PREFIX``. They say for which IAM users runs made memberships,
-    also for those that are deleted by now. An action with ``require`` needs it, or ``records: none`` in writing.
+    such directories somewhere below it, or ``s3://BUCKET/PREFIX``. They say for which IAM users, deleted ones included,
+    runs made memberships. An action with ``require`` needs it, or ``records: none``.
 
     ``user``, ``people-from``, ``email-domains``, ``role`` and ``region`` are as for ``provision-identity-center``. Each
     user is annotated with ``c7n:IamUser`` -> ``identity-center``: ``state``, ``reason`` and, for those with access,

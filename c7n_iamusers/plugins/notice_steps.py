@@ -16,14 +16,14 @@ from typing import Any
 from c7n_iamusers.evidence.assessment import frozen_evidence
 from c7n_iamusers.evidence.credential_events import credential_event
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.outcomes import BROWNED_OUT, QUARANTINED
+from c7n_iamusers.execution.outcomes import BROWNED_OUT, CHANGED, QUARANTINED
 from c7n_iamusers.iam.accounts import detail_attachments
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.lockout_state import quarantine_of
 from c7n_iamusers.notices.mailer_texts import headline, part_of, subject_line
 from c7n_iamusers.notices.notices import ANNOUNCED, CREATED, DENY_REMOVED, INFORMED, Notice, Notices
-from c7n_iamusers.notices.owed import CHANGED, due_for, reminder
+from c7n_iamusers.notices.owed import due_for, reminder
 from c7n_iamusers.plugins.news import is_new, news_line, news_of, was_skipped, was_stopped
 from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
 from c7n_iamusers.reasons import DEACTIVATED_WITHOUT_DENY, QUARANTINED_AGAIN, codes_of

@@ -45,8 +45,8 @@ _UNSENT = (PolicyExecutionError, NoticesUnreadable, OSError, ValueError, ClientE
 class NotifyOwners(RecordedNotify):
     """Sends what ``notify`` sends, and records for each user the recipients, the time, and the day of its deletion.
 
-    c7n-mailer delivers later, elsewhere, and does not report errors, so the record proves that a message with these
-    addresses entered the queue, and not that it arrived. ``composite-delete`` and ``quarantine`` with ``noticed`` read
+    c7n-mailer delivers later, elsewhere, and does not report errors. So the record proves that a message with these
+    addresses entered the queue, but not that it arrived. ``composite-delete`` and ``quarantine`` with ``noticed`` read
     it.
 
     ``step: announce`` with ``days: 30`` announces the users that have no announcement yet, for the day in thirty days
@@ -59,22 +59,23 @@ class NotifyOwners(RecordedNotify):
     ``quarantined-for: 14`` says that users are denied everything 14 days before the day of the deletion. The record of
     an announcement keeps that day, and the action ``quarantine`` waits for it.
 
-    Both steps say what will become of each user, as the later steps decide if nothing changes until then: who is denied
-    and deleted, who is in use, and who needs a replacement first. They ask what the policies of these steps ask, so
-    give them the same ``active-within`` (30 days by default), ``trusted-by-role`` and ``require`` (``provisioned`` by
-    default), and the filter ``identity-center`` with ``state: any``. Without it no person counts as replaced.
+    Both steps predict how the later steps decide on each user if nothing changes until then: whether it is denied and
+    deleted, is in use, or needs a replacement first. They use the conditions of these steps, so give them the same
+    ``active-within`` (30 days by default), ``trusted-by-role`` and ``require`` (``provisioned`` by default), and the
+    filter ``identity-center`` with ``state: any``. Without it no person counts as replaced.
 
-    ``brownout-after: 9`` of an announcement tells of a brownout on or after the ninth day, and records that.
-    ``quarantine`` with ``brownout`` waits for that day, and takes nobody who was not told of one.
+    ``brownout-after: 9`` announces a brownout on or after the ninth day, and records that. ``quarantine`` with
+    ``brownout`` waits for that day, and leaves a user alone without such an announcement.
 
     ``step: denied``, which has no ``days``, says whose access the policy has just stopped, since when, until when it
-    comes back, and how. Put it after ``quarantine``. ``quarantined-for``: days under the Deny before the deletion.
+    can be given back, and how. Put it after ``quarantine``. ``quarantined-for``: days under the Deny before the
+    deletion.
 
     ``step: overdue``, which has no ``days``, says which users are still spared after their announced day, since they
     are in use or lack a replacement: a message ``every: 7`` days, numbered; after ``escalate-after: 4`` messages also
     to ``escalate-to``: addresses, ``alternate-contact:OPERATIONS`` of the account, or ``tag:KEY`` of each user; the
-    last two need ``email-domains``, and where one is missing or can't be read, the others are written to and the policy
-    ends with an error. Nothing is deleted for being overdue. It takes the options of the later steps.
+    last two need ``email-domains``. If one is missing or can't be read, the others get the message and the policy ends
+    with an error. Being overdue deletes nothing. It takes the options of the later steps.
 
     ``step: inform``, which has no ``days``, says what became of the users, by the actions and filters of the policy:
     who was deleted, failed or was left alone, who has access through Identity Center, as whom somebody still calls AWS.

@@ -62,18 +62,18 @@ class NotifyPeople(RecordedNotify):
     """Writes to each person who has access through IAM Identity Center in place of an IAM user, once.
 
     The address is that of the person in Identity Center, by the filter ``identity-center`` with ``state: provisioned``
-    (or ``used``) or by ``provision-identity-center`` before it in the policy. Who has no access gets no mail.
-    ``email-domains`` holds for every address, since it may come from a tag: others are left out, with a warning. A
-    person with several IAM users in the account gets one mail about them. With ``slack_template: slack_iam_users`` the
-    person gets the same in Slack, where c7n-mailer finds it by the address.
+    (or ``used``) or by ``provision-identity-center`` before it in the policy. People without access get no mail.
+    Addresses may come from tags, so each must be of ``email-domains``: others are left out, with a warning. A person
+    with several IAM users in the account gets one mail about them. With ``slack_template: slack_iam_users`` the person
+    gets the same in Slack, where c7n-mailer finds it by the address.
 
     The mail has what goes into ``~/.aws/config``. With ``profiles-from``, the output that ``c7n-iamusers provision
     apply --aws-config`` wrote to (a directory or ``s3://BUCKET/PREFIX``), these are the profiles for all accounts of
-    the person; else those for this account. A file that is missing, or that a run does not write like that, is left
-    out, with a warning.
+    the person; else those for this account. A file that is missing, or that no run can have written, is left out, with
+    a warning.
 
     ``notices`` is the place that ``notify-owners`` uses. A record there keeps the next run from writing again about the
-    same IAM user. It is no announcement. ``delivery: unchecked`` leaves out whether the message left the queue.
+    same IAM user. It is no announcement. ``delivery: unchecked`` does not check whether the message left the queue.
 
     Without ``subject`` the mail's subject is ``payments: you have access through IAM Identity Center``, with
     ``account-name``, or else the account's alias or id.
@@ -207,7 +207,7 @@ class NotifyPeople(RecordedNotify):
         except (OSError, UnicodeDecodeError, IdentityCenterError) as error:
             fault = str(error)
         self.log.warning(
-            "%s: %s: the mail has the profiles of this account only, as %s of profiles-from can't be used: %s",
+            "%s: %s: the mail has only the profiles of this account: %s of profiles-from can't be used: %s",
             self.type,
             subject_of(resource),
             name,

@@ -36,8 +36,8 @@ class OverdueFilter(Filter):  # type: ignore[misc]  # c7n is untyped
     nothing.
 
     ``c7n:IamUser`` -> ``notice`` has ``day``, ``announced``, ``overdue`` (messages that were sent about it), ``group``
-    (``in-use`` or ``replace-first``) and ``text``, which says why; ``c7n:Overdue`` is all that in one sentence. Nothing
-    is to be deleted for being overdue, and the actions that delete users don't read this.
+    (``in-use`` or ``replace-first``) and ``text``, which says why; ``c7n:Overdue`` says all that in one sentence. Being
+    overdue deletes nothing: the actions that delete users don't read this.
 
     :example:
 

@@ -38,26 +38,26 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
     ``AWSDenyAll``, attached; if there is no room for that either, ``AWSDenyAll`` as the permissions boundary. Then its
     access keys, signing certificates, SSH keys and service-specific credentials are set to Inactive. IAM can neither
     disable a console password (only delete it) nor end an open session; the Deny covers both. Where the installed
-    botocore has ``signin:BatchRevokeSessions`` (1.44), the user's sign-in sessions can't be refreshed any more; what
-    they issued lives on under the Deny. If the role may use no form of the Deny, the credentials are deactivated all
-    the same, and the outcome is ``failed``.
+    botocore has ``signin:BatchRevokeSessions`` (1.44), the user's sign-in sessions can't be refreshed any more;
+    credentials that they issued stay valid under the Deny. If the role may use no form of the Deny, the credentials are
+    deactivated nevertheless, and the outcome is ``failed``.
 
     The inline Deny itself records what was active before, so that any machine can release the user; so does
     ``journal.jsonl``, which ``release`` needs with another form of the Deny. The tag ``c7n-iamusers-quarantine`` is for
-    people, and is written last: without a journal, it shows that the quarantine came to its end. Anybody with
+    people, and is written last: without a journal, it shows that the quarantine was completed. Anybody with
     iam:TagUser can forge it, so it adds nothing to the record. A key that was inactive before stays inactive. What
     somebody creates or activates under the Deny is deactivated by the next run, which names it; no release activates
     it. The output has a snapshot, the journal and ``outcomes.json``, as with ``composite-delete``.
 
-    ``credentials: keep`` puts only the Deny on. Requests are still attempted, denied, and may be seen, whereas IAM
-    says nothing of attempts with an inactive key. ``credentials: deactivate``, the default, follows: it deactivates
-    them under the same Deny. Days under either count for ``quarantined-for`` as long as the Deny holds.
+    ``credentials: keep`` puts only the Deny on. Requests go on, are denied, and may be seen; IAM reports no attempts
+    with an inactive key. ``credentials: deactivate``, the default, follows: it deactivates them under the same Deny.
+    Days under either count for ``quarantined-for`` as long as the Deny holds.
 
-    ``brownout: 15`` puts on a Deny that ends by itself after so many minutes (at most 720), even if the runner dies
-    before, and nothing else: it is no quarantine, and counts nothing for ``quarantined-for``. Each run makes one. The
-    Deny has the inline form only, as a policy of its own (``c7n-iamusers-brownout``), which replaces no quarantine; a
-    user without room for it is skipped. A policy that is over stays on the user until ``release`` or
-    ``composite-delete`` removes it. AWS takes seconds to minutes to apply it everywhere.
+    ``brownout: 15`` only puts on a Deny that ends by itself after this many minutes (at most 720), even if the runner
+    dies before. It is no quarantine, and does not count for ``quarantined-for``. Each run makes one. The Deny has the
+    inline form only, as a policy of its own (``c7n-iamusers-brownout``), which replaces no quarantine; a user without
+    room for it is skipped. A policy that is over stays on the user until ``release`` or ``composite-delete`` removes
+    it. AWS takes seconds to minutes to apply it everywhere.
 
     A user under ``AWSDenyAll`` that no journal of this output, or of those beside it, shows as ours is left alone, and
     ``failed``: somebody else parked it, or a deletion with another output is half-way. So is a user that
@@ -211,16 +211,15 @@ class Release(UserAction):
     If somebody else removed the Deny, it is not known why a credential is inactive: it stays inactive, and the outcome
     names it. The release of a later quarantine names it too, if a journal shows that this tool deactivated it.
 
-    It activates what a journal shows that this tool deactivated. Where the journal of the quarantine is not here, the
-    tag of a quarantine that came to its end stands for it. What somebody else switched off stays inactive, and is
-    named.
+    It activates what this tool deactivated, by a journal. Without the journal of the quarantine, the tag of a completed
+    quarantine is enough. What somebody else deactivated stays inactive, and is named.
 
-    If a credential is active that the quarantine did not find active, somebody created or activated it since, passwords
-    included. Nothing is changed then, and the outcome is ``failed`` and names it: a thief may have made it for later.
+    If a credential, passwords included, is active and was not when the quarantine began, somebody created or activated
+    it since. Then nothing is changed, and the outcome is ``failed`` and names it: a thief may have made it for later.
 
-    ``AWSDenyAll`` has no record in itself. Once a run has seen the user without it, the journal says so, and what is
-    put on later is not this tool's. Where a key was used that the quarantine had deactivated, nothing is changed, and
-    the outcome is ``failed``. Off and on again between two runs, with no key used, is not seen.
+    ``AWSDenyAll`` holds no record. Once a run has seen the user without it, the journal says so, and a later one is not
+    this tool's. If a key that the quarantine deactivated was used, nothing is changed, and the outcome is ``failed``.
+    If somebody removes it and puts it on again between two runs, and no key is used, no run sees that.
 
     ``AWSDenyAll`` stays if no record shows that this tool put it on, and the outcome is then ``failed``: somebody else
     may have put it on, or a quarantine with another output, which ``record-from`` names. So does an inline policy with
@@ -230,8 +229,8 @@ class Release(UserAction):
     the record is in the journal of the quarantine's run: beside this policy's output, or in ``record-from`` (an output
     directory, or ``s3://BUCKET/PREFIX``). Without a record nothing is changed, and the outcome lists what is inactive.
 
-    A user that has lost, since its quarantine, what it had then is left alone, and ``failed``: a deletion with another
-    output may be half-way. ``adopt: true`` releases it all the same, unless what is gone may have denied it something.
+    A user that has lost something since its quarantine is left alone, and ``failed``: a deletion with another output
+    may be half-way. ``adopt: true`` releases it nevertheless, unless what is gone may have denied it something.
 
     Users that are not in quarantine are ``unchanged``. Those with a policy ``AWSCompromisedKeyQuarantine*`` are
     ``skipped``, unless ``include-compromised`` is true.

@@ -137,8 +137,8 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
         self._has_counted = True
         for each in reading.unread:
             self.log.warning(
-                "%s: account %s: whether messages leave the queue is unknown, and no announcement counts until it is "
-                "known, unless CloudWatch alone is missing: allow %s",
+                "%s: account %s: it is unknown whether messages leave the queue. Until it is known, no announcement "
+                "counts, unless only CloudWatch is missing: allow %s",
                 *(self.type, account_id, each),
             )
 
@@ -171,7 +171,7 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
             ) from error
         to = ", ".join(action["to"])
         self.log.info(
-            "%s: account %s: nothing is sent: %s sends what is said of %s users to %s, within twelve hours",
+            "%s: account %s: held: %s must send this message about %s users to %s within twelve hours",
             *(self.type, account_id, COMMAND, len(resources), to),
         )
         return name

@@ -34,14 +34,14 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     """Flags every IAM user of the account that no exemption protects, and annotates it with the evidence.
 
     ``exempt``: exemption rules. A rule has one pattern (``user``, ``path``, ``group``, or ``tag`` as ``Key=pattern``:
-    case-sensitive shell globs), or the ``unique-id`` of one user, which no later one of its name has; a ``reason``,
-    optionally an ``owner``, and ``expires``: the last day, in UTC, on which it protects. After that day the user is
-    flagged again, with the finding ``expired-exemption``. Quote the date: Cloud Custodian stops with a traceback at an
-    unquoted date that does not exist. ``account`` limits a rule to an account or several: an id in quotes, or a glob
-    over the ids and names in c7n-org's accounts file. In a run of ``custodian`` the name is not known, so a rule by
-    name holds. A pattern that can match nobody is refused. ``exempt: none`` states that there are no exemptions;
-    actions that delete or quarantine require it if there is no rule. Anybody with iam:TagUser can exempt a user by a
-    ``tag`` rule.
+    case-sensitive shell globs), or the ``unique-id`` of one user, which a later user of its name does not have; a
+    ``reason``, optionally an ``owner``, and ``expires``: the last day, in UTC, on which it protects. After that day the
+    user is flagged again, with the finding ``expired-exemption``. Quote the date: Cloud Custodian stops with a
+    traceback at an unquoted date that does not exist. ``account`` limits a rule to an account or several: an id in
+    quotes, or a glob over the ids and names in c7n-org's accounts file. In a run of ``custodian`` the name is not
+    known, so a rule by name holds. A pattern that can match nobody is refused. ``exempt: none`` states that there are
+    no exemptions; actions that delete or quarantine require it if there is no rule. Anybody with iam:TagUser can exempt
+    a user by a ``tag`` rule.
 
     ``exempt-from``: a list of such rules for many policies: a path, or a URL (file, https, http, s3), ending
     in .json, .csv or .yaml; or ``{from: PLACE}`` with any of ``format``, ``headers``, ``min-rules`` and ``sha256``. A
@@ -53,12 +53,12 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     environment variable, and use no URL that gives access by itself.
 
     ``spare``, for functions that run on events: whoever creates a user chooses its name, path, groups and tags. With
-    ``identified`` only rules by ``unique-id`` protect, and with ``nobody`` none does. The annotation has, and messages
-    of ``notify-owners`` say, by which rule a user would be exempt (``would-be-exempt``). With ``nobody`` a list that
-    can't be read hinders nothing, and that is said.
+    ``identified`` only rules by ``unique-id`` protect, and with ``nobody`` none does. The annotation, and messages of
+    ``notify-owners``, name the rule that would exempt a user (``would-be-exempt``). With ``nobody``, the run continues
+    if a list can't be read, and logs that.
 
-    Options that select among the other users; by default all are flagged. What is unknown never selects a user. One
-    whose deletion this policy began is flagged: the deletion judges it as it was before it.
+    Options that select among the other users; by default all are flagged. What is unknown never selects a user. A user
+    whose deletion this policy began is flagged: the deletion judges it as it was before.
 
     - ``kinds``: human, machine, mixed, bedrock-api-key, no-credentials, unknown
     - ``unused-for``: days without activity: no sign-in, no key used, nothing created. Users with credentials whose use
@@ -194,8 +194,8 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         if unsure and not name and not self._warned:
             self._warned = True  # it is asked again for each half-minute of an action
             self.log.warning(
-                "unnecessary: the name of account %s is not known, so these exemptions may be of other accounts, and "
-                "hold: %s. Run c7n-org, whose accounts file has the names, or give the ids of accounts",
+                "unnecessary: the name of account %s is not known. So these exemptions hold, but may be of other "
+                "accounts: %s. Run c7n-org, whose accounts file has the names, or write account ids",
                 *(account_id, ", ".join(unsure)),
             )
         return held, others
@@ -247,7 +247,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         except PolicyExecutionError as error:
             if self.data.get("spare") != NOBODY_AT_ALL:
                 raise
-            self.log.error("unnecessary: %s. Nobody is exempt here, so that hinders nothing", error)
+            self.log.error("unnecessary: %s. Nobody is exempt here, so the run continues", error)
             return None, ()
 
     def _note_seen(self, rules: Sequence[exemptions.ExemptionRule], users: Sequence[SeenUser]) -> None:

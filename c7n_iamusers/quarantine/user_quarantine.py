@@ -49,8 +49,8 @@ from c7n_iamusers.text.wording import shown
 class _Turn:
     """One user's turn: ``user`` as read at ``began``.
 
-    ``refused``: forms of the Deny that AWS refused for this user, with its error code. It may be the only one: a policy
-    that protects some users says nothing of the others.
+    ``refused``: forms of the Deny that AWS refused for this user, with its error code. AWS may accept them for other
+    users.
     """
 
     evidence: Subject

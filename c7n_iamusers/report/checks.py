@@ -148,7 +148,7 @@ def _exemptions(exemptions: Iterable[Row]) -> Iterator[Row]:
             why = f"{rule} no longer protects {shown(each['lapsed'])}: give it a later day; or remove it, and they go"
             yield need(BLOCKING, "exemption", "an exemption that has expired", why)
         elif each["users"] == 0:
-            why = f"{rule}: if it is mistyped, whom it means is not exempt; if the user is gone, remove it"
+            why = f"{rule}: if it is mistyped, its user is not exempt; if the user is gone, remove it"
             yield need(ATTENTION, "exemption", "an exemption that protects nobody", why)
 
 

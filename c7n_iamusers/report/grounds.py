@@ -17,18 +17,16 @@ from c7n_iamusers.notices.notices import ANNOUNCED, Notices
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
 from c7n_iamusers.report.verification import NOTE, Verified, of
 from c7n_iamusers.text.documents import LARGEST_RECORD
-from c7n_iamusers.text.wording import shown
 
 
 def verify_elsewhere(verified: Verified) -> None:
-    """Whether a journal has what outcomes without calls tell of. Once all outputs are read."""
-    missing = defaultdict[str, list[str]](list)
-    for place, status, unique_id, told in verified.elsewhere:
-        if not verified.changes.has(status, unique_id):
-            missing[place].append(told)
-    for place, outcomes in missing.items():
-        why = f"no journal here has {shown(outcomes)}, which this says to be made before: give all outputs"
-        verified.add(BLOCKING, place, f"{why}; or it was changed")
+    """Whether a journal has what lines rest on that another output may have."""
+    for place, level, why in verified.changes.faults():
+        verified.add(level, place, why)
+    for place, unique_id, what, told in verified.unproven:
+        if (unique_id, what) not in verified.proven:
+            why = f"the quarantine of {told} has {what} by its record, and by no call here: give all outputs"
+            verified.add(ATTENTION, place, f"{why}; or it was changed")
 
 
 def verify_plans(verified: Verified, plans: Collection[str]) -> None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Matches the rows of ``outcomes.json`` with the lines of the journal beside it, both ways. Pure.
 
-A run that makes a changing call writes a line of the user's outcome, and then a row with the same members and time. A
-row may be an earlier outcome of its user, and gives way to a later one that says the same. A run that is killed leaves
-lines without rows, which reports derive from the journal.
+A run writes a line of the user's outcome where it made a changing call, and where it says that the user was changed;
+then a row with the same members. A row may be an earlier outcome of its user, and gives way to a later one that says
+the same. A run that is killed leaves lines without rows, which reports derive from the journal.
 """
 
 from __future__ import annotations
@@ -12,73 +12,109 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
 from c7n_iamusers.execution.calls import AFTER, BEFORE
 from c7n_iamusers.execution.journal import OUTCOME
-from c7n_iamusers.execution.outcomes import (
-    BROWNED_OUT,
-    DELETED,
-    MEMBERS,
-    QUARANTINED,
-    RELEASED,
-    RESTORED,
-)
+from c7n_iamusers.execution.journaled_call import DONE, GONE
+from c7n_iamusers.execution.journaled_call import FAILED as REFUSED
+from c7n_iamusers.execution.outcomes import CHANGED, DELETED, MEMBERS, RELEASED, RESTORED
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
+from c7n_iamusers.report.line_checks import DELETION, Line, User
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import shown
 
-#: Outcomes that are told of changes. A run writes the last three without a call of its own where it, or another
-#: command, made the change before: its line is elsewhere.
-_WITH_CALLS, _ELSEWHERE = (QUARANTINED, BROWNED_OUT), (DELETED, RELEASED, RESTORED)
 #: What a line and its row have in common.
-_SAME = frozenset(MEMBERS) - {"history", "seconds"}
-#: The operation without which nobody is deleted.
-_DELETION = "DeleteUser"
+_SAME = frozenset(MEMBERS) - {"history"}
 #: What is found, in words.
 _MISSING = "no line of its journal has {}: the journal was cut off, or this was changed"
 _CHANGED = "its journal has {} in other words: this was changed"
 _TWICE = "it has {} twice, and no run writes that: this was changed"
+_OTHERS = "it has {} in the row of another user, or under another name: this was changed"
 _LOST = "its journal has {}, and this says something else of then: this was changed"
 _CUT = "its journal has no outcome after {}, and this has one: the journal was cut off, or this was changed"
 _UNWRITTEN = "its journal has {}, and this not what became of it: a run was killed, or this was changed"
-_NEVER = datetime.min.replace(tzinfo=timezone.utc)
-Line = Mapping[str, Any]
-#: ARN and unique id.
-_User = tuple[str, str]
+#: What is kept of an outcome that rests on another line.
+_RESTING = ("arn", "unique_id", "status", "time", "rests_on")
+_NEVER, _LAST = (each.replace(tzinfo=timezone.utc) for each in (datetime.min, datetime.max))
 
 
+@dataclass
 class Changes:
-    """The unique ids of users that journals have changes of, in whichever output. ``deleted``: those deleted."""
+    """What outcomes without a call can rest on, by the journals of all outputs; and these outcomes.
 
-    def __init__(self) -> None:
-        self.changed, self.deleted = set[str](), set[str]()
+    ``resting``: the place of the journal, and the line of each such outcome.
+    """
 
-    def read(self, line: Line) -> None:
-        """Take the next line of a journal."""
-        if line["phase"] == OUTCOME:
-            self.changed |= set(map(str, line.get("made") or ()))
-        elif line["phase"] in (BEFORE, AFTER):
-            self.changed.add(line["unique_id"])
-            if line.get("operation") == _DELETION:
-                self.deleted.add(line["unique_id"])
+    resting: list[tuple[str, Line]] = field(default_factory=list)
+    #: ARN, unique id and time of each DeleteUser that may have been done, and of each restoration of the user.
+    _deletions: set[tuple[str, str, datetime]] = field(default_factory=set)
+    _given_back: list[tuple[str, str, frozenset[str], datetime]] = field(default_factory=list)
+    #: User -> the time of a DeleteUser without an answer yet. Unique id -> that of one that was done.
+    _begun: dict[User, datetime] = field(default_factory=dict)
+    _done: dict[str, datetime] = field(default_factory=dict)
+    _restorations: set[tuple[str, str, datetime]] = field(default_factory=set)
 
-    def has(self, status: str, unique_id: str) -> bool:
-        """Whether a journal has calls that an outcome without calls can tell of."""
-        return unique_id in (self.deleted if status == DELETED else self.changed)
+    def read(self, place: str, line: Line) -> None:
+        """Take the next line of the journal at ``place``."""
+        time, arn, phase = moment(line["time"]), line["arn"], line["phase"]
+        if time is None:
+            return
+        if phase == OUTCOME and line.get("status") in CHANGED and line.get("calls") == 0:
+            self.resting.append((place, {name: line.get(name) for name in _RESTING}))
+        elif phase == OUTCOME and line.get("status") == RESTORED and "calls" not in line:
+            made = frozenset(map(str, line.get("made") or ()))
+            self._restorations |= {(arn, each, time) for each in made}
+            self._given_back.append((place, arn, made, time))
+        elif line.get("operation") == DELETION and phase in (BEFORE, AFTER):
+            self._deletion(line, time)
+
+    def _deletion(self, line: Line, time: datetime) -> None:
+        user = line["arn"], line["unique_id"]
+        if line["phase"] == BEFORE:
+            self._begun[user] = time
+        begun = self._begun.get(user, time)
+        if line.get("result") in (REFUSED, GONE):
+            self._deletions.discard((*user, begun))
+            return
+        self._deletions |= {(*user, begun), (*user, time)}
+        if line.get("result") == DONE:
+            self._done[user[1]] = time
+
+    def faults(self) -> Iterator[tuple[str, str, str]]:
+        """Place, level and words of each outcome that does not rest on such a line. Once all journals are read."""
+        for place, line in self.resting:
+            status, told = line["status"], _told(line, line)
+            key = line["arn"], line["unique_id"], moment(line["rests_on"]) or _NEVER
+            lines = {DELETED: self._deletions, RESTORED: self._restorations}.get(status, set())
+            if status == RELEASED:
+                why = "rests on what the run saw alone: somebody else ended the quarantine, or this was added"
+                yield place, ATTENTION, f"{told} {why}"
+            elif key not in lines or key[2] > (moment(line["time"]) or _NEVER):
+                why = "no journal here has, and which was made before: give all outputs; or it was changed"
+                yield place, BLOCKING, f"{told} rests on a change at {line['rests_on']} that {why}"
+        for place, arn, made, time in self._given_back:
+            if all(self._done.get(each, _LAST) < time for each in made):
+                told = f"{arn} at {time.isoformat()}"
+                yield (
+                    place,
+                    BLOCKING,
+                    f"says that it restored {told}, and all that it made were deleted before",
+                )
 
 
 class Ends:
     """What the journal of one output says became of its users. ``users``: those with an outcome."""
 
     def __init__(self) -> None:
-        #: Unique id and time of a line of an outcome -> its digest.
-        self._lines: dict[tuple[str, str], bytes] = {}
+        #: User and time of a line of an outcome -> its digest.
+        self._lines: dict[tuple[User, str], bytes] = {}
         #: Status -> the time of the user's last line of it.
-        self._last = defaultdict[_User, dict[str, str]](dict)
+        self._last = defaultdict[User, dict[str, str]](dict)
         #: The time of the last line of a call after which no outcome is.
-        self._open: dict[_User, str] = {}
+        self._open: dict[User, str] = {}
 
     @property
     def users(self) -> int:
@@ -88,7 +124,7 @@ class Ends:
         """Take the next line of the journal of runs."""
         user = line["arn"], line["unique_id"]
         if line["phase"] == OUTCOME:
-            self._lines[line["unique_id"], line["time"]] = _digest(line)
+            self._lines[user, line["time"]] = _digest(line)
             self._last[user].pop(str(line.get("status")), None)
             self._last[user][str(line.get("status"))] = line["time"]
             self._open.pop(user, None)
@@ -97,7 +133,7 @@ class Ends:
 
     def faults(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
         """What is wrong with the ``rows``, with its level, in words."""
-        found, known = defaultdict[str, list[str]](list), set[_User]()
+        found, known = defaultdict[str, list[str]](list), set[User]()
         for row in rows:
             user = str(row["arn"]), str(row["unique_id"])
             if user in known:
@@ -110,23 +146,26 @@ class Ends:
         for kind, of_kind in found.items():
             yield ATTENTION if kind == _UNWRITTEN else BLOCKING, kind.format(shown(sorted(of_kind)))
 
-    def _of_entries(self, user: _User, row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """What the row has, and the journal has not."""
+    def _of_entries(self, user: User, row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """What the row has, and the journal has not. The outcomes of provisioning have no lines."""
         for each in _entries(row):
-            line, status = self._lines.get((user[1], str(each.get("time")))), each.get("status")
-            if line and line != _digest(each):
+            line, status = self._lines.get((user, str(each.get("time")))), each.get("status")
+            if (each.get("arn"), each.get("unique_id")) != user or each.get("user") != _name(user[0]):
+                yield _OTHERS, _told(row, each)
+            elif line and line != _digest(each):
                 yield _CHANGED, _told(row, each)
-            # those of provisioning, which have other statuses, have no line
-            elif not line and (status in _WITH_CALLS or (status in _ELSEWHERE and each.get("calls"))):
+            elif not line and (status in CHANGED or (each.get("calls") and self._lines)):
                 yield _MISSING, _told(row, each)
 
-    def _of_lines(self, user: _User, row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    def _of_lines(self, user: User, row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """What the journal has, and the row has not."""
         told, of_row = defaultdict[str, set[str]](set), _time(row.get("time"))
         for each in _entries(row):
             told[str(each.get("status"))].add(str(each.get("time")))
         for status, time in self._last.get(user, {}).items():
-            if time not in told[status] and max(map(_time, told[status]), default=_NEVER) < _time(time):
+            # what made no call has no line, and takes the place of an outcome that said the same
+            later = status not in CHANGED and max(map(_time, told[status]), default=_NEVER) > _time(time)
+            if time not in told[status] and not later:
                 what = f"{status} of {row['arn']} at {time}"
                 yield _LOST if of_row >= _time(time) else _UNWRITTEN, what
         if user in self._open:
@@ -134,18 +173,14 @@ class Ends:
             yield _CUT if of_row >= _time(self._open[user]) else _UNWRITTEN, what
 
 
-def told_elsewhere(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
-    """Status, unique id and words of each outcome that tells of a change, and says that it made no call."""
-    for row in rows:
-        for each in _entries(row):
-            if each.get("status") in _ELSEWHERE and not each.get("calls"):
-                yield str(each["status"]), str(row["unique_id"]), _told(row, each)
-
-
 def _entries(row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The outcomes in a row: earlier ones, then its own."""
     yield from (each for each in row.get("history", ()) if isinstance(each, Mapping))
     yield row
+
+
+def _name(arn: str) -> str:
+    return arn.rpartition("/")[2]
 
 
 def _told(row: Mapping[str, Any], each: Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ from c7n_iamusers.execution.outcomes import (
     provisioned_fault,
     unfinished_restorations,
 )
-from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
+from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store, read_all
 from c7n_iamusers.exemptions import KEYS as RULE_KEYS
 from c7n_iamusers.iam.user_fields import named_alone
 from c7n_iamusers.report.output_shapes import METADATA_SHAPE, RESULT_SHAPE, ROWS_SHAPE, USER_ARN, USERS_SHAPE
@@ -79,13 +79,14 @@ _LONGEST_FAULT = 1_000
 #: whichever is more. Runs leave up to TIMES times.
 _LARGEST_KEPT, _MOST_KEPT_TIMES = 4 * 1024 * 1024, 40
 _DENIED = (b"AccessDenied", b"not authorized to perform")
-#: Files are read at once, and unpacked and parsed one by one, so that one of them at a time takes much memory.
+#: The files of several directories are read at once, and those of one at a time are unpacked and parsed: what is parsed
+#: takes much more memory than what is kept of it.
 _PARSING = Lock()
 #: What is kept of outcomes, those of provisioning among them, and of lines of journals.
 _OF_ROWS = (*MEMBERS, "policy", "users")
 _OF_LINES = (
     *("time", "user", "arn", "unique_id", "phase", "operation", "result", "status", "reason", "code", "also"),
-    *("for_owners", "calls"),
+    *("for_owners", "calls", "seconds", "call", "error", "rests_on"),
 )
 
 
@@ -120,8 +121,11 @@ def read_outputs(
             if not (own := _layout(path.parts, known).owners) or own & {*accounts}
         }
 
-    def read(directory: PurePosixPath, files: Collection[str]) -> PolicyOutput | None:
-        return _read(_Files(store, directory, files), known, rules)
+    def read(directory: PurePosixPath, names: Collection[str]) -> PolicyOutput | None:
+        files = _Files(store, directory, names)
+        files.read_ahead()
+        with _PARSING:
+            return _read(files, known, rules)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         outputs = list(
@@ -149,6 +153,9 @@ class _Files:
 
     def __init__(self, store: Store, directory: PurePosixPath, names: Collection[str]) -> None:
         self.store, self.directory, self.packed = store, directory, 0
+        #: What was read, or why it could not be; each is taken once. And the journal's objects, with their names.
+        self._read = dict[str, bytes | OSError | None]()
+        self._objects: list[tuple[str, bytes | None]] | OSError = []
         self._names = {PurePosixPath(name).name.removesuffix(_GZ): name for name in names}
         self.faults = [
             f"{name} lies here twice, packed and not: find out which is the run's"
@@ -159,14 +166,29 @@ class _Files:
     def has(self, name: str) -> bool:
         return name in self._names
 
+    def read_ahead(self) -> None:
+        """Read the journal's objects and, but of a directory, whose files are at hand, and not packed, all files."""
+        if not isinstance(self.store, DirectoryStore):
+            self._read = {name: self._content(name) for name in self._names}
+        try:
+            objects = self.store.names(f"{PurePosixPath(self.directory, BUCKET_JOURNALS)}/")
+            self._objects = [*read_all(self.store, objects)]
+        except OSError as error:
+            self._objects = error
+
+    def _content(self, name: str) -> bytes | OSError | None:
+        try:
+            return self.store.read(self._names[name])
+        except OSError as error:
+            return error
+
     def _packed(self, name: str) -> bytes | None:
         """As it lies there; None where there is no such file, or it can't be read."""
         if name not in self._names:
             return None
-        try:
-            found = self.store.read(self._names[name])
-        except OSError as error:
-            self.fault(name, str(error))
+        found = self._read.pop(name) if name in self._read else self._content(name)
+        if isinstance(found, OSError):
+            self.fault(name, str(found))
             return None
         self.packed += len(found or b"")
         return found
@@ -195,12 +217,6 @@ class _Files:
         ``members``: those that are kept of each object; all where it is empty.
         """
         packed = self._packed(name)
-        with _PARSING:
-            return self._parsed(name, packed, shape, what, members)
-
-    def _parsed(
-        self, name: str, packed: bytes | None, shape: Shape, what: str, members: Sequence[str]
-    ) -> Any:
         if packed is None or (content := self._unpacked(name, packed)) is None:
             return None
         try:
@@ -219,11 +235,10 @@ class _Files:
         """Those of the journal in the file ``name``, as far as outcomes are made of them."""
         kept, found, packed = Kept(_OF_LINES), list[Mapping[str, Any]](), self._packed(name)
         try:
-            with _PARSING:
-                found += (
-                    _line(kept, each)
-                    for each in parsed(self._unpacked(name, packed) or b"", name, most_json_of(packed or b""))
-                )
+            found += (
+                _line(kept, each)
+                for each in parsed(self._unpacked(name, packed) or b"", name, most_json_of(packed or b""))
+            )
         except OSError as error:
             self.fault(name, str(error))
         return found
@@ -232,8 +247,9 @@ class _Files:
         """All lines of runs, in the same way."""
         kept, found = Kept(_OF_LINES), self.lines(JOURNAL)
         try:
-            objects = self.store.names(f"{PurePosixPath(self.directory, BUCKET_JOURNALS)}/")
-            for name, content in read_all(self.store, objects):
+            if isinstance(self._objects, OSError):
+                raise self._objects
+            for name, content in self._objects:
                 self.packed += len(content or b"")
                 found += (_line(kept, each) for each in parsed(content or b"", self.store.place(name)))
         except OSError as error:

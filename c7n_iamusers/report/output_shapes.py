@@ -68,6 +68,7 @@ _MEMBERS = {
             "policy",
             "verdict",
             "scope",
+            "rests_on",
         ),
         maybe(_TEXT),
     ),
@@ -85,7 +86,8 @@ RESULT_SHAPE = record({"users": ROWS_SHAPE}, others=True)
 METADATA_SHAPE = record(
     {
         "policy": record({}, {"name": _TEXT, "resource": _TEXT}, others=True),
-        "config": record({}, {"account_id": maybe(_TEXT)}, others=True),
+        # it becomes the name of a directory
+        "config": record({}, {"account_id": maybe(text(12, r"(?:[0-9]{12})?"))}, others=True),
         "execution": record({}, {"id": maybe(_SHORT)}, others=True),
     },
     {"metrics": listing(record({}, {"MetricName": _TEXT}, others=True), _MANY)},

@@ -11,19 +11,23 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from shlex import quote
 from typing import Any
 
+from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import SnapshotInvalid
 from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED
 from c7n_iamusers.execution.journal import DECISION, SNAPSHOT
+from c7n_iamusers.execution.journaled_call import FAILED as FAILED_CALL
+from c7n_iamusers.execution.journaled_call import GONE
 from c7n_iamusers.execution.outcomes import DELETED, PROVISIONED, QUARANTINED, RELEASED, UNCHANGED
 from c7n_iamusers.iam.attachments import ACCESS_KEY, ATTACHMENT_KINDS
 from c7n_iamusers.lockout.journal_lines import QUARANTINE
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
 from c7n_iamusers.report import controls
+from c7n_iamusers.report.comparisons import ALONE_IN_WORDS
 from c7n_iamusers.report.outputs import PolicyOutput
 from c7n_iamusers.report.selected_users import Selected
 from c7n_iamusers.report.user_history import Event, Line, UserHistory
@@ -43,6 +47,8 @@ OF_NOTICE, OF_RUN, LATER = "notice", "announcing run", "later run"
 _LONGEST = 200
 _RESTORE = "c7n-iamusers user -s OUTPUT_DIR -c accounts.yml -a {account} --give-back -- {name}"
 _DAY = 86_400.0
+#: The codes of outcomes that a later run recorded.
+_LATE = frozenset({reasons.DELETED_BY_STOPPED_RUN.code, reasons.DELETED_WITHOUT_ANSWER.code})
 #: IAM's user names ("IAM identifiers", IAM User Guide).
 _UNSAFE, _LONGEST_NAME = re.compile(r"[^\w+=,.@-]", re.ASCII), 64
 _LAST = datetime.max.replace(tzinfo=timezone.utc)
@@ -89,8 +95,11 @@ class Material:
 
 
 def deletion_of(history: UserHistory) -> Event | None:
-    """The last deletion of the user by this tool; None if there is none on record."""
-    return next((each for each in reversed(history.events) if each.what == DELETED), None)
+    """The deletion of the user by this tool; None if there is none on record. Nobody is deleted twice: whatever says so
+    later has found it so.
+    """
+    found = [each for each in history.events if each.what == DELETED]
+    return next((each for each in found if each.by), *found[:1]) if found else None
 
 
 def receipt_of(material: Material, now: datetime) -> Data:
@@ -103,6 +112,7 @@ def receipt_of(material: Material, now: datetime) -> Data:
     snapshots = list(_snapshots(material))
     last = next((each for _, each in reversed(snapshots) if each), None)
     calls = sorted(_calls(material), key=lambda each: str(each["time"]))
+    deletion = _when_made(deletion, calls)
     evidence = _evidence(material, deletion)
     found = {
         "schema_version": SCHEMA_VERSION,
@@ -121,6 +131,7 @@ def receipt_of(material: Material, now: datetime) -> Data:
         "cannot_come_back": [*material.lost(last)] if last else None,
         "restore": _RESTORE.format(name=quote(history.subject.name), account=quote(history.account)),
         "outputs": list(history.outputs),
+        "not_compared": ALONE_IN_WORDS,
     }
     return {**found, "controls": _controls(found)}
 
@@ -170,11 +181,20 @@ def _event(event: Event) -> Data:
     return {key: data[key] for key in ("time", "what", "why", "policy", "by")}
 
 
+def _when_made(deletion: Event, calls: Sequence[Data]) -> Event:
+    """With the time of its call, where a later run has recorded it."""
+    last = next((each for each in reversed(calls) if each["operation"] == "DeleteUser"), None)
+    time = moment(last["answered"] or last["time"]) if last and deletion.code in _LATE else None
+    return replace(deletion, time=time) if time else deletion
+
+
 def _deletion(deletion: Event, calls: Sequence[Data]) -> Data:
+    """``contradicted``: the journal has no DeleteUser that may have been done."""
     last = next((each for each in reversed(calls) if each["operation"] == "DeleteUser"), None)
     shown = {"result": last["result"], "request_id": last["request_id"]} if last else {}
-    data = _event(deletion)
-    return {**data, "place": deletion.place, "result": None, "request_id": None, **shown}
+    contradicted = last is None or last["result"] in (FAILED_CALL, GONE)
+    data = {**_event(deletion), "place": deletion.place, "result": None, "request_id": None, **shown}
+    return {**data, "contradicted": contradicted}
 
 
 def _is_later(event: Event, deletion: Event) -> bool:

@@ -32,6 +32,7 @@ from c7n_iamusers.execution.outcomes import (
 from c7n_iamusers.report.accounts import UNSEEN
 from c7n_iamusers.report.burn_down import burn_down
 from c7n_iamusers.report.checks import KINDS
+from c7n_iamusers.report.comparisons import ALONE_IN_WORDS
 from c7n_iamusers.report.embedding import EmbeddedUsers
 from c7n_iamusers.report.standing import BLOCKS
 from c7n_iamusers.report.users import FLAGGED, GONE, SEVERITIES, UNJUDGED
@@ -166,6 +167,7 @@ def render_html(data: Row) -> Iterator[bytes]:
         style_hash=_hash(style),
         script_hash=_hash(script),
         embedded=users.pieces(),
+        not_compared=ALONE_IN_WORDS,
     )
     yield from (piece.encode() for piece in page)
 

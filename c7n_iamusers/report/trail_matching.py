@@ -10,24 +10,26 @@ compared, or what CloudTrail can't show, is unproven: that is not the same as wr
 from __future__ import annotations
 
 import json
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
 from c7n_iamusers.evidence.attempted_calls import DELIVERY, HISTORY
 from c7n_iamusers.execution.calls import TRIED
-from c7n_iamusers.execution.journaled_call import ADOPTED, DONE
-from c7n_iamusers.report.journal_calls import Call
+from c7n_iamusers.execution.journal import TRYING
+from c7n_iamusers.execution.journaled_call import FAILED, GONE
+from c7n_iamusers.report.journal_calls import SKEW, Call, is_done
 from c7n_iamusers.text.times import moment
 
 #: The event source of IAM, and what changes a user there.
 _IAM = "iam.amazonaws.com"
-#: How far the clock of the machine may be from AWS's, which refuses a request that is further.
-_SKEW = timedelta(minutes=5)
+#: Of the events of one session, operation and user, at most so many are held against one call, the nearest ones.
+_MOST_ALIKE = 200
 #: How a call was matched.
 BY_REQUEST_ID, BY_SESSION = "request id", "session, operation, user and time"
 #: Why a call is unproven.
@@ -36,9 +38,13 @@ NO_NAME = "the journal has neither a request id nor a session of it"
 REFUSED = "AWS refused it, and CloudTrail has no event of it"
 UNANSWERED = "no answer is on record, and CloudTrail has no event of it"
 NOT_READ = "CloudTrail was not read to the end"
-NOT_COMPARED = "the journal and AWS's event do not both say who made it, or have not the same parameters"
+NOT_COMPARED = (
+    "the journal and AWS's event do not both say who made it, or have not the same parameters or error"
+)
+TOO_MANY = f"more than {_MOST_ALIKE} events near it are of its session, operation and user"
+ANOTHER_ID = "AWS's event has another request id, and events have those of the answers here"
 #: What AWS shows of a value that it keeps secret ("CloudTrail record contents", CloudTrail User Guide).
-_HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
+_SUFFIX, _HIDDEN = "Exception", "HIDDEN_DUE_TO_SECURITY_REASONS"
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,10 @@ class Matching:
     def found(self, call: Call, event: TrailEvent, how: str) -> None:
         """Note the event of a call, which differs in nothing that both have."""
         self.callers.add(event.arn)
-        if _is_compared(event, call):
+        same = how == BY_REQUEST_ID or not (call.request_id and event.request_id)
+        if self.matched[BY_REQUEST_ID] and not same:
+            self.unproven.append((call, ANOTHER_ID))
+        elif _is_compared(event, call):
             self.matched[how] += 1
         else:
             self.unproven.append((call, NOT_COMPARED))
@@ -128,16 +137,17 @@ def match(
             rest.append(call)
     by_session = defaultdict[tuple[str, str, str], list[TrailEvent]](list)
     for each in sorted(free.values(), key=attrgetter("time")):
-        by_session[each.arn, each.operation, each.user].append(each)
+        by_session[each.arn, each.operation, each.user.casefold()].append(each)
     for call in rest:
-        alike = (
-            [by_session[call.caller, call.operation, user] for user in (call.user, "")] if call.caller else []
-        )
-        if event := _nearest(
-            call, (each for its in alike for each in _between(call, its) if each.id in free)
-        ):
+        keys = [(call.caller, call.operation, user) for user in (call.user.casefold(), "") if call.caller]
+        near = [_nearest(call, by_session.get(key, ()), free) for key in keys]
+        events_near = [event for event, _ in near if event]
+        if events_near:
+            event = min(events_near, key=partial(_distance, call))
             del free[event.id]
             found.found(call, event, BY_SESSION)
+        elif any(more for _, more in near):
+            found.unproven.append((call, TOO_MANY))
         else:
             _unmatched(found, call, now, complete)
     _note_changes(found, calls, free.values(), now)
@@ -145,9 +155,9 @@ def match(
 
 
 def _span(call: Call) -> tuple[datetime, datetime] | None:
-    """When AWS may say that the call was made; None if the journal does not say it."""
+    """When AWS may say that the call was made; None if the journal does not say it. No call is tried for longer."""
     begun, ended = moment(call.time), moment(call.answered) or moment(call.time)
-    return None if begun is None or ended is None else (begun - _SKEW, ended + _SKEW)
+    return None if begun is None or ended is None else (begun - SKEW, min(ended, begun + TRYING) + SKEW)
 
 
 def _is_of(event: TrailEvent, call: Call) -> bool:
@@ -156,18 +166,27 @@ def _is_of(event: TrailEvent, call: Call) -> bool:
     return (
         event.operation == call.operation
         and event.user.casefold() in (call.user.casefold(), "")
-        and bool(event.error) == bool(call.code)
+        and _ended_so(event, call)
         and (span is None or span[0] <= event.time <= span[1])
         and (not call.caller or not event.arn or event.arn == call.caller)
         and not any(_differ(*each) for each in _in_both(event, call))
     )
 
 
+def _ended_so(event: TrailEvent, call: Call) -> bool:
+    """Whether AWS's event can have such an answer. Of a call whose answer was lost, the journal does not know it."""
+    if call.request_id:
+        return bool(event.error) == bool(call.code) and (bool(event.error) or is_done(call))
+    return bool(event.error) or call.result not in (FAILED, GONE)
+
+
 def _is_compared(event: TrailEvent, call: Call) -> bool:
     """Whether all that the journal says of the call is in its event, and the other way round."""
     mine, theirs = _comparable(json.loads(call.parameters)), _comparable(event.parameters)
     known = mine.keys() == theirs.keys() and _HIDDEN not in theirs.values()
-    return bool(known and call.caller and event.arn and _span(call))
+    # an event's error may have the suffix of its class
+    same = not call.request_id or call.code.removesuffix(_SUFFIX) == event.error.removesuffix(_SUFFIX)
+    return bool(known and same and call.caller and event.arn and _span(call))
 
 
 def _in_both(event: TrailEvent, call: Call) -> Iterable[tuple[str, Any, Any]]:
@@ -198,22 +217,39 @@ def _comparable(value: Any) -> Any:
     return value if isinstance(value, str) else str(value).lower()
 
 
-def _between(call: Call, events: Sequence[TrailEvent]) -> Sequence[TrailEvent]:
-    """Those of ``events``, in the order of their times, at which AWS may say that the call was made."""
-    span = _span(call)
-    if span is None:
-        return ()
-    first = bisect_left(events, span[0], key=attrgetter("time"))
-    return events[first : bisect_right(events, span[1], key=attrgetter("time"))]
-
-
-def _nearest(call: Call, events: Iterable[TrailEvent]) -> TrailEvent | None:
-    """Of ``events``, which are of its session, operation and user, and near it, the closest to the call."""
+def _distance(call: Call, event: TrailEvent) -> tuple[timedelta, str]:
     begun = moment(call.time)
-    near = [
-        (abs(each.time - begun), each.id, each) for each in events if begun is not None and _is_of(each, call)
-    ]
-    return min(near)[2] if near else None
+    return abs(event.time - begun) if begun else timedelta.max, event.id
+
+
+def _nearest(
+    call: Call, events: Sequence[TrailEvent], free: Collection[str]
+) -> tuple[TrailEvent | None, bool]:
+    """The event of the call that is closest to it; and whether more are near than were looked at.
+
+    ``events``: of its session, operation and user, in the order of their times. ``free``: the ids of those of no call.
+    """
+    span, begun = _span(call), moment(call.time)
+    if span is None or begun is None:
+        return None, False
+    after = bisect_left(events, begun, key=attrgetter("time"))
+    before, looked = after - 1, 0
+    while True:
+        later = events[after] if after < len(events) and events[after].time <= span[1] else None
+        earlier = events[before] if before >= 0 and events[before].time >= span[0] else None
+        if later is None and earlier is None:
+            return None, False
+        if earlier is None or (later is not None and later.time - begun <= begun - earlier.time):
+            event, after = later, after + 1
+        else:
+            event, before = earlier, before - 1
+        if event is None or event.id not in free:
+            continue
+        if _is_of(event, call):
+            return event, False
+        looked += 1
+        if looked == _MOST_ALIKE:
+            return None, True
 
 
 def _unmatched(found: Matching, call: Call, now: datetime, complete: bool) -> None:
@@ -226,7 +262,7 @@ def _unmatched(found: Matching, call: Call, now: datetime, complete: bool) -> No
         found.late.append(call)
     elif not complete:
         found.unproven.append((call, NOT_READ))
-    elif call.result in (DONE, ADOPTED):
+    elif is_done(call):
         found.missing.append(call)
     elif call.code and call.result != TRIED:
         found.unproven.append((call, REFUSED))

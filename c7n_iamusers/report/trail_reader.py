@@ -30,6 +30,9 @@ from c7n_iamusers.text.times import moment
 
 #: Pages of 50 events of one question. A session that makes more calls in its minutes is not read to the end.
 MOST_PAGES = 400
+#: Users, and then minutes of sessions, that are asked for in an account, which has 5,000 users mostly: 40 minutes each.
+#: Whoever writes a journal may name as many more as they like.
+MOST_QUESTIONS = 5_000
 #: Key and value of an attribute, and from when to when.
 _Question = tuple[str, str, datetime, datetime]
 #: Around the calls of a session; calls closer than that are asked for together.
@@ -74,17 +77,25 @@ def read_trail(
                 f"cloudtrail:LookupEvents does not answer ({error_code(error)}): {error}"
             ) from error
 
-    for question in _of_users(calls, now):
+    for question in _bounded(_of_users(calls, now), gaps):
         ask(*question)
-    for question in _of_sessions(calls, list(events.values()), now):
+    for question in _bounded(_of_sessions(calls, list(events.values()), now), gaps):
         ask(*question)
     return Trail(tuple(events.values()), tuple(gaps))
 
 
+def _bounded(questions: Iterable[_Question], gaps: list[str]) -> Iterator[_Question]:
+    for number, question in enumerate(questions):
+        if number == MOST_QUESTIONS:
+            gaps.append(f"its journals ask for more than {MOST_QUESTIONS} users, or minutes of sessions")
+            return
+        yield question
+
+
 def _of_users(calls: Sequence[Call], now: datetime) -> Iterator[_Question]:
+    yield "EventName", "DeleteUser", now - HISTORY, now
     for user in users_of(calls):
         yield "ResourceName", user, now - HISTORY, now
-    yield "EventName", "DeleteUser", now - HISTORY, now
 
 
 def _of_sessions(calls: Sequence[Call], events: Iterable[TrailEvent], now: datetime) -> Iterator[_Question]:

@@ -170,7 +170,7 @@ def _add_output(found: _Users, output: PolicyOutput, name: str | None) -> None:
         for entry in (*row.get("history", ()), row):
             time = moment(entry.get("time")) or (output.time if entry is row else None)
             texts = (str(entry.get("status") or ""), str(entry.get("reason") or ""), policy)
-            by = "?" if entry.get("calls") else ""
+            by = "?" if entry.get("calls") or entry.get("rests_on") else ""
             code = str(entry.get("code") or "")
             known.events.append(Event(time, *texts, by=by, place=output.place, code=code))
         known.outputs[output.place] = max(each.time or _FIRST for each in known.events)

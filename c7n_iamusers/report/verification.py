@@ -13,23 +13,26 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from c7n_iamusers.exceptions import SnapshotInvalid
 from c7n_iamusers.execution.calls import BEFORE
-from c7n_iamusers.execution.journal import DECISION, GIVEN_UP, RESTORE_JOURNAL, SNAPSHOT
+from c7n_iamusers.execution.journal import DECISION, GIVEN_UP, RESTORE_JOURNAL, SNAPSHOT, TRYING
 from c7n_iamusers.execution.journal_format import Chain, chain_of
 from c7n_iamusers.execution.outcomes import OUTCOMES, provisioned_fault, rows_of
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store, read_all
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
-from c7n_iamusers.report.journal_calls import Call, Calls
-from c7n_iamusers.report.outcome_matching import Changes, Ends, told_elsewhere
+from c7n_iamusers.report.journal_calls import SKEW, Call, Calls, time_of
+from c7n_iamusers.report.line_checks import Checks, Lines, Restorations
+from c7n_iamusers.report.outcome_matching import Changes, Ends
 from c7n_iamusers.report.output_reader import IN_BUCKET, OF_CUSTODIAN, OF_RUNS, RESULT_FILE, RUNS
 from c7n_iamusers.report.output_shapes import RESULT_SHAPE
 from c7n_iamusers.snapshots.archive import SNAPSHOTS, unique_id_in
 from c7n_iamusers.snapshots.snapshot import Snapshot, tampering
 from c7n_iamusers.text.documents import LARGEST_RECORD, MOST_JSON, NotInFormat, read_json
 from c7n_iamusers.text.kept import Kept
+from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import shown
 
 #: What is told, and neither wrong nor to be looked at.
@@ -80,9 +83,10 @@ class Found:
 class _Output:
     """What the journals of one directory say."""
 
-    pins: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    pins: defaultdict[str, dict[str, list[Line]]] = field(default_factory=lambda: defaultdict(dict))
     changed: set[str] = field(default_factory=set)
     ends: Ends = field(default_factory=Ends)
+    lines: Lines = field(default_factory=Lines)
     results: set[str] = field(default_factory=set)
     decisions: list[Line] = field(default_factory=list)
     given_up: dict[str, str] = field(default_factory=dict)
@@ -94,7 +98,7 @@ class Verified:
 
     ``keeps_calls``: whether these are wanted; a journal may have a million. ``decisions``: on what deletions rest, each
     with the place of its output. ``plans``: the SHA-256 of those that were read. ``changes``: of all journals.
-    ``elsewhere``: outcomes that say that they made no call: the place, the status, the unique id, and words.
+    ``proven`` and ``unproven``: as in Lines, the latter with the place of the output.
     """
 
     keeps_calls: bool = False
@@ -105,7 +109,8 @@ class Verified:
     decisions: list[tuple[str, Line]] = field(default_factory=list)
     plans: set[str] = field(default_factory=set)
     changes: Changes = field(default_factory=Changes)
-    elsewhere: list[tuple[str, str, str, str]] = field(default_factory=list)
+    proven: set[tuple[str, datetime | str]] = field(default_factory=set)
+    unproven: list[tuple[str, str, datetime | str, str]] = field(default_factory=list)
 
     def add(self, level: str, place: str, why: str) -> None:
         """Note what was found."""
@@ -135,6 +140,9 @@ class _Verification:
         self._files(names)
         for place, output in self._outputs.items():
             self._verified.decisions += [(place, line) for line in output.decisions]
+            self._verified.proven |= output.lines.proven
+            where = self._store.place(place)
+            self._verified.unproven += [(where, *each) for each in output.lines.unproven]
 
     def _contents(self, names: Iterable[str], largest: int | None = None) -> Iterator[tuple[str, bytes]]:
         def unread(name: str, error: OSError) -> None:
@@ -204,15 +212,17 @@ class _Verification:
     def _chain(self, place: str, name: str, content: bytes, forks: bool = False, only: str = "") -> Chain:
         """``only``: the unique id of the user whose lines these are, by the object's name; empty for all."""
         output, where = self._outputs[place], self._store.place(name)
-        is_of_runs = f"{RUNS}/" not in place and (bool(only) or name == f"{place}{JOURNAL}")
-        calls, strangers = Calls(where, self._verified.keeps_calls), set[str]()
+        of_users = f"{RUNS}/" not in place
+        is_of_runs = of_users and (bool(only) or name == f"{place}{JOURNAL}")
+        calls = Calls(where, of_users, self._verified.keeps_calls)
+        others = (output.lines if is_of_runs else Restorations()) if of_users else None
+        checks = Checks(calls, others, only)
 
         def read(line: Line) -> None:
-            if only and line["unique_id"] != only:
-                strangers.add(line["unique_id"])
             _note(output, line)
-            calls.read(line)
-            self._verified.changes.read(line)
+            checks.read(line)
+            if of_users:
+                self._verified.changes.read(where, line)
             if is_of_runs:
                 output.ends.read(line)
 
@@ -221,20 +231,24 @@ class _Verification:
         self._verified.counts["lines"] += chain.lines
         self._verified.calls += calls.ended()
         self._tell(chain, where)
-        if strangers:
-            why = f"it is of user {only} by its name, and has lines about {shown(sorted(strangers))}"
-            self._verified.add(BLOCKING, where, why)
+        # two machines that restore from one bucket have a clock each, and are hours apart
+        faults = checks.faults + ([] if chain.forked else checks.disorder)
+        self._tell_several(where, faults, "more lines are contradicted by others")
         if calls.open:
             why = f"{of(calls.open, 'call')} without an answer: a run was stopped there"
             self._verified.add(ATTENTION, where, why)
         return chain
 
+    def _tell_several(self, where: str, faults: Sequence[str], more: str) -> None:
+        for fault in faults[:_MOST]:
+            self._verified.add(BLOCKING, where, fault)
+        if len(faults) > _MOST:
+            self._verified.add(BLOCKING, where, f"{len(faults) - _MOST} {more}")
+
     def _tell(self, chain: Chain, where: str) -> None:
         add = self._verified.add
-        for number, fault in list(chain.faults.items())[:_MOST]:
-            add(BLOCKING, where, f"line {number}: {fault}")
-        if len(chain.faults) > _MOST:
-            add(BLOCKING, where, f"{len(chain.faults) - _MOST} more lines are not as a run wrote them")
+        faults = [f"line {number}: {fault}" for number, fault in chain.faults.items()]
+        self._tell_several(where, faults, "more lines are not as a run wrote them")
         if chain.cut:
             add(ATTENTION, where, "its last line is incomplete: a run was killed, or the end was cut off")
         if torn := [number for number in chain.torn if number < chain.lines]:
@@ -267,12 +281,14 @@ class _Verification:
 
     def _snapshot_fault(self, output: _Output, name: str, content: bytes) -> tuple[str, str] | None:
         try:
-            fault = tampering(Snapshot.from_json(content))
+            snapshot = Snapshot.from_json(content)
+            fault = tampering(snapshot)
         except SnapshotInvalid as error:
-            fault = str(error)
+            snapshot, fault = None, str(error)
         digest = hashlib.sha256(content).hexdigest()
         if pins := output.pins.get(name):
             if digest in pins:
+                fault = fault or (_other_line(snapshot, name, pins[digest]) if snapshot else "")
                 return (BLOCKING, fault) if fault else None
             return BLOCKING, f"has the SHA-256 {digest}, and its journal says {', '.join(sorted(pins))}"
         why = f"no line of a journal here has its SHA-256{f'; {fault}' if fault else ''}"
@@ -357,7 +373,6 @@ class _Verification:
             return
         for level, why in ends.faults(rows):
             self._verified.add(level, place, why)
-        self._verified.elsewhere += [(place, *told) for told in told_elsewhere(rows)]
 
     def _provisioned(self, place: str, content: bytes) -> None:
         try:
@@ -370,6 +385,18 @@ class _Verification:
             self._verified.add(
                 BLOCKING, place, f"is not a result of provisioning that a run leaves: {shown(faults)}"
             )
+
+
+def _other_line(snapshot: Snapshot, name: str, lines: Iterable[Line]) -> str:
+    """Why a line with its SHA-256 is not of this snapshot; empty if each is."""
+    user, taken = snapshot.user.subject, moment(snapshot.taken)
+    for line in lines:
+        time = time_of(line["time"])
+        if (line["user"], line["arn"], line["unique_id"]) != (user.name, user.arn, unique_id_in(name)):
+            return f"is of {user.arn} ({user.unique_id}), and its journal has it of {line['arn']} ({line['unique_id']})"
+        if not (taken and time and taken - SKEW <= time <= taken + TRYING + SKEW):
+            return f"was taken at {taken}, and its journal has it at {line['time']}"
+    return ""
 
 
 def _lists(content: bytes, *names: str) -> Iterator[Any]:
@@ -385,7 +412,8 @@ def _lists(content: bytes, *names: str) -> Iterator[Any]:
 def _note(output: _Output, line: Line) -> None:
     phase = line["phase"]
     if phase == SNAPSHOT:
-        output.pins[str(line.get("snapshot"))].add(str(line.get("sha256")))
+        pins = output.pins[str(line.get("snapshot"))]
+        pins.setdefault(str(line.get("sha256")), []).append(line)
     elif phase == GIVEN_UP:
         output.given_up[str(line.get("snapshot"))] = f"{str(line.get('by'))[:80]} on {line['time'][:16]}"
     elif phase == BEFORE:

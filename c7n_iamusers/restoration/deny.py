@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Deny-all that a restoration puts on a user that exists, until all is given back. Pure."""
+"""The Deny-all that a restoration puts on an existing user until everything is given back. Pure."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class OwnDeny:
 
 
 def lifted_form(call: ApiCall) -> str:
-    """The form of the Deny-all that ``call`` lifts, by replacing it too; empty if it lifts none."""
+    """The form of the Deny-all that ``call`` removes or replaces; empty if it does neither."""
     if call.operation in ("DeleteUserPermissionsBoundary", "PutUserPermissionsBoundary"):
         return "" if deny_all.deny_form(call) else deny_all.BOUNDARY
     removals = {"DeleteUserPolicy": deny_all.INLINE, "DetachUserPolicy": deny_all.ATTACHED}
@@ -99,7 +99,7 @@ def denied_meanwhile(
 ) -> tuple[tuple[ApiCall, ...], tuple[ApiCall, ...]]:
     """``given`` with a Deny-all put on ``now`` first, unless one is on it, and the calls that lift ours.
 
-    A session of the user may be open, what is given comes one by one, and rights are compared again before the end.
+    The Deny is needed: a session may be open, parts are given one by one, and rights are compared again before the end.
     ``after``: the user with all that is given, so that there is room for it. Raises DenyRefused if no form fits.
     """
     if lifting := tuple(_lift_own(now, own)):
@@ -121,8 +121,8 @@ def with_room(
 ) -> tuple[tuple[ApiCall, ...], tuple[ApiCall, ...]]:
     """``given`` and ``lifting``, which lifts a deletion's Deny-all from ``now``, in an order that quotas allow.
 
-    A deletion chooses a form that fits what is left of the user. Where that has no room beside what the user had,
-    AWSDenyAll as the boundary, which takes no room, takes its place first. ``full``: the user under its Deny-all, with
+    A deletion chooses a form that fits what is left of the user. If that form does not fit beside all that the user
+    had, AWSDenyAll as the boundary, which takes no room, replaces it first. ``full``: the user under its Deny-all, with
     all that is given. ``bounded``: if its boundary is AWSDenyAll, it is ours.
     """
     inner = tuple(call for call in lifting if lifted_form(call) != deny_all.BOUNDARY)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the trust policies of an account's roles denied a user that comes back under another unique id. Pure.
+"""What the trust policies of an account's roles denied a user that is restored with another unique id. Pure.
 
 IAM keeps a user that a Principal names by its unique id, and shows that id once the user is deleted: a new user of the
 name is somebody else ("AWS JSON policy elements: Principal", IAM User Guide). A condition on aws:userid names the id
@@ -47,10 +47,10 @@ def _text(document: Any) -> str:
 
 
 def trust_change(was: IamUser, after: IamUser, trust: RoleTrust) -> RightsChange:
-    """What roles no longer deny ``after``, the user once it is restored, and denied ``was`` by its unique id.
+    """What roles denied ``was`` by its unique id, and do not deny ``after``, the restored user.
 
-    What they allowed ``was`` alone, ``after`` can't do: that is no wider right. A trust policy that can't be compared
-    is unknown if it has the id. ``after`` has no unique id until it is created.
+    ``after`` lacks what they allowed ``was`` alone: that is not wider. A trust policy that can't be compared is unknown
+    if it has the id. ``after`` has no unique id until it is created.
     """
     wider: list[str] = []
     unknown: list[str] = []

@@ -51,11 +51,11 @@ class Restoration:
     """``plan``: without calls if nothing is left to do. ``lost``: what can't be restored. ``notes``: hints for people.
 
     ``lifting``: the calls at the end of ``plan`` that lift the Deny. ``snapshot``: what comes back, as a snapshot.
-    ``whole``: the user before we changed it, and ``after``: once it is restored, by the rights of then and now, and by
-    the ``trust`` of roles, if its unique id is another one.
-    ``begun``: the last snapshot before we removed anything, where a later one was taken.
-    ``user_exists``: the user itself still exists. ``missing_groups``: missing groups. ``deleted_by_others``: the
-    journal shows that somebody else deleted it. ``settled``: nothing is left to do that an earlier run did not end.
+    ``whole``: the user before we changed it, with its rights then. ``after``: the restored user, with its rights now.
+    ``trust``: of roles, if the unique id changes. ``begun``: the last snapshot before we removed anything, where a
+    later one was taken. ``user_exists``: the user itself still exists. ``missing_groups``: missing groups.
+    ``deleted_by_others``: the journal shows that somebody else deleted it. ``settled``: an earlier run has done
+    everything.
     """
 
     plan: Plan
@@ -95,10 +95,10 @@ def plan_restoration(
     """The calls that restore the user of ``recorded``, under a Deny-all that the last call lifts.
 
     First the user, then credentials, groups and policies. A user whose unique id still exists only gets back what we
-    removed from it: what else it lacks, somebody removed on purpose. ``token``: the value of the tag RESTORED_FROM,
-    which identifies the new user if the response of CreateUser is lost. ``left_out``: parts that do not come back; what
-    they denied is missing then, as any Deny that is gone. A call may have a Ref for an id that an earlier
-    call of the plan returns. Raises RestorationRefused if another user has the name, or the boundary no longer exists.
+    removed from it: somebody removed the rest on purpose. ``token``: the value of the tag RESTORED_FROM, which
+    identifies the new user if the response of CreateUser is lost. ``left_out``: parts that do not come back; what they
+    denied is missing then, as any Deny that is gone. A call may have a Ref for an id that an earlier call of the plan
+    returns. Raises RestorationRefused if another user has the name, or the boundary no longer exists.
     """
     if current.user is not None and current.user.unique_id == recorded.subject.unique_id:
         return _explained(

@@ -2,7 +2,7 @@
 """Whether a restored user could do more than the user in its snapshot. Pure.
 
 A restoration gives back names: of groups, policies and a boundary. What these allow can have changed since. So the
-rights by the documents in the snapshot are compared with the rights by the documents of today.
+rights in the snapshot's documents are compared with those in today's.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class CurrentRights:
 def user_after(
     snapshot: Snapshot, now: IamUser | None, boundary: tuple[Item, ...], current: CurrentRights
 ) -> IamUser:
-    """``now`` with its own ``boundary`` and with what of ``snapshot`` still exists; None if it is created anew."""
+    """``now`` with its own ``boundary`` and the parts of ``snapshot`` that still exist; None if it is created anew."""
     was, present = (
         snapshot.user,
         {attachments.GROUP: current.groups, attachments.ATTACHED_POLICY: current.policies},
@@ -229,7 +229,7 @@ class Rights:
             yield f"new statement: {statement.source}: {_text(_rest(statement, before.boundary or ()))}"
 
     def denies_gone_from(self, other: Rights) -> list[PolicyStatement]:
-        """The Denies that ``other`` has not, and does not make up for."""
+        """The Denies that ``other`` lacks and has no substitute for."""
         return [
             each for each in self._changed(self.denies, other, other.denies) if self._is_gone(each, other)
         ]

@@ -54,7 +54,7 @@ class RightsReader:
 class RoleTrustReader:
     """Reads the trust policies of an account's roles by ``client``, once for all of its users.
 
-    Nobody can give a deleted user another Deny, so what is read first is all that it was denied.
+    Nobody can add a Deny for a deleted user, so the first reading has all that denied it something.
     """
 
     client: Any

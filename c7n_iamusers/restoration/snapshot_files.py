@@ -99,10 +99,10 @@ class _File:
 def collected(paths: Iterable[Path]) -> Collection:
     """The users in ``paths``: snapshot files, outputs of runs, or directories that contain such outputs.
 
-    A file is a problem if it is not as its run wrote it, by its fingerprint or by its SHA-256 in the journal. Then the
-    other files of its user are problems too, since a user is only restored from a complete record. So they are if the
-    journal of any output in the directories names a snapshot of the user that is not there.
-    Raises SnapshotInvalid if a directory contains no snapshot, and no journal that names one.
+    A file is a problem if its fingerprint, or its SHA-256 in the journal, shows that it was changed. Then the other
+    files of its user are problems too, since a user is only restored from a complete record. The same holds if the
+    journal of any output in the directories names a snapshot of the user that is not there. Raises SnapshotInvalid if a
+    directory contains no snapshot, and no journal that names one.
     """
     paths = [each.resolve() if each.is_dir() else each.parent.resolve() / each.name for each in paths]
     found, users, broken = Collection(), defaultdict[str, list[_File]](list), set[str]()
@@ -160,9 +160,9 @@ class _Journals:
                 yield f"{run}: whether a snapshot of a user is missing there is not known: {fault}"
 
     def missing(self, unique_id: str, runs: Iterable[Path] | None = None) -> dict[str, datetime | None]:
-        """The snapshots of the user that a journal names, of all or of ``runs``, and that are not in its output.
+        """The snapshots of the user that a journal (of ``runs``, or any) names, but its output lacks.
 
-        Each with when it was written, where it was given up; else None.
+        Each with the time when it was written, if it was given up; else None.
         """
         pins = {run: self.pins(run) for run in sorted(self.of if runs is None else runs)}
         return {
@@ -174,7 +174,7 @@ class _Journals:
         }
 
     def told_without_files(self, runs: Set[Path], others: Set[str]) -> Iterator[tuple[str, str]]:
-        """The users in the journals of ``runs`` that are not ``others`` and whose snapshots are missing.
+        """The users in the journals of ``runs``, except ``others``, whose snapshots are missing.
 
         The ARN of each, and that in words.
         """

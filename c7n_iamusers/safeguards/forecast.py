@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the later steps will do with an announced user, by the functions with which they decide. Pure.
+"""What the later steps will do with an announced user, by their own deciding functions. Pure.
 
-The quarantine is asked as on the day of the Deny, and the deletion as on the announced day, as if nothing changed until
-then: nobody uses the user any more, nobody gets access, no role is changed.
+The quarantine decides as on the day of the Deny, and the deletion as on the announced day, as if nothing changed until
+then: nobody uses the user, nobody gets access, no role is changed.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class Later:
 
     ``active_within``: days; None if use spares nobody. ``quarantined_for``: days between the Deny and the deletion;
     None if there is no Deny before it. ``trust``: the account's roles by whom they trust; None if that spares nobody.
-    ``missing``: ARN -> why the access of the user's person does not do, None if it does; None if nobody asks.
-    ``naming_tags``: the keys of tags that name a person: who has one is asked for access, whatever its kind.
+    ``missing``: ARN -> why the access of the user's person is not enough, None if it is; None if no policy asks.
+    ``naming_tags``: the keys of tags that name a person: a user with one needs access, whatever its kind.
     """
 
     active_within: float | None = None

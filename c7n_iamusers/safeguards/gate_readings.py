@@ -5,14 +5,12 @@ Exemption lists, notices, STOP files and access through Identity Center are read
 All gates share one cache and one budget of calls, and no call is made for a single user:
 
 - What a gate says is at most 30 seconds old, counted from the beginning of the reading.
-- All together make at most ten calls to AWS in each half-minute that has begun. What one half-minute leaves over serves
-  a later one.
-- A gate that may take more calls than are left (``patient``) is read again once they are there: a reading of 60 calls
-  about every fifth minute. Until then what was read counts, for at most 15 minutes; after that users are left alone.
-- Any other gate is read every half-minute in any case, and patient ones wait until its calls are made up for: notices
-  take a call for each file that somebody wrote or changed since, and for each thousand files.
-- Where a reading fails, or is too old when it is complete, users are left alone for half a minute. Then it is tried
-  again.
+- All together make at most ten calls to AWS in each half-minute. Unused calls carry over.
+- A ``patient`` gate, which may take more calls than are left, waits for them: a reading of 60 calls happens about every
+  fifth minute. Until then the last reading counts, for at most 15 minutes; after that users are left alone.
+- Any other gate is read every half-minute, and patient ones wait for the calls that this took: notices take a call for
+  each new or changed file, and for each thousand files.
+- If a reading fails, or is too old when it is complete, users are left alone for half a minute. Then it is tried again.
 """
 
 from __future__ import annotations
@@ -44,7 +42,7 @@ NoteExempt = Callable[[Sequence[tuple[Subject, ExemptionRule]]], None]
 
 
 def note_nobody(exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:
-    """Where no announcement is asked for, there is none to void."""
+    """Without required announcements, there is none to void."""
 
 
 class Calls:
@@ -60,7 +58,7 @@ class Calls:
             self.made += number
 
     def not_again(self, number: int) -> None:
-        """So many of the calls that were counted are not made by the next reading."""
+        """Note how many of the counted calls the next reading does not make."""
         with self._lock:
             self.once += number
 
@@ -94,7 +92,7 @@ class _Said:
 class Gates:
     """``guards`` with what the ``gates`` say. ``calls``: of their readings. ``clock``: seconds. Thread-safe.
 
-    Calling it says it for one user. While a thread reads, the others wait.
+    Call it for one user. While a thread reads, the others wait.
     """
 
     def __init__(
@@ -106,7 +104,8 @@ class Gates:
         self._begin, self._before = clock(), 0
 
     def load(self) -> Gates:
-        """Read all gates before the first user. These calls don't count. Raises what a reading raises but Stopped."""
+        """Read all gates before the first user. These calls don't count. Raises what a reading raises, except
+        Stopped."""
         for gate in self._gates:
             try:
                 self._said[gate.what] = self._reading(gate)
@@ -183,10 +182,10 @@ def before_first_change(
     clock: Callable[[], float],
     now: Callable[[], datetime],
 ) -> Callable[[], None]:
-    """What is asked right before each try of a user's first change. ``began``: when reading ``user`` began.
+    """The check right before each try of a user's first change. ``began``: when reading ``user`` began.
 
-    It raises GateClosed where somebody spared the user, and ReadingOutdated where the user itself was read more than 30
-    seconds ago: its tags, groups, use and Deny may have changed in a wait for AWS.
+    It raises GateClosed if somebody spared the user, and ReadingOutdated if the user itself was read more than 30
+    seconds ago: its tags, groups, use and Deny may have changed during a wait for AWS.
     """
 
     def ask() -> None:
@@ -199,7 +198,7 @@ def before_first_change(
 
 
 def on_record(guards: Guards, user: Subject, now: datetime, plan: Mapping[str, str]) -> dict[str, Any]:
-    """What ``guards`` say of ``user``, for the journal line that says on what its deletion rests. JSON types only.
+    """What ``guards`` say of ``user``, for the journal line with the basis of its deletion. JSON types only.
 
     ``announcement``: the notice that counts, the name and the SHA-256 of its file, and the name of the ``digest`` that
     told it, if one did; missing where none is asked for.
@@ -239,7 +238,7 @@ def _digest(notice: Notice) -> str:
 
 
 class AskedOfUser:
-    """What ``gates`` say for one user: asked anew until it is changed, and then as it was, so that it is finished."""
+    """What ``gates`` say for one user: read anew until it is changed, then unchanged, so that the user is finished."""
 
     def __init__(self, gates: Callable[[], Guards], applied: Applied) -> None:
         self._gates, self._applied = gates, applied

@@ -78,7 +78,7 @@ def active_within(user: IamUser, keys: Iterable[KeyUse], days: float, now: datet
 def seen_active(activity: Mapping[str, Any] | None, days: float | None, now: datetime) -> Reason | None:
     """The use in the last ``days`` days that is in a user's annotation (``last_activity``); None if there is none.
 
-    The annotation is older than live data, so only a use counts, and no silence.
+    The annotation is older than live data, so it can show use, but not that there was none.
     """
     known = activity or {}
     last = moment(known.get("time"))
@@ -105,11 +105,11 @@ class Guards:
     that hold there. ``active_within``, ``quarantined_for``, ``noticed``: days; None if not set. ``notices``: of the
     account, if ``noticed`` is set. ``before_day``: whether a user may be touched before the announced day.
     ``brownout``: whether it is for a brownout, whose day the announcement says by itself.
-    ``listened``: unique id -> since when the filter ``attempts`` listened, if its answer is asked for; None for any
-    user. ``missing``: ARN of each user -> why its access through Identity Center does not do, None if it does; None if
-    that is not asked for. ``naming_tags``: ARN of each user -> the tags that said who its person is, if tags do.
-    ``trust``: the roles of the account by the users that they trust; None for any user. ``rules_sha256``: of ``rules``,
-    see exemptions.digest_of.
+    ``listened``: unique id -> since when the filter ``attempts`` covers calls; None if its answer is not required.
+    ``missing``: ARN of each user -> why its access through Identity Center is not enough, None if it is; None if none
+    is required. ``naming_tags``: ARN of each user -> the tags that said who its person is, if tags do. ``trust``: the
+    roles of the account by the users that they trust; None for any user. ``rules_sha256``: of ``rules``, see
+    exemptions.digest_of.
     """
 
     callers: tuple[str, ...]
@@ -186,7 +186,7 @@ def refusal(
 
 
 def gates_refusal(evidence: Subject, user: IamUser, guards: Guards, now: datetime) -> Reason | None:
-    """Why ``user`` must be left alone by what people change while a run goes on; None if it may be changed.
+    """Why ``user`` must be left alone for what people changed during the run; None if it may be changed.
 
     It is exempt, its owner was not addressed in time, its person has no access through Identity Center, or it is
     trusted by a role.
@@ -231,7 +231,7 @@ def unquiet(attempts: Mapping[str, Any] | None, accepted: str) -> Reason | None:
     """Why a user is left alone that is, or may be, still in use; None if its silence is accepted.
 
     ``attempts``: the annotation of the filter ``attempts``. ``accepted``: PROVEN, or NONE_SEEN, which also accepts a
-    user that no source could have shown. What was not read is never accepted, as an attempt may be there.
+    user whose use no source could show. Unread sources are never accepted, as they may have an attempt.
     """
     if attempts is None:
         return reasons.ATTEMPTS_MISSING()

@@ -36,11 +36,12 @@ from c7n_iamusers.reasons import Reason
 
 
 class BoundaryChanged(Exception):
-    """Somebody changed the boundary, or an inline policy of our name, after it was read: our call would undo that."""
+    """Somebody changed the boundary, or an inline policy with a name of ours, after it was read: our call would undo
+    that."""
 
 
 class DenyGone(Exception):
-    """Somebody took the Deny-all off the user, or has replaced the user: what denies it something must stay."""
+    """Somebody removed the Deny-all, or replaced the user: what denies it something must stay."""
 
 
 def require_denied(client: Any, backoff: Backoff, user: IamUser, form: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user had before our Deny-all was on it: what journals say of that, and snapshots prove. Pure."""
+"""What a user had before our Deny-all was on it, by journals and the snapshots that prove them. Pure."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _LONGEST_ARN = 2_048
 
 @dataclass(frozen=True)
 class OnRecord:
-    """The snapshots of one user in all outputs, oldest first. Those from before one that was given up decide nothing.
+    """The snapshots of one user in all outputs, oldest first. Those older than a given-up one decide nothing.
 
-    ``proven``: those whose SHA-256 the journal of their output has. ``unproven``: those of which it has none: a run was
-    stopped before it wrote that, or somebody took it out or added the file. They prove nothing, and dispute what an
-    earlier one proves. ``missing``: the names, in the journals, of those that are not there with that content.
+    ``proven``: those whose SHA-256 is in the journal of their output. ``unproven``: the others: a run was stopped
+    before it wrote the SHA-256, or somebody removed that or added the file. They prove nothing, but dispute what an
+    earlier one proves. ``missing``: the names in the journals of those that are gone or changed.
     """
 
     proven: tuple[Snapshot, ...] = ()
@@ -48,8 +48,8 @@ class OnRecord:
     ) -> OnRecord:
         """``outputs``: of each, the name of each file -> the snapshot in it, and -> its SHA-256 by the journal.
 
-        And the snapshots that were given up: see ``given_up``; one that is there again is as any other. A snapshot is
-        never overwritten, so one name has one SHA-256.
+        ``given_up`` is considered; a given-up snapshot that is there again counts as any other. A snapshot is never
+        overwritten, so one name has one SHA-256.
         """
         proven, unproven, missing, gone = list[Snapshot](), list[Snapshot](), list[str](), list[datetime]()
         for files, pins, lost in outputs:
@@ -86,10 +86,10 @@ def pinned(lines: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
 
 
 def given_up(lines: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
-    """The name of each snapshot of which the ``lines`` say that it is gone for good -> when it was written.
+    """The name of each snapshot that is gone for good, by the ``lines`` -> when it was written.
 
-    What an earlier snapshot has may be more than the user had by then, so none takes the place of one that is gone:
-    only later ones decide. The end of time, where the journal does not say when it was written.
+    An earlier snapshot may have more than the user had by then, so none replaces one that is gone: only later ones
+    decide. If the journal does not say when it was written, the time is the end of time.
     """
     written, found = dict[str, datetime](), dict[str, datetime]()
     for line in lines:
@@ -113,16 +113,16 @@ class FormerBoundary:
 
 
 def is_replaced(user: IamUser, history: CallHistory) -> bool:
-    """Whether AWSDenyAll is the boundary of ``user``, or ours was, and somebody took that off."""
+    """Whether AWSDenyAll is the boundary of ``user``, or was by our call until somebody removed it."""
     return is_bounded(user) or (not user.boundary_arn and bool(history.boundary_under_deny()))
 
 
 def former_boundary(user: IamUser, history: CallHistory, found: OnRecord) -> FormerBoundary:
-    """What AWSDenyAll replaced on ``user``, whose boundary it is, or was until somebody took it off.
+    """What AWSDenyAll replaced as the boundary of ``user``, even if somebody has removed it since.
 
-    If it is not our work, it is AWSDenyAll itself, provided that the last snapshot shows it too. Else it is what the
-    journal says and a snapshot shows: the last proven one, at whatever time, that was not taken under the Deny, and
-    each later one that is not proven. No time that somebody writes into a journal chooses another one.
+    If we did not set it, the former boundary is AWSDenyAll itself, provided that the last snapshot shows it too. Else
+    it is what both the journal says and snapshots show: the last proven one that was not taken under the Deny, and each
+    later unproven one. Times do not choose the snapshot, since somebody may forge them in a journal.
     """
     everything = (*found.proven, *found.unproven)
     if is_bounded(user) and not history.boundary_deny():
@@ -152,8 +152,8 @@ def former_boundary(user: IamUser, history: CallHistory, found: OnRecord) -> For
 def active_before(found: OnRecord) -> frozenset[str]:
     """The ids of the credentials that were active before a quarantine: all that a release may activate.
 
-    By the last whole snapshot that is proven, and each later one that is not. In one of a user in quarantine, those
-    that the quarantine deactivated were active before. None where a snapshot is missing.
+    By the last whole proven snapshot, and each later unproven one. If it is of a user in quarantine, what the
+    quarantine deactivated was active before. None if a snapshot is missing.
     """
     deciding = [] if found.missing else found.deciding(lambda each: not (each.partial or each.deletion_begun))
     active = [_active_in(each) for each in deciding]

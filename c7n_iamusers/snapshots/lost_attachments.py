@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user had when it was put in quarantine, and does not have any more. Pure.
+"""What a user has lost since it was put in quarantine. Pure.
 
-A deletion with another output may have begun since: AWSDenyAll has no room for a record of that. A release would take
-the user as it is, and a later snapshot would lack what that deletion removed.
+A deletion with another output may have begun since: AWSDenyAll has no room to record that. Then a release or a later
+snapshot would lack what that deletion removed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _WORDS = {GROUP.name: "group", ATTACHED_POLICY.name: "policy"}
 
 @dataclass(frozen=True)
 class Loss:
-    """An attachment that the user does not have any more. ``may_deny``: whether it could deny the user something."""
+    """An attachment that the user has lost. ``may_deny``: whether it could deny the user something."""
 
     kind: AttachmentKind
     identity: str
@@ -51,11 +51,11 @@ class Loss:
 
 
 def lost_attachments(snapshot: Snapshot, user: IamUser) -> tuple[Loss, ...]:
-    """What of ``snapshot`` is not on ``user`` any more, if it could deny something, or a deletion may have removed it.
+    """What ``user`` has lost since ``snapshot``, if it could deny something, or a deletion may have removed it.
 
-    What could deny something comes first; so could what has no document in the snapshot. A boundary under an AWSDenyAll
-    of ours counts as there. A deletion removes kind by kind, in REMOVAL_ORDER: it has not come to what follows
-    a credential that is still there, so somebody else removed that.
+    What could deny something comes first, also what has no document in the snapshot. A boundary under an AWSDenyAll of
+    ours counts as present. A deletion removes kind by kind, in REMOVAL_ORDER: if a credential is still there, the
+    deletion has removed nothing that follows it, so somebody else did.
     """
     held = [
         REMOVAL_ORDER.index(kind)

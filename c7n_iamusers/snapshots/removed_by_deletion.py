@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The snapshots of one user, and what deletions removed between them: what is to come back. Pure."""
+"""What is to be restored: the snapshots of one user, and what deletions removed between them. Pure."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _KINDS = {kind.name: kind for kind in ATTACHMENT_KINDS}
 
 
 def whole_snapshot(snapshots: Sequence[Snapshot], history: CallHistory) -> Snapshot:
-    """The last of ``snapshots`` (all of one user), plus what the deletion that it is of removed before it.
+    """The last of ``snapshots`` (all of one user), plus what its deletion removed before it.
 
-    What a stopped run of ours had removed is restored. What somebody else removed between two runs is not, nor what an
-    earlier deletion removed that somebody has ended since. It is partial if ``history`` does not say what was removed.
+    What a stopped run of ours removed is restored. What somebody else removed between two runs is not, nor what an
+    earlier deletion removed if somebody has ended it since. It is partial if ``history`` does not say what was removed.
     """
     counted = _of_last_deletion(snapshots)
     last, removed = counted[-1], history.removed(_taken(counted[-1]), _taken(counted[0]))
@@ -51,7 +51,7 @@ def removed_by_us(snapshots: Sequence[Snapshot], history: CallHistory) -> Snapsh
 def before_removals(snapshots: Sequence[Snapshot], history: CallHistory) -> Snapshot | None:
     """The last whole one of ``snapshots``, if our deletion removed anything between it and the last of all.
 
-    Also if it may have, since the last one was taken during a deletion that ``history`` does not know.
+    Also if the last one was taken during a deletion that is not in ``history``, which may have removed something.
     """
     first, *later = counted = _of_last_deletion(snapshots)
     removed = later and history.removed(_taken(later[-1]), _taken(first))

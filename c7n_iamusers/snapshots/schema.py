@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a snapshot holds, as JSON: its schema, and what that leaves open. Pure."""
+"""What a snapshot holds, as JSON: its schema, and further checks. Pure."""
 
 from __future__ import annotations
 

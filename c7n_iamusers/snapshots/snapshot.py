@@ -29,9 +29,9 @@ class Snapshot:
     ``policies``: the managed policies of user, groups and boundary; None if they were not read. Both were read at
     ``rights_read``: a restoration compares what they allowed then with what they allow now.
     ``quarantine``: ``{since, deactivated, ...}`` if the user was in quarantine. ``partial``: another run had begun to
-    delete it. ``deletion_begun``: the user was as an unfinished deletion left it, so this is not all that it had; one
-    without that is whole. Times are datetimes, or ISO 8601 text once loaded. ``sha256``: in hex, of the content that it
-    was read from; empty if it was not.
+    delete it. ``deletion_begun``: an unfinished deletion had removed a part of the user; a snapshot without it is
+    whole. Times are datetimes, or ISO 8601 text once loaded. ``sha256``: in hex, of the content that it was read from;
+    empty if it was not.
     """
 
     user: IamUser
@@ -72,7 +72,7 @@ class Snapshot:
     def checked_json(self) -> bytes:
         """The content of its file, after it was read back. Raises NotRestorable.
 
-        What a reader here refuses, or IAM would refuse in a restoration, must come to light before the first change.
+        It finds, before the first change, what a reader here, or IAM in a restoration, would refuse.
         """
         try:
             content = self.as_json().encode()
@@ -113,7 +113,7 @@ class Snapshot:
 
     @property
     def rights_fingerprint(self) -> str:
-        """The SHA-256, in hex, of ``groups`` and ``policies``: of what decides rights beside the attachments."""
+        """The SHA-256, in hex, of ``groups`` and ``policies``, which decide rights beside the attachments."""
         groups = sorted((_group_rights(each) for each in self.groups), key=lambda each: each["GroupName"])
         versions = sorted(self.policies or (), key=lambda each: each.arn)
         policies = [(each.arn, each.version, each.digest) for each in versions]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is on record of a user in one or several outputs: its snapshots, its journals, and what they say together."""
+"""The records of a user in one or several outputs: snapshots, journals, and their combination."""
 
 from __future__ import annotations
 
@@ -76,13 +76,12 @@ class RecordedUser:
     disputed: Reason | None = None
 
     def require_whole(self, adopt: bool) -> None:
-        """Raises SnapshotRefused if the user may have lost what denied it something, so its snapshot would lack that.
+        """Raises SnapshotRefused if the user may have lost a Deny, which its snapshot would then lack.
 
-        Also if it is not known what boundary the user had: its snapshot would say a wrong one.
+        Also if it is not known what boundary the user had: its snapshot would have a wrong one.
 
-        ``adopt``: an AWSDenyAll that is not ours is accepted, and so are what the user has lost in quarantine and a
-        restoration that has not ended, since somebody knows of it, its output is lost, or it is given up; the snapshot
-        is partial then.
+        ``adopt``: accept an AWSDenyAll that is not ours, what the user has lost in quarantine, and a restoration that
+        has not ended: somebody knows of it, its output is lost, or it is given up. The snapshot is then partial.
         """
         if self.restoring and not adopt:
             raise SnapshotRefused(
@@ -140,9 +139,9 @@ class RecordStores:
         return self._history(self.own, user, made, now)
 
     def known_history(self, user: IamUser, made: Made, now: datetime) -> CallHistory:
-        """What runs with any of the outputs did to ``user``, and what was active before, where the Deny doesn't say.
+        """What runs with any of the outputs did to ``user``, and what was active before if the Deny doesn't say that.
 
-        Raises SnapshotRefused, also if a snapshot is missing that could say it.
+        Raises SnapshotRefused, also if a snapshot that could say it is missing.
         """
         history = self._history(self.known, user, made, now)
         if not lockout_state.deactivated_unnamed(user, history):
@@ -161,7 +160,7 @@ class RecordStores:
         return last_until(self.snapshots(user), since)
 
     def lost(self, user: IamUser, quarantine: QuarantineRecord, known: CallHistory) -> tuple[Loss, ...]:
-        """What ``user`` had when ``quarantine`` began, and has no more; nothing if no snapshot of it is here.
+        """What ``user`` has lost since ``quarantine`` began; nothing if no snapshot of it is here.
 
         What we removed according to ``known`` is left out, unless it could deny something. Raises SnapshotRefused.
         """
@@ -186,7 +185,7 @@ class RecordStores:
         return OnRecord.of(zip(files, pins, map(given_up, journals), strict=True))
 
     def next_number(self, user: IamUser) -> int:
-        """The number of a further snapshot here. No name that the journal has is given to another content.
+        """The number of a further snapshot here. A name in the journal is never reused for other content.
 
         Raises SnapshotRefused, also where the journal names a snapshot that is not there.
         """
@@ -207,7 +206,7 @@ class RecordStores:
 
 
 class UserRecords:
-    """Snapshots in ``stores``, as ``policy`` takes them, with what of the account outlives its users.
+    """Snapshots in ``stores``, as ``policy`` takes them, with the account's data that outlives its users.
 
     ``account``: its roles. ``live``: its groups and policies as they are when a snapshot is taken.
     """
@@ -312,8 +311,8 @@ class UserRecords:
 
         Raises NotRestorable, SnapshotRefused, JournalRefused.
 
-        A policy with another document makes a further snapshot too, although the user has the same attachments; and so
-        does the end of a deletion, since the last one was not whole.
+        A changed policy document also makes a further snapshot, even if the attachments are the same. So does the end
+        of a deletion, since the last snapshot was not whole.
         """
         if not self._is_last(found):
             number = self._stores.next_number(found.user)
@@ -341,16 +340,16 @@ class UserRecords:
         return all(map(same, later))
 
     def named_if_back(self, subject: Subject, reason: Reason) -> Reason:
-        """``reason``, and that the user came back, where a journal shows that one of its name was deleted."""
+        """``reason``, with the note that the user came back if a journal shows that one of its name was deleted."""
         try:
             at = last_deletion(self._stores.known.of_namesakes(subject))
         except OSError:
             return reason  # whatever changes a user needs the journals, and says so
         return reason.and_also(reasons.CAME_BACK(at=at) if at else None)
 
-    def deleted_by_us(self, subject: Subject) -> bool:
-        """True if, according to the journal, an earlier run with this output deleted the user."""
-        return history_of(subject, self._stores.own.of(subject)).deleted()
+    def deleted_by_us(self, subject: Subject) -> datetime | None:
+        """When, by its journal, an earlier run with this output deleted the user; None if none did."""
+        return history_of(subject, self._stores.own.of(subject)).deleted_at()
 
     def snapshots_of_deletion(self, subject: Subject, made: Made) -> Sequence[Snapshot]:
         """The user's snapshots in this output, if the current run or an earlier one has changed the user; else none."""
@@ -367,9 +366,9 @@ class UserRecords:
 
 
 def unfinished_deletions(journal: JournalReader, users: Iterable[IamUser]) -> frozenset[str]:
-    """The unique ids of those ``users`` whose deletion began by ``journal``, and that are as that left them.
+    """The unique ids of those ``users`` whose deletion began, by ``journal``, and that are still as it left them.
 
-    Of a user whose attachments were not all read, these count as gone: it is to be read live. Raises OSError.
+    Attachments that were not read count as gone: the user must be read live. Raises OSError.
     """
     found = set[str]()
     for user in users:
@@ -381,7 +380,7 @@ def unfinished_deletions(journal: JournalReader, users: Iterable[IamUser]) -> fr
 
 
 def note_lapse(journal: JournalWriter, user: IamUser, history: CallHistory, now: datetime) -> None:
-    """Journal what of ``user`` contradicts ``history``, so that no later run takes somebody else's work for ours.
+    """Journal what on ``user`` contradicts ``history``, so that no later run takes somebody else's work for ours.
 
     Raises JournalRefused.
     """

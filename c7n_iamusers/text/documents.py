@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Text and JSON from files that others may have written, within bounds and in linear time. Pure.
 
-What programs read in different ways is refused: a key that is given twice, a number that is none, half a character.
-Every refusal is a NotInFormat, which names the line and the bound; whoever opened the file names the file.
+Refuses what programs read in different ways: a key that is given twice, NaN, half a character. Every refusal is a
+NotInFormat, which names the line and the bound; the caller names the file.
 """
 
 from __future__ import annotations
@@ -203,7 +203,8 @@ def check_json(text: str | bytes, most: int = MOST_JSON_GIVEN) -> None:
 
 
 def check_json_lines(content: bytes, most: int = MOST_JSON) -> None:
-    """The same of JSON values, one a line. A text ends with its line: half of one hides nothing in the next."""
+    """The same for JSON values, one a line. A string ends with its line, so an unclosed one hides nothing in the
+    next."""
     if len(content) <= most // 2 or _weight(content) <= most:
         return
     found = 0
@@ -214,7 +215,7 @@ def check_json_lines(content: bytes, most: int = MOST_JSON) -> None:
 
 
 def most_json_of(packed: bytes) -> int:
-    """``most`` of a file of a run as it lies there, gzip or not: what is packed may not stand for much more memory."""
+    """``most`` for a run's file as it is stored, gzip or not: packed data may not take much more memory."""
     return min(MOST_JSON, max(_MOST_JSON_PACKED, _MOST_JSON_TIMES * len(packed)))
 
 
@@ -265,7 +266,7 @@ def _weight(text: str | bytes) -> int:
 
 
 def json_values(text: str) -> Iterator[Any]:
-    """The values of JSON that follow one another, as where pages were appended to a file. Raises NotInFormat."""
+    """Consecutive values of JSON, such as pages that were appended to a file. Raises NotInFormat."""
     check_json(text, MOST_JSON)
     at, lines = skip(text, 0, _BETWEEN), Lines(text)
     while at < len(text):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is kept of the objects in large files: the members that are read, and one object of those that are equal. Pure.
+"""What is kept of the objects in large files: the members that are read, and one object for all equal ones. Pure.
 
-Whoever writes a file may put anything beside what a run does: an object takes 25 times the memory of its characters.
+Somebody may add anything to what a run writes, and an object takes 25 times the memory of its characters.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class Kept:
-    """Keeps the members ``names`` of objects. Of equal ones there is one, which nobody may change."""
+    """Keeps the members ``names`` of objects. Equal ones share one object, which nobody may change."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names)
@@ -64,5 +64,5 @@ def size(value: Any, most: int) -> int:
 
 
 def plain(found: Mapping[str, Any], names: Collection[str]) -> bool:
-    """Whether the members ``names`` of an object, as far as it has them, are texts, numbers, true, false or null."""
+    """Whether each of the members ``names`` that an object has is a text, a number, true, false or null."""
     return not any(isinstance(found.get(name), dict | list) for name in names)

@@ -15,7 +15,7 @@ FIRST_YEAR, LAST_YEAR = 2000, 8999
 def moment(value: Any) -> datetime | None:
     """``value`` (a datetime or ISO 8601 text, UTC if it has no zone) as a datetime in UTC; None for anything else.
 
-    Also for a time before FIRST_YEAR or after LAST_YEAR, which nobody writes who does not want to break something.
+    Also None before FIRST_YEAR and after LAST_YEAR: only an attacker writes such a time.
     """
     if isinstance(value, str):
         try:

@@ -96,7 +96,7 @@ else:
 
 
 class VisibleLog(_Adapter):
-    """A logger whose every message is one visible line: nobody's name can forge a line, or move the cursor."""
+    """A logger whose every message is one visible line: no name in it can forge a line, or move the cursor."""
 
     def __init__(self, logger: logging.Logger) -> None:
         super().__init__(logger, {})
@@ -119,7 +119,7 @@ _FORMULA = re.compile('(^|[;\t\r\n])(?=[ "\xa0\u3000]*[=+@\uff1d\uff0b\uff0d\uff
 
 
 def cell(text: str) -> str:
-    """``text`` as a cell of CSV that no spreadsheet evaluates, by whatever it separates cells."""
+    """``text`` as a cell of CSV that no spreadsheet evaluates, whatever its separator is."""
     return _FORMULA.sub(r"\1'", text)
 
 

@@ -136,7 +136,7 @@ def _nodes(loader: Any, node: Any) -> list[Any]:
         if node.tag in _NUMBERS and (len(node.value) > LONGEST_NUMBER or _NO_NUMBER.fullmatch(node.value)):
             raise NotInFormat(
                 node.start_mark.line + 1,
-                f"has a number that is none, is too large, or has more than {LONGEST_NUMBER} characters",
+                f"has a number that is not one, is too large, or has more than {LONGEST_NUMBER} characters",
             )
         return []
     if node.id == "sequence":

@@ -48,11 +48,11 @@ _NO_REMOVALS = RemovalOptions(False, None, False, ())
 def provision(context: click.Context) -> None:
     """Give the people of IAM users in all accounts their access in IAM Identity Center.
 
-    Policies with `mode: intent` write below OUTPUT_DIR what access they ask for. `plan` reads it, checks it, and prints
-    what a run would change. `apply` makes these changes, or those of a plan that was reviewed; `prune` also removes
-    what is no longer requested. `undo` takes a run back.
+    Policies with `mode: intent` write below OUTPUT_DIR which access they request. `plan` reads and checks it, and
+    prints what a run would change. `apply` makes these changes, or those of a reviewed plan; `prune` also removes what
+    is no longer requested. `undo` takes a run back.
 
-    Everyone who can write to OUTPUT_DIR can claim anything, so the accounts' users and policies are read again by
+    Whoever can write to OUTPUT_DIR can claim anything. So the command reads the accounts' users and policies again as
     MEMBER_ROLE, and the settings of intents must be those of POLICIES.
     """
     if context.invoked_subcommand is None:
@@ -83,12 +83,12 @@ def plan(
     new_records: bool,
     quotas: CenterQuotas,
 ) -> None:
-    """Print what `apply` would change, or `prune`, and change nothing.
+    """Print what `apply` or `prune` would change, and change nothing.
 
     The plan compares all access of each person in these accounts with the person's IAM users. Managed objects that are
     no longer requested have a `-`. With --unrequested or --former it is the plan of `prune`, which removes them. With
-    -a or -t only the intents of these accounts are needed, for example of one that has joined the organization: what
-    others may request is neither shown nor removed.
+    -a or -t only the intents of these accounts are needed, such as a new account's: what others may request is neither
+    shown nor removed.
     """
     choices, opened = _opened(at, given, chosen, removals, new_records)
     run_options = RunOptions(choices, PlanOptions(out), quotas, opened.reading)
@@ -119,8 +119,8 @@ def apply(
     intents file, and the result of the run, for `undo`, below identity-center-runs/ in the place of --records, or in
     OUTPUT_DIR. What is no longer requested is shown with a `-`, and stays: see `prune`.
 
-    OUTPUT_DIR may be s3://BUCKET/PREFIX. A run that is killed leaves its lock there, and in Identity Center one that
-    keeps runs on other machines out; `unlock` removes both.
+    OUTPUT_DIR may be s3://BUCKET/PREFIX. A killed run leaves a lock there, and one in Identity Center that keeps out
+    runs on other machines; `unlock` removes both.
     """
     _run(at, given, chosen, _NO_REMOVALS, writing, new_records, quotas)
 
@@ -142,7 +142,7 @@ def prune(
     new_records: bool,
     quotas: CenterQuotas,
 ) -> None:
-    """Do what `apply` does, and remove access that is no longer requested, or that former people have.
+    """Do what `apply` does, and remove access that is no longer requested, or that former people still have.
 
     Say what to remove: --unrequested, --former DAYS, or both. `plan` with the same options shows it. Removed access
     comes back by `undo`.
@@ -163,9 +163,9 @@ def prune(
 def audit(at: CenterOptions, given: IntentOptions, deletions: tuple[str, ...], new_records: bool) -> None:
     """Report the access of all people as it is, and change nothing.
 
-    Of all people in these accounts, and in all accounts with managed permission sets. Ends with 1 if people have more
-    access than their IAM users, if managed access is not requested by intents, if requested access does not exist or
-    was changed, and if something could not be compared.
+    It covers all people in these accounts, and in all accounts with managed permission sets. It ends with 1 if people
+    have more access than their IAM users, if intents do not request managed access, if requested access does not exist
+    or was changed, or if something could not be compared.
     """
     opened = open_fleet(at, given, new_records=new_records, deletions=deletions)
     with errors_with_remedy():
@@ -187,8 +187,8 @@ def audit(at: CenterOptions, given: IntentOptions, deletions: tuple[str, ...], n
 @click.option(
     "--lock-out",
     is_flag=True,
-    help="Let Terraform destroy what only an earlier export in DIR has, except for people. It may be the only access "
-    "of its people, as no run recorded it. What accounts without intents have stays.",
+    help="Let Terraform destroy what only an earlier export in DIR has, except for people. No run recorded it, so it "
+    "may be their only access. What accounts without intents have stays.",
 )
 @options.new_records_option
 @options.quotas_option
@@ -202,7 +202,7 @@ def export(
     new_records: bool,
     quotas: CenterQuotas,
 ) -> None:
-    """Write the requested access to DIR as Terraform configuration, in place of applying it.
+    """Write the requested access to DIR as Terraform configuration, instead of applying it.
 
     Identity Center is called only for --with-imports.
     """
@@ -225,8 +225,8 @@ def export(
     "--result-sha256",
     default="",
     metavar="HEX",
-    help="What the run printed. An undo that gives people access again asks for it, or for a yes on a terminal, as "
-    "whoever can write the result could have written any access into it.",
+    help="The SHA-256 that the run printed. Whoever can write to the result can add any access, so an undo that gives "
+    "people access again needs this, or a yes on a terminal.",
 )
 @click.option(
     "--member-role",
@@ -295,7 +295,7 @@ def undo(
     required=True,
     type=click.IntRange(1, 90),
     metavar="DAYS",
-    help="Read the last DAYS days, or what came since the last such run; 90 at most.",
+    help="Read the last DAYS days, or what is new since the last such run; 90 at most.",
 )
 def sign_ins(at: CenterOptions, place: str, days: int) -> None:
     """Read who signed in to which account, into OUTPUT_DIR/sign-ins.json, for policies with `state: used`.
@@ -328,12 +328,12 @@ def sign_ins(at: CenterOptions, place: str, days: int) -> None:
     required=True,
     type=options.RecordsOptions(exists=True, file_okay=False),
     metavar="PLACE",
-    help="Where the run that was killed left its records: its --records, or its OUTPUT_DIR.",
+    help="The records of the killed run: its --records, or its OUTPUT_DIR.",
 )
 def unlock(at: CenterOptions, lock_id: str, records: str) -> None:
-    """Remove the lock ID, which a run that was killed has left in the bucket and in Identity Center.
+    """Remove the lock ID, which a killed run has left in the bucket and in Identity Center.
 
-    The error of a run that it keeps out names the ID. The lock of a directory ends with the process.
+    A run that the lock keeps out names the ID in its error. The lock of a directory ends with the process.
     """
     opening.check_external_id(at)
     missing: IdentityCenterError | None = None

@@ -159,8 +159,8 @@ external_id_option = _center_option(
     default="",
     metavar="TEXT",
     callback=checked_external_id,
-    help="The external id that the trust policies of roles ask for: of --role, and of --member-role, for which "
-    "external_id of the account in the accounts file is the default.",
+    help="The external id that the trust policies of --role and --member-role ask for. For --member-role, the default "
+    "is external_id of the account in the accounts file.",
 )
 
 
@@ -218,8 +218,8 @@ of_intents = _as_one(
         "--records",
         type=RecordsOptions(exists=True, file_okay=False),
         metavar="PLACE",
-        help="Where runs leave their records, and find those of earlier runs: a directory or s3://BUCKET/PREFIX, one "
-        "for the organization. OUTPUT_DIR by default, which must then be the same for every run.",
+        help="The records of all runs: a directory or s3://BUCKET/PREFIX, one for the organization. By default "
+        "OUTPUT_DIR, which must then be the same for every run.",
     ),
     _intent_option(
         "-c",
@@ -243,14 +243,15 @@ of_intents = _as_one(
     _intent_option(
         "--trust-intents",
         is_flag=True,
-        help="Believe intents whose accounts can't be read again, people that neither their account nor --people-from "
+        help="Trust intents whose accounts can't be read again, people that neither their account nor --people-from "
         "confirms, files in OUTPUT_DIR that others can write, and, without -u, the settings of intents.",
     ),
     _intent_option(
         "--people-from",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="Who users' people are, instead of what intents say: csv, json or yaml, as the policies' people-from.",
+        help="The person of each user, instead of the one in the intents: csv, json or yaml, as the policies' "
+        "people-from.",
     ),
     _intent_option(
         "--email-tag",
@@ -270,8 +271,8 @@ of_intents = _as_one(
     _intent_option(
         "--identity-source",
         type=click.Choice(["identity-center", "external"]),
-        help="Refuse intents with the other identity source. identity-center also says that no identity provider feeds "
-        "the identity store, although users or groups have ExternalIds.",
+        help="Refuse intents with the other identity source. identity-center also states that no identity provider "
+        "feeds the identity store, even if users or groups have ExternalIds.",
     ),
     _intent_option(
         "--max-age",
@@ -339,8 +340,8 @@ deletions_option = click.option(
     type=_PlaceOrNone(exists=True, file_okay=False),
     multiple=True,
     metavar="DIR",
-    help="The output of the policies that delete IAM users, a directory or s3://BUCKET/PREFIX: people whose users they "
-    "deleted have moved, and are no former ones. Repeatable. `none` if no policy deletes any.",
+    help="The output of the policies that delete IAM users, a directory or s3://BUCKET/PREFIX. People whose users they "
+    "deleted have moved and are not former people. Repeatable. `none` if no policy deletes any.",
 )
 #: Passes ``removals``, RemovalOptions.
 of_removals = _as_one(
@@ -357,8 +358,8 @@ of_removals = _as_one(
         "former_days",
         type=click.IntRange(min=1),
         metavar="DAYS",
-        help="Remove memberships that an earlier run made for IAM users that are deleted for at least DAYS days, by "
-        "what audits and such runs recorded; 30, for example. It may be the only access of these people. Needs "
+        help="Remove memberships that an earlier run made for IAM users that, by the records of audits and such runs, "
+        "have been gone for DAYS days or more, such as 30. It may be the only access of these people. Needs "
         "--member-role and --deletions.",
     ),
     click.option(
@@ -419,8 +420,8 @@ of_writing = _as_one(
 new_records_option = click.option(
     "--new-records",
     is_flag=True,
-    help="Begin a place of records although Identity Center has objects that this tool manages: what was assigned "
-    "before counts as others', and can't be undone.",
+    help="Begin new records although Identity Center has objects that this tool manages. Earlier assignments then "
+    "count as others', and can't be undone.",
 )
 quotas_option = click.option(
     "--quota",

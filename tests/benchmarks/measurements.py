@@ -42,11 +42,7 @@ def contents(**counts: int) -> dict[str, int]:
 
 
 def measured(
-    contestant: str,
-    users: int,
-    calls: Mapping[str, int],
-    seconds: float = 1.0,
-    latency_ms: float = 50,
+    contestant: str, users: int, calls: Mapping[str, int], seconds: float = 1.0, latency_ms: float = 50
 ) -> Measurement:
     return Measurement(contestant, users, latency_ms, calls, seconds, seconds + 2, 65.0, 130.0)
 

@@ -55,7 +55,7 @@ def outcome(name: str, account: str, status: str, days: float) -> dict[str, Any]
 
 
 @pytest.fixture(autouse=True)
-def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     accounts_file()
     announced(ACCOUNT, "alice", "bob", "gone")
@@ -130,7 +130,7 @@ def test_each_owner_gets_one_message_over_all_its_accounts(org: LocalOrg) -> Non
         assert shown in text
 
 
-def test_a_digest_is_no_announcement(org: LocalOrg) -> None:
+def test_a_digest_is_no_announcement() -> None:
     before = sorted(map(str, Path("notices").rglob("*")))
     digest()
     assert sorted(map(str, Path("notices").rglob("*"))) == before
@@ -170,7 +170,7 @@ def test_notices_that_cannot_be_read_write_to_nobody(org: LocalOrg) -> None:
     assert "nobody was written to" in found.stderr
 
 
-def test_a_queue_that_refuses_is_named(org: LocalOrg) -> None:
+def test_a_queue_that_refuses_is_named() -> None:
     found = digest("--queue", f"{QUEUE}-2")
     assert found.exit_code == 1
     assert f"{OWNER}: not all was sent" in found.stderr

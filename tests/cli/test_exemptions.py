@@ -131,7 +131,7 @@ def test_one_bad_reply_hides_no_good_one() -> None:
 
 
 @pytest.mark.parametrize("broken", ["no-notices", "notice", "list", "column", "fifo", "deep", "charset"])
-def test_what_cannot_be_read_is_no_quiet_success(checkout: Path, broken: str) -> None:
+def test_what_cannot_be_read_is_no_quiet_success(broken: str) -> None:
     reply("a.eml", row())
     if broken == "no-notices":
         accounts = yaml.safe_load(Path("accounts.yml").read_text())

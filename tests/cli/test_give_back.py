@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 from c7n.exceptions import PolicyExecutionError
-from click.testing import Result
+from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
+from c7n_iamusers_cli.main import main
 from tests.cli.test_user import BUCKET, messages, refusing, run, state, subject, user
 from tests.cli.test_user import iam as iam  # a fixture
 from tests.interference import on_call
@@ -99,9 +101,7 @@ def test_a_deletion_that_is_under_way_in_a_bucket_goes_on_alone(org: LocalOrg, i
     assert state(iam)[2] == groups
 
 
-def test_no_deletion_begins_in_a_bucket_while_the_user_is_given_back(
-    org: LocalOrg, iam: Any, output: str
-) -> None:
+def test_no_deletion_begins_in_a_bucket_while_the_user_is_given_back(iam: Any, output: str) -> None:
     groups = state(iam)[2]
     with refusing("DetachUserPolicy"), pytest.raises(PolicyExecutionError):
         run({"type": "composite-delete"}, output)
@@ -159,6 +159,23 @@ def test_a_restoration_that_was_killed_is_carried_on_by_another_machine(
     result = give_back(output)
     assert result.exit_code == 0, result.output
     assert state(iam)[::2] == before[::2]
+
+
+def test_an_outcome_that_rests_on_a_restoration_names_its_line(org: LocalOrg, iam: Any, output: str) -> None:
+    run({"type": "composite-delete"}, output)
+    assert give_back(output).exit_code == 0
+    s3 = org.client("s3")
+    read = {key: s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in objects(org)}
+    rows = [row for key, text in read.items() if key.endswith("outcomes.json") for row in json.loads(text)]
+    (restored,) = (row for row in rows if row["status"] == "restored")
+    lines = [
+        json.loads(each) for key, text in read.items() if key.endswith("jsonl") for each in text.splitlines()
+    ]
+    told = [line for line in lines if line.get("status") == "restored"]
+    assert {restored["unique_id"]} < {each["unique_id"] for each in told}
+    assert restored["rests_on"] in {line["time"] for line in told if "made" in line}
+    result = CliRunner().invoke(main, ["verify", output])
+    assert "; 0 wrong" in result.output, result.output
 
 
 def after_its_lease(org: LocalOrg) -> None:

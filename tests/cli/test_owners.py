@@ -90,7 +90,7 @@ def test_only_the_accounts_of_the_file_in_the_order_that_is_asked_for(org: Local
     )
 
 
-def test_a_table_and_csv(org: LocalOrg, here: Path) -> None:
+def test_a_table_and_csv(here: Path) -> None:
     chosen = ("-c", "accounts.yml", "--from", "organization")
     head, first, _ = owners(*chosen).stdout.splitlines()
     assert head.split() == ["account", "name", "owner", "source"]
@@ -144,7 +144,7 @@ def test_a_source_that_cannot_be_read_is_no_reason_to_take_the_next(org: LocalOr
     assert "enable trusted access for AWS Account Management" in result.stderr
 
 
-def test_an_account_that_is_not_in_the_organization(org: LocalOrg, here: Path) -> None:
+def test_an_account_that_is_not_in_the_organization(here: Path) -> None:
     Path("accounts.yml").write_text(
         'accounts:\n- {account_id: "999999999999", name: x, role: CloudCustodian}\n'
     )
@@ -156,7 +156,7 @@ def test_an_account_that_is_not_in_the_organization(org: LocalOrg, here: Path) -
     )
 
 
-def test_a_member_may_not_list_the_accounts(org: LocalOrg, here: Path) -> None:
+def test_a_member_may_not_list_the_accounts(here: Path) -> None:
     result = owners("--role", f"arn:aws:iam::{PAYMENTS}:role/CloudCustodian")
     assert result.exit_code == 1
     assert "Error: the organization's accounts can't be listed: " in result.stderr
@@ -196,7 +196,7 @@ def test_owners_are_written_into_both_files(org: LocalOrg, here: Path) -> None:
     assert sorted(os.listdir()) == ["accounts.yml", "mailer.yml"]
 
 
-def test_who_else_gets_an_accounts_mail_is_said(org: LocalOrg, here: Path) -> None:
+def test_who_else_gets_an_accounts_mail_is_said(here: Path) -> None:
     Path("mailer.yml").write_text(
         f"account_emails: {{'{PAYMENTS}': [old@example.com], '{PLATFORM}': [p@example.com]}}\n"
     )
@@ -207,7 +207,7 @@ def test_who_else_gets_an_accounts_mail_is_said(org: LocalOrg, here: Path) -> No
     ]
 
 
-def test_an_owner_of_all_accounts_is_not_written_into_each(org: LocalOrg, here: Path) -> None:
+def test_an_owner_of_all_accounts_is_not_written_into_each(here: Path) -> None:
     text = f"vars: {{owner: all@example.com}}\n{ACCOUNTS}"
     Path("accounts.yml").write_text(text)
     result = owners("-c", "accounts.yml", "--write", "--mailer", "mailer.yml")
@@ -216,7 +216,7 @@ def test_an_owner_of_all_accounts_is_not_written_into_each(org: LocalOrg, here: 
     assert yaml.safe_load(Path("mailer.yml").read_text())["account_emails"][RESEARCH] == ["all@example.com"]
 
 
-def test_owners_are_written_into_a_new_file(org: LocalOrg, here: Path) -> None:
+def test_owners_are_written_into_a_new_file(here: Path) -> None:
     result = owners("-c", "accounts.yml", "--output", "new.yml", "--from", "organization")
     assert result.exit_code == 0, result.output
     assert Path("accounts.yml").read_text() == ACCOUNTS
@@ -252,9 +252,7 @@ def test_tags_are_not_written_without_the_domains(org: LocalOrg, here: Path) -> 
         pytest.param("mailer.yml", b"a: \xff", "mailer.yml: 'utf-8' codec", id="no-utf-8"),
     ],
 )
-def test_one_file_that_cannot_be_edited_leaves_both(
-    org: LocalOrg, here: Path, name: str, text: Any, told: str
-) -> None:
+def test_one_file_that_cannot_be_edited_leaves_both(here: Path, name: str, text: Any, told: str) -> None:
     Path(name).write_bytes(text if isinstance(text, bytes) else text.encode())
     result = owners("-c", "accounts.yml", "--write", "--mailer", "mailer.yml", "--from", "organization")
     assert result.exit_code == 1
@@ -263,9 +261,7 @@ def test_one_file_that_cannot_be_edited_leaves_both(
     assert Path("accounts.yml").read_text() == ACCOUNTS
 
 
-def test_a_file_that_cannot_be_written_stays(
-    org: LocalOrg, here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_cannot_be_written_stays(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError("no space left on device")
 
@@ -277,7 +273,7 @@ def test_a_file_that_cannot_be_written_stays(
     assert sorted(os.listdir()) == ["accounts.yml", "mailer.yml"]
 
 
-def test_a_broken_accounts_file(org: LocalOrg, here: Path) -> None:
+def test_a_broken_accounts_file(here: Path) -> None:
     Path("accounts.yml").write_text("accounts: [{account_id: 1}]")
     result = owners("-c", "accounts.yml")
     assert result.exit_code == 1

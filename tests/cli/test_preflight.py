@@ -250,6 +250,28 @@ def test_an_exemption_of_no_account_is_a_hole(fleet: Rehearsal) -> None:
     assert "exemptions.csv" in unknown["exemptions"]
 
 
+def test_a_list_in_a_bucket_is_read_as_by_a_run(fleet: Rehearsal) -> None:
+    filters = [{"type": "unnecessary", "exempt-from": "s3://lists/{account_id}.csv"}]
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": [{**POLICY, "filters": filters}]}))
+    s3 = fleet.org.client("s3")
+    s3.create_bucket(Bucket="lists")
+    s3.put_object(Bucket="lists", Key=f"{A}.csv", Body=b"user,reason,expires\nx,r,2999-12-31\n")
+    s3.put_object(Bucket="lists", Key=f"{B}.csv", Body=b"user,reason\n")
+    found = {each["place"]: each for each in fleet.checks() if each["name"] == "list of exemptions"}
+    assert {place: each["status"] for place, each in found.items()} == {
+        f"payments ({A})": "ok",
+        f"research ({B})": "hole",
+        f"platform ({C})": "hole",
+    }
+    assert found[f"payments ({A})"]["text"] == f"s3://lists/{A}.csv: 1 rules"
+    assert "NoSuchKey" in found[f"platform ({C})"]["text"]
+    assert "copy it there" in found[f"platform ({C})"]["remedy"]
+    filters[0]["exempt-from"] = f"s3://lists/{A}.csv"
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": [{**POLICY, "filters": filters}]}))
+    (idle,) = [each for each in fleet.checks() if each["name"] == "exemptions"]
+    assert (idle["status"], idle["text"][:16]) == ("attention", "1 match nobody: ")
+
+
 def test_it_changes_nothing(fleet: Rehearsal) -> None:
     fleet.org.clear_calls()
     fleet.run()

@@ -205,7 +205,7 @@ def test_an_audit_ends_with_1_where_it_is_no_clean_bill(fleet: FleetRehearsal) -
         assert told in found.output
         # Her access is former, and no choice ends it before she is judged.
         assert f"failed: alice@example.com in account {ACCOUNT}" not in found.output
-        assert "until then no choice removes it" in found.output
+        assert "until then no option removes it" in found.output
     assert fleet.mutations() == []
 
 

@@ -126,7 +126,7 @@ def test_it_has_the_quarantine_the_plan_the_snapshots_and_every_call(iam: Any) -
     assert data["snapshots"][0]["sha256"] in page
 
 
-def test_no_secret_and_nothing_from_elsewhere_is_in_it(org: LocalOrg, iam: Any) -> None:
+def test_no_secret_and_nothing_from_elsewhere_is_in_it(iam: Any) -> None:
     secret = "s3cr3t-value-of-a-tag"
     iam.tag_user(UserName="alice", Tags=[{"Key": "token", "Value": secret}])
     key = iam.create_access_key(UserName="bob")["AccessKey"]

@@ -46,7 +46,7 @@ def populate(org: LocalOrg) -> None:
             if number % 3 == 0:
                 add_service_credential(user, "codecommit.amazonaws.com", NOW)
             account.add_user_to_group("Developers", name)
-            account.attach_user_policy("arn:aws:iam::aws:policy/ReadOnlyAccess", name)
+            account.attach_user_policy("arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess", name)
             account.put_user_policy(name, "own", POLICY)
 
 

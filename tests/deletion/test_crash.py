@@ -62,7 +62,7 @@ def populate(org: LocalOrg) -> Any:
         group.id = "AGPADEVELOPERSDEVELO"
         seeding.set_create_date(group, NOW)
         account.add_user_to_group("Developers", "alice")
-        account.attach_user_policy("arn:aws:iam::aws:policy/ReadOnlyAccess", "alice")
+        account.attach_user_policy("arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess", "alice")
         account.put_user_policy("alice", "own", POLICY)
         seeding.set_create_date(user, NOW)
     return org.client("iam", ACCOUNT)

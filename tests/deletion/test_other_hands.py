@@ -22,7 +22,7 @@ from tests.plugins.deletions import acting, delete, outcomes, user_names
 from tests.policies import ACCOUNT, policy
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
-POLICY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+POLICY = "arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess"
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, operation: str, output: Path, **opt
 
 @pytest.mark.parametrize("form", ["PutUserPolicy", ""], ids=["attached", "inline"])
 def test_release_refuses_a_user_whose_deletion_began(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     with monkeypatch.context() as patch:
         if form:
@@ -112,7 +112,7 @@ def test_release_refuses_a_user_whose_deletion_began(
 
 
 def test_release_leaves_a_strangers_deny_where_it_is(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quarantine(tmp_path)
     on_call(monkeypatch, "UpdateAccessKey", once(lambda: replace_user(iam)))
@@ -123,7 +123,7 @@ def test_release_leaves_a_strangers_deny_where_it_is(
 
 
 def test_restore_stops_at_the_call_that_hit_another_user_and_reports_it(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delete(tmp_path)
     on_call(monkeypatch, "AttachUserPolicy", once(lambda: replace_user(iam)))
@@ -134,7 +134,7 @@ def test_restore_stops_at_the_call_that_hit_another_user_and_reports_it(
 
 
 def test_what_was_given_back_from_one_output_is_known_to_all(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop_at(monkeypatch, "DetachUserPolicy", tmp_path / "jan")
     assert restore(tmp_path, "--user", "zoe").exit_code == 0
@@ -145,7 +145,7 @@ def test_what_was_given_back_from_one_output_is_known_to_all(
     assert groups(iam) == ["guard"]
 
 
-def test_of_two_lives_of_a_name_the_last_one_comes_back(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+def test_of_two_lives_of_a_name_the_last_one_comes_back(iam: Any, tmp_path: Path) -> None:
     delete(tmp_path)
     assert restore(tmp_path).exit_code == 0
     iam.remove_user_from_group(UserName="zoe", GroupName="prod")
@@ -158,7 +158,7 @@ def test_of_two_lives_of_a_name_the_last_one_comes_back(org: LocalOrg, iam: Any,
 
 @pytest.mark.parametrize("single", [False, True], ids=["missing", "first-file-named"])
 def test_an_older_snapshot_does_not_pass_for_the_last_one(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, single: bool
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, single: bool
 ) -> None:
     stop_at(monkeypatch, "DeleteAccessKey", tmp_path)
     iam.remove_user_from_group(UserName="zoe", GroupName="prod")
@@ -177,7 +177,7 @@ def test_an_older_snapshot_does_not_pass_for_the_last_one(
 
 @pytest.mark.parametrize("act", [quarantine, release], ids=["quarantine", "release"])
 def test_a_renamed_user_is_not_gone(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[Path], Any]
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[Path], Any]
 ) -> None:
     rename = once(lambda: iam.update_user(UserName="zoe", NewUserName="zoe-2"))
     on_call(monkeypatch, "GetLoginProfile", rename)
@@ -210,7 +210,7 @@ def test_an_answer_that_was_lost_is_no_proof_of_a_deletion(
     assert outcomes(tmp_path)["zoe"]["status"] == "failed"
 
 
-def test_a_user_deleted_by_others_is_restored_only_by_name(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+def test_a_user_deleted_by_others_is_restored_only_by_name(iam: Any, tmp_path: Path) -> None:
     quarantine(tmp_path)
     assert release(tmp_path)["status"] == "released"
     replace_user(iam)
@@ -224,7 +224,7 @@ def test_a_user_deleted_by_others_is_restored_only_by_name(org: LocalOrg, iam: A
 
 
 def test_an_orphaned_device_of_a_deleted_user_is_deleted(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serial = iam.create_virtual_mfa_device(VirtualMFADeviceName="zoe")["VirtualMFADevice"]["SerialNumber"]
     codes = {"AuthenticationCode1": "123456", "AuthenticationCode2": "654321"}
@@ -247,7 +247,7 @@ class Killed(BaseException):
 
 
 def test_a_run_killed_before_it_removed_its_deny_continues(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def kill() -> None:
         raise Killed
@@ -265,7 +265,7 @@ def test_a_run_killed_before_it_removed_its_deny_continues(
 
 
 def test_a_users_own_deny_that_was_given_back_stays_its_own(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = "arn:aws:iam::aws:policy/AWSDenyAll"
     iam.attach_user_policy(UserName="zoe", PolicyArn=own)
@@ -281,7 +281,7 @@ def test_a_users_own_deny_that_was_given_back_stays_its_own(
 
 
 def test_release_switches_on_what_a_quarantine_without_a_deny_switched_off(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         for operation in ("PutUserPolicy", "AttachUserPolicy", "PutUserPermissionsBoundary"):

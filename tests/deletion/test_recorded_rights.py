@@ -18,7 +18,7 @@ from tests.plugins.deletions import NAME, acting, delete, outcomes, user_names
 from tests.policies import ACCOUNT
 
 OWN, LATE, LIMIT = (f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in ("Team", "Late", "Limit"))
-READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+READ_ONLY = "arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess"
 
 
 def document(action: str) -> str:
@@ -48,7 +48,7 @@ def snapshots(output: Path) -> list[dict[str, Any]]:
 
 
 def test_the_documents_of_all_its_policies_and_the_ids_of_its_groups_are_recorded(
-    org: LocalOrg, iam: Any, tmp_path: Path
+    iam: Any, tmp_path: Path
 ) -> None:
     delete(tmp_path)
     (found,) = snapshots(tmp_path)
@@ -67,7 +67,7 @@ def test_the_documents_of_all_its_policies_and_the_ids_of_its_groups_are_recorde
 
 
 def test_a_policy_and_a_group_that_are_newer_than_the_account_read_are_read_by_themselves(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = iter([True])
 
@@ -92,7 +92,7 @@ def test_a_policy_and_a_group_that_are_newer_than_the_account_read_are_read_by_t
 
 
 def test_a_user_whose_policies_cannot_be_read_is_not_deleted(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attach_late(iam, monkeypatch)
     with monkeypatch.context() as patch:
@@ -117,7 +117,7 @@ def attach_late(iam: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_quarantine_goes_on_without_the_documents_and_marks_them_as_not_read(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attach_late(iam, monkeypatch)
     deny(monkeypatch, "GetPolicy")
@@ -128,7 +128,7 @@ def test_a_quarantine_goes_on_without_the_documents_and_marks_them_as_not_read(
 
 
 def test_a_changed_document_makes_another_snapshot(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         for operation in ("PutUserPolicy", "AttachUserPolicy", "PutUserPermissionsBoundary"):

@@ -67,6 +67,12 @@ STOPS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
 }
 
 
+#: Where it is about what comes later: before and after all is removed.
+TWO_STOPS = pytest.mark.parametrize(
+    "stop", [STOPS["killed-after-the-groups"], STOPS["refused"]], ids=["after-the-groups", "refused"]
+)
+
+
 @pytest.fixture(params=STOPS)
 def stop(request: pytest.FixtureRequest) -> Callable[[pytest.MonkeyPatch], None]:
     return STOPS[request.param]
@@ -147,6 +153,7 @@ def leaked(iam: Any) -> None:
     iam.attach_user_policy(UserName="alice", PolicyArn=policy)
 
 
+@TWO_STOPS
 @pytest.mark.parametrize(
     ("change", "why"),
     [(trusted, "a role trusts it"), (leaked, "one of its keys leaked")],
@@ -168,6 +175,7 @@ def test_a_user_that_a_gate_spares_later_is_never_skipped(
     assert "of its attachments are removed: run again to finish" in row["reason"]
 
 
+@TWO_STOPS
 def test_a_user_that_an_earlier_step_spares_later_is_never_skipped(
     iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Any
 ) -> None:
@@ -182,6 +190,7 @@ def test_a_user_that_an_earlier_step_spares_later_is_never_skipped(
     assert "its replacement in Identity Center is failed: no e-mail" in row["reason"]
 
 
+@TWO_STOPS
 def test_the_filter_is_asked_again_about_the_whole_user(
     iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Any
 ) -> None:
@@ -219,6 +228,7 @@ def test_it_goes_on_although_what_selected_the_user_was_removed(
     assert (user_names(iam), outcomes(tmp_path)["alice"]["status"]) == ([], "deleted")
 
 
+@TWO_STOPS
 def test_it_is_judged_as_it_was_and_told_where_the_filter_would_not_have_selected_it(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Any
 ) -> None:
@@ -302,12 +312,7 @@ def test_a_quarantine_goes_on_where_the_user_could_not_be_deleted(
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_restoration_leaves_the_quarantine_on_and_a_release_ends_it(
-    org: LocalOrg,
-    iam: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    denied: tuple[str, ...],
-    times: int,
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, denied: tuple[str, ...], times: int
 ) -> None:
     from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
 

@@ -147,7 +147,7 @@ def test_a_user_that_somebody_else_deletes_meanwhile_is_gone(
     delete(tmp_path)
     row = outcomes(tmp_path)["alice"]
     assert (user_names(iam), row["status"]) == ([], "skipped")
-    assert row["reason"].startswith("already gone: deleted outside this run, after ")
+    assert row["reason"].startswith("already gone: somebody else deleted it after ")
     # the other one left the device, which would block a later one of its name
     assert iam.list_virtual_mfa_devices()["VirtualMFADevices"] == []
 
@@ -566,7 +566,7 @@ def test_a_new_user_of_the_name_that_got_our_boundary_is_reported(
     iam = create(org, "alice")
     again = _once(lambda: make_again(iam))
     on_call(monkeypatch, "PutUserPermissionsBoundary", again, by_policies_only=True)
-    with pytest.raises(PolicyExecutionError, match="by PutUserPermissionsBoundary, AWSDenyAll may be its"):
+    with pytest.raises(PolicyExecutionError, match="PutUserPermissionsBoundary may have made AWSDenyAll its"):
         delete(tmp_path)
     bound = {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": DENY_ALL}
     assert everything(iam) == (*WHOLE[:3], bound)

@@ -117,7 +117,7 @@ Expected = tuple[str, str, int] | None
             [*UNSURE, outcome(5, "failed", calls=2)],
             [row(5)],
             None,
-            ("deleted", "DeleteUser was sent at 2026-11-24 12:00:04 UTC, no answer came", 2),
+            ("deleted", "DeleteUser was sent at 2026-11-24 12:00:04 UTC, no answer came", 0),
             True,
             id="said-to-have-failed-and-gone",
         ),
@@ -152,11 +152,7 @@ Expected = tuple[str, str, int] | None
     ],
 )
 def test_outcomes_that_are_missing_in_the_rows(
-    lines: list[dict[str, Any]],
-    rows: list[dict[str, Any]],
-    name: str | None,
-    expected: Expected,
-    asked: bool,
+    lines: list[dict[str, Any]], rows: list[dict[str, Any]], name: str | None, expected: Expected, asked: bool
 ) -> None:
     asking: list[str] = []
 

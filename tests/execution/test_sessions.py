@@ -152,7 +152,7 @@ def test_keys_that_assume_the_role_are_found(
     assert (found.arns[1:], found.unknown) == ((user_arn(account),), ())
 
 
-def test_who_obtained_a_session_in_the_environment_is_not_known(org: LocalOrg, account: str) -> None:
+def test_who_obtained_a_session_in_the_environment_is_not_known(account: str) -> None:
     operator = f"{session_arn(account, 'LocalOrgOperator')}operator"
     assert asked(None) == Callers(
         (operator,), (f"who obtained the session {operator}: credentials of method 'env' don't say",)
@@ -274,11 +274,7 @@ def test_an_unknown_source_is_reported_without_an_error(
 
 
 def test_roles_between_are_not_assumed_again(
-    org: LocalOrg,
-    account: str,
-    runner: dict[str, str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    org: LocalOrg, account: str, runner: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are no users, and a device's code would be asked for on the terminal."""
     middle = {**ASSUMED, "source_profile": "base", "mfa_serial": f"arn:aws:iam::{account}:mfa/x"}

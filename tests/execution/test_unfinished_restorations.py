@@ -45,7 +45,7 @@ def test_who_has_only_a_part(lines: list[dict[str, Any]], calls: int | None, at:
     found = [each for _, each in unfinished_restorations(lines)]
     assert [(each.status, each.calls) for each in found] == ([(FAILED, calls)] if calls else [])
     assert all(
-        f"ended at 2026-11-24 {at} UTC, after {calls} calls, and is not done" in each.reason.text
+        f"stopped at 2026-11-24 {at} UTC, after {calls} calls: the user has only part" in each.reason.text
         for each in found
     )
 

@@ -29,9 +29,9 @@ GAPS = (
         r".*delete.*: .*deny-undone@.*",
         r"never wider: run 1, iam:\w*User\w*(#\d+)?: .*",
         "delete-resumed: deny-undone@RemoveUserFromGroup#2",
-        "Whoever takes our Deny off and gives back what allows something, but not the Denies that were removed before, "
-        "gives more than there was, until the run finds that and puts the Deny on again. It looks right before each "
-        "removal of what denies, so between that look and the removal there is no other call.",
+        "Somebody may take our Deny off and give back what allows something, but not the Denies that were removed "
+        "before. The user can then do more than before, until the run finds that and puts the Deny on again. The run "
+        "looks right before each removal of what denies, with no other call in between.",
     ),
     Gap(
         "(quarantine|brownout).*: .*deny-(removed|undone)@.*",
@@ -44,22 +44,22 @@ GAPS = (
         "(provision|prune): .*set-widened@.*",
         r"never wider: run \d, .*given .*AdministratorAccess.*",
         "provision: set-widened@CreateAccountAssignment",
-        "A permission set is compared before it is assigned, and not again right before people join its group. Whoever "
-        "adds a policy to the set in between gives that to them too, as it would a minute later.",
+        "A permission set is compared before it is assigned, and not again right before people join its group. If "
+        "somebody adds a policy to the set in between, these people get it too, as they would a minute later.",
     ),
     Gap(
         ".*: .*clock-forward@.*",
         r"converges: run \d: it failed: .*the notices can't be read and written.*",
         "announce: clock-forward@ListUsers",
-        "A record whose time is yet to come may be forged, so nobody is addressed while one is there. Once a clock "
-        "that was a day ahead is right again, runs end with an error that names the record to move away.",
+        "A record with a time in the future may be forged, so nobody is addressed while one is there. If a clock was "
+        "a day ahead and is right again, runs end with an error that names the record to move away.",
     ),
     Gap(
         ".*: .*clock-back@.*",
         r"mail: run 2, .*: it says of \w+ what the last one said: (deleted|quarantined|browned-out|released)",
         "release: clock-back@ListAccountAliases",
-        "Where the clock is set back between a change and its message, the record of the message is older than the "
-        "change, and says nothing of it: the next run tells the owner again.",
+        "If the clock is set back between a change and its message, the record of the message is older than the "
+        "change. So the next run tells the owner again.",
     ),
     Gap(
         ".*: .*second-run(-elsewhere)?@.*",
@@ -72,31 +72,31 @@ GAPS = (
         r".*: .*200-(html|empty)(-on)?@ListAccountAliases.*",
         r"no crash: run \d: KeyError in parsers.py.*",
         "announce: 200-html@ListAccountAliases",
-        "Cloud Custodian's notify asks for the account's alias itself. Where a proxy answers with a page and status "
-        "200, botocore raises a KeyError, with which the run ends. Nobody is told, nothing is recorded, and the next "
-        "run tells.",
+        "Cloud Custodian's notify asks for the account's alias itself. If a proxy answers with a page and status 200, "
+        "botocore raises a KeyError, and the run ends. Nobody is told, nothing is recorded, and the next run tells "
+        "the owner.",
     ),
     Gap(
         "delete-quarantined: .*(inline-removed|group-left|group-deleted|group-replaced|boundary-removed)@.*",
         r"converges: run \d: (it failed: .*since its quarantine.*|she is there)",
         "delete-quarantined: inline-removed@ListGroupsForUser",
-        "A user in quarantine that has lost since what it had is not deleted, as a deletion with another output may "
+        "A user that has lost something since its quarantine is not deleted, as a deletion with another output may "
         "have begun. The run fails, names what was lost, and leaves it to people.",
     ),
     Gap(
         "brownout: .*clock-back@.*",
         "outcome: run 1: it says browned-out: .*|mail: .*browned-out.*",
         "brownout: clock-back@ListAttachedUserPolicies",
-        "The end of a brownout is in its Deny, by the runner's clock. Set back by a day, that end has passed when the "
-        "Deny is put. AWS refuses calls of a clock that is five minutes off, so the run fails there. The local "
-        "organization doesn't look at the time of a signature.",
+        "The end of a brownout is in its Deny, by the runner's clock. If the clock is a day behind, that end has "
+        "passed when the Deny is put. AWS refuses calls of a clock that is five minutes off, so there the run fails. "
+        "The local organization doesn't look at the time of a signature.",
     ),
     Gap(
         ".*: outcomes-(edited|removed)@SendMessage.*",
         r"told: run \d: it changed something, and there is no outcome",
         "brownout: outcomes-removed@SendMessage",
-        "Outcomes are written before owners are told. Whoever destroys that file while a message is being sent "
-        "destroys what the run has written; its journal has the same.",
+        "Outcomes are written before owners are told. If somebody destroys that file while a message is being sent, "
+        "they are lost there; the journal still has them.",
     ),
 )
 

@@ -40,6 +40,17 @@ FLOWS = (
     "restore-half",
     "restore-undone",
 )
+#: A trace of each of these is tried too; the others are the same calls after something else. ``make explore`` has all.
+DISTURBED = {
+    "composite-delete",
+    "quarantine",
+    "release",
+    "announce",
+    "provision",
+    "undo",
+    "prune",
+    "restore",
+}
 TREE = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-W", "ignore", "-m", "tests.explorer")
 #: Runs one trace; what it breaks.
@@ -76,7 +87,7 @@ def explore(ask: Callable[[str], dict[str, Any]]) -> Explore:
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_a_sample_of_traces_holds(flow: str, ask: Callable[[str], dict[str, Any]]) -> None:
-    assert ask(f"sample {flow} 1") == {"broken": [], "missed": ""}
+    assert ask(f"sample {flow} {int(flow in DISTURBED)}") == {"broken": [], "missed": ""}
 
 
 def test_every_flow_is_sampled() -> None:

@@ -575,7 +575,7 @@ def test_leavers_go_from_a_shared_group_that_a_run_put_them_into(
         pytest.param(joined_by_hand, None, [ACCOUNT], ["alice"], "", id="before-the-run"),
         pytest.param(None, joined_anew, [ACCOUNT], ["alice"], "", id="joined-anew"),
         pytest.param(None, assigned_by_others, [ACCOUNT], ["alice"], "which no run assigned", id="of-others"),
-        pytest.param(None, None, [ACCOUNT, OTHER_ACCOUNT], ["alice"], "no choice removes", id="gives-more"),
+        pytest.param(None, None, [ACCOUNT, OTHER_ACCOUNT], ["alice"], "no option removes", id="gives-more"),
         pytest.param(None, None, [ACCOUNT], ["alice", "bob"], "", id="has-other-intents"),
     ],
 )

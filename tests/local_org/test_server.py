@@ -85,7 +85,7 @@ def test_a_body_without_an_end_is_refused_and_no_request_is_read_after_it(
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_a_client_may_ask_whether_to_go_on(server: ServerThread, connection: HTTPConnection) -> None:
+def test_a_client_may_ask_whether_to_go_on(connection: HTTPConnection) -> None:
     connection.putrequest("PUT", "/")
     connection.putheader("Expect", "100-continue")
     connection.putheader("Content-Length", "3")

@@ -145,11 +145,7 @@ def test_one_failure_affects_no_other_user_and_the_next_run_continues(rehearsal:
     ],
 )
 def test_a_write_that_has_not_spread_is_tried_again(
-    rehearsal: Rehearsal,
-    monkeypatch: pytest.MonkeyPatch,
-    operation: str,
-    code: str,
-    members: dict[str, str],
+    rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch, operation: str, code: str, members: dict[str, str]
 ) -> None:
     rehearsal.user("alice")
 

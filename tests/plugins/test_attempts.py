@@ -220,7 +220,7 @@ def test_users_outside_quarantine_cost_no_calls_of_their_own(org: LocalOrg, iam:
     ]
 
 
-def test_the_annotation_is_in_the_resources(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+def test_the_annotation_is_in_the_resources(iam: Any, tmp_path: Path) -> None:
     answers(tmp_path)
     resources = json.loads((tmp_path / NAME / "resources.json").read_text())
     assert {each["c7n:IamUser"]["attempts"]["state"] for each in resources} == {"quiet", "unobservable"}
@@ -267,7 +267,7 @@ def test_what_was_not_read_is_not_accepted(iam: Any, tmp_path: Path, monkeypatch
 
 
 def test_a_deletion_that_was_killed_after_it_lifted_the_deny_is_completed(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("alice", "bob", "carol"):
         iam.delete_user_policy(UserName=name, PolicyName=DENY_ALL_NAME) if name != "carol" else None
@@ -302,7 +302,7 @@ def test_a_second_filter_does_not_shorten_the_silence(org: LocalOrg, iam: Any, t
     ]
     action = {"type": "composite-delete", "quiet": "proven", "quarantined-for": 2}
     policy({"filters": filters, "actions": [action]}, tmp_path).run()
-    assert "the filter attempts listened since" in outcomes(tmp_path)["alice"]["reason"]
+    assert "the filter attempts covers calls since" in outcomes(tmp_path)["alice"]["reason"]
     assert "alice" in user_names(iam)
 
 

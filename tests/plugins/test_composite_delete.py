@@ -68,8 +68,8 @@ def test_everything_is_deleted_and_nothing_is_orphaned(
     org: LocalOrg, tmp_path: Path, page_limit: int | None
 ) -> None:
     org.configure(page_limit=page_limit)
-    iam = create_full_user(org, "alice", "/a/b/")
-    create_full_user(org, "a+b=c,d.e@f-g")
+    iam = create_full_user(org, "alice", "/a/b/", times=3)
+    create_full_user(org, "a+b=c,d.e@f-g", times=3)
     create_full_user(org, "bob")
     org.clear_calls()
     delete(tmp_path, SPARE_BOB)
@@ -86,7 +86,7 @@ def test_everything_is_deleted_and_nothing_is_orphaned(
 
 
 def test_the_snapshot_is_complete_and_holds_no_secret(org: LocalOrg, tmp_path: Path) -> None:
-    iam = create_full_user(org, "alice")
+    iam = create_full_user(org, "alice", times=3)
     before = iam.get_account_authorization_details(Filter=["User"])["UserDetailList"][0]
     delete(tmp_path)
     (path,) = (tmp_path / "under-test" / "snapshots").iterdir()
@@ -472,12 +472,7 @@ def test_a_second_run_over_the_same_output_is_refused(org: LocalOrg, tmp_path: P
     ],
 )
 def test_a_run_whose_lock_or_journal_is_lost_changes_nothing_further(
-    org: LocalOrg,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    lost: str,
-    at: str,
-    left: list[str],
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str, at: str, left: list[str]
 ) -> None:
     iam = create_full_user(org, "alice")
     for name in ("bob", "carol"):

@@ -58,7 +58,7 @@ def test_a_plan_changes_nothing_and_has_all_calls(org: LocalOrg, tmp_path: Path)
     } == set()
     (planned,) = plan(tmp_path).users
     assert plan(tmp_path).account_id == ACCOUNT
-    assert (planned.attachments["access-key"], planned.attachments["mfa-device"]) == (2, 5)
+    assert (planned.attachments["access-key"], planned.attachments["mfa-device"]) == (2, 3)
     assert resource["c7n:IamUser"]["outcome"]["status"] == "planned"
     assert user_names(iam) == ["alice"]
 

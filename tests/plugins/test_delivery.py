@@ -244,7 +244,7 @@ def test_a_busy_queue_is_asked_how_old_its_oldest_message_is(
 
 
 def test_cloudwatch_that_is_denied_is_named(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     announce(tmp_path)
     CloudWatch(monkeypatch, 0)

@@ -171,7 +171,7 @@ def calls_in(output: Path) -> list[dict[str, Any]]:
 def test_our_own_runs_start_no_function(org: LocalOrg, tmp_path: Path) -> None:
     """Counted from the journals of runs over two users with everything that a user can have."""
     for name in ("alice", "bob"):
-        create_full_user(org, name)
+        create_full_user(org, name, times=3)
     for action in ("quarantine", "release", "composite-delete"):
         acting(action, tmp_path / action).run()
     calls = calls_in(tmp_path)

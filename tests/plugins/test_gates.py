@@ -74,18 +74,23 @@ def iam(org: LocalOrg) -> Any:
     return client
 
 
-def after_the_first(
-    monkeypatch: pytest.MonkeyPatch, clock: Clock, happens: Callable[[], object], seconds: float = 31
-) -> None:
-    """``happens`` right before alice's first change; the next user's turn is so many seconds later."""
-    events = iter([happens])
+#: Has something happen right before alice's first change; the next user's turn is so many seconds later.
+Between = Callable[..., None]
 
-    def happen() -> None:
-        if event := next(events, None):
-            event()
-            clock.now += seconds
 
-    on_call(monkeypatch, "PutUserPolicy", happen)
+@pytest.fixture
+def between(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Between:
+    def happening(happens: Callable[[], object], seconds: float = 31) -> None:
+        events = iter([happens])
+
+        def happen() -> None:
+            if event := next(events, None):
+                event()
+                clock.now += seconds
+
+        on_call(monkeypatch, "PutUserPolicy", happen)
+
+    return happening
 
 
 def run(output: Path, kind: str, exempt: Any = "none", *filters: Any, **options: Any) -> dict[str, Any]:
@@ -140,18 +145,11 @@ def write_list(org: LocalOrg, place: str, text: str) -> None:
 
 @pytest.mark.parametrize("place", ["exemptions.csv", f"s3://{BUCKET}/exemptions.csv", "http"])
 def test_an_exemption_between_two_turns_spares_the_second_user(
-    org: LocalOrg,
-    iam: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    clock: Clock,
-    kind: str,
-    place: str,
-    url: str,
+    org: LocalOrg, iam: Any, tmp_path: Path, kind: str, place: str, url: str, between: Between
 ) -> None:
     place = url if place == "http" else place
     write_list(org, place, HEADER + CAROL)
-    after_the_first(monkeypatch, clock, lambda: write_list(org, place, HEADER + CAROL + BOB))
+    between(lambda: write_list(org, place, HEADER + CAROL + BOB))
     rows = run(tmp_path, kind, place)
     assert statuses(rows) == {"alice": KINDS[kind], "bob": "skipped"}
     assert rows["bob"]["reason"].startswith("exempt by user 'bob'")
@@ -159,10 +157,10 @@ def test_an_exemption_between_two_turns_spares_the_second_user(
 
 
 def test_a_list_that_is_broken_between_two_turns_leaves_the_others_alone(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock, kind: str
+    org: LocalOrg, iam: Any, tmp_path: Path, kind: str, between: Between
 ) -> None:
     write_list(org, "exemptions.csv", HEADER + "nobody,a test,2999-12-31\n")
-    after_the_first(monkeypatch, clock, lambda: write_list(org, "exemptions.csv", "cut off"))
+    between(lambda: write_list(org, "exemptions.csv", "cut off"))
     rows = run(tmp_path, kind, "exemptions.csv")
     assert statuses(rows) == {"alice": KINDS[kind], "bob": "failed", "carol": "failed"}
     for name in ("bob", "carol"):
@@ -217,18 +215,12 @@ PLACES = ["notices", f"s3://{BUCKET}/notices"]
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_day_that_is_moved_between_two_turns_counts(
-    org: LocalOrg,
-    iam: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    clock: Clock,
-    kind: str,
-    place: str,
+    org: LocalOrg, iam: Any, tmp_path: Path, kind: str, place: str, between: Between
 ) -> None:
     announce(place)
     back(org, place)
     moved = {"day": "2999-01-01", "credentials-stop": "2998-12-18"}
-    after_the_first(monkeypatch, clock, lambda: change(org, place, **moved))
+    between(lambda: change(org, place, **moved))
     rows = run(tmp_path, kind, noticed=30, notices=place)
     assert statuses(rows) == {"alice": KINDS[kind], "bob": "skipped", "carol": "skipped"}
     assert "is yet to come: announced on" in rows["bob"]["reason"]
@@ -244,17 +236,11 @@ def exempted(org: LocalOrg, iam: Any, place: str) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_an_exemption_that_is_recorded_between_two_turns_voids_the_announcement(
-    org: LocalOrg,
-    iam: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    clock: Clock,
-    kind: str,
-    place: str,
+    org: LocalOrg, iam: Any, tmp_path: Path, kind: str, place: str, between: Between
 ) -> None:
     announce(place)
     back(org, place)
-    after_the_first(monkeypatch, clock, lambda: exempted(org, iam, place))
+    between(lambda: exempted(org, iam, place))
     rows = run(tmp_path, kind, noticed=30, notices=place)
     assert statuses(rows) == {"alice": KINDS[kind], "bob": "skipped", "carol": KINDS[kind]}
     assert "it was exempt on" in rows["bob"]["reason"]
@@ -264,18 +250,11 @@ def test_an_exemption_that_is_recorded_between_two_turns_voids_the_announcement(
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("name", ["STOP", " sToP.txt", f"{ACCOUNT}/stop"])
 def test_a_stop_between_two_turns_stops_the_second_user(
-    org: LocalOrg,
-    iam: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    clock: Clock,
-    kind: str,
-    place: str,
-    name: str,
+    org: LocalOrg, iam: Any, tmp_path: Path, kind: str, place: str, name: str, between: Between
 ) -> None:
     announce(place)
     back(org, place)
-    after_the_first(monkeypatch, clock, lambda: put(org, place, f"notices/{name}", ""))
+    between(lambda: put(org, place, f"notices/{name}", ""))
     rows = run(tmp_path, kind, noticed=30, notices=place)
     assert statuses(rows) == {"alice": KINDS[kind], "bob": "failed", "carol": "failed"}
     assert (rows["bob"]["code"], rows["bob"]["calls"]) == ("Stopped", 0)
@@ -422,7 +401,7 @@ def test_an_exemption_after_an_announcement_voids_it_whatever_became_of_the_rule
     then = [{"reason": "a test", **each} for each in later] or "none"
     rows = run(tmp_path / "output", kind, then, noticed=30, notices="notices")
     assert statuses(rows) == {"alice": KINDS[kind], "bob": "skipped", "carol": KINDS[kind]}
-    assert "announces it anew" in rows["bob"]["reason"]
+    assert "announces it again" in rows["bob"]["reason"]
     filters = [{"type": "unnecessary", "exempt": then}]
     policy({"filters": filters, "actions": [action("notices")]}).run()
     age(tmp_path / "notices" / ACCOUNT, 30)
@@ -497,13 +476,12 @@ def unassign(fleet: FleetRehearsal) -> None:
 def test_access_that_ends_between_two_turns_spares_the_second_user(
     fleet: FleetRehearsal,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    clock: Clock,
     happens: Callable[[FleetRehearsal], None],
     left: set[str],
+    between: Between,
 ) -> None:
     given = {**FILTER, "state": "provisioned", "permission-set": "Readers", "records": str(fleet.output)}
-    after_the_first(monkeypatch, clock, lambda: happens(fleet))
+    between(lambda: happens(fleet))
     rows = run(tmp_path, "composite-delete", "none", given, require="provisioned")
     assert {name for name, row in rows.items() if row["status"] == "skipped"} == left
     assert all("does not hold Readers in account" in rows[name]["reason"] for name in left)
@@ -511,10 +489,10 @@ def test_access_that_ends_between_two_turns_spares_the_second_user(
 
 
 def test_access_that_can_not_be_read_again_leaves_the_others_alone(
-    fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+    fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, between: Between
 ) -> None:
     given = {**FILTER, "state": "provisioned", "permission-set": "Readers", "records": str(fleet.output)}
-    after_the_first(monkeypatch, clock, lambda: deny(monkeypatch, "ListAccountAssignments"))
+    between(lambda: deny(monkeypatch, "ListAccountAssignments"))
     rows = run(tmp_path, "composite-delete", "none", given, require="provisioned")
     assert statuses(rows) == {"alice": "deleted", "bob": "failed", "carol": "failed"}
     assert "the access through Identity Center can't be read again" in rows["bob"]["reason"]

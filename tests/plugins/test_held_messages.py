@@ -103,8 +103,7 @@ def test_what_is_held_counts_once_a_digest_has_told_it(
     resources = hold(days=0)
     assert sent(org) == []
     assert (
-        "nothing is sent: c7n-iamusers digest sends what is said of 2 users to owner@example.com"
-        in caplog.text
+        "held: c7n-iamusers digest must send this message about 2 users to owner@example.com" in caplog.text
     )
     assert "alice of account 111122223333: announced: " in caplog.text
     assert f"held for {OWNER}" in caplog.text
@@ -208,9 +207,7 @@ def test_what_is_held_for_too_long_is_said_by_the_next_commands(org: LocalOrg) -
         pytest.param(13, "hole", "was not sent within twelve hours", id="too-long"),
     ],
 )
-def test_preflight_says_whether_a_digest_sends_what_is_held(
-    org: LocalOrg, hours: float, status: str, said: str
-) -> None:
+def test_preflight_says_whether_a_digest_sends_what_is_held(hours: float, status: str, said: str) -> None:
     hold()
     later(hours)
     policies = [{"actions": [action("{notices}", digest=True)]}]
@@ -222,7 +219,7 @@ def test_preflight_says_whether_a_digest_sends_what_is_held(
     assert [*probes.held([target], [{"actions": [action("{notices}")]}], utc_now())] == []
 
 
-def test_a_run_that_selects_nobody_says_it_too(org: LocalOrg, fleet: Any) -> None:
+def test_a_run_that_selects_nobody_says_it_too(fleet: Any) -> None:
     hold()
     later(13)
     fleet.delete_login_profile(UserName="bob")

@@ -118,7 +118,7 @@ def test_what_became_of_a_user(known: dict[str, Any], news: str) -> None:
         pytest.param(
             OTHER_USER.and_also(reasons.MAYBE_DENIED(), reasons.QUARANTINE_AGAIN()),
             "",
-            "the name now belongs to another user (AIDA2; AIDA1 was flagged); no answer says whether our Deny-all is "
+            "the name now belongs to another user (AIDA2; AIDA1 was flagged); it is not known whether our Deny-all is "
             "on it",
             id="notes",
         ),

@@ -215,7 +215,7 @@ def test_a_user_that_came_back_is_announced_anew(org: LocalOrg, iam: Any, tmp_pa
     assert len(said) == 3
 
 
-def test_reminders(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+def test_reminders(iam: Any, tmp_path: Path) -> None:
     notify(tmp_path)
     notify(tmp_path, step="remind", days=7)
     assert len(records(tmp_path)) == 1
@@ -368,7 +368,7 @@ def test_what_was_done_stays_done_where_nobody_can_be_told(
 
 
 def test_a_message_that_is_sent_after_midnight_has_a_record_that_can_be_read(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run begins the day before. No record has a day before its time: such a file is forged."""
     midnight = utc_now().replace(hour=0, minute=0, second=1)
@@ -409,7 +409,7 @@ def test_who_is_exempt_cannot_be_recorded(
 
 
 def test_a_record_that_cannot_be_written_is_named(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create = DirectoryStore.create
 
@@ -445,7 +445,7 @@ def test_notices_in_a_bucket(org: LocalOrg, iam: Any) -> None:
     ],
 )
 def test_credentials_do_not_stop_working_before_the_day_in_the_mail(
-    org: LocalOrg, iam: Any, tmp_path: Path, options: dict[str, Any], status: str
+    iam: Any, tmp_path: Path, options: dict[str, Any], status: str
 ) -> None:
     told = options.pop("told", None)
     notify(tmp_path / "notices", **{"quarantined-for": 14, "brownout-after": told})
@@ -483,7 +483,10 @@ def test_who_lost_the_tag_of_its_exemption_stays_until_it_is_announced_again(
     run({"type": kind, **noticed(notices)})
     (row,) = outcomes(output).values()
     assert row["status"] == "skipped"
-    assert "by tag 'Purpose=break-glass', and was not announced since: restore its tag" in row["reason"]
+    assert (
+        "by tag 'Purpose=break-glass', and was not announced since: to keep it, restore its tag"
+        in row["reason"]
+    )
     run(action(notices))
     (message,) = sent(org)
     (named,) = message["resources"]
@@ -509,7 +512,7 @@ def noticed(notices: Path) -> dict[str, Any]:
     ids=["unannounced", "too-early", "the-day"],
 )
 def test_a_user_goes_only_with_a_notice(
-    org: LocalOrg, iam: Any, tmp_path: Path, days: int | None, reason: str | None
+    iam: Any, tmp_path: Path, days: int | None, reason: str | None
 ) -> None:
     if days is not None:
         notify(tmp_path / "notices")
@@ -522,9 +525,7 @@ def test_a_user_goes_only_with_a_notice(
 
 
 @pytest.mark.parametrize(("days", "status"), [(15, "skipped"), (16, "quarantined")])
-def test_a_quarantine_counts_from_the_announcement(
-    org: LocalOrg, iam: Any, tmp_path: Path, days: int, status: str
-) -> None:
+def test_a_quarantine_counts_from_the_announcement(iam: Any, tmp_path: Path, days: int, status: str) -> None:
     """The announced day is that of the deletion, so a quarantine need not wait for it."""
     notify(tmp_path / "notices")
     age(tmp_path / "notices" / ACCOUNT, days)
@@ -533,7 +534,7 @@ def test_a_quarantine_counts_from_the_announcement(
     assert {row["status"] for row in outcomes(tmp_path / "output").values()} == {status}
 
 
-def test_a_forged_mark_changes_nothing(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+def test_a_forged_mark_changes_nothing(iam: Any, tmp_path: Path) -> None:
     """Whoever holds iam:TagUser writes tags; the record decides."""
     mark = "c7n-iamusers-deletion"
     iam.tag_user(UserName="alice", Tags=[{"Key": mark, "Value": "gone: composite-delete@2020/01/01"}])
@@ -546,7 +547,7 @@ def test_a_forged_mark_changes_nothing(org: LocalOrg, iam: Any, tmp_path: Path) 
     assert user_names(iam) == []
 
 
-def test_a_notice_that_was_tampered_with_touches_nobody(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+def test_a_notice_that_was_tampered_with_touches_nobody(iam: Any, tmp_path: Path) -> None:
     notify(tmp_path / "notices")
     (path,) = (tmp_path / "notices" / ACCOUNT).glob("*.json")
     path.write_text(path.read_text().replace("20", "29", 1))

@@ -162,5 +162,5 @@ def test_a_file_that_no_run_wrote_is_left_out(
     notify(tmp_path, with_portal("alice", "alice@example.com"), **{"profiles-from": str(tmp_path / "output")})
     (message,) = sent(org)
     assert message["action"]["profiles"] == ""
-    assert "the mail has the profiles of this account only" in caplog.text
+    assert "the mail has only the profiles of this account" in caplog.text
     assert fault in caplog.text

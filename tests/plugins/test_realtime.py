@@ -598,9 +598,7 @@ def created(iam: Any, **changed: Any) -> dict[str, Any]:
     return given
 
 
-def test_an_event_that_is_delivered_again_quarantines_nobody_who_was_released(
-    org: LocalOrg, iam: Any
-) -> None:
+def test_an_event_that_is_delivered_again_quarantines_nobody_who_was_released(iam: Any) -> None:
     given = created(iam)
     push(QUARANTINE, given)
     assert denied(iam) == {"bob"}
@@ -728,7 +726,7 @@ def test_a_user_without_room_gets_the_deny_as_its_boundary_unless_it_has_one(
     assert status == ("failed" if bounded else "quarantined")
 
 
-def test_the_record_is_in_the_bucket_and_a_release_takes_the_deny_off(org: LocalOrg, iam: Any) -> None:
+def test_the_record_is_in_the_bucket_and_a_release_takes_the_deny_off(iam: Any) -> None:
     push(QUARANTINE, created(iam))
     assert iam.list_user_tags(UserName="bob")["Tags"] == []
     assert iam.list_user_policies(UserName="bob")["PolicyNames"] == []

@@ -59,7 +59,7 @@ def iam(org: LocalOrg) -> Any:
 
 
 def test_a_user_that_lost_access_after_the_filter_is_skipped(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everybody = {"alice": PROVISIONED, "bob": PROVISIONED}
     read = answering(monkeypatch, everybody, {**everybody, "bob": PENDING})
@@ -72,9 +72,7 @@ def test_a_user_that_lost_access_after_the_filter_is_skipped(
     )
 
 
-def test_a_plan_skips_it_too(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_plan_skips_it_too(iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     everybody = {"alice": PROVISIONED, "bob": PROVISIONED}
     answering(monkeypatch, everybody, {**everybody, "bob": PENDING})
     requiring(tmp_path, **{"plan-only": True}).run()
@@ -84,7 +82,7 @@ def test_a_plan_skips_it_too(
 
 
 def test_where_identity_center_cannot_be_read_nobody_is_touched(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = requiring(tmp_path)
     resources = found.resource_manager.get_resources(["alice", "bob"])
@@ -108,9 +106,7 @@ def test_how_to_read_identity_center_must_be_said(org: LocalOrg, filters: list[A
         policy({"filters": [{"type": "unnecessary", "exempt": "none"}, *filters], "actions": [REQUIRING]})
 
 
-def test_unasked_nothing_is_read(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unasked_nothing_is_read(iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = answering(monkeypatch)
     acting("composite-delete", tmp_path).run()
     assert (read, user_names(iam)) == ([], [])

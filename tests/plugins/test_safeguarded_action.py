@@ -69,7 +69,7 @@ def became(kind: str, output: Path, *filters: Any, **options: Any) -> dict[str, 
     return {name: row["status"] for name, row in outcomes(output).items()}
 
 
-def test_an_action_alone_is_refused_with_all_that_it_must_state(org: LocalOrg, iam: Any, kind: str) -> None:
+def test_an_action_alone_is_refused_with_all_that_it_must_state(iam: Any, kind: str) -> None:
     with pytest.raises(PolicyValidationError) as raised:
         written(kind)
     text = str(raised.value)
@@ -79,9 +79,7 @@ def test_an_action_alone_is_refused_with_all_that_it_must_state(org: LocalOrg, i
     assert "or require: none" in text
 
 
-def test_a_policy_that_was_not_validated_is_refused_when_it_runs(
-    org: LocalOrg, iam: Any, tmp_path: Path, kind: str
-) -> None:
+def test_a_policy_that_was_not_validated_is_refused_when_it_runs(iam: Any, tmp_path: Path, kind: str) -> None:
     found = written(kind, output=tmp_path, **STATED)
     (action,) = found.resource_manager.actions
     del action.data["noticed"]
@@ -124,9 +122,7 @@ def test_of_two_filters_one_without_people_is_enough(org: LocalOrg, kind: str) -
         written(kind, EVERYBODY, {**EVERYBODY, "kinds": ["human"]}, noticed="none")
 
 
-def test_the_active_and_those_whom_a_role_trusts_are_spared(
-    org: LocalOrg, iam: Any, tmp_path: Path, kind: str
-) -> None:
+def test_the_active_and_those_whom_a_role_trusts_are_spared(iam: Any, tmp_path: Path, kind: str) -> None:
     assert became(kind, tmp_path, **STATED) == {
         "active": "skipped",
         "idle": KINDS[kind],
@@ -148,7 +144,7 @@ def test_the_active_and_those_whom_a_role_trusts_are_spared(
     ],
 )
 def test_whom_a_role_trusts_by_a_condition_is_spared(
-    org: LocalOrg, iam: Any, tmp_path: Path, kind: str, condition: dict[str, Any], spared: bool
+    iam: Any, tmp_path: Path, kind: str, condition: dict[str, Any], spared: bool
 ) -> None:
     iam.tag_user(UserName="idle", Tags=[{"Key": "Team", "Value": "x"}])
     trust(iam, f"arn:aws:iam::{ACCOUNT}:root", "Conditional", Condition=condition)
@@ -156,20 +152,18 @@ def test_whom_a_role_trusts_by_a_condition_is_spared(
     assert ("role/Conditional" in str(outcomes(tmp_path)["idle"].get("reason"))) == spared
 
 
-def test_both_are_waived_in_writing(org: LocalOrg, iam: Any, tmp_path: Path, kind: str) -> None:
+def test_both_are_waived_in_writing(iam: Any, tmp_path: Path, kind: str) -> None:
     options: dict[str, Any] = {"active-within": "none", "trusted-by-role": True}
     assert set(became(kind, tmp_path, **STATED, **options).values()) == {KINDS[kind]}
 
 
-def test_a_filter_of_more_days_does_not_lower_what_is_active(
-    org: LocalOrg, iam: Any, tmp_path: Path, kind: str
-) -> None:
+def test_a_filter_of_more_days_does_not_lower_what_is_active(iam: Any, tmp_path: Path, kind: str) -> None:
     found = became(kind, tmp_path, {**EVERYBODY, "unused-for": 1}, **STATED)
     assert found["active"] == "skipped"
 
 
 def test_a_role_that_came_to_trust_a_user_after_it_was_flagged_counts(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     statement = {
         "Effect": "Allow",
@@ -204,7 +198,7 @@ def test_access_needs_the_filter_that_says_how_to_read_it(org: LocalOrg, kind: s
         written(kind, noticed="none", require=required)
 
 
-def test_a_plan_needs_no_statement_and_shows_who_is_spared(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+def test_a_plan_needs_no_statement_and_shows_who_is_spared(iam: Any, tmp_path: Path) -> None:
     written("composite-delete", {"type": "unnecessary"}, output=tmp_path, **{"plan-only": True}).run()
     plan = DeletionPlan.from_json((tmp_path / NAME / "deletion-plan.json").read_text())
     assert {each.subject.name: text_of(each.skipped).partition(":")[0] for each in plan.users} == {
@@ -214,7 +208,7 @@ def test_a_plan_needs_no_statement_and_shows_who_is_spared(org: LocalOrg, iam: A
     }
 
 
-def test_the_waiver_of_notices_still_stops(org: LocalOrg, iam: Any, tmp_path: Path, kind: str) -> None:
+def test_the_waiver_of_notices_still_stops(iam: Any, tmp_path: Path, kind: str) -> None:
     notices = tmp_path / "notices"
     notices.mkdir()
     (notices / "STOP").touch()

@@ -171,7 +171,7 @@ def test_without_room_inline_there_is_none(less: int, fits: bool) -> None:
     filler = {"PolicyName": "big", "PolicyDocument": "x" * (INLINE_QUOTA - len(DARK.document) - 2 + less)}
     planned = plan_brownout(user(inline_policy=(filler,)), NOW, 15)
     assert bool(planned.plan.calls) is fits
-    assert ("no other form of a Deny ends by itself" in text_of(planned.problem)) is not fits
+    assert ("only an inline Deny ends by itself" in text_of(planned.problem)) is not fits
 
 
 @pytest.mark.parametrize(("less", "form"), [(0, INLINE), (1, ATTACHED)], ids=["room", "no-room"])

@@ -342,7 +342,7 @@ THEIRS = json.dumps(
             {
                 False: (
                     SKIPPED,
-                    "^not in quarantine by the records here, and AWSDenyAll is still attached: no record",
+                    "^the records here show no quarantine, but AWSDenyAll is still attached: no record",
                 ),
                 True: (FAILED, "AWSDenyAll is still attached: no record here .*Only its brownout was ended"),
             },
@@ -383,7 +383,7 @@ THEIRS = json.dumps(
             {
                 False: (
                     FAILED,
-                    "not in quarantine by the records here, and its inline policy .* still denies",
+                    "the records here show no quarantine, but its inline policy .* still denies",
                 ),
                 True: (
                     FAILED,

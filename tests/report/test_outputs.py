@@ -8,6 +8,7 @@ import tracemalloc
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -275,7 +276,8 @@ def twice(kind: str) -> tuple[str, bytes, int]:
             '"FILTERS"', '[{"type": "unnecessary", "exempt": [' + ",".join(['{"user": "x"}'] * 20_000) + "]}]"
         ),
         "journal.jsonl": (
-            '{"time": "", "user": "", "arn": ":::::", "unique_id": "", "phase": "before", "previous": "", '
+            '{"time": "", "user": "", "arn": "arn:aws:iam::111122223333:root", "unique_id": "", '
+            '"phase": "before", "previous": "", '
             '"parameters": {"x": [' + ",".join(['{"a":0}'] * 1_000) + "]}}\n"
         )
         * 100,
@@ -298,6 +300,28 @@ def test_of_files_only_what_is_read_is_held(left: Outputs, kind: str) -> None:
     tracemalloc.stop()
     assert [each.state for each in found] == [RAN] * 4
     assert held < 4 * size // 2
+
+
+def test_what_is_parsed_of_one_directory_goes_before_the_next_is_parsed(
+    left: Outputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is held of a directory that waits is what was read of it."""
+    under_way, most, whole = set[object](), [0], output_reader._output
+
+    def output(files: Any, *given: Any) -> Any:
+        under_way.add(files)
+        most[0] = max(most[0], len(under_way))
+        sleep(0)  # another thread's turn
+        try:
+            return whole(files, *given)
+        finally:
+            under_way.remove(files)
+
+    monkeypatch.setattr(output_reader, "_output", output)
+    for number in range(12):
+        left.leave(policy=f"p{number}")
+    assert len(read(left)) == 12
+    assert most == [1]
 
 
 def test_what_one_account_packs_takes_room_from_nobody(

@@ -22,6 +22,7 @@ from c7n_iamusers.report.trail_matching import (
     NOT_COMPARED,
     NOT_READ,
     REFUSED,
+    TOO_MANY,
     TOO_OLD,
     UNANSWERED,
     TrailEvent,
@@ -409,8 +410,8 @@ def test_each_user_and_each_session_in_its_minutes_is_asked_for_page_by_page() -
     one = timedelta(seconds=1)
     session = "CloudCustodian@run-7"
     assert asked == [
-        ("ResourceName", "alice", NOW - timedelta(days=90), NOW),
         ("EventName", "DeleteUser", NOW - timedelta(days=90), NOW),
+        ("ResourceName", "alice", NOW - timedelta(days=90), NOW),
         ("Username", session, NOW - 3 * DAY - around, NOW - 3 * DAY + around + one),
         ("Username", session, NOW - DAY - around, NOW - DAY + timedelta(minutes=35) + one),
     ]
@@ -445,7 +446,79 @@ def test_a_session_with_too_many_events_is_a_gap(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("c7n_iamusers.report.trail_reader.MOST_PAGES", 2)
     found = read_trail(Client([RECORD] * 5), [call()], Backoff(), NOW)
     assert len(found.gaps) == 3
-    assert "ResourceName alice has over 100 events" in found.gaps[0]
+    assert "ResourceName alice has over 100 events" in found.gaps[1]
+
+
+def test_what_journals_ask_for_has_a_bound_and_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("c7n_iamusers.report.trail_reader.MOST_QUESTIONS", 3)
+    client = Client()
+    found = read_trail(client, [call(user=f"u{n}", caller=f"{ROLE}{n}") for n in range(20)], Backoff(), NOW)
+    asked = [each["LookupAttributes"][0]["AttributeKey"] for each in client.asked]
+    assert asked == ["EventName", "ResourceName", "ResourceName", "Username", "Username", "Username"]
+    assert found.gaps == ("its journals ask for more than 3 users, or minutes of sessions",) * 2
+
+
+@pytest.mark.parametrize(
+    "journaled",
+    [
+        pytest.param({"result": "failed"}, id="failed-without-a-code"),
+        pytest.param({"result": "gone"}, id="gone-without-a-code"),
+        pytest.param({"result": "unknown"}, id="unknown-with-an-answer"),
+        pytest.param({"result": "failed", "code": "AccessDenied", "request_id": ""}, id="refused"),
+    ],
+)
+def test_what_aws_did_is_no_refused_call(journaled: dict[str, Any]) -> None:
+    found = match([call(**journaled)], [event()], NOW)
+    assert (sum(found.matched.values()), len(found.unjournaled)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("journaled", "aws", "proven"),
+    [
+        pytest.param(
+            {"result": "unknown", "code": "ReadTimeoutError"}, {}, True, id="an-answer-that-was-lost"
+        ),
+        pytest.param({"result": "tried", "code": "ReadTimeoutError"}, {}, True, id="a-try"),
+        pytest.param({"result": "done", "code": "ConnectionClosedError"}, {}, True, id="settled-by-reading"),
+        pytest.param(
+            {"result": "gone", "code": "NoSuchEntity", "request_id": "r-1"},
+            {"error": "NoSuchEntityException"},
+            True,
+            id="the-name-of-its-class",
+        ),
+        pytest.param(
+            {"result": "failed", "code": "AccessDenied", "request_id": "r-1"},
+            {"error": "NoSuchEntityException"},
+            False,
+            id="another-error",
+        ),
+    ],
+)
+def test_an_answer_is_that_of_its_event_as_far_as_it_was_read(
+    journaled: dict[str, Any], aws: dict[str, Any], proven: bool
+) -> None:
+    found = match([call(**{"request_id": "", **journaled})], [event(**aws)], NOW)
+    assert (sum(found.matched.values()), len(found.unproven)) == (proven, not proven)
+    assert found.unjournaled == []
+
+
+def test_calls_and_events_are_no_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = []
+
+    def differ(*values: Any) -> bool:
+        held.append(values)
+        return True
+
+    monkeypatch.setattr("c7n_iamusers.report.trail_matching._differ", differ)
+    calls = [detach("A", request_id="") for _ in range(30)]
+    found = match(calls, [detached("B", request_id=f"x-{n}", id=f"e-{n}") for n in range(1_000)], NOW)
+    assert {why for _, why in found.unproven} == {TOO_MANY}
+    assert len(held) <= 30 * 200 * 2
+
+
+def test_no_call_lasts_a_month() -> None:
+    begun = call(age=31 * DAY, answered=(NOW - DAY).isoformat())
+    assert told([begun], [event()]) == {"missing": 1, "unjournaled": 1}
 
 
 @pytest.mark.parametrize(

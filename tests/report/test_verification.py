@@ -23,6 +23,8 @@ pytestmark = pytest.mark.pure
 
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
 CALL = {"service": "iam", "operation": "TagUser", "parameters": {"UserName": "alice"}}
+OF_CENTER = {"service": "identitystore", "operation": "CreateGroup", "parameters": {}}
+CALLER = "arn:aws:sts::111122223333:assumed-role/Remover/run"
 
 
 def now(day: int = 2) -> datetime:
@@ -44,8 +46,8 @@ def provision(path: Path, day: int = 2) -> str:
     """The directory of a run of provisioning."""
     run = RunDirectory.begin(DirectoryStore(path), now(day))
     with run.journal() as journal:
-        journal.write(ALICE, "before", **CALL)
-        journal.write(ALICE, "after", **CALL, result="done")
+        journal.write(ALICE, "before", **OF_CENTER)
+        journal.write(ALICE, "after", **OF_CENTER, result="done")
     run.finish({"schema": 1, "created": [], "instance": "arn:aws:sso:::instance/x"})
     return run.result.removesuffix("result.json")
 
@@ -107,8 +109,8 @@ def test_a_run_of_provisioning_that_is_gone_is_named_by_the_next_one(tmp_path: P
 
 def undo(run: Path) -> bool:
     with Journal(run / "undo-journal.jsonl") as journal:
-        journal.write(ALICE, "before", **CALL)
-        journal.write(ALICE, "after", **CALL, result="done")
+        journal.write(ALICE, "before", **OF_CENTER)
+        journal.write(ALICE, "after", **OF_CENTER, result="done")
     return True
 
 
@@ -117,8 +119,8 @@ def test_the_result_of_a_killed_run_is_that_of_the_run_that_continued_it(tmp_pat
     (place / "result.json").unlink()
     run = RunDirectory(DirectoryStore(tmp_path), "20260103T000000.000000Z", (place.name,))
     with run.journal() as journal:
-        journal.write(ALICE, "before", **CALL)
-        journal.write(ALICE, "after", **CALL, result="done")
+        journal.write(ALICE, "before", **OF_CENTER)
+        journal.write(ALICE, "after", **OF_CENTER, result="done")
     run.finish({"instance": "arn:aws:sso:::instance/x"})
     assert told(tmp_path) == []
 
@@ -231,12 +233,12 @@ def test_each_try_of_a_call_is_an_answer_of_its_own(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
         journal.write(ALICE, "before", **CALL)
         journal.write(ALICE, "tried", **CALL, code="Throttling", request_id="r-1")
-        journal.write(ALICE, "after", **CALL, result="done", request_id="r-2", caller="arn:aws:sts::1:x")
+        journal.write(ALICE, "after", **CALL, result="done", request_id="r-2", caller=CALLER)
         journal.write(ALICE, "before", **CALL)
     found = verified(tmp_path, keeps_calls=True)
     assert [(each.result, each.request_id, each.caller) for each in found.calls] == [
         ("tried", "r-1", ""),
-        ("done", "r-2", "arn:aws:sts::1:x"),
+        ("done", "r-2", CALLER),
         ("", "", ""),
     ]
     assert [each.level for each in found.found] == [ATTENTION]

@@ -274,7 +274,7 @@ def test_a_journal_that_can_not_be_read_stops_no_other_run(tmp_path: Path) -> No
     found = collected([tmp_path])
     assert [each.recorded.subject for each in found.users] == [BOB.subject]
     (problem,) = found.problems
-    assert "has a line that no run writes (arn is no ARN)" in problem
+    assert "has a line that no run writes (arn is no ARN of an account)" in problem
 
 
 def test_a_history_that_fails_stops_no_other_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,7 +111,7 @@ def test_preflight_asks_as_its_role(
 
 
 def test_preflight_asks_as_another_role_or_says_that_it_can_not(
-    org: LocalOrg, file: Path, monkeypatch: pytest.MonkeyPatch
+    file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert rights(file, "--mailer-role", MAILER)[0] == "ok"
     assert rights(file)[0] == "ok"  # the base credentials may do everything

@@ -236,7 +236,7 @@ KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
         ),
         pytest.param(
             {"noticed": 0, "notices": EXEMPT_BY_ACCOUNT},
-            "exempt on 2026-11-04 by user 'alice', and was not announced since: restore its name or exempt it again",
+            "exempt on 2026-11-04 by user 'alice', and was not announced since: to keep it, restore its name or",
             id="exempt-since-its-announcement",
         ),
         pytest.param({"broken": quarantine(ago(days=9))}, None, id="broken-and-none-asked-for"),
@@ -275,7 +275,7 @@ KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
                 (
                     "listened-later",
                     {ALICE.unique_id: ago(days=1)},
-                    "listened since 2026-11-23 .* began on 2026-11-15 12:00 UTC: run again",
+                    "covers calls since 2026-11-23 .* began on 2026-11-15 12:00 UTC: run again",
                     {},
                 ),
                 ("listened-since-unknown", {ALICE.unique_id: None}, "since an unknown time", {}),

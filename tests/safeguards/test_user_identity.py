@@ -173,7 +173,7 @@ def run_of(client: ScriptedClient, *, fails: bool = False) -> tuple[Any, list[Ap
         pytest.param(["alice", "al"], "renamed to al meanwhile; run again", 2, id="renamed-at-last"),
         pytest.param(
             ["alice"] * 6,
-            "GetUser does not find it, and ListUsers still does: run again",
+            "ListUsers lists it, but GetUser does not find it: run again",
             6,
             id="there-all-the-time",
         ),
@@ -222,7 +222,7 @@ FIRST = f"{user().subject}: the name now belongs to another user (AIDANEXT), whi
         pytest.param([PUT_DENY], OURS, "was removed (it may have replaced", ["DeleteUserPolicy"], id="on-it"),
         pytest.param([PUT_BROWNOUT], OURS, "was removed (it", ["DeleteUserPolicy"], id="brownout"),
         pytest.param([ATTACH], None, "DetachUserPolicy detached it", ["DetachUserPolicy"], id="attached"),
-        pytest.param([BOUND], None, "AWSDenyAll may be its permissions boundary now", [], id="bound"),
+        pytest.param([BOUND], None, "may have made AWSDenyAll its permissions boundary", [], id="bound"),
         pytest.param([KEY, DEVICE, BOUNDING], None, "check it: UpdateAccessKey, PutUser", [], id="others"),
         pytest.param([put("s3", "restoration")], None, "check it: PutUserPolicy", [], id="another-policy"),
         pytest.param(

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from c7n_iamusers.derivation.requested_permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.paging import items
-from c7n_iamusers.execution.retries import Backoff, error_code, gone_is
+from c7n_iamusers.execution.retries import Backoff, error_cause, error_code, gone_is
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.model import (
@@ -41,7 +41,7 @@ def _naming_account(account_id: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error_code(error) not in _ABOUT_ACCOUNTS:
+        if error_cause(error) not in _ABOUT_ACCOUNTS:
             raise
         raise AccountUnreadable(
             f"what account {account_id} has in Identity Center can't be read ({error}), and nothing was touched: allow "

@@ -19,7 +19,15 @@ from c7n_iamusers.execution import journaled_call
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.rate_limit import RateLimit
-from c7n_iamusers.execution.retries import Backoff, Verdict, answered, error_code, message_of, verdict_on
+from c7n_iamusers.execution.retries import (
+    Backoff,
+    Verdict,
+    answered,
+    error_cause,
+    error_code,
+    message_of,
+    verdict_on,
+)
 from c7n_iamusers.identity_center import access_plan, model
 
 #: An earlier write has not propagated, another writer was faster, or a call whose answer was lost was made. The change
@@ -332,7 +340,7 @@ class ChangeExecution:
 
     def _is_race(self, error: Exception) -> bool:
         refused = verdict_on(error, self._call.refusals) is Verdict.REFUSED
-        return isinstance(error, ClientError) and refused and error_code(error) in RACE_CODES
+        return isinstance(error, ClientError) and refused and error_cause(error) in RACE_CODES
 
     def _read(self, call: Callable[[], Any], may_race: bool = False, operation: str = "") -> Steps[Any]:
         while True:

@@ -172,10 +172,7 @@ MADE = Ours(frozenset({"u-1"}), frozenset({"m-1"}))
 
 
 def live(
-    settings: PermissionSet = ADOPTED,
-    description: str = GROUP.description,
-    ours: Ours = MADE,
-    **fields: Any,
+    settings: PermissionSet = ADOPTED, description: str = GROUP.description, ours: Ours = MADE, **fields: Any
 ) -> Existing:
     """A permission set, its group and Alice in it."""
     assigned = frozenset({Assignment(ACCOUNT, SET_ARN)})

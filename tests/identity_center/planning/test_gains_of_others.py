@@ -88,10 +88,7 @@ def test_a_plan_shows_what_it_allows(
 
 @pytest.mark.parametrize("change", [None, attach, put_inline, lengthen])
 def test_a_review_pins_what_it_allows(
-    fleet: FleetRehearsal,
-    tmp_path: Path,
-    theirs: str,
-    change: Callable[[FleetRehearsal, str], None] | None,
+    fleet: FleetRehearsal, tmp_path: Path, theirs: str, change: Callable[[FleetRehearsal, str], None] | None
 ) -> None:
     path = tmp_path / "plan.json"
     fleet.run(dry=True, plan_options=PlanOptions(out=path))

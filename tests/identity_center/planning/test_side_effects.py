@@ -57,11 +57,7 @@ def admin_elsewhere(fleet: FleetRehearsal, account: str = OTHER_ACCOUNT) -> None
 @pytest.mark.parametrize("is_reviewed", [True, False], ids=["reviewed", "not-reviewed"])
 @pytest.mark.parametrize("operation", ["CreateAccountAssignment", "CreateGroupMembership"])
 def test_who_joins_a_shared_group_during_a_run(
-    fleet: FleetRehearsal,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    is_reviewed: bool,
-    operation: str,
+    fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_reviewed: bool, operation: str
 ) -> None:
     """A reviewer has seen who gains access, and nobody else may; without a review the policy consents."""
     fleet.leave(intents(ACCOUNT, "alice", **SHARED))

@@ -66,7 +66,7 @@ def test_a_role_for_a_username_counts_as_the_existing_user_is_spelled(
     assert (audited.exit_code == 0) == given, audited.output
     if existing == trusted == UPPER:
         (refused,) = refusals(applied)
-        assert f"spells its person's username {UPPER}, and the intents spell it {LOWER}" in refused
+        assert f"spells its person's username {UPPER}, the intents {LOWER}" in refused
         assert f"spell it {UPPER} where the policy reads it" in refused
 
 

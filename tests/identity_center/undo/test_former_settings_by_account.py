@@ -120,8 +120,7 @@ def test_an_account_with_an_earlier_form_holds_up_no_other(
 
 
 def test_the_undo_of_the_run_before_brings_its_account_back(
-    fleet: FleetRehearsal,
-    closed: Callable[[str], None],
+    fleet: FleetRehearsal, closed: Callable[[str], None]
 ) -> None:
     after_failure(fleet, closed)
     assert incomplete(fleet.undo(fleet.results()[-1])) == 1
@@ -131,10 +130,7 @@ def test_the_undo_of_the_run_before_brings_its_account_back(
 
 @pytest.mark.parametrize("number", range(1, 4))
 def test_a_killed_undo_leaves_the_account_what_it_has(
-    fleet: FleetRehearsal,
-    closed: Callable[[str], None],
-    monkeypatch: pytest.MonkeyPatch,
-    number: int,
+    fleet: FleetRehearsal, closed: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     after_failure(fleet, closed)
     result = fleet.results()[-1]
@@ -163,8 +159,7 @@ def test_an_undo_says_what_to_do_about_a_closed_account(
 
 
 def test_a_run_that_only_provisioned_has_nothing_left_once_the_settings_are_others(
-    fleet: FleetRehearsal,
-    closed: Callable[[str], None],
+    fleet: FleetRehearsal, closed: Callable[[str], None]
 ) -> None:
     of_both(fleet, WIDE)
     closed(ACCOUNT)

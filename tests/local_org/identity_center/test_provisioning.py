@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from aws_local_org import LocalOrg
 from aws_local_org.identity_center import instance
 from tests.local_org.identity_center.center import MANAGEMENT, PAYMENTS, RESEARCH, SETTINGS, Center, refusal
 
@@ -355,7 +354,7 @@ def test_a_failed_update_leaves_the_role_as_it_was(center: Center, auditor: str)
     assert [each["PolicyArn"] for each in attached["AttachedPolicies"]] == [READ_ONLY]
 
 
-def test_outside_us_east_1_the_path_names_the_region(center: Center, org: LocalOrg) -> None:
+def test_outside_us_east_1_the_path_names_the_region(center: Center) -> None:
     elsewhere = instance.add_instance(MANAGEMENT, "eu-central-1")
     admin = center.client("sso-admin", region="eu-central-1")
     store = center.client("identitystore", region="eu-central-1")

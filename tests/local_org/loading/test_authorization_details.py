@@ -241,10 +241,7 @@ GUARD = "arn:aws:iam::aws:policy/NewServiceGuard"
     ],
 )
 def test_every_gap_is_filled_and_said(
-    org: LocalOrg,
-    change: Callable[[dict[str, Any]], None],
-    warning: str,
-    seen: Callable[[Any], object],
+    org: LocalOrg, change: Callable[[dict[str, Any]], None], warning: str, seen: Callable[[Any], object]
 ) -> None:
     document = copy.deepcopy(DETAILS)
     change(document)
