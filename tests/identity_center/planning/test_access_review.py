@@ -392,7 +392,6 @@ def test_looking_for_leftovers_takes_a_call_a_set(fleet: FleetRehearsal) -> None
     assert {name: count for name, count in more.items() if count} == {
         "ListPermissionSets": 1,
         # with the lock of the run
-        "ListAccountsForProvisionedPermissionSet": 6,
         "ListTagsForResource": 6,
         "ListGroups": 1,
     }
