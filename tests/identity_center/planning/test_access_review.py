@@ -226,7 +226,7 @@ def test_pruning_does_not_lock_out_whose_iam_user_is_gone(fleet: FleetRehearsal)
     assert groups_of(fleet, BOB)
     (told,) = fleet.lines("=")
     assert told.startswith(f"= former {BOB} in group ")
-    assert "it may be all access of their people" in told
+    assert "it may be the only access of their people" in told
 
 
 def test_a_direct_assignment_by_hand_is_named_and_never_removed(fleet: FleetRehearsal) -> None:
