@@ -141,7 +141,8 @@ class Reader:
         if command == "sh":
             return ""
         program, *words = shlex.split(command)
-        printed = self._aws(words, credentials_of(self.org, self._role)) if program == "aws" else self.follow(command)
+        own = credentials_of(self.org, self._role)
+        printed = self._aws(words, own) if program == "aws" else self.follow(command)
         self.act_as(before)
         return printed
 
@@ -259,8 +260,9 @@ def deploy(org: LocalOrg, account: str, name: str, template: str, given: Mapping
     )
     client.execute_change_set(ChangeSetName=made["Id"], StackName=name)
     ended = stack_of(org, account, name)["StackStatus"]
-    told = [each.get("ResourceStatusReason") for each in client.describe_stack_events(StackName=name)["StackEvents"]]
-    assert ended in ("CREATE_COMPLETE", "UPDATE_COMPLETE"), (ended, told)
+    events = client.describe_stack_events(StackName=name)["StackEvents"]
+    told = [each.get("ResourceStatusReason") for each in events]
+    assert ended in ("CREATE_COMPLETE", "UPDATE_COMPLETE"), told
 
 
 def stack_of(org: LocalOrg, account: str, name: str) -> Mapping[str, Any]:

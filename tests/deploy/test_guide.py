@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -125,7 +126,6 @@ def test_the_guide_runs_as_it_is_written(
     reader.act_as(outputs["ShardRoleArn"])
     reader.follow(FIRST)
     reader.follow(SECOND)
-    reader.act_as("")
     try_tasks(reader, outputs, removing)
     for line in (*STOP, EXEMPT):
         reader.follow(line)
@@ -137,6 +137,7 @@ def test_the_guide_runs_as_it_is_written(
 def try_tasks(reader: Reader, first: Mapping[str, str], second: Mapping[str, str]) -> None:
     """As the guide says; of the second stack only the last task runs as a process."""
     reader.names |= names_of(first)
+    reader.act_as("")
     for line in TRY:
         reader.follow(line)
     given = stack_parameters(reader.org, second["Name"])
@@ -162,10 +163,13 @@ def check_that_only_on_call_stops_and_exempts(org: LocalOrg, bucket: str) -> Non
     for name in ("Runner", "OnCall"):
         s3 = client_of(org, "s3", f"{ROLE}/{name}")
         found[name] = [
-            is_allowed(lambda s3=s3: s3.put_object(Bucket=bucket, Key="exemptions/exemptions.csv", Body=b"")),
-            is_allowed(lambda s3=s3: s3.delete_object(Bucket=bucket, Key=f"notices/{ACCOUNTS[0]}/STOP")),
-            is_allowed(lambda s3=s3: s3.delete_object(Bucket=bucket, Key="notices/a.json")),
-            is_allowed(lambda s3=s3: s3.delete_object(Bucket=bucket, Key="exemptions/exemptions.csv")),
+            is_allowed(partial(call, Bucket=bucket, Key=key))
+            for call, key in (
+                (s3.put_object, "exemptions/exemptions.csv"),
+                (s3.delete_object, f"notices/{ACCOUNTS[0]}/STOP"),
+                (s3.delete_object, "notices/a.json"),
+                (s3.delete_object, "exemptions/exemptions.csv"),
+            )
         ]
     assert found == {"Runner": [False] * 4, "OnCall": [True, True, False, False]}
 
@@ -174,7 +178,8 @@ def is_allowed(call: Callable[[], object]) -> bool:
     try:
         call()
     except ClientError as error:
-        assert error.response["Error"]["Code"] == "AccessDenied"
+        if error.response["Error"]["Code"] != "AccessDenied":
+            raise
         return False
     return True
 
@@ -224,7 +229,11 @@ def set_up(reader: Reader) -> tuple[Mapping[str, str], Mapping[str, str]]:
         if line.startswith("c7n-iamusers preflight") and "roles" not in outputs:
             create_roles(reader, outputs)
         if line.startswith("aws ecr describe-images"):
-            image = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": {}}
+            image = {
+                "schemaVersion": 2,
+                "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "config": {},
+            }
             reader.org.client("ecr").put_image(
                 repositoryName="iam-users", imageManifest=json.dumps(image), imageTag=NAMES["TAG"]
             )

@@ -250,3 +250,24 @@ def test_a_stack_whose_role_can_not_be_deleted_stays(org: LocalOrg) -> None:
     iam.detach_role_policy(**policy)
     client.delete_stack(StackName="tested")
     assert client.describe_stacks()["Stacks"] == []
+
+
+@pytest.mark.filterwarnings("ignore:Tried to parse AWS.*not supported by moto")
+def test_a_bucket_outlives_its_stack_but_not_a_creation_that_failed(org: LocalOrg) -> None:
+    """The next try of that creation would find the name taken."""
+    template = (ROOT / "deploy" / "realtime.yml").read_text()
+    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+    org.client("iam").create_role(RoleName="OnCall", AssumeRolePolicyDocument=trust)
+    org.client("sqs").create_queue(QueueName="taken")
+    given = {"BucketName": "of-functions", "OrganizationId": "o-exampleorgid", "AlarmTo": "a@example.com"}
+    s3, stacks = org.client("s3"), org.client("cloudformation")
+
+    def buckets() -> list[str]:
+        return [each["Name"] for each in s3.list_buckets()["Buckets"] if each["Name"] == given["BucketName"]]
+
+    failed = deploy(org, MANAGEMENT, "realtime", template, QueueName="taken", **given)
+    assert (failed["StackStatus"], buckets()) == ("ROLLBACK_COMPLETE", [])
+    stacks.delete_stack(StackName="realtime")
+    create(org, MANAGEMENT, "realtime", template, QueueName="free", **given)
+    stacks.delete_stack(StackName="realtime")
+    assert buckets() == ["of-functions"]
