@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Updates of the stacks of deploy/'s templates: each parameter changed, and changed back."""
+"""The stacks of deploy/'s templates: each parameter changed, and changed back; and the names that are free."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import yaml
 
 from aws_local_org import LocalOrg
 from tests.deploy.template import ROOT, read
@@ -167,3 +168,15 @@ def test_an_update_that_fails_gives_back_what_it_replaced(org: LocalOrg) -> None
         each["ParameterValue"] for each in stack["Parameters"] if each["ParameterKey"] == "QueueName"
     } == {"mails"}
     assert updated(org, "runner.yml", QueueName="other-mails")["StackStatus"] == "UPDATE_COMPLETE"
+
+
+def test_a_queue_that_a_guide_s_template_makes_is_not_there(org: LocalOrg) -> None:
+    """The names that accounts.yml ships, but for that of c7n-mailer's queue, of which the runbook says it."""
+    variables = yaml.safe_load((ROOT / "accounts.yml").read_text())["vars"]
+    name = variables["realtime_queue_url"].rpartition("/")[2]
+    given = {"BucketName": variables["lambda_bucket"], "OrganizationId": "o-0123456789"}
+    template = (ROOT / "deploy" / "realtime.yml").read_text()
+    stack = deploy(
+        org, MANAGEMENT, "of-functions", template, **given, QueueName=name, AlarmTo="a@example.com"
+    )
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
