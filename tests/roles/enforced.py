@@ -18,6 +18,7 @@ from c7n.config import Config
 from c7n.policy import PolicyCollection
 from c7n.resources import load_resources
 from c7n.utils import reset_session_cache
+from c7n_org.cli import resolve_regions
 from click.testing import CliRunner
 
 from aws_local_org import LocalOrg, enforcement
@@ -92,6 +93,9 @@ class Enforced:
             patched.setattr(mu.PythonPackageArchive, "get_bytes", lambda _: content)
             output = str(self.path / "deployed" / "payments" / "us-east-1")
             options = {"assume_role": DEPLOYER, "external_id": "e-1", "output_dir": output}
+            account = {"name": "payments", "provider": "aws", "role": DEPLOYER, "external_id": "e-1"}
+            if "-r all" in (ROOT / "policies" / f"{name}.yml").read_text():
+                assert "us-east-1" in resolve_regions(["all"], account)
             for policy in self._policies(name, {}, **options):
                 policy.get_execution_mode().provision()
 
