@@ -142,7 +142,7 @@ _RESULT = _with(
         **dict.fromkeys(
             ("assignments", "groups"), validators.mapping(_ID, validators.listing(assigned, _MANY))
         ),
-        "resumes": validators.listing(_RUN, _MANY),
+        **dict.fromkeys(("resumes", "follows"), validators.listing(_RUN, _MANY)),
     },
 )
 

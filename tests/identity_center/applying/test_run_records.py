@@ -73,6 +73,35 @@ def test_nothing_yet(output: Store) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        pytest.param("", "", id="nothing"),
+        pytest.param("journal", r"{}/journal.jsonl is missing or empty: .*--new-records", id="journal"),
+        pytest.param("result.json", "", id="result"),
+        pytest.param("*", r"{} is missing: .* lifecycle rule", id="whole"),
+    ],
+)
+def test_a_finished_run_of_which_records_are_lost_is_not_left_out(
+    output: Store, lost: str, told: str
+) -> None:
+    """It may be all that says for which IAM users a membership was made. Without a result it counts as killed."""
+    runs = [killed(output, time, "TagResource") for time in TIMES[:1]]
+    runs[0].finish({"schema": 1, "created": []})
+    runs.append(killed(output, TIMES[1], "TagResource"))
+    runs[1].finish({"schema": 1, "created": []})
+    place = f"identity-center-runs/{runs[0].time}/"
+    for name in output.names(place) if lost else ():
+        if name.startswith(f"{place}{lost.strip('*')}"):
+            output.remove(name)
+    if told:
+        for read in (lambda: list(read_results(output)), lambda: RunDirectory.begin(output, TIMES[2])):
+            with pytest.raises(IdentityCenterError, match=told.format(runs[0].time)):
+                read()
+    else:
+        assert unfinished(output) == [run.time for run in runs if lost][:1]
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "[]", '{"schema": 1}', '{"schema": 2, "created": []}'],
     ids=["empty", "list", "account", "later"],
