@@ -114,8 +114,8 @@ def test_the_outcome_that_counts(left: Outputs, events: list[tuple[str, str, flo
 def test_in_a_bucket_outcomes_are_of_the_run_that_was_the_latest_then(left: Outputs) -> None:
     rows = [outcome("alice", "quarantined", days=4.9), outcome("bob", "skipped", ACTIVE, 0.9)]
     rows.append(outcome("carol", "released", days=7))  # of a run whose files were moved away
-    for days, users_of_run, found in ((5, ("alice",), rows[:1]), (1, ("bob", "alice"), rows)):
-        directory = left.leave(*users_of_run, policy=PARK, days=days, outcomes=found)
+    for days, selected, outcomes in ((5, ("alice",), rows[:1]), (1, ("bob", "alice"), rows)):
+        directory = left.leave(*selected, policy=PARK, days=days, outcomes=outcomes)
         left.as_in_bucket(directory, days)
     found = fleet(left)
     (policy,) = found.policies
