@@ -228,8 +228,11 @@ def _create_places(org: LocalOrg) -> None:
 def _let_in(org: LocalOrg, documents: dict[str, Any]) -> None:
     """The policies by which bucket and queue let functions of another account in."""
     (url,) = documents["queue-policy"]["Queues"]
-    policy = json.dumps(documents["queue-policy"]["PolicyDocument"])
-    org.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    given = {
+        "Policy": json.dumps(documents["queue-policy"]["PolicyDocument"]),
+        "MessageRetentionPeriod": "1209600",
+    }
+    org.client("sqs").create_queue(QueueName=url.rpartition("/")[2], Attributes=given)
     bucket = documents["bucket-policy"]
     org.client("s3").put_bucket_policy(Bucket=bucket["Bucket"], Policy=json.dumps(bucket["PolicyDocument"]))
 

@@ -42,7 +42,6 @@ from tests.roles.enforced import (
     without,
 )
 
-pytestmark = pytest.mark.usefixtures("functions_queue")
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 KINDS = {
     READER: "member-reader",
