@@ -33,7 +33,8 @@ _PIN = "result"
 class RunDirectory:
     """The directory of the run that began at ``time``. ``resumed``: the times of the killed runs that it continues.
 
-    ``follows``: the time of the last finished run, if any: whoever reads the result misses it if it is gone.
+    ``follows``: the times of the finished runs that no other follows: whoever reads the result misses them if they are
+    gone. Which is the last one is not asked of clocks.
     """
 
     output: Store
@@ -44,8 +45,8 @@ class RunDirectory:
     @classmethod
     def begin(cls, output: Store, now: datetime) -> RunDirectory:
         """The directory of a new run, which continues all killed ones. Raises OSError and IdentityCenterError."""
-        finished, killed = _runs(output)
-        return cls(output, now.strftime("%Y%m%dT%H%M%S.%fZ"), tuple(killed), tuple(finished[-1:]))
+        last, killed = _runs(output)
+        return cls(output, now.strftime("%Y%m%dT%H%M%S.%fZ"), tuple(killed), tuple(last))
 
     @property
     def result(self) -> str:
@@ -299,12 +300,17 @@ def unfinished(output: Store) -> list[str]:
 
 
 def _runs(output: Store) -> tuple[list[str], list[str]]:
-    """The times of finished runs, and of killed ones that no other run has continued; sorted."""
-    finished, ended = list[str](), set[str]()
+    """The times of finished runs that no other follows, and of killed ones that no other has continued; sorted.
+
+    A copy of a run's directory under another name is neither.
+    """
+    finished, followed, ended = set[str](), set[str](), set[str]()
     for time, result in read_results(output):
-        finished.append(time)
+        finished.add(time)
+        followed |= {*result.get("follows", ())}
         ended |= {time, *result.get("resumes", ())}
-    return sorted(finished), sorted(with_journal(output) - ended)
+    last, killed = finished - followed, with_journal(output) - ended
+    return sorted(filter(record_format.is_run, last)), sorted(filter(record_format.is_run, killed))
 
 
 def _lines_of(output: Store, names: Iterable[str]) -> Iterator[dict[str, Any]]:

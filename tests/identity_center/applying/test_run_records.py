@@ -101,6 +101,21 @@ def test_a_finished_run_of_which_records_are_lost_is_not_left_out(
         assert unfinished(output) == [run.time for run in runs if lost][:1]
 
 
+def test_the_last_runs_are_those_that_no_other_follows(output: Store) -> None:
+    """A copy of a directory is no run, and the clock of one run may have been ahead."""
+    ahead = killed(output, TIMES[2], "TagResource")
+    ahead.finish({"schema": 1, "created": []})
+    for name in [*output.names(f"identity-center-runs/{ahead.time}/")]:
+        output.create(name.replace(ahead.time, f"{ahead.time}.bak"), output.read(name) or b"")
+    runs = [ahead]
+    for time in TIMES[:2]:
+        runs.append(killed(output, time, "TagResource"))
+        runs[-1].finish({"schema": 1, "created": []})
+    assert [run.follows for run in runs] == [(), (ahead.time,), (runs[1].time,)]
+    assert unfinished(output) == []
+    assert len(list(read_results(output))) == 4
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "[]", '{"schema": 1}', '{"schema": 2, "created": []}'],
