@@ -40,8 +40,6 @@ PROVISIONER_ROLE = "IdentityCenterProvisioner"
 MAILER_QUEUE = "c7n-mailer"
 #: Seconds for which its messages are kept: the longest that SQS has.
 RETENTION = 14 * 24 * 60 * 60
-#: The queue there to which functions in member accounts send, and from which `c7n-iamusers forward` reads.
-FUNCTIONS_QUEUE = "iam-users-realtime"
 
 ADMINISTRATOR = "arn:{partition}:iam::aws:policy/AdministratorAccess"
 
@@ -116,7 +114,7 @@ def clear() -> None:
 
 
 def build(settings: Settings, run_token: str) -> None:
-    """Empty accounts with their roles, the mailer's queue and that of functions.
+    """Empty accounts with their roles, and the mailer's queue.
 
     Every role has AdministratorAccess; replace it to try other policies with the setting ``enforce``.
     """
@@ -131,8 +129,7 @@ def build(settings: Settings, run_token: str) -> None:
         f"arn:{partition}:iam::{account_id}:role/{settings.role_name}" for account_id in settings.account_ids
     ]
     _role(partition, management, PROVISIONER_ROLE, [root, *custodians])
-    for queue in (MAILER_QUEUE, FUNCTIONS_QUEUE):
-        sqs_backends[management][settings.region].create_queue(queue, {}, MessageRetentionPeriod=RETENTION)
+    sqs_backends[management][settings.region].create_queue(MAILER_QUEUE, {}, MessageRetentionPeriod=RETENTION)
     identity_center.populate(settings)  # creates the role of AWS Organizations in every member account
     for account_id, _ in settings.member_accounts:
         backend = iam_backends[account_id]["aws"]

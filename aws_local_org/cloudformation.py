@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-import json
+import re
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from typing import Any
 
 from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import AlreadyExistsException, ValidationError
 from moto.cloudformation.models import CloudFormationBackend, Event, Stack
-from moto.core.common_models import CloudFormationModel
-from moto.iam.models import Role, iam_backends
-from moto.s3.models import s3_backends
-from moto.sqs.models import sqs_backends
-from moto.utilities.utils import get_partition
 
-from aws_local_org.iam.roles import check_principals
+from aws_local_org import cloudformation_resources
 
 _clean_json = parsing.clean_json
 _execute = CloudFormationBackend.execute_change_set
@@ -23,6 +20,10 @@ _create_change_set = CloudFormationBackend.create_change_set
 _delete_stack = CloudFormationBackend.delete_stack
 _create_resources, _update_stack = Stack.create_resources, Stack.update
 _create_resource, _update_resource = parsing.parse_and_create_resource, parsing.parse_and_update_resource
+#: What Fn::Sub puts in: the name of a resource or a parameter, with or without an attribute.
+_PUT_IN = re.compile(r"\$\{(\w+)[.}]", re.ASCII)
+#: Kinds that are made anew for any change. moto updates few members of them.
+_NEVER_UPDATED = frozenset({"AWS::ECS::TaskDefinition", "AWS::EC2::SecurityGroup"})
 #: The state of a stack that has a change set, and nothing else yet.
 _NEW = "REVIEW_IN_PROGRESS"
 
@@ -31,15 +32,14 @@ def install() -> None:
     """Patch moto's module and classes, for the whole process. Idempotent."""
     parsing.clean_json = _without_no_values
     parsing.parse_and_create_resource = _created
-    parsing.parse_and_update_resource = _updated
+    parsing.ResourceMap.update = _brought_to
     CloudFormationBackend.create_change_set = _change_set
     CloudFormationBackend.execute_change_set = _with_outputs
     CloudFormationBackend.delete_stack = _deleted
     Stack.create_resources = _created_or_rolled_back
     Stack.update = _updated_or_rolled_back
-    Role.put_policy = _as_text
-    models = {model.cloudformation_type(): model for model in _Model.__subclasses__()}
-    parsing.get_model_map().update(models)
+    Stack.stack_parameters = property(_as_given)
+    cloudformation_resources.install()
 
 
 def _without_no_values(data: Any, resources: Any) -> Any:
@@ -65,22 +65,129 @@ def _said(error: Exception) -> str:
     return str(getattr(error, "message", None) or f"{type(error).__name__}: {error}")
 
 
-def _created(logical_id: str, resource_json: Any, *of: Any, **more: Any) -> Any:
+def _created(logical_id: str, resource_json: Any, resources_map: Any, **of: Any) -> Any:
     try:
-        return _create_resource(logical_id, resource_json, *of, **more)
+        resource = _create_resource(logical_id, resource_json, resources_map, **of)
+        if resource is not None:
+            _applied(resources_map)[logical_id] = _evaluated(resources_map, resource_json)
+        return resource
     except _ResourceFailed:  # of one that this one refers to
         raise
     except Exception as error:
         raise _ResourceFailed(logical_id, resource_json["Type"], error) from error
 
 
-def _updated(logical_id: str, resource_json: Any, *of: Any, **more: Any) -> Any:
+def _brought_to(self: Any, template: Any, parameters: dict[str, Any] | None = None) -> None:
+    """Make and update resources, each after those that it refers to, and then delete what the stack has no more.
+
+    moto compares templates and not what they evaluate to, updates resources that a condition had left out, and does so
+    in any order.
+    """
+    former, replaced = _existing(self), dict[str, tuple[Any, Any]]()
+    self._template, self._resource_json_map = template, template["Resources"]
+    self.input_parameters = self.input_parameters if parameters is None else parameters
+    self.load_mapping()
+    self.load_parameters()
+    self.load_conditions()
     try:
-        return _update_resource(logical_id, resource_json, *of, **more)
+        for name in _in_order(self._resource_json_map):
+            if _is_wanted(self, name):
+                _bring(self, name, replaced)
     except _ResourceFailed:
+        _take_back(self, former, replaced)
+        raise
+    for name in reversed([*_in_order(former)]):
+        if name in replaced:
+            _let_go(self, replaced[name][0], former[name], "UpdateReplacePolicy")
+        if not _is_wanted(self, name):
+            _let_go(self, self._parsed_resources.pop(name), former[name], "DeletionPolicy")
+
+
+def _take_back(resources: Any, former: dict[str, Any], replaced: dict[str, tuple[Any, Any]]) -> None:
+    """What was ``replaced`` takes the place of what was made for it. ``former``: the template of each resource."""
+    there = resources._parsed_resources
+    for name, (resource, given) in replaced.items():
+        if made := there.get(name):
+            resources._delete_resource(made, former[name])
+        there[name], _applied(resources)[name] = resource, given
+
+
+def _let_go(resources: Any, resource: Any, given: Any, policy: str) -> None:
+    """Delete what a stack has no more, unless its ``policy`` keeps it."""
+    if given.get(policy) != "Retain":
+        resources._delete_resource(resource, given)
+
+
+def _bring(resources: Any, name: str, replaced: dict[str, tuple[Any, Any]]) -> None:
+    """Make a resource, or update it where its template evaluates to something else than it was given.
+
+    A resource whose name changes is made anew. ``replaced``: gets the former one, with what it was given.
+    """
+    given, there = resources._resource_json_map[name], resources._parsed_resources
+    if name not in there:
+        _ = resources[name]  # moto makes what is asked for and not there
+        return
+    try:
+        before, wanted, kind = _applied(resources)[name], _evaluated(resources, given), given["Type"]
+        named = parsing.resource_name_property_from_type(kind)
+        if wanted != before and (kind in _NEVER_UPDATED or before.get(named) != wanted.get(named)):
+            replaced[name] = there.pop(name), before
+            _ = resources[name]
+        elif wanted != before:
+            there[name] = _updated(resources, name, given)
+            _applied(resources)[name] = wanted
+    except _ResourceFailed:  # of one that this one refers to
         raise
     except Exception as error:
-        raise _ResourceFailed(logical_id, resource_json["Type"], error) from error
+        raise _ResourceFailed(name, given["Type"], error) from error
+
+
+def _updated(resources: Any, name: str, given: Any) -> Any:
+    account, region = resources._account_id, resources._region_name
+    found = _update_resource(name, given, resources, account_id=account, region_name=region)
+    if found is None:
+        raise ValidationError(message=f"moto can't update {given['Type']}.")
+    return found
+
+
+def _applied(resources: Any) -> dict[str, Any]:
+    """The name of each resource that is there -> the properties that it was given."""
+    found: dict[str, Any] = resources.__dict__.setdefault("properties_of_resources", {})
+    return found
+
+
+def _is_wanted(resources: Any, name: str) -> bool:
+    """Whether the template has a resource, and its condition holds."""
+    given = resources._resource_json_map.get(name)
+    return bool(given) and ("Condition" not in given or resources.lazy_condition_map[given["Condition"]])
+
+
+def _evaluated(resources: Any, given: Any) -> Any:
+    return parsing.clean_json(given.get("Properties", {}), resources)
+
+
+def _in_order(given: dict[str, Any]) -> Iterator[str]:
+    """The names of resources, each after those that it refers to."""
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for name, resource in given.items():
+        sorter.add(name, *(each for each in _referred(resource) if each in given))
+    yield from sorter.static_order()
+
+
+def _referred(data: Any) -> Iterator[str]:
+    """The names to which a part of a template refers: those of resources, and others."""
+    if isinstance(data, str):
+        yield from _PUT_IN.findall(data)
+    elif isinstance(data, list):
+        for each in data:
+            yield from _referred(each)
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            if key in ("Ref", "DependsOn", "Fn::GetAtt"):
+                names = [value] if isinstance(value, str) else value[:1] if key == "Fn::GetAtt" else value
+                yield from (each.partition(".")[0] for each in names)
+            else:
+                yield from _referred(value)
 
 
 def _change_set(self: Any, stack_name: str, change_set_name: str, **given: Any) -> Any:
@@ -135,6 +242,15 @@ def _created_or_rolled_back(self: Any) -> None:
         _roll_back_creation(self, failed)
 
 
+def _as_given(self: Any) -> dict[str, Any]:
+    """The values of parameters, which an update without them uses again: lists as texts, that moto has split."""
+    resources = self.resource_map
+    return {
+        key: resources.input_parameters.get(key, value)
+        for key, value in resources.resolved_parameters.items()
+    }
+
+
 def _updated_or_rolled_back(self: Any, template: str, *of: Any, **more: Any) -> None:
     before, parameters = self.template, self.resource_map.input_parameters
     try:
@@ -144,8 +260,15 @@ def _updated_or_rolled_back(self: Any, template: str, *of: Any, **more: Any) -> 
 
 
 def _deleted(self: Any, name_or_stack_id: str) -> None:
-    """A stack with a resource that can't be deleted stays, such as with a role that somebody attached a policy to."""
+    """A stack with a resource that can't be deleted stays, such as with a role that somebody attached a policy to.
+
+    moto knows the deletion policy Retain alone.
+    """
     found = [each for each in self.stacks.values() if name_or_stack_id in (each.name, each.stack_id)]
+    for stack in found:
+        for resource in stack.resource_map._resource_json_map.values():
+            if resource.get("DeletionPolicy") == "RetainExceptOnCreate":
+                resource["DeletionPolicy"] = "Retain"
     try:
         _delete_stack(self, name_or_stack_id)
     # Whatever moto can't delete stays, and is told.
@@ -210,147 +333,3 @@ def _end(stack: Any, status: str, act: Any) -> None:
     except Exception as error:  # noqa: BLE001
         stack.status, reason = f"{status}_FAILED", _said(error)
     stack._add_stack_event(stack.status, resource_status_reason=reason)
-
-
-def _as_text(self: Any, name: str, document: Any) -> None:
-    """IAM has policies as texts, and a template as mappings."""
-    self.policies[name] = document if isinstance(document, str) else json.dumps(document)
-
-
-def _policy_names(given: Any) -> set[str]:
-    return {policy["PolicyName"] for policy in given.get("Policies", ())}
-
-
-def _text(document: Any) -> str:
-    return document if isinstance(document, str) else json.dumps(document, default=str)
-
-
-class _Model(CloudFormationModel):
-    """What moto's CloudFormation does not have. ``TYPE``: of the resource. ``physical_resource_id``: its name."""
-
-    TYPE = ""
-
-    def __init__(self, name: str) -> None:
-        self.physical_resource_id = name
-
-    @classmethod
-    def cloudformation_type(cls) -> str:
-        return cls.TYPE
-
-    @staticmethod
-    def cloudformation_name_type() -> str:
-        return ""
-
-    @classmethod
-    def update_from_cloudformation_json(
-        cls, original_resource: Any, new_resource_name: str, cloudformation_json: Any, **of: Any
-    ) -> Any:
-        return cls.create_from_cloudformation_json(
-            original_resource.physical_resource_id, cloudformation_json, **of
-        )
-
-
-class _BucketPolicy(_Model):
-    TYPE = "AWS::S3::BucketPolicy"
-
-    @classmethod
-    def create_from_cloudformation_json(
-        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
-    ) -> Any:
-        given = cloudformation_json["Properties"]
-        document = json.dumps(given["PolicyDocument"]).encode()
-        s3_backends[account_id][get_partition(region_name)].put_bucket_policy(given["Bucket"], document)
-        return cls(given["Bucket"])
-
-
-class _QueuePolicy(_Model):
-    TYPE = "AWS::SQS::QueuePolicy"
-
-    @classmethod
-    def create_from_cloudformation_json(
-        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
-    ) -> Any:
-        given = cloudformation_json["Properties"]
-        for url in given["Queues"]:
-            queue = sqs_backends[account_id][region_name].get_queue(url.rpartition("/")[2])
-            queue.policy = json.dumps(given["PolicyDocument"])
-        return cls(resource_name)
-
-
-class _Schedule(_Model):
-    """It starts nothing here."""
-
-    TYPE = "AWS::Scheduler::Schedule"
-
-    @classmethod
-    def create_from_cloudformation_json(
-        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
-    ) -> Any:
-        return cls(resource_name)
-
-
-class _Role(_Model):
-    """moto neither checks whom a role trusts, as CreateRole does, nor updates more than the description."""
-
-    TYPE = "AWS::IAM::Role"
-
-    @staticmethod
-    def cloudformation_name_type() -> str:
-        return str(Role.cloudformation_name_type())
-
-    @classmethod
-    def has_cfn_attr(cls, attr: str) -> bool:
-        return bool(Role.has_cfn_attr(attr))
-
-    @classmethod
-    def create_from_cloudformation_json(
-        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **of: Any
-    ) -> Any:
-        given = cloudformation_json["Properties"]
-        check_principals(_text(given["AssumeRolePolicyDocument"]))
-        role: Any = Role.create_from_cloudformation_json(
-            resource_name, cloudformation_json, account_id, region_name, **of
-        )
-        role.policies_of_stack = _policy_names(given)
-        return role
-
-    @classmethod
-    def update_from_cloudformation_json(
-        cls, original_resource: Any, new_resource_name: str, cloudformation_json: Any, **of: Any
-    ) -> Any:
-        """A new name or path replaces the role, and all else is updated. What others added to it stays.
-
-        https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html
-        """
-        role, given = original_resource, cloudformation_json["Properties"]
-        name = given.get("RoleName", role.name)
-        if name != role.name:
-            created = cls.create_from_cloudformation_json(name, cloudformation_json, **of)
-            cls.delete_from_cloudformation_json(role.name, cloudformation_json, **of)
-            return created
-        if given.get("Path", "/") != role.path:
-            told = "CloudFormation cannot update a stack when a custom-named resource requires replacing."
-            raise ValidationError(message=f"{told} Rename {name} and update the stack again.")
-        trust = _text(given["AssumeRolePolicyDocument"])
-        check_principals(trust)
-        backend = iam_backends[of["account_id"]][get_partition(of["region_name"])]
-        if boundary := given.get("PermissionsBoundary"):
-            backend.put_role_permissions_boundary(name, boundary)
-        else:
-            role.permissions_boundary_arn = None
-        role.assume_role_policy_document = trust
-        role.description = given.get("Description", "")
-        role.max_session_duration = given.get("MaxSessionDuration", 3600)
-        role.tags = given.get("Tags", [])
-        for each in role.policies_of_stack - _policy_names(given):
-            role.policies.pop(each, None)
-        for policy in given.get("Policies", ()):
-            role.put_policy(policy["PolicyName"], policy["PolicyDocument"])
-        role.policies_of_stack = _policy_names(given)
-        return role
-
-    @classmethod
-    def delete_from_cloudformation_json(
-        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str
-    ) -> None:
-        Role.delete_from_cloudformation_json(resource_name, cloudformation_json, account_id, region_name)

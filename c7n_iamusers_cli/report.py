@@ -357,6 +357,8 @@ def _did(row: Mapping[str, Any]) -> str:
     dry = ", dry run" if row["dry_run"] else ""
     counts = {"selected": row["selected"], **row["outcomes"]}
     done = {status: f"{count} {status}" for status, count in counts.items()}
+    if row["deployed"] and not row["selected"]:
+        done["selected"] = f"deployed in {len(row['deployed'])} accounts"
     if row["skipped"]:
         why = (f"{each['users']} {': '.join(map(in_words, each['codes']))}" for each in row["skipped"])
         done[SKIPPED] += f" ({'; '.join(why)})"

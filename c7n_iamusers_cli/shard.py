@@ -15,7 +15,7 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.text.validators import is_account_id
 from c7n_iamusers.text.wording import folded, quoted
 from c7n_iamusers_cli.arguments import accounts_file, read_accounts
-from c7n_iamusers_cli.output import say
+from c7n_iamusers_cli.output import end_check, say
 
 #: What an account takes beside its users, in users: its role, its report, its lists.
 _OF_ACCOUNT = 50
@@ -71,8 +71,8 @@ def shard(config: Path, indexes: tuple[int, ...], shards: int, users_file: str |
     """Print the accounts file of one shard, for c7n-org run -c.
 
     An account's shard depends on its id and N alone: adding or removing an account moves no other. With --users it
-    depends on all accounts and these numbers, so give all shards of a run the same file. A shard may have no account;
-    c7n-org then does nothing.
+    depends on all accounts and these numbers, so give all shards of a run the same file. A shard may have no account,
+    and c7n-org then does nothing: the command ends with 3.
     """
     import yaml
 
@@ -85,7 +85,11 @@ def shard(config: Path, indexes: tuple[int, ...], shards: int, users_file: str |
     rows = [each for each in data["accounts"] if index[each["account_id"]] in chosen]
     click.echo(yaml.safe_dump({**data, "accounts": rows}, sort_keys=False), nl=False)
     which = ", ".join(map(str, sorted(chosen)))
-    say(f"shard {which} of {shards}: {len(rows)} of {len(data['accounts'])} rows of {config}", err=True)
+    empty = "" if rows else ": c7n-org run -c does nothing with it"
+    say(
+        f"shard {which} of {shards}: {len(rows)} of {len(data['accounts'])} rows of {config}{empty}", err=True
+    )
+    end_check(0, not rows)
 
 
 def _users(place: str) -> dict[str, int]:

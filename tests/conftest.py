@@ -180,6 +180,14 @@ def org(local_org: LocalOrg, over_http: bool, monkeypatch: pytest.MonkeyPatch) -
         local_org.configure(**changed)
 
 
+@pytest.fixture
+def functions_queue(org: LocalOrg) -> None:
+    """The queue of accounts.yml to which functions send, as deploy/realtime.yml makes it."""
+    retention = {"MessageRetentionPeriod": "1209600"}
+    org.client("sqs").create_queue(QueueName="iam-users-realtime", Attributes=retention)
+    org.clear_calls()
+
+
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a fraction of the time between two calls, tries or polls of AWS in this process."""
     start, delays = RateLimit.__init__, Backoff.delays

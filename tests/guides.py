@@ -86,6 +86,7 @@ class Reader:
             "OrganizationalUnits"
         ]
         return {
+            "ROOT": root["Id"],
             "UNITS": unit["Id"],
             "ORGANIZATION": organizations.describe_organization()["Organization"]["Id"],
             "OrganizationAccountAccessRole": "CloudCustodian",
@@ -115,9 +116,8 @@ class Reader:
         reset_session_cache()
 
     def _shell(self, line: str) -> str:
-        done = subprocess.run(
-            ["sh", "-ec", line], cwd=self.directory, check=True, capture_output=True, text=True
-        )
+        done = subprocess.run(["sh", "-ec", line], cwd=self.directory, capture_output=True, text=True)
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
     def _python(self, program: str, words: list[str]) -> str:
@@ -140,7 +140,9 @@ class Reader:
         self.act_as(f"arn:aws:iam::{MANAGEMENT}:role/{name}")
         if command == "sh":
             return ""
-        printed = self.follow(command)
+        program, *words = shlex.split(command)
+        own = credentials_of(self.org, self._role)
+        printed = self._aws(words, own) if program == "aws" else self.follow(command)
         self.act_as(before)
         return printed
 
@@ -164,23 +166,27 @@ class Reader:
         found: bytes = self.org.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
         return found
 
-    def _aws(self, words: list[str]) -> str:
-        """As the AWS CLI does, by an administrator of the management account."""
+    def _aws(self, words: list[str], given: Mapping[str, str] | None = None) -> str:
+        """As the AWS CLI does, with these credentials or as an administrator of the management account."""
         service, operation, *rest = words
-        if (service, operation) == ("s3", "cp"):
-            source, target = rest
-            bucket, _, key = target.removeprefix("s3://").partition("/")
-            content = (self.directory / source).read_bytes()
-            self.org.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
+        client = self.org.client(service.removesuffix("api"), **_keys(given or {}))
+        if service == "s3":
+            bucket, _, key = rest[-1].removeprefix("s3://").partition("/")
+            if operation == "rm":
+                client.delete_object(Bucket=bucket, Key=key)
+            else:
+                client.put_object(Bucket=bucket, Key=key, Body=(self.directory / rest[0]).read_bytes())
             return ""
         if (service, operation) == ("cloudformation", "deploy"):
             self._deploy(MANAGEMENT, rest)
             return ""
         if "--query" in rest:
             rest = rest[: rest.index("--query")]
-        call = getattr(self.org.client(service), operation.replace("-", "_"))
-        given = dict(map(self._parameter, rest[::2], rest[1::2]))
-        return json.dumps(call(**given), default=str)
+        call = getattr(client, operation.replace("-", "_"))
+        options = dict(map(self._parameter, rest[::2], rest[1::2]))
+        if service == "ecr":
+            options = {f"{key[0].lower()}{key[1:]}": value for key, value in options.items()}
+        return json.dumps(call(**options), default=str)
 
     def _parameter(self, option: str, value: str) -> tuple[str, Any]:
         """An option of the AWS CLI, as the call has it."""
@@ -192,6 +198,7 @@ class Reader:
             "Capabilities": [value],
             "Regions": [value],
             "Parameters": [members],
+            "ImageIds": [members],
             "DeploymentTargets": {each: [text] for each, text in members.items()},
             "AutoDeployment": {each: text == "true" for each, text in members.items()},
         }
@@ -226,6 +233,17 @@ def credentials_of(org: LocalOrg, role: str) -> Mapping[str, str]:
     }
 
 
+def _keys(environment: Mapping[str, str]) -> dict[str, str]:
+    """The credentials of an environment as boto3's clients take them."""
+    names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    return {name: environment[name.upper()] for name in names if name.upper() in environment}
+
+
+def client_of(org: LocalOrg, service: str, role: str) -> Any:
+    """A client with the credentials of a role that administrators of the management account may assume."""
+    return org.client(service, **_keys(credentials_of(org, role)))
+
+
 def deploy(org: LocalOrg, account: str, name: str, template: str, given: Mapping[str, str]) -> None:
     """`aws cloudformation deploy`: makes the stack, or updates it and keeps what is not given."""
     client = org.client("cloudformation", account)
@@ -241,21 +259,13 @@ def deploy(org: LocalOrg, account: str, name: str, template: str, given: Mapping
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
     client.execute_change_set(ChangeSetName=made["Id"], StackName=name)
-    assert stack_of(org, account, name)["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+    ended = stack_of(org, account, name)["StackStatus"]
+    events = client.describe_stack_events(StackName=name)["StackEvents"]
+    told = [each.get("ResourceStatusReason") for each in events]
+    assert ended in ("CREATE_COMPLETE", "UPDATE_COMPLETE"), told
 
 
 def stack_of(org: LocalOrg, account: str, name: str) -> Mapping[str, Any]:
     (stack,) = org.client("cloudformation", account).describe_stacks(StackName=name)["Stacks"]
     found: Mapping[str, Any] = stack
     return found
-
-
-def let_in_administrators(org: LocalOrg, name: str) -> None:
-    """Who assumes this role of the management account, a service of AWS, is not there: administrators stand for it."""
-    org.client("iam").update_assume_role_policy(RoleName=name, PolicyDocument=trust_in_administrators())
-
-
-def trust_in_administrators() -> str:
-    root = {"AWS": f"arn:aws:iam::{MANAGEMENT}:root"}
-    statement = {"Effect": "Allow", "Principal": root, "Action": "sts:AssumeRole"}
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.execution.locks import RUN_LOCK
+from c7n_iamusers_cli.main import main
 from tests.policies import ACCOUNT
 from tests.readme import (
     COMMANDS,
@@ -90,6 +92,14 @@ def test_files_are_where_the_readme_says(
     assert [each.pattern for each in patterns if not any(map(each.fullmatch, left))] == []
     assert [each for each in left if not any(pattern.fullmatch(each) for pattern in patterns)] == []
     assert sum("snapshots/" in each for each in left) == 2
+    assert ": 2 selected, 2 deleted" in reported(place if in_bucket else str(tmp_path / place), tmp_path)
+
+
+def reported(place: str, path: Path) -> str:
+    """What ``report`` says of an output in a line for each policy."""
+    found = CliRunner().invoke(main, ["report", "-s", place, "--output", str(path / "report.html")])
+    assert found.exit_code == 0, found.output
+    return found.stdout
 
 
 def test_without_a_region_nobody_is_touched(org: LocalOrg, run: Any) -> None:

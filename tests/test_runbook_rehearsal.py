@@ -44,6 +44,7 @@ NAMES = {
     "PEOPLE": f"arn:aws:iam::{MANAGEMENT}:root",
     "QUEUE": "iam-users-mail",
     "BUCKET": "iam-users-notices",
+    "PREFIX": "all",
     "REALTIME_QUEUE": "iam-users-events",
     "REALTIME_BUCKET": "example-iam-users-realtime",
     "practice.yml": "accounts.yml",

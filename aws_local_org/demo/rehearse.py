@@ -17,7 +17,7 @@ import yaml
 from rich.console import Console
 
 from aws_local_org import LocalOrg, Settings
-from aws_local_org.accounts import FUNCTIONS_QUEUE, MAILER_QUEUE, PROVISIONER_ROLE
+from aws_local_org.accounts import MAILER_QUEUE, PROVISIONER_ROLE
 from aws_local_org.commands import errors_as_messages
 from aws_local_org.demo import steps
 from aws_local_org.demo.expectations import mails, why_left
@@ -227,13 +227,12 @@ def _entry(file: Mapping[str, Any], account_id: str) -> dict[str, Any]:
 
 
 def _variables(file: Mapping[str, Any], settings: Settings, work: Path) -> dict[str, Any]:
-    """The checkout's variables, but with the queues, Identity Center, records and notices of the rehearsal."""
+    """The checkout's variables, but with the queue, Identity Center, records and notices of the rehearsal."""
     management = settings.management_account
     queues = f"https://sqs.{settings.region}.amazonaws.com/{management}"
     return {
         **(file.get("vars") or {}),
-        "queue_url": f"{queues}/{MAILER_QUEUE}",
-        "realtime_queue_url": f"{queues}/{FUNCTIONS_QUEUE}",
+        **dict.fromkeys(("queue_url", "realtime_queue_url"), f"{queues}/{MAILER_QUEUE}"),
         "identity_center_role": f"arn:aws:iam::{management}:role/{PROVISIONER_ROLE}",
         "identity_center_region": settings.region,
         "notices": str(work / "notices"),

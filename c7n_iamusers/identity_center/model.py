@@ -376,6 +376,8 @@ class CurrentAccess:
     among them; managed ones with all their assignments. ``set_names``: by ARN. ``sets``: by ARN, all managed permission
     sets, and others that a person of the changeset holds. ``usernames``: by user id, as far as they were read.
     ``gone``: the principals that no longer exist, which AWS leaves assigned; users only as far as they were asked for.
+    ``outside``: for a pruning, account id and ARN -> the principals to which managed permission sets that are not
+    requested are assigned in accounts that are not among ``holders``.
     """
 
     holders: Mapping[str, Mapping[str, frozenset[Principal]]] = field(default_factory=dict)
@@ -384,6 +386,7 @@ class CurrentAccess:
     sets: Mapping[str, KnownPermissionSet] = field(default_factory=dict)
     usernames: Mapping[str, str] = field(default_factory=dict)
     gone: frozenset[Principal] = frozenset()
+    outside: Mapping[tuple[str, str], frozenset[Principal]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

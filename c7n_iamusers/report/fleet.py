@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -130,24 +131,45 @@ def fleet_of(
     stand(users, asks_of(outputs, key_of.of), Told(notices, since, belongs), now)
     accounts = accounts_of(outputs, expected, key_of, users, wanted)
     ordered = sorted(users, key=lambda each: (each.account, each.name.casefold(), each.unique_id))
-    runs = tuple(_runs(outputs, users, key_of))
+    complete = _with_outcomes(outputs, key_of)
+    runs = tuple(_runs(complete, users, key_of))
     all_seen = not any(each.state in UNSEEN for each in accounts)
     if wanted.expected_only:
         all_seen = False  # a rule may protect users of other accounts
     latest = latest_outputs(outputs, key_of)
     exemptions = tuple(_exemptions(latest, all_seen, today, _lapsed(users, today)))
-    policies = tuple(_policies(latest, wanted, known))
+    policies = tuple(_policies(latest_outputs(complete, key_of), wanted, known))
     progress = progress_of(accounts, ordered, since, now)
     fleet = FleetReport(accounts, tuple(ordered), runs, exemptions, (), policies, progress)
     return fleet.with_needs(needs(accounts, outputs, latest, exemptions, known, key_of.of))
+
+
+def _with_outcomes(outputs: Sequence[PolicyOutput], key_of: AccountKeys) -> list[PolicyOutput]:
+    """Those of runs. In a bucket outcomes lie apart from what a run left: each is of the run that was the latest."""
+    runs: defaultdict[tuple[str, str, str], list[PolicyOutput]] = defaultdict(list)
+    for each in sorted(outputs, key=began):
+        if each.state:
+            runs[key_of.of(each), each.policy, each.region].append(each)
+    rows: defaultdict[str, list[Mapping[str, object]]] = defaultdict(list)
+    for each in outputs:
+        if each.rows and not each.state:
+            of_policy = runs[key_of.of(each), each.policy, each.region]
+            starts = list(map(began, of_policy))
+            for row in each.rows:
+                if at := bisect_right(starts, when(event_of(row, each, None))):
+                    rows[of_policy[at - 1].place].append(row)
+    return [
+        replace(each, rows=(*each.rows, *rows[each.place])) if each.place in rows else each
+        for found in runs.values()
+        for each in found
+    ]
 
 
 def _runs(outputs: Iterable[PolicyOutput], users: Sequence[User], key_of: AccountKeys) -> Iterator[Row]:
     """Each run over accounts, by its time; with how many users were known and were deleted once it had ended."""
     grouped: defaultdict[str, list[PolicyOutput]] = defaultdict(list)
     for output in outputs:
-        if output.state:
-            grouped[output.run].append(output)
+        grouped[output.run].append(output)
     runs = sorted(grouped.items(), key=lambda each: min(map(began, each[1])))
     starts = [min(map(began, group)) for _, group in runs]
     deleted_at = [when(event) for each in users if (event := each.event())["status"] == DELETED]
@@ -178,7 +200,8 @@ def _policies(
 ) -> Iterator[Row]:
     """What the latest run of each of the policies that are ``wanted`` did, over all accounts.
 
-    Outcomes of users of earlier runs don't count. ``not_run``: the accounts whose users are not known.
+    Outcomes of users of earlier runs don't count. ``not_run``: the accounts whose users are not known. ``deployed``:
+    those where it deployed a function, or where the function's event selected nobody.
     """
     grouped: defaultdict[str, list[tuple[str, PolicyOutput]]] = defaultdict(list)
     for (account, policy, _), output in latest.items():
@@ -196,6 +219,7 @@ def _policies(
             "accounts": len({account for account, _ in group}),
             "not_run": sorted({account for account, each in group if each.state in UNSEEN}),
             "dry_run": any(each.dry_run for each in outputs),
+            "deployed": sorted({account for account, each in group if each.deployed}),
             "selected": sum(len(each.users or ()) for each in outputs),
             "outcomes": dict(sorted(Counter(event["status"] for _, event in events).items())),
             "skipped": [{"codes": [*codes], "users": count} for codes, count in skipped.most_common()],

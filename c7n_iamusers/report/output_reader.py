@@ -323,6 +323,7 @@ def _output(files: _Files, known: frozenset[str], fault: str = "") -> PolicyOutp
         seen=seen and _without_selected(seen, users or ()),
         mails=tuple(dict.fromkeys(_mails(policy.get("actions")))),
         names=_names(policy.get("filters")),
+        deployed=state == RAN and resources is None,
     )
 
 

@@ -329,7 +329,7 @@ class _Verification:
     def _results(self, names: Iterable[str]) -> None:
         """The results of provisioning, and those that a journal names."""
         mine = [name for name in names if _is_provisioning(name)]
-        resumed = set[str]()
+        resumed, followed = set[str](), set[str]()
         for name, content in self._contents(mine):
             self._verified.counts["results"] += 1
             place, digest = name.removesuffix(_RESULT_FILE), hashlib.sha256(content).hexdigest()
@@ -337,9 +337,13 @@ class _Verification:
                 why = f"has the SHA-256 {digest}, and no line of its journal says so"
                 self._verified.add(BLOCKING, self._store.place(name), why)
             else:
-                resumed |= {
-                    f"{place.rpartition(f'{RUNS}/')[0]}{RUNS}/{run}/" for run in _lists(content, "resumes")
-                }
+                runs = f"{place.rpartition(f'{RUNS}/')[0]}{RUNS}/"
+                resumed |= {f"{runs}{run}/" for run in _lists(content, "resumes")}
+                followed |= {f"{runs}{run}/" for run in _lists(content, "follows")}
+        for place in sorted(followed - {name.rpartition("/")[0] + "/" for name in self._present}):
+            if place not in self._outputs:
+                why = "is gone: the result of the next run names it"
+                self._verified.add(BLOCKING, self._store.place(place), why)
         for place, output in list(self._outputs.items()):
             if output.results and f"{place}{_RESULT_FILE}" not in self._present and place not in resumed:
                 why = "is gone: its journal has its SHA-256"

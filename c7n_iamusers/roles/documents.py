@@ -57,6 +57,8 @@ _OF_ACCOUNT = [
     "cloudtrail:GetTrailStatus",
     "lambda:GetAccountSettings",
 ]
+#: By which c7n-org finds the Regions of `-r all`; without it, it deploys nothing, and ends with 0.
+_OF_REGIONS = ["ec2:DescribeRegions"]
 _OF_RULE = [f"events:{each}" for each in ("DescribeRule", "ListTargetsByRule", "PutRule", "PutTargets")]
 Document = Mapping[str, Any]
 
@@ -275,6 +277,7 @@ def _deployer(needs: RoleNeeds, settings: RoleSettings) -> RoleDocument:
             allow(["iam:PassRole"], roles, {"StringEquals": {"iam:PassedToService": _LAMBDA}}),
             allow(_OF_FUNCTION, _arns(settings, "lambda:*:*:function:", names)),
             allow(_OF_RULE, _arns(settings, "events:*:*:rule/", names)),
+            allow(_OF_REGIONS, ["*"]),
             *(_asked_of_functions(roles, settings) if needs.setup else ()),
         ]
     )

@@ -21,7 +21,7 @@ UNKNOWN = "no account paymnts"
 
 
 @pytest.fixture(autouse=True)
-def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Outputs:
+def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Outputs:
     monkeypatch.chdir(tmp_path)
     role = "arn:aws:iam::{}:role/CloudCustodian"
     rows = [

@@ -23,6 +23,7 @@ from tests.notices.test_forwarding import MESSAGE, changed, packed, render
 from tests.plugins.test_realtime import BOB, QUARANTINE, REALTIME, now_event, push
 from tests.plugins.test_realtime import iam as iam  # a fixture
 
+pytestmark = pytest.mark.usefixtures("functions_queue")
 ROOT = Path(__file__).parents[2]
 QUEUES = "https://sqs.us-east-1.amazonaws.com/123456789012"
 FUNCTIONS, MAILER = f"{QUEUES}/iam-users-realtime", f"{QUEUES}/c7n-mailer"

@@ -205,8 +205,11 @@ def share(org: LocalOrg, given: list[str], accounts: str) -> None:
     s3.put_object(Bucket=bucket, Key="exemptions.csv", Body=b"")
     s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(found["bucket-policy"]["PolicyDocument"]))
     (url,) = found["queue-policy"]["Queues"]
-    policy = json.dumps(found["queue-policy"]["PolicyDocument"])
-    org.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    attributes = {
+        "Policy": json.dumps(found["queue-policy"]["PolicyDocument"]),
+        "MessageRetentionPeriod": "1209600",
+    }
+    org.client("sqs").create_queue(QueueName=url.rpartition("/")[2], Attributes=attributes)
 
 
 def test_the_files_that_come_along_have_no_hole(

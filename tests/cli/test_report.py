@@ -175,6 +175,7 @@ def test_check_after_the_deployment_of_functions(left: Outputs) -> None:
     check = ("-s", "output", "-c", "accounts.yml", "-u", "realtime.yml", "--check")
     found = report(*check, "-t", "wave:1")
     assert found.exit_code == 0, found.output
+    assert "iam-users-realtime, 2026-11-25 12:00 UTC: deployed in 1 accounts\n" in found.stdout
     # an account in which it was not deployed is still named
     assert report(*check, "-t", "wave:2").exit_code == 1
 

@@ -37,8 +37,12 @@ def accounts(tmp_path: Path) -> Path:
 def test_each_account_is_in_one_shard(accounts: Path, of: int) -> None:
     everything = yaml.safe_load(accounts.read_text())
     printed = [shard(accounts, of, index) for index in range(of)]
-    assert [each.exit_code for each in printed] == [0] * of
     parts = [yaml.safe_load(each.stdout) for each in printed]
+    # one without accounts says so
+    assert [each.exit_code for each in printed] == [0 if each["accounts"] else 3 for each in parts]
+    assert [": c7n-org run -c does nothing" in each.stderr for each in printed] == [
+        not each["accounts"] for each in parts
+    ]
     assert all(each["vars"] == everything["vars"] for each in parts)
     rows = [row for each in parts for row in each["accounts"]]
     assert sorted(rows, key=str) == sorted(everything["accounts"], key=str)
@@ -162,8 +166,9 @@ def test_the_numbers_of_a_report_decide_where_they_are_known(accounts: Path, tmp
 
     def names(index: int) -> set[str]:
         result = CliRunner().invoke(main, [*command, "--index", str(index)])
-        assert result.exit_code == 0, result.output
-        return {each["name"] for each in yaml.safe_load(result.stdout)["accounts"]}
+        found = {each["name"] for each in yaml.safe_load(result.stdout)["accounts"]}
+        assert result.exit_code == (0 if found else 3), result.output
+        return found
 
     # no file yet: by the ids alone
     expected = yaml.safe_load(shard(accounts, 2, 0).stdout)["accounts"]

@@ -292,7 +292,7 @@ def test_a_user_that_a_restoration_made_and_did_not_end_is_left_to_that(
     for action in ("quarantine", "composite-delete"):
         told = act(action, tmp_path)
         assert "c7n-iamusers restore made it" in told
-        assert "--user alice first" in told
+        assert "c7n-iamusers restore again with --user alice" in told
         assert state(iam) == before
     assert restore(tmp_path, "--user", "alice").exit_code == 0
     for action in ("quarantine", "composite-delete"):

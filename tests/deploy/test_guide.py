@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands of docs/deploy.md as they are written, and an execution with the stack's own roles, enforced.
 
-Left out: `docker build`. CloudFormation is moto's, which has no schedules.
+Left out: docker. CloudFormation is moto's, which has no schedules.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,22 +23,31 @@ from aws_local_org.smtp_sink import SmtpSink
 from tests.deploy.machine import Machine, Processes
 from tests.deploy.template import MANAGEMENT, Template, definition
 from tests.deploy.test_rehearsal import PATH
-from tests.guides import Reader, commands_of, credentials_of, let_in_administrators, stack_of
+from tests.guides import Reader, client_of, commands_of, credentials_of, stack_of
 from tests.readme import ROOT
 
-LINES = commands_of("deploy")
+#: Left out: what docker does, and whose output it takes.
+FIRST, SECOND, *LINES = (line for line in commands_of("deploy") if "docker " not in line)
+#: Trying tasks on this machine, and what on-call people do.
+TRUST = [line for line in LINES if line.startswith("aws iam update-assume-role-policy")]
+TRY = [line for line in LINES if line.startswith("began=") or "deploy/run " in line]
+EXEMPT = next(line for line in LINES if line.startswith("deploy/as OnCall"))
 ACCOUNTS = ("111122223333", "444455556666")
 #: Of step 3 of the runbook what follows its first command, without stack sets, up to the runner's shell.
 RUNBOOK = commands_of("runbook")
 ROLES = RUNBOOK[RUNBOOK.index("deploy/roles") : RUNBOOK.index("deploy/as Runner sh") + 1]
+STOP = [line for line in RUNBOOK if "PREFIX/STOP" in line]
 MAILER = next(line for line in RUNBOOK if "--stack-name iam-users-mailer " in line)
+ROLE_OUTPUTS = {"SHARD_ROLE": "ShardRoleArn", "WRITER_ROLE": "WriterRoleArn"}
 ROLE = f"arn:aws:iam::{MANAGEMENT}:role"
 #: "Names to replace".
 NAMES = {
     "MACHINE": f"arn:aws:iam::{MANAGEMENT}:root",
     "PEOPLE": f"arn:aws:iam::{MANAGEMENT}:root",
     "QUEUE": "iam-users-mail",
+    "PREFIX": "notices",
     "REGION": "us-east-1",
+    "TAG": "1",
     "SUBNET_A": "subnet-1",
     "SUBNET_B": "subnet-2",
     "=VPC": "=vpc-1",
@@ -69,6 +79,8 @@ def checkout(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (path / "accounts.yml").write_text(yaml.safe_dump(data))
     monkeypatch.chdir(path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", PATH)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     for account_id in ACCOUNTS:
         iam = org.client("iam", account_id)
         iam.create_user(UserName="ada", Tags=[{"Key": "Email", "Value": "ada@example.com"}])
@@ -94,11 +106,10 @@ def test_the_guide_runs_as_it_is_written(
 ) -> None:
     org.configure(enforce=True, assignment_seconds=0)
     reader = Reader(org, checkout, monkeypatch)
-    first, second, *others = [line for line in LINES if not line.startswith("docker ")]
     with SmtpSink(tmp_path / "mails") as mail:
         file = checkout / "mailer.yml"
         file.write_text(file.read_text().replace(": 2525", f": {mail.port}"))
-        outputs, removing = set_up(reader, others)
+        outputs, removing = set_up(reader)
     org.clear_calls()
     before, tasks = files(checkout), Tasks(org, checkout, outputs)
     monkeypatch.setattr(org, "record", tasks.stop_once_it_assigns(org.record))
@@ -113,20 +124,64 @@ def test_the_guide_runs_as_it_is_written(
     assert files(checkout) == before
     check_end(org, outputs["BucketName"])
     reader.act_as(outputs["ShardRoleArn"])
-    reader.follow(first)
-    reader.follow(second)
-    run_the_second_stack(reader, removing)
+    reader.follow(FIRST)
+    reader.follow(SECOND)
+    try_tasks(reader, outputs, removing)
+    for line in (*STOP, EXEMPT):
+        reader.follow(line)
     assert denied(org) == []
     check_that_tasks_are_apart(org, outputs, removing)
+    check_that_only_on_call_stops_and_exempts(org, outputs["BucketName"])
 
 
-def run_the_second_stack(reader: Reader, removing: Mapping[str, str]) -> None:
-    """What its tasks run, as their role."""
-    reader.act_as(removing["ShardRoleArn"])
-    place = f"s3://{removing['BucketName']}/runs?region=us-east-1"
-    for policy in ("listen", "quarantine", "delete"):
-        options = f"-u policies/{policy}.yml -s {place} --cache-period 0"
-        reader.follow(f"c7n-org run -c accounts-remove.yml {options}")
+def try_tasks(reader: Reader, first: Mapping[str, str], second: Mapping[str, str]) -> None:
+    """As the guide says; of the second stack only the last task runs as a process."""
+    reader.names |= names_of(first)
+    reader.act_as("")
+    for line in TRY:
+        reader.follow(line)
+    given = stack_parameters(reader.org, second["Name"])
+    reader.names |= names_of(second)
+    reader.act_as(second["ShardRoleArn"])
+    for file in given["Policies"].split():
+        place = "s3://BUCKET/runs?region=REGION"
+        reader.follow(f"c7n-org run -c {given['Accounts']} -u {file} -s {place} --cache-period 0")
+    reader.act_as("")
+    last = re.sub('POLICIES="[^"]+"', f'POLICIES="{given["Policies"]}"', TRY[-1])
+    reader.follow(last.replace("accounts.yml", given["Accounts"]))
+    reader.names |= names_of(first)
+
+
+def names_of(stack: Mapping[str, str]) -> dict[str, str]:
+    """What the guide calls the outputs of a stack."""
+    roles = {name: stack[output].rpartition("/")[2] for name, output in ROLE_OUTPUTS.items()}
+    return {**roles, "BUCKET": stack["BucketName"]}
+
+
+def check_that_only_on_call_stops_and_exempts(org: LocalOrg, bucket: str) -> None:
+    found = {}
+    for name in ("Runner", "OnCall"):
+        s3 = client_of(org, "s3", f"{ROLE}/{name}")
+        found[name] = [
+            is_allowed(partial(call, Bucket=bucket, Key=key))
+            for call, key in (
+                (s3.put_object, "exemptions/exemptions.csv"),
+                (s3.delete_object, f"notices/{ACCOUNTS[0]}/STOP"),
+                (s3.delete_object, "notices/a.json"),
+                (s3.delete_object, "exemptions/exemptions.csv"),
+            )
+        ]
+    assert found == {"Runner": [False] * 4, "OnCall": [True, True, False, False]}
+
+
+def is_allowed(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AccessDenied":
+            raise
+        return False
+    return True
 
 
 def check_that_tasks_are_apart(
@@ -160,26 +215,31 @@ def check_that_tasks_are_apart(
 
 
 def can_assume(org: LocalOrg, caller: str, role: str) -> bool:
-    given = credentials_of(org, caller)
-    names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-    try:
-        sts = org.client("sts", **{name: given[name.upper()] for name in names})
-        sts.assume_role(RoleArn=role, RoleSessionName="test")
-    except ClientError:
-        return False
-    return True
+    sts = client_of(org, "sts", caller)
+    return is_allowed(lambda: sts.assume_role(RoleArn=role, RoleSessionName="test"))
 
 
-def set_up(reader: Reader, lines: list[str]) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """Follow these lines; the outputs of the two stacks."""
+def set_up(reader: Reader) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Follow the lines before an execution; the outputs of the two stacks."""
     reader.names |= {**NAMES, **reader.organization()}
     outputs = dict[str, Mapping[str, str]]()
-    for line in lines:
+    for line in LINES:
+        if line in (*TRY, *TRUST, EXEMPT):
+            continue
         if line.startswith("c7n-iamusers preflight") and "roles" not in outputs:
             create_roles(reader, outputs)
+        if line.startswith("aws ecr describe-images"):
+            image = {
+                "schemaVersion": 2,
+                "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "config": {},
+            }
+            reader.org.client("ecr").put_image(
+                repositoryName="iam-users", imageManifest=json.dumps(image), imageTag=NAMES["TAG"]
+            )
         reader.follow(line)
         if stack := re.search("--stack-name (iam-users|iam-users-remove) ", line):
-            outputs[stack[1]] = outputs_of(reader.org, stack[1])
+            outputs[stack[1]] = outputs_of(reader, stack[1])
             reader.names["BUCKET"] = outputs["iam-users"]["BucketName"]
             by_hand(reader.directory, reader.names["BUCKET"])
     reader.act_as("")
@@ -202,13 +262,19 @@ def create_roles(reader: Reader, outputs: dict[str, Mapping[str, str]]) -> None:
         reader.follow(line)
 
 
-def outputs_of(org: LocalOrg, name: str) -> dict[str, str]:
-    """Those of a stack, whose tasks an administrator can be here, as there is no ECS."""
-    stack = stack_of(org, MANAGEMENT, name)
-    found = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
-    for output in ("ShardRoleArn", "WriterRoleArn"):
-        let_in_administrators(org, found[output].rpartition("/")[2])
+def outputs_of(reader: Reader, name: str) -> dict[str, str]:
+    """Those of a stack, and its name. Administrators can be its tasks, as there is no ECS: the guide says how."""
+    stack = stack_of(reader.org, MANAGEMENT, name)
+    found = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]} | {"Name": name}
+    reader.names |= names_of(found)
+    for line in TRUST:
+        reader.follow(line)
     return found
+
+
+def stack_parameters(org: LocalOrg, name: str) -> dict[str, str]:
+    given = stack_of(org, MANAGEMENT, name)["Parameters"]
+    return {each["ParameterKey"]: each["ParameterValue"] for each in given}
 
 
 def denied(org: LocalOrg) -> list[tuple[str, str]]:
@@ -244,9 +310,8 @@ class Tasks:
     def __init__(self, org: LocalOrg, checkout: Path, outputs: Mapping[str, str]) -> None:
         self._org, self._outputs = org, outputs
         given = {
+            **stack_parameters(org, outputs["Name"]),
             "Shards": "1",
-            "Provision": "policies/provision-intents.yml#iam-users-intents",
-            "IdentityCenterRoleArn": f"{ROLE}/IdentityCenterProvisioner",
             "Bucket": outputs["BucketName"],
         }
         (container,) = Template(**given).properties("TaskDefinition")["ContainerDefinitions"]

@@ -162,16 +162,19 @@ def test_an_account_that_c7n_org_only_logs_fails_its_shard(
     assert "Error running policy in payments" in capfd.readouterr().out
 
 
-def finishing(tmp_path: Path, printed: str, code: int = 0, **more: str) -> tuple[int, list[list[str]]]:
+def finishing(
+    tmp_path: Path, printed: str, code: int = 0, of_shard: int = 0, **more: str
+) -> tuple[int, list[list[str]]]:
     """The exit code of the last task, and the commands that it ran.
 
     A command that notes its arguments, and prints ``printed``, stands for c7n-iamusers. As ``report`` it ends with
-    ``code``.
+    ``code``, as ``shard`` with ``of_shard``.
     """
     told = tmp_path / "told"
     command = tmp_path / "c7n-iamusers"
     command.write_text(
         f'#!/bin/sh\necho "$@" >> {told}\ncat {tmp_path}/printed\n[ $1 != report ] || exit {code}\n'
+        f"[ $1 != shard ] || exit {of_shard}\n"
     )
     command.chmod(0o755)
     (tmp_path / "printed").write_text(printed)
@@ -198,9 +201,15 @@ def test_shards_without_an_account_leave_nothing_to_report(
     empty = CliRunner().invoke(
         main, ["shard", "-c", str(ROOT / "accounts.yml"), "--of", "2000", "--index", "5"]
     )
-    code, commands = finishing(tmp_path, empty.stdout, PROVISION="policies/c.yml")
+    assert empty.exit_code == 3
+    code, commands = finishing(tmp_path, empty.stdout, of_shard=3, PROVISION="policies/c.yml")
     assert (code, [each[0] for each in commands]) == (0, ["shard"])
     assert "no account is in the shards [2,5] of 16: there is nothing to report" in capfd.readouterr().out
+
+
+def test_a_shard_that_can_not_be_read_fails_the_task(tmp_path: Path) -> None:
+    code, commands = finishing(tmp_path, "", of_shard=1)
+    assert (code, [each[0] for each in commands]) == (1, ["shard"])
 
 
 def test_the_report_is_on_this_execution_and_its_shards(tmp_path: Path) -> None:

@@ -92,6 +92,13 @@ GAPS = (
         "The local organization doesn't look at the time of a signature.",
     ),
     Gap(
+        "brownout: .*slept@.*",
+        "outcome: run 1: it says browned-out: she may .*",
+        "brownout: slept@GetUser#3",
+        "If the machine sleeps longer than the brownout between its Deny and its outcome, the outcome says until when "
+        "the brownout was, and that has passed.",
+    ),
+    Gap(
         ".*: outcomes-(edited|removed)@(SendMessage|ListAccountAliases).*",
         r"told: run \d: it changed something, and there is no outcome",
         "brownout: outcomes-removed@SendMessage",

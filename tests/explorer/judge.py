@@ -35,7 +35,7 @@ class Judge:
 
     ``aws``: ARN -> document of AWS's policies. ``theirs``: the facts as they would be without the tool. ``allowed``:
     what alice may have at most. ``run``: the facts as this run found them; others' changes are in all three.
-    ``releases``: it may end a quarantine, whoever put it on. ``undenied``: others took our Deny off.
+    ``releases``: it may end a quarantine, whoever put it on. ``undenied``: others took our Deny off, or changed it.
     ``restores``: what others let groups and policies allow while she can do nothing is not hers, unless the run gives
     her rights before it reads them again. ``unread``: such changes, by kind and key.
     ``earlier``: alice as she was allowed to be before others changed her who was restored in her place: what they took
@@ -114,7 +114,10 @@ class Judge:
         }
         self.exposed |= names - before["users"].keys()
         self.replaced |= self.exposed
-        self.undenied |= [*held] == [True, False]
+        said = [
+            each["users"].get(self.target, {}).get("inline", {}).get(DENY, "") for each in (before, after)
+        ]
+        self.undenied |= [*held] == [True, False] or (said[0] != "" and said[0] != said[1])
         for changed in (users[key] for key in restored if users[key] != GONE):
             of_hers = {key: each for key, each in changed.items() if key in (*_COMES_BACK, "credentials")}
             self.earlier.append(self.allowed["users"][self.target])

@@ -40,7 +40,8 @@ class FleetRehearsal:
     """``output``: what stands for the output directory of c7n-org. ``said``: what the last run printed.
 
     ``new_records``: runs are given --new-records. ``clock``: of runs and of Identity Center; else time passes.
-    ``caller``: the account that runs are in; empty for the management account.
+    ``caller``: the account that runs are in; empty for the management account. ``only``: the accounts whose intents
+    are chosen; None for all.
     """
 
     org: LocalOrg
@@ -50,6 +51,7 @@ class FleetRehearsal:
     new_records: bool = False
     clock: Clock | None = None
     caller: str = ""
+    only: frozenset[str] | None = None
 
     def options(self, timeout: float = 30.0, stopped: Callable[[], bool] = lambda: False) -> ApplyOptions:
         """Of a run, on the simulated clock if there is one."""
@@ -66,7 +68,7 @@ class FleetRehearsal:
     @property
     def fleet(self) -> Fleet:
         """All intents."""
-        found = read_fleet(self.store, trust=TrustOptions(trusted=True))
+        found = read_fleet(self.store, trust=TrustOptions(trusted=True, only=self.only))
         return replace(found, begins=self.new_records)
 
     @property

@@ -14,48 +14,11 @@ from click.testing import CliRunner
 
 from aws_local_org import LocalOrg
 from c7n_iamusers_cli.main import main
+from tests.local_org.stacks import create, deploy, reasons
 
 ROOT = Path(__file__).parents[2]
 MANAGEMENT, MEMBER = "123456789012", "111122223333"
 RUNNER = f"arn:aws:iam::{MANAGEMENT}:role/Runner"
-
-
-def create(org: LocalOrg, account: str, name: str, template: str, **given: str) -> dict[str, str]:
-    """The outputs of the stack ``name``, made as `aws cloudformation deploy` makes it."""
-    stack = deploy(org, account, name, template, **given)
-    assert stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
-    return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", ())}
-
-
-def deploy(org: LocalOrg, account: str, name: str, template: str, **given: str) -> Mapping[str, Any]:
-    """The stack ``name`` after `aws cloudformation deploy`, which looks at its status first."""
-    client = org.client("cloudformation", account)
-    try:
-        (there,) = client.describe_stacks(StackName=name)["Stacks"]
-        exists = there["StackStatus"] != "REVIEW_IN_PROGRESS"
-    except ClientError:
-        exists = False
-    made = client.create_change_set(
-        StackName=name,
-        ChangeSetName="deploy",
-        ChangeSetType="UPDATE" if exists else "CREATE",
-        TemplateBody=template,
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
-        Capabilities=["CAPABILITY_NAMED_IAM"],
-    )
-    client.execute_change_set(ChangeSetName=made["Id"], StackName=name)
-    stack: Mapping[str, Any] = client.describe_stacks(StackName=name)["Stacks"][0]
-    return stack
-
-
-def reasons(org: LocalOrg, account: str, name: str) -> list[tuple[str, str, str]]:
-    """What failed in the stack, as `aws cloudformation describe-stack-events` says it."""
-    events = org.client("cloudformation", account).describe_stack_events(StackName=name)["StackEvents"]
-    return [
-        (each["LogicalResourceId"], each["ResourceStatus"], each["ResourceStatusReason"])
-        for each in events
-        if each["ResourceStatus"].endswith("_FAILED")
-    ]
 
 
 def role_template(
@@ -117,6 +80,7 @@ def test_a_condition_that_does_not_hold_leaves_its_item_out(org: LocalOrg, provi
         "Image": f"{MANAGEMENT}.dkr.ecr.us-east-1.amazonaws.com/iam-users@sha256:{'0' * 64}",
         "VpcId": "vpc-1",
         "Subnets": "subnet-1",
+        "OnCallRole": "",
         "Provision": provision,
         "IdentityCenterRoleArn": f"arn:aws:iam::{MANAGEMENT}:role/IdentityCenterProvisioner",
     }
@@ -249,3 +213,24 @@ def test_a_stack_whose_role_can_not_be_deleted_stays(org: LocalOrg) -> None:
     iam.detach_role_policy(**policy)
     client.delete_stack(StackName="tested")
     assert client.describe_stacks()["Stacks"] == []
+
+
+@pytest.mark.filterwarnings("ignore:Tried to parse AWS.*not supported by moto")
+def test_a_bucket_outlives_its_stack_but_not_a_creation_that_failed(org: LocalOrg) -> None:
+    """The next try of that creation would find the name taken."""
+    template = (ROOT / "deploy" / "realtime.yml").read_text()
+    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+    org.client("iam").create_role(RoleName="OnCall", AssumeRolePolicyDocument=trust)
+    org.client("sqs").create_queue(QueueName="taken")
+    given = {"BucketName": "of-functions", "OrganizationId": "o-exampleorgid", "AlarmTo": "a@example.com"}
+    s3, stacks = org.client("s3"), org.client("cloudformation")
+
+    def buckets() -> list[str]:
+        return [each["Name"] for each in s3.list_buckets()["Buckets"] if each["Name"] == given["BucketName"]]
+
+    failed = deploy(org, MANAGEMENT, "realtime", template, QueueName="taken", **given)
+    assert (failed["StackStatus"], buckets()) == ("ROLLBACK_COMPLETE", [])
+    stacks.delete_stack(StackName="realtime")
+    create(org, MANAGEMENT, "realtime", template, QueueName="free", **given)
+    stacks.delete_stack(StackName="realtime")
+    assert buckets() == ["of-functions"]

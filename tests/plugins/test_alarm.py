@@ -36,6 +36,7 @@ from tests.cloudtrail_events import ACCOUNT, event
 from tests.event_patterns import started
 from tests.policies import policy
 
+pytestmark = pytest.mark.usefixtures("functions_queue")
 ROOT = Path(__file__).parents[2]
 DATA = {
     each["name"]: each

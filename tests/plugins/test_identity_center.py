@@ -453,3 +453,29 @@ def test_a_deletion_that_requires_use(fleet: FleetRehearsal, signed_in: Path, tm
     assert {each["UserName"]: each["c7n:IamUser"]["outcome"]["status"] for each in found} == {
         "alice": "deleted"
     }
+
+
+@pytest.mark.parametrize("lost", ["journal.jsonl", ""], ids=["journal", "run"])
+def test_no_user_is_deleted_by_records_of_which_some_are_lost(
+    fleet: FleetRehearsal, tmp_path: Path, lost: str
+) -> None:
+    """What is lost says that dora, another human, has alice's address by now."""
+    first = fleet.results()[0].parent
+    fleet.forget()
+    fleet.leave(intents(OTHER_ACCOUNT, "zoe"))
+    assert fleet.run() == []
+    iam = fleet.org.client("iam", ACCOUNT)
+    (key,) = iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]
+    iam.delete_access_key(UserName="alice", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName="alice")
+    iam.create_user(UserName="dora", Tags=[{"Key": "Email", "Value": "alice@example.com"}])
+    given = {**FILTER, "state": "provisioned", "records": str(fleet.output)}
+    whole = {
+        "filters": [{"type": "unnecessary", "exempt": "none"}, given],
+        "actions": [{"type": "composite-delete", "require": "provisioned"}],
+    }
+    assert policy(whole, tmp_path).run() == []
+    (first / lost).unlink() if lost else shutil.rmtree(first)
+    with pytest.raises(PolicyExecutionError, match=f"{first / lost} is missing"):
+        policy(whole, tmp_path).run()
+    assert iam.get_user(UserName="dora")

@@ -30,6 +30,7 @@ from tests.cloudtrail_events import ACCOUNT, event
 from tests.event_patterns import matches, started
 from tests.policies import policy
 
+pytestmark = pytest.mark.usefixtures("functions_queue")
 ROOT = Path(__file__).parents[2]
 DATA = {
     each["name"]: each

@@ -129,6 +129,18 @@ class Outputs:
                 (directory / file).write_text(content)
         return directory
 
+    def as_in_bucket(self, directory: Path, days: float = 0) -> None:
+        """Move what a run left in ``directory`` to where it lies in a bucket: outcomes below the account's id."""
+        files = {path.name: path.read_text() for path in directory.iterdir() if path.is_file()}
+        hour = datetime.fromisoformat(at(days)).strftime("%Y/%m/%d/%H")
+        account = json.loads(files["metadata.json"])["config"]["account_id"]
+        for name, content in files.items():
+            own = name == "outcomes.json"
+            target = directory.parent / account / directory.name if own else directory / hour
+            target.mkdir(parents=True, exist_ok=True)
+            (target / name).write_text(content)
+            (directory / name).unlink()
+
     def compress(self) -> None:
         """As c7n's output to a bucket does with its own files."""
         for path in self.root.rglob("*"):

@@ -111,6 +111,24 @@ def test_the_outcome_that_counts(left: Outputs, events: list[tuple[str, str, flo
     assert users(fleet(left))["alice"]["status"] == status
 
 
+def test_in_a_bucket_outcomes_are_of_the_run_that_was_the_latest_then(left: Outputs) -> None:
+    rows = [outcome("alice", "quarantined", days=4.9), outcome("bob", "skipped", ACTIVE, 0.9)]
+    rows.append(outcome("carol", "released", days=7))  # of a run whose files were moved away
+    for days, selected, outcomes in ((5, ("alice",), rows[:1]), (1, ("bob", "alice"), rows)):
+        directory = left.leave(*selected, policy=PARK, days=days, outcomes=outcomes)
+        left.as_in_bucket(directory, days)
+    found = fleet(left)
+    (policy,) = found.policies
+    assert (policy["selected"], policy["outcomes"]) == (2, {"skipped": 1})
+    assert policy["skipped"] == [{"codes": [ACTIVE.code], "users": 1}]
+    assert [each["outcomes"] for each in found.runs] == [{"quarantined": 1}, {"skipped": 1}]
+    assert {name: each["status"] for name, each in users(found).items()} == {
+        "alice": "quarantined",
+        "bob": "skipped",
+        "carol": "released",
+    }
+
+
 def test_history_counts_once(left: Outputs) -> None:
     row = {
         **outcome("alice", "deleted", days=1),
@@ -576,12 +594,14 @@ def test_what_the_latest_run_of_each_policy_did(left: Outputs) -> None:
         "accounts": 2,
         "not_run": [],
         "dry_run": False,
+        "deployed": [],
         "selected": 5,
         "outcomes": {"quarantined": 1, "skipped": 3},
         "skipped": [{"codes": ["AnnouncedLately"], "users": 2}, {"codes": ["Active"], "users": 1}],
     }
     release = {"policy": RELEASE, "time": at(1), "accounts": 2, "not_run": ["999999999999"], "dry_run": False}
-    assert fleet(left).policies == (park, {**release, "selected": 0, "outcomes": {}, "skipped": []})
+    nobody = {"deployed": [], "selected": 0, "outcomes": {}, "skipped": []}
+    assert fleet(left).policies == (park, {**release, **nobody})
     assert fleet(left, wanted=Wanted([PARK])).policies == (park,)
     (since,) = fleet(left, wanted=Wanted((), NOW - timedelta(hours=1))).policies
     assert (since["policy"], since["accounts"], since["selected"]) == (PARK, 1, 4)

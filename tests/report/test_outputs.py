@@ -488,7 +488,7 @@ def test_outcomes_of_provisioning_and_of_a_killed_run_count(left: Outputs) -> No
         ("carol", "unchanged"),
         ("alice", USER_FAILED),
     ]
-    assert "locked out by our Deny-all" in found.rows[2]["reason"]
+    assert "our Deny-all locks it out" in found.rows[2]["reason"]
     assert (found.rows[2]["unique_id"], found.rows[2]["time"]) == ("AIDAALICE", NOW.isoformat())
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,8 +28,8 @@ CALLER = "arn:aws:sts::111122223333:assumed-role/Remover/run"
 ANSWERED = {"result": "done", "request_id": "r", "caller": CALLER}
 
 
-def now() -> datetime:
-    return datetime(2026, 1, 2, tzinfo=timezone.utc)
+def now(day: int = 2) -> datetime:
+    return datetime(2026, 1, day, tzinfo=timezone.utc)
 
 
 def verified(path: Path, keeps_calls: bool = False) -> Verified:
@@ -42,13 +43,13 @@ def told(path: Path) -> list[tuple[str, str]]:
     return [(each.level, each.place.removeprefix(f"{path}/")) for each in verified(path).found]
 
 
-def provision(path: Path) -> str:
+def provision(path: Path, day: int = 2) -> str:
     """The directory of a run of provisioning."""
-    run = RunDirectory.begin(DirectoryStore(path), now())
+    run = RunDirectory.begin(DirectoryStore(path), now(day))
     with run.journal() as journal:
         journal.write(ALICE, "before", **OF_CENTER)
         journal.write(ALICE, "after", **OF_CENTER, result="done")
-    run.finish({"instance": "arn:aws:sso:::instance/x"})
+    run.finish({"schema": 1, "created": [], "instance": "arn:aws:sso:::instance/x"})
     return run.result.removesuffix("result.json")
 
 
@@ -98,6 +99,13 @@ def test_what_runs_of_provisioning_leave(
     place = provision(tmp_path)
     leave(tmp_path / place)
     assert sorted(told(tmp_path)) == [(level, f"{place}{name}") for level, name in expected]
+
+
+def test_a_run_of_provisioning_that_is_gone_is_named_by_the_next_one(tmp_path: Path) -> None:
+    places = [provision(tmp_path, day) for day in (2, 3, 4)]
+    assert told(tmp_path) == []
+    shutil.rmtree(tmp_path / places[1])
+    assert told(tmp_path) == [(BLOCKING, places[1].rstrip("/"))]
 
 
 def undo(run: Path) -> bool:

@@ -18,6 +18,7 @@ from c7n.config import Config
 from c7n.policy import PolicyCollection
 from c7n.resources import load_resources
 from c7n.utils import reset_session_cache
+from c7n_org.cli import resolve_regions
 from click.testing import CliRunner
 
 from aws_local_org import LocalOrg, enforcement
@@ -92,6 +93,9 @@ class Enforced:
             patched.setattr(mu.PythonPackageArchive, "get_bytes", lambda _: content)
             output = str(self.path / "deployed" / "payments" / "us-east-1")
             options = {"assume_role": DEPLOYER, "external_id": "e-1", "output_dir": output}
+            account = {"name": "payments", "provider": "aws", "role": DEPLOYER, "external_id": "e-1"}
+            if "-r all" in (ROOT / "policies" / f"{name}.yml").read_text():
+                assert "us-east-1" in resolve_regions(["all"], account)
             for policy in self._policies(name, {}, **options):
                 policy.get_execution_mode().provision()
 
@@ -224,8 +228,11 @@ def _create_places(org: LocalOrg) -> None:
 def _let_in(org: LocalOrg, documents: dict[str, Any]) -> None:
     """The policies by which bucket and queue let functions of another account in."""
     (url,) = documents["queue-policy"]["Queues"]
-    policy = json.dumps(documents["queue-policy"]["PolicyDocument"])
-    org.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    given = {
+        "Policy": json.dumps(documents["queue-policy"]["PolicyDocument"]),
+        "MessageRetentionPeriod": "1209600",
+    }
+    org.client("sqs").create_queue(QueueName=url.rpartition("/")[2], Attributes=given)
     bucket = documents["bucket-policy"]
     org.client("s3").put_bucket_policy(Bucket=bucket["Bucket"], Policy=json.dumps(bucket["PolicyDocument"]))
 

@@ -153,7 +153,7 @@ def test_the_functions_run_with_exactly_their_role(
     runs.command(
         "report", "-s", str(runs.path / "deployed"), "--check", "--output", str(tmp_path / "report.html")
     )
-    check_that_all_is_needed(runs, {FUNCTION: 5, QUARANTINE: 15, DEPLOYER: 9, RUNNER: 3})
+    check_that_all_is_needed(runs, {FUNCTION: 5, QUARANTINE: 15, DEPLOYER: 10, RUNNER: 3})
     check_that_others_are_out_of_reach(org)
     runs.put("function", without(runs.documents["function"], "sqs:SendMessage"))
     with pytest.raises(

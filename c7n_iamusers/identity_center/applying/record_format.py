@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,8 +18,14 @@ _ANY, _ID = validators.text(65_536), validators.text(2048, shortest=1)
 _REGION = validators.text(64, r"[a-z0-9-]+")
 #: IAM users: ARN -> unique id.
 iam_users = validators.mapping(validators.text(2048, r"arn:aws[a-z-]*:iam::\d{12}:user/[!-~]+"), _ANY)
+_RUN_NAME = r"\d{8}T\d{6}\.\d+Z"
 #: The name of the directory of a run.
-_RUN = validators.text(40, r"\d{8}T\d{6}\.\d+Z")
+_RUN = validators.text(40, _RUN_NAME)
+
+
+def is_run(name: str) -> bool:
+    """Whether a directory's name is one that a run gives."""
+    return bool(re.fullmatch(_RUN_NAME, name, re.ASCII))
 
 
 def _with(
@@ -142,7 +149,7 @@ _RESULT = _with(
         **dict.fromkeys(
             ("assignments", "groups"), validators.mapping(_ID, validators.listing(assigned, _MANY))
         ),
-        "resumes": validators.listing(_RUN, _MANY),
+        **dict.fromkeys(("resumes", "follows"), validators.listing(_RUN, _MANY)),
     },
 )
 

@@ -31,16 +31,22 @@ _PIN = "result"
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """The directory of the run that began at ``time``. ``resumed``: the times of the killed runs that it continues."""
+    """The directory of the run that began at ``time``. ``resumed``: the times of the killed runs that it continues.
+
+    ``follows``: the times of the finished runs that no other follows: whoever reads the result misses them if they are
+    gone. Which is the last one is not asked of clocks.
+    """
 
     output: Store
     time: str
     resumed: tuple[str, ...] = ()
+    follows: tuple[str, ...] = ()
 
     @classmethod
     def begin(cls, output: Store, now: datetime) -> RunDirectory:
         """The directory of a new run, which continues all killed ones. Raises OSError and IdentityCenterError."""
-        return cls(output, now.strftime("%Y%m%dT%H%M%S.%fZ"), tuple(unfinished(output)))
+        last, killed = _runs(output)
+        return cls(output, now.strftime("%Y%m%dT%H%M%S.%fZ"), tuple(killed), tuple(last))
 
     @property
     def result(self) -> str:
@@ -81,7 +87,7 @@ class RunDirectory:
 
         Returns the SHA-256, in hex, of what was written.
         """
-        data = {**result, "resumes": list(self.resumed)}
+        data = {**result, "resumes": list(self.resumed), "follows": list(self.follows)}
         subject = Subject(self.time, str(data.get("instance", "arn:aws:sso:::instance")), kind="run")
         digest = sha256()
 
@@ -145,17 +151,26 @@ def read_result(output: Store, name: str, digest: str = "") -> dict[str, Any]:
 
 
 def read_results(output: Store) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Time and result of each finished run, as far as its journal confirms it. Raises IdentityCenterError and OSError.
+    """Time and result of each finished run. Raises IdentityCenterError and OSError.
 
-    A result without a journal, or with objects that its journal does not show, is left out.
+    A result without its journal, with objects that its journal does not show, or of a run that follows one of which
+    nothing is there, is refused: nobody would know for which IAM users that run gave access.
     """
     names = [name for name in output.names(f"{RUNS}/", RESULT) if name.count("/") == 2]
+    times = {name.split("/")[1] for name in names}
     shown = set[object_records.MembershipKey]()
     for name, content in read_all(output, names):
         data = _result(output.place(name), content)
         pin = _check_pin(output, name, content or b"")
-        if pin is None or (not pin and _not_journaled(output, name, data)):
-            continue
+        if pin is None:
+            raise IdentityCenterError(
+                f"{output.place(journals_of(name, {})[-1])} is missing or empty: {_LOST}"
+            )
+        if not pin:
+            check_journaled(output, name, data)
+        follows = set(data.get("follows", ())) - times
+        for lost in sorted(follows and follows - with_journal(output)):
+            raise IdentityCenterError(f"{output.place(f'{RUNS}/{lost}')} is missing: {_LOST}")
         created = map(object_records.Created.from_data, data["created"])
         shown |= {each.membership for each in created if each.kind == MEMBERSHIP}
         rows = [
@@ -228,6 +243,12 @@ def _result(place: str, content: bytes | None) -> dict[str, Any]:
 
 
 _CHANGED = "it was changed after the run; find out who did; nothing was touched"
+_LOST = (
+    "without the records of that run nobody knows for which IAM users it gave access; nothing was touched. Bring back "
+    "what lay there, from a backup or from earlier versions of the objects, and end what removes it, such as a "
+    "lifecycle rule; or, if it is lost, begin in another place (--records, with --new-records): what was assigned "
+    "before then counts as others'"
+)
 
 
 def journals_of(name: str, result: Mapping[str, Any]) -> list[str]:
@@ -275,10 +296,21 @@ def with_journal(output: Store, journal: str = JOURNAL) -> set[str]:
 
 def unfinished(output: Store) -> list[str]:
     """The times of killed runs that no other run has continued. Raises as ``read_results``."""
-    finished: set[str] = set()
+    return _runs(output)[1]
+
+
+def _runs(output: Store) -> tuple[list[str], list[str]]:
+    """The times of finished runs that no other follows, and of killed ones that no other has continued; sorted.
+
+    A copy of a run's directory under another name is neither.
+    """
+    finished, followed, ended = set[str](), set[str](), set[str]()
     for time, result in read_results(output):
-        finished |= {time, *result.get("resumes", ())}
-    return sorted(with_journal(output) - finished)
+        finished.add(time)
+        followed |= {*result.get("follows", ())}
+        ended |= {time, *result.get("resumes", ())}
+    last, killed = finished - followed, with_journal(output) - ended
+    return sorted(filter(record_format.is_run, last)), sorted(filter(record_format.is_run, killed))
 
 
 def _lines_of(output: Store, names: Iterable[str]) -> Iterator[dict[str, Any]]:

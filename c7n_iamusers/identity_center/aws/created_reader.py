@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from c7n_iamusers.identity_center import model, object_records
 from c7n_iamusers.identity_center.aws import in_parallel
-from c7n_iamusers.identity_center.aws.permission_sets import AccountUnreadable
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 
 T = TypeVar("T")
@@ -95,8 +94,10 @@ class CreatedReader:
             for each in listed
             if each.kind == object_records.SETTINGS and (record := each.record)["permission-set-arn"] in sets
         ]
+        living = set[str]()
         holders = {
-            known.arn: holders_of(self.reader, known, in_progress, before) for known, before in replaced
+            known.arn: holders_of(self.reader, known, in_progress, before, living)
+            for known, before in replaced
         }
         held_by = sorted({group for found in holders.values() for _, group, user in found if group != user})
         memberships = zip(held_by, in_parallel(self.reader.store.memberships, held_by), strict=True)
@@ -189,7 +190,7 @@ class CreatedReader:
         found = {
             (account, principal)
             for account in known.accounts
-            for _, principal in _holders_in(self.reader, account, known.arn)
+            for _, principal in self.reader.holders_as_far_as_known(account, known.arn)
         }
         found |= {(account, principal) for account, (_, principal) in in_progress.created_of(known.arn)}
         return object_records.CreatedSet(known, frozenset(found))
@@ -199,21 +200,22 @@ def holders_of(
     reader: CenterReader,
     known: model.KnownPermissionSet,
     in_progress: model.InProgress,
-    before: Collection[tuple[str, str]] = (),
+    before: Collection[tuple[str, str]],
+    living: set[str],
     only: Collection[str] | None = None,
 ) -> frozenset[tuple[str, str, str]]:
     """Account id, principal id and user id of all who hold the permission set, or to whom it is being assigned.
 
     Who is gone holds nothing: it is asked of those who have it directly, and of all but those of ``before`` (account id
-    and user id). Takes a call for each of its accounts, one for each hundred members of each group, and what
-    ``usernames`` takes. ``in_progress``: read before. ``only``: the accounts that matter; by default all. Raises
-    ClientError.
+    and user id), once: who exists is added to ``living``, and not asked again. Takes a call for each of its accounts,
+    one for each hundred members of each group, and what ``usernames`` takes. ``in_progress``: read before. ``only``:
+    the accounts that matter; by default all. Raises ClientError.
     """
     created = in_progress.created_of(known.arn)
     asked = known.accounts | {account for account, _ in created}
     asked = asked if only is None else asked.intersection(only)
     accounts = sorted(known.accounts & asked)
-    listed = in_parallel(lambda account: _holders_in(reader, account, known.arn), accounts)
+    listed = in_parallel(lambda account: reader.holders_as_far_as_known(account, known.arn), accounts)
     found = {
         (account, principal)
         for account, principals in zip(accounts, listed, strict=True)
@@ -229,17 +231,10 @@ def holders_of(
     }
     asked_of = {
         user for account, principal, user in held if principal == user or (account, user) not in before
-    } - {model.UNREADABLE}
+    }.difference({model.UNREADABLE}, living)
     gone = asked_of - reader.usernames(sorted(asked_of)).keys()
+    living.update(asked_of - gone)
     return frozenset(each for each in held if each[2] not in gone)
-
-
-def _holders_in(reader: CenterReader, account: str, arn: str) -> Iterable[model.Principal]:
-    """Who holds the permission set in the account; somebody unknown, if that can't be read."""
-    try:
-        return reader.assignments.holders(account, arn)
-    except AccountUnreadable:
-        return {("USER", model.UNREADABLE)}
 
 
 def _named_sets(removed: object_records.Removed) -> Iterator[tuple[str, str]]:

@@ -49,6 +49,11 @@ class IdentityStore:
         """All users: by ``folded`` username, and by each ``folded`` e-mail."""
         return _by_name(self._all("ListUsers", "Users"))
 
+    def usernames_within(self, most: int) -> dict[str, str] | None:
+        """User id -> username of all users; None as for ``people_within``."""
+        users = self._within(most, "ListUsers", "Users")
+        return None if users is None else {str(each["UserId"]): str(each["UserName"]) for each in users}
+
     def people_within(
         self, most: int
     ) -> tuple[dict[str, model.KnownPerson], dict[str, model.KnownPerson]] | None:

@@ -104,23 +104,20 @@ class PermissionSets:
 
     def managed_names(self) -> list[str]:
         """The names of managed permission sets, sorted. Takes a call for each one of the instance."""
-        return sorted(self.names(self._managed(self._list("ListPermissionSets", "PermissionSets"))).values())
+        return sorted(self.names(self.managed(self._list("ListPermissionSets", "PermissionSets"))).values())
 
     def accounts_of_managed(self) -> dict[str, frozenset[str]]:
         """ARN of each managed permission set -> its accounts. Takes a few calls for each one of the instance."""
         arns = self._list("ListPermissionSets", "PermissionSets")
-        managed = self._managed(arns)
+        managed = self.managed(arns)
         return dict(zip(managed, in_parallel(self._accounts_if_any, managed), strict=True))
 
-    def unassigned(self, known: Collection[str]) -> list[KnownPermissionSet]:
-        """Managed permission sets without accounts. Takes one call for each of the instance not in ``known`` (ARNs)."""
+    def managed_besides(self, known: Collection[str]) -> list[KnownPermissionSet]:
+        """Managed permission sets not in ``known`` (ARNs). Takes one call for each of these of the instance."""
         arns = [arn for arn in self._list("ListPermissionSets", "PermissionSets") if arn not in known]
-        accounts = in_parallel(self._accounts_if_any, arns)
-        nowhere = [arn for arn, found in zip(arns, accounts, strict=True) if not found]
-        read = in_parallel(self.read, self._managed(nowhere))
-        return [each for each in read if each and not each.accounts]
+        return [each for each in in_parallel(self.read, self.managed(arns)) if each]
 
-    def _managed(self, arns: list[str]) -> list[str]:
+    def managed(self, arns: list[str]) -> list[str]:
         """Those that exist and are managed. Others are deleted at any time, like the lock of a run that ends."""
         found = in_parallel(self.is_managed, arns)
         return [arn for arn, managed in zip(arns, found, strict=True) if managed]

@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center import model
-from c7n_iamusers.identity_center.aws import in_parallel
+from c7n_iamusers.identity_center.aws import in_parallel, read_scope
 from c7n_iamusers.identity_center.aws.identity_store import IdentityStore
 from c7n_iamusers.identity_center.aws.instance import Center
-from c7n_iamusers.identity_center.aws.permission_sets import Assignments, PermissionSets
+from c7n_iamusers.identity_center.aws.permission_sets import AccountUnreadable, Assignments, PermissionSets
 from c7n_iamusers.identity_center.planning.permission_sets import accounts_that_change, check_permission_set
 from c7n_iamusers.identity_center.planning.shared_groups import gained_by_joining
 from c7n_iamusers.identity_center.planning.unrequested_access import accounts_by_set
@@ -60,15 +60,18 @@ class CenterReader:
         usernames, emails = self._people(list(desired.people.values()), everybody)
         accounts = sorted({*desired.accounts, *more_accounts})
         holders = self._holders(accounts, in_progress)
-        names = self.permission_sets.names(_arns(holders))
+        names = self.permission_sets.names(read_scope.arns(holders))
         requested = frozenset(desired.permission_sets)
         sets = self.permission_sets.named(requested, names)
         groups = list(desired.groups.values())
         named, held = self._groups(groups, sets, holders, desired, usernames, in_progress)
         names |= self._further_names([*held.values(), *named.values()], names)
-        gone = self._gone(holders, held, usernames if everybody or unused else None)
-        current = model.CurrentAccess(holders, {**held, **_shared(named, desired)}, names, gone=gone)
-        current = replace(self._current(current, sets, usernames, desired), groups=held)
+        assigned = {each for sets in holders.values() for found in sets.values() for each in found}
+        gone = self._gone(assigned, held, usernames if everybody or unused else None)
+        current = model.CurrentAccess(
+            holders, {**held, **read_scope.shared_groups(named, desired)}, names, gone=gone
+        )
+        current = replace(self._current(current, sets, usernames, desired, everybody or unused), groups=held)
         gained = sorted(gained_by_joining(named, desired, usernames) - current.sets.keys())
         return model.CenterState(
             usernames,
@@ -148,7 +151,7 @@ class CenterReader:
     ) -> tuple[dict[str, model.KnownGroup], dict[str, model.KnownGroup]]:
         """The requested groups by name, and all assigned groups by id, with members and assignments."""
         assigned: defaultdict[str, set[model.Assignment]] = defaultdict(set)
-        for account, arn, principal in _principals(holders):
+        for account, arn, principal in read_scope.principals(holders):
             assigned[principal].add(model.Assignment(account, arn))
         if len(groups) + len(assigned) > _FEW:
             everyone = self.store.all_groups()
@@ -195,7 +198,7 @@ class CenterReader:
         settled = (
             requested is not None
             and not requested.shared
-            and _is_settled(requested, known.members, here, sets, desired, usernames)
+            and read_scope.is_settled(requested, known.members, here, sets, desired, usernames)
         )
         if settled or (requested is None and not known.is_managed):
             # Its members don't change, so its assignments in other accounts don't matter.
@@ -204,16 +207,15 @@ class CenterReader:
 
     def _gone(
         self,
-        holders: Mapping[str, Mapping[str, frozenset[model.Principal]]],
+        assigned: Collection[model.Principal],
         groups: Collection[str],
         usernames: Mapping[str, model.KnownPerson] | None,
     ) -> frozenset[model.Principal]:
-        """The assigned principals that don't exist. ``groups``: those that do. ``usernames``: None: leave users out."""
-        assigned = {each for sets in holders.values() for found in sets.values() for each in found}
+        """The ``assigned`` that don't exist. ``groups``: those that do. ``usernames``: None: leave users out."""
         gone = {("GROUP", each) for kind, each in assigned if kind == "GROUP" and each not in groups}
         if usernames is not None:
             known = {each.user_id for each in usernames.values()}
-            users = {each for kind, each in assigned if kind == "USER"} - known
+            users = {each for kind, each in assigned if kind == "USER"} - known - {model.UNREADABLE}
             gone |= {("USER", each) for each in users - self.usernames(sorted(users)).keys()}
         return frozenset(gone)
 
@@ -223,8 +225,9 @@ class CenterReader:
         sets: Mapping[str, model.KnownPermissionSet],
         usernames: Mapping[str, model.KnownPerson],
         desired: model.DesiredAccess,
+        leftovers: bool,
     ) -> model.CurrentAccess:
-        """``current`` with its permission sets and usernames."""
+        """``current`` with its permission sets and usernames. ``leftovers``: also managed ones of who is gone."""
         holders, groups = current.holders, current.groups
         known = {each.arn: each for each in sets.values()}
         people = {username.user_id: username.username for username in usernames.values()}
@@ -232,13 +235,13 @@ class CenterReader:
         user_ids = {usernames[key[0]].user_id for key in asked if key[0] in usernames}
         shared = {folded(name) for name, group in desired.groups.items() if group.shared}
         shared = {each.group_id for each in groups.values() if folded(each.name) in shared}
-        always = shared | {each for _, each in current.gone}
+        unread = [item for each in holders.values() for item in each.items() if item[0] not in known]
         more = {
-            arn
-            for account_sets in holders.values()
-            for arn, principals in account_sets.items()
-            if arn not in known and _concerns(principals, groups, user_ids, always)
+            arn for arn, principals in unread if read_scope.concerns(principals, groups, user_ids, shared)
         }
+        if leftovers:
+            left = {arn for arn, principals in unread if principals & current.gone} - more
+            more.update(self.permission_sets.managed(sorted(left)))
         read = in_parallel(self.permission_sets.read, sorted(more))
         known.update({each.arn: each for each in read if each})
         unnamed = sorted(
@@ -283,7 +286,7 @@ class CenterReader:
         for account, arn in pairs:
             found = here[account].get(arn, frozenset()) if account in here else read[account, arn]
             holders[account][arn] = found
-        ids = sorted({group_id for _, _, group_id in _principals(holders)})
+        ids = sorted({group_id for _, _, group_id in read_scope.principals(holders)})
         groups = {group_id: current.groups[group_id] for group_id in ids if group_id in current.groups}
         unread = [group_id for group_id in ids if group_id not in groups]
         groups.update({each.group_id: each for each in in_parallel(self.store.group, unread) if each})
@@ -315,24 +318,64 @@ class CenterReader:
         known = {*current.set_names, *current.sets}
         sets = {
             each.arn: each
-            for each in self.permission_sets.unassigned(known)
+            for each in self.permission_sets.managed_besides(known)
             if each.settings.name not in desired.permission_sets
         }
         requested = {folded(name) for name in desired.groups}
         candidates = [
             group
             for name, group in self.store.all_groups().items()
-            if group.group_id not in current.groups and name not in requested and _is_for(group, accounts)
+            if group.group_id not in current.groups
+            and name not in requested
+            and read_scope.is_for(group, accounts)
         ]
         found = in_parallel(lambda group: self._if_unused(group, in_progress), candidates)
         groups = {each.group_id: each for each in found if each}
         names = {arn: each.settings.name for arn, each in sets.items()}
+        sets = {**current.sets, **sets}
+        outside = self._outside(
+            (each for each in sets.values() if each.settings.name not in desired.permission_sets),
+            current.holders,
+            in_progress,
+        )
+        assigned = {each for found in outside.values() for each in found} - current.gone
+        unnamed = {each for kind, each in assigned if kind == "GROUP"} - current.groups.keys()
+        present = current.groups.keys() | self.group_names(sorted(unnamed)).keys()
         return replace(
             current,
             groups={**current.groups, **groups},
             set_names={**current.set_names, **names},
-            sets={**current.sets, **sets},
+            sets=sets,
+            outside=outside,
+            gone=current.gone | self._gone(assigned, present, {}),
         )
+
+    def _outside(
+        self,
+        sets: Iterable[model.KnownPermissionSet],
+        accounts: Collection[str],
+        in_progress: model.InProgress,
+    ) -> dict[tuple[str, str], frozenset[model.Principal]]:
+        """See ``CurrentAccess``. Takes a call for each of the managed ``sets`` and account not among ``accounts``."""
+        managed = [each for each in sets if each.settings.is_managed]
+        pairs = sorted(
+            (account, each.arn) for each in managed for account in each.accounts.difference(accounts)
+        )
+        held = in_parallel(lambda pair: self.holders_as_far_as_known(*pair), pairs)
+        found = dict(zip(pairs, held, strict=True))
+        for each in managed:
+            for account, principal in in_progress.created_of(each.arn):
+                if account not in accounts:
+                    key = account, each.arn
+                    found[key] = found.get(key, frozenset()) | {principal}
+        return found
+
+    def holders_as_far_as_known(self, account: str, arn: str) -> frozenset[model.Principal]:
+        """Who holds the permission set in the account; somebody unknown, if that can't be read."""
+        try:
+            return self.assignments.holders(account, arn)
+        except AccountUnreadable:
+            return frozenset({("USER", model.UNREADABLE)})
 
     def _if_unused(self, group: model.KnownGroup, in_progress: model.InProgress) -> model.KnownGroup | None:
         """The group if it has no members and no assignments, else None."""
@@ -348,10 +391,13 @@ class CenterReader:
         return {group: name for group, name in zip(group_ids, names, strict=True) if name}
 
     def usernames(self, user_ids: list[str]) -> dict[str, str]:
-        """User id -> username of those that still exist."""
-        if len(user_ids) > _FEW:
-            everybody, _ = self.store.all_people()
-            return {each.user_id: each.username for each in everybody.values()}
+        """User id -> username of those that still exist, and maybe of others.
+
+        Takes a call for each. All are listed if they are more than a few, and that takes at most a quarter as many.
+        """
+        listed = self.store.usernames_within(len(user_ids) // 4) if len(user_ids) > _FEW else None
+        if listed is not None:
+            return listed
         described = in_parallel(self.store.user_attributes, user_ids)
         return {
             user: str(found["UserName"]) for user, found in zip(user_ids, described, strict=True) if found
@@ -367,81 +413,8 @@ class CenterReader:
         if group.shared:
             # Other assignments don't matter, and a delegated administrator may not list them.
             return frozenset(
-                each for each in _own(group, sets) if self.assignments.exists(each, known.group_id)
+                each
+                for each in read_scope.own_assignments(group, sets)
+                if self.assignments.exists(each, known.group_id)
             )
         return self.used(known.group_id, in_progress)
-
-
-def _shared(
-    named: Mapping[str, model.KnownGroup], desired: model.DesiredAccess
-) -> dict[str, model.KnownGroup]:
-    """The requested shared groups, by id."""
-    return {
-        each.group_id: each
-        for name, each in named.items()
-        if name in desired.groups and desired.groups[name].shared
-    }
-
-
-def _is_settled(
-    group: model.Group,
-    members: frozenset[str],
-    assigned: frozenset[model.Assignment],
-    sets: Mapping[str, model.KnownPermissionSet],
-    desired: model.DesiredAccess,
-    usernames: Mapping[str, model.KnownPerson],
-) -> bool:
-    """Whether the group has exactly the requested members and assignments."""
-    own = frozenset(_own(group, sets))
-    people = desired.members(group.name)
-    expected = {usernames[username].user_id for username, _ in people if username in usernames}
-    return (
-        (len(own), len(expected)) == (len(group.grants), len(people))
-        and assigned == own
-        and members == expected
-    )
-
-
-def _is_for(group: model.KnownGroup, accounts: Collection[str]) -> bool:
-    """Whether this package made the group, and for people of ``accounts``, or not of one account alone."""
-    of_one = group.description.removeprefix(f"{model.MANAGED_GROUP} for account ")
-    return group.is_managed and (of_one == group.description or of_one in accounts)
-
-
-def _arns(holders: Mapping[str, Mapping[str, object]]) -> Iterable[str]:
-    return sorted({arn for sets in holders.values() for arn in sets})
-
-
-def _principals(
-    holders: Mapping[str, Mapping[str, frozenset[model.Principal]]],
-) -> Iterator[tuple[str, str, str]]:
-    """Account id, ARN and group id of all assignments of groups."""
-    for account, sets in holders.items():
-        for arn, principals in sets.items():
-            for kind, principal in principals:
-                if kind == "GROUP":
-                    yield account, arn, principal
-
-
-def _concerns(
-    principals: Iterable[model.Principal],
-    groups: Mapping[str, model.KnownGroup],
-    people: Collection[str],
-    always: Collection[str],
-) -> bool:
-    """Whether the principals include one of ``people``, their groups, a managed group or one of ``always`` (ids)."""
-    for kind, principal in principals:
-        if principal in always:
-            return True
-        group = groups.get(principal) if kind == "GROUP" else None
-        if group and (group.is_managed or not group.members.isdisjoint(people)):
-            return True
-        if kind == "USER" and principal in people:
-            return True
-    return False
-
-
-def _own(group: model.Group, sets: Mapping[str, model.KnownPermissionSet]) -> Iterable[model.Assignment]:
-    for grant in sorted(group.grants):
-        if grant.permission_set in sets:
-            yield model.Assignment(grant.account_id, sets[grant.permission_set].arn)

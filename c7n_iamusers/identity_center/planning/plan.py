@@ -8,6 +8,7 @@ person more than requested. Nothing is created for refused users.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from c7n_iamusers import reasons
@@ -18,7 +19,7 @@ from c7n_iamusers.identity_center.planning.account_provisioning import earlier_f
 from c7n_iamusers.identity_center.planning.adoption import Problems, same_person
 from c7n_iamusers.identity_center.planning.changeset import Changes, claim_keys
 from c7n_iamusers.identity_center.planning.plan_input import PlanEvidence, PlanInput
-from c7n_iamusers.identity_center.planning.removals import find_removals
+from c7n_iamusers.identity_center.planning.removals import Removals, find_removals
 from c7n_iamusers.identity_center.planning.replacements import changed_people, inherited_access
 from c7n_iamusers.identity_center.planning.review_input import Comparison
 from c7n_iamusers.identity_center.planning.unrequested_access import SideEffects
@@ -82,29 +83,45 @@ def plan_access(
         ending,
         removals.unexpected_members,
         side_effects=side_effects.all(),
-        leftovers=tuple(_leftovers(given, as_is)) if as_is or choices.prune else (),
+        leftovers=tuple(_leftovers(given, removals, as_is)) if as_is or choices.prune else (),
     )
 
 
-def _leftovers(given: PlanInput, as_is: bool) -> Iterator[str]:
+def _leftovers(given: PlanInput, removals: Removals, as_is: bool) -> Iterator[str]:
     """The assignments whose group or user is gone, in words: see ``AccessPlan``."""
     current, instance = given.state.current, given.instance
-    for account, sets in sorted(current.holders.items()):
-        for arn, principals in sorted(sets.items()):
-            known = current.sets.get(arn)
-            if known is None:
+    held = defaultdict[str, set[tuple[str, model.Principal]]](set)
+    here = (
+        ((account, arn), found) for account, sets in current.holders.items() for arn, found in sets.items()
+    )
+    for (account, arn), principals in (*here, *current.outside.items()):
+        held[arn] |= {(account, principal) for principal in principals}
+    removed = {change.key for change in (removals.stale if as_is else removals.going)}
+    for arn, known in sorted(current.sets.items(), key=lambda item: item[1].settings.name):
+        name, left = known.settings.name, {each for each in held[arn] if each[1] in current.gone}
+        requested = name in given.desired.permission_sets
+        stays = any(
+            f"remove {model.ASSIGNMENT} {account}/{arn}/{principal}" not in removed
+            for account, (_, principal) in held[arn] - left
+        )
+        # What is not requested goes with its last assignment, unless accounts that were not chosen may request it.
+        keeps = not (requested or stays or given.evidence.only is not None)
+        for account, (kind, principal) in sorted(left if requested or known.settings.is_managed else ()):
+            leaves = given.state.in_progress.deletion(model.Pending(account, arn, principal, kind))
+            if leaves if as_is else not keeps:
                 continue
-            requested = known.settings.name in given.desired.permission_sets
-            if not (requested or known.settings.is_managed) or (requested and not as_is):
-                continue
-            for kind, principal in sorted(principals & current.gone):
-                yield (
-                    f"permission set {known.settings.name} is assigned in account {account} to {kind.lower()} "
-                    f"{principal}, which no longer exists: nobody has access by that, and it keeps the permission set "
-                    "from being removed. To remove it: aws sso-admin delete-account-assignment --region "
-                    f"{instance.region} --instance-arn {instance.arn} --permission-set-arn {arn} --target-type "
-                    f"AWS_ACCOUNT --target-id {account} --principal-type {kind} --principal-id {principal}"
-                )
+            told = (
+                f"permission set {name} is assigned in account {account} to {kind.lower()} {principal}, which no "
+                "longer exists: nobody has access by that"
+                f"{', and it keeps the permission set from being removed' if keeps else ''}. "
+            )
+            yield told + (
+                "It is being deleted: run again when that has ended"
+                if leaves
+                else "To remove it: aws sso-admin delete-account-assignment --region "
+                f"{instance.region} --instance-arn {instance.arn} --permission-set-arn {arn} --target-type "
+                f"AWS_ACCOUNT --target-id {account} --principal-type {kind} --principal-id {principal}"
+            )
 
 
 def _of_joining(

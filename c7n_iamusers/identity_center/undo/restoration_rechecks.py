@@ -38,6 +38,10 @@ class RestorationChecks:
     def __init__(self, reader: CenterReader, plan: RestorationPlan, clock: Callable[[], float]) -> None:
         self._reader, self._plan, self._clock = reader, plan, clock
         self._in_progress = RecentlyInProgress(reader.assignments, clock)
+        #: User id -> username, for what is said.
+        self._names = dict[str, str]()
+        #: The ids of users who have existed since the undo was planned. One that is deleted since counts as a holder.
+        self._living = {user for each in plan.settings.values() for _, user in each.losing}
         #: Group id -> when it was read, and what it gives: for the memberships of all who come back.
         self._read: dict[str, tuple[float, _Given]] = {}
 
@@ -99,7 +103,7 @@ class RestorationChecks:
             return
         # Of all its accounts at once: those are also provisioned that have got it since the plan.
         asked = None if at_once else change.accounts or former.accounts
-        found = holders_of(self._reader, known, self._in_progress(), former.holders, asked)
+        found = holders_of(self._reader, known, self._in_progress(), former.holders, self._living, asked)
         held = {(account, user) for account, _, user in found}
         more = {each for each in held - former.holders if _matters(each[0], former.widening, former)}
         less = {each for each in held - former.losing if _matters(each[0], former.narrowing, former)}
@@ -120,8 +124,8 @@ class RestorationChecks:
 
     def _people(self, held: Collection[tuple[str, str]]) -> str:
         users = sorted({user for _, user in held})
-        names = self._reader.usernames(users)
-        return shown(sorted(names.get(user, f"user id {user}") for user in users))
+        self._names |= self._reader.usernames([user for user in users if user not in self._names])
+        return shown(sorted(self._names.get(user, f"user id {user}") for user in users))
 
 
 def _matters(account: str, accounts: Collection[str], former: FormerSettings) -> bool:

@@ -424,4 +424,7 @@ def test_a_result_counts_only_as_its_journal_in_the_bucket_pins_it(fleet: Bucket
     fleet.store.replace(
         "identity-center-runs/20260101T000000.000000Z/result.json", json.dumps(forged).encode()
     )
-    assert fleet.audit() == []
+    with pytest.raises(
+        IdentityCenterError, match=f"{URL}/.*/20260101T000000.000000Z/journal.jsonl is missing"
+    ):
+        fleet.audit()

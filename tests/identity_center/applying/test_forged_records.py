@@ -483,6 +483,10 @@ def test_memberships_that_no_journal_shows_do_not_count(
     forged = forged_result(fleet, GROUP, MALLORY, {gone: "X"})
     if journal is not None:
         (forged.parent / "journal.jsonl").write_text(journal)
+    if not journal:
+        with pytest.raises(IdentityCenterError, match="is missing or empty"):
+            fleet.audit()
+        return
     assert len(fleet.audit()) == 2
     assert fleet.lines("=") == [f"= {ALICE} in account {ACCOUNT}: narrower"]
 

@@ -73,6 +73,50 @@ def test_nothing_yet(output: Store) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        pytest.param("", "", id="nothing"),
+        pytest.param("journal", r"{}/journal.jsonl is missing or empty: .*--new-records", id="journal"),
+        pytest.param("result.json", "", id="result"),
+        pytest.param("*", r"{} is missing: .* lifecycle rule", id="whole"),
+    ],
+)
+def test_a_finished_run_of_which_records_are_lost_is_not_left_out(
+    output: Store, lost: str, told: str
+) -> None:
+    """It may be all that says for which IAM users a membership was made. Without a result it counts as killed."""
+    runs = [killed(output, time, "TagResource") for time in TIMES[:1]]
+    runs[0].finish({"schema": 1, "created": []})
+    runs.append(killed(output, TIMES[1], "TagResource"))
+    runs[1].finish({"schema": 1, "created": []})
+    place = f"identity-center-runs/{runs[0].time}/"
+    for name in output.names(place) if lost else ():
+        if name.startswith(f"{place}{lost.strip('*')}"):
+            output.remove(name)
+    if told:
+        for read in (lambda: list(read_results(output)), lambda: RunDirectory.begin(output, TIMES[2])):
+            with pytest.raises(IdentityCenterError, match=told.format(runs[0].time)):
+                read()
+    else:
+        assert unfinished(output) == [run.time for run in runs if lost][:1]
+
+
+def test_the_last_runs_are_those_that_no_other_follows(output: Store) -> None:
+    """A copy of a directory is no run, and the clock of one run may have been ahead."""
+    ahead = killed(output, TIMES[2], "TagResource")
+    ahead.finish({"schema": 1, "created": []})
+    for name in [*output.names(f"identity-center-runs/{ahead.time}/")]:
+        output.create(name.replace(ahead.time, f"{ahead.time}.bak"), output.read(name) or b"")
+    runs = [ahead]
+    for time in TIMES[:2]:
+        runs.append(killed(output, time, "TagResource"))
+        runs[-1].finish({"schema": 1, "created": []})
+    assert [run.follows for run in runs] == [(), (ahead.time,), (runs[1].time,)]
+    assert unfinished(output) == []
+    assert len(list(read_results(output))) == 4
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "[]", '{"schema": 1}', '{"schema": 2, "created": []}'],
     ids=["empty", "list", "account", "later"],

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from aws_local_org.identity_center import state
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.identity_store import IdentityStore
 from c7n_iamusers.identity_center.aws.instance import resolve_instance
+from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.model import KnownPerson
 from tests.access_center import ALICE
 
@@ -148,3 +150,23 @@ def test_nobody_is_in_a_group_that_is_gone_and_who_is_gone_in_none(store: Identi
     for ask in asked:
         with pytest.raises(store.client.exceptions.ResourceNotFoundException):
             ask(gone)
+
+
+@pytest.mark.parametrize("others", [0, 200], ids=["listed", "one-by-one"])
+def test_usernames_of_many_take_no_list_of_a_large_store(
+    store: IdentityStore, org: LocalOrg, monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    """Users whose names differ in case alone are two, if AWS has such."""
+    monkeypatch.setattr("c7n_iamusers.identity_center.aws.reader._FEW", 3)
+    names = ["pat", "kim", "sam", "lee"]
+    ids = [create_user(store, name) for name in names]
+    (instance,) = state.instances
+    instance.store.users[ids[-1]].attributes["UserName"] = names[-1] = "Pat"
+    for number in range(others):
+        create_user(store, f"other{number}")
+    unused: Any = None
+    org.clear_calls()
+    found = CenterReader(unused, store, unused).usernames(ids)
+    assert {user: found.get(user) for user in ids} == dict(zip(ids, names, strict=True))
+    calls = Counter(call.operation for call in org.calls)
+    assert calls == ({"ListUsers": 2, "DescribeUser": 4} if others else {"ListUsers": 1})

@@ -130,7 +130,7 @@ def test_a_leaver_with_every_permission_gets_nothing(found: Intents) -> None:
 @pytest.mark.parametrize(
     ("credentials", "code", "told"),
     [
-        pytest.param(None, "CredentialsNotListed", "its intents have none", id="not-in-the-intents"),
+        pytest.param(None, "CredentialsNotListed", "its intents list none", id="not-in-the-intents"),
         pytest.param(
             WorkingCredentials(unread=("login-profile",), problem="AccessDenied"),
             "CredentialsUnknown",

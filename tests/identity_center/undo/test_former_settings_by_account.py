@@ -425,3 +425,20 @@ def test_an_assignment_outlives_its_group_and_holds_up_nobody(
     assert [each for each in fleet.instance.assignments if each.principal_id == group] != []
     assert fleet.undo(fleet.results()[-1]) == []
     assert forms(fleet) == {account: ["ReadOnlyAccess"] for account in BOTH}
+
+
+@pytest.mark.parametrize("few", [50, 3], ids=["one-by-one", "many"])
+def test_who_exists_is_asked_once(fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    """Not before each call, and not by a list of the whole store for a few people."""
+    monkeypatch.setattr("c7n_iamusers.identity_center.aws.reader._FEW", few)
+    of_both(fleet, WIDE)
+    assert run_of(fleet, readers()) == []
+    joined = [create_user(fleet, f"joined{number}@example.com") for number in range(4)]
+    for user in joined:
+        join(fleet, f"iam-{ACCOUNT}-Readers", user)
+    fleet.undo(fleet.results()[-1])
+    calls = [each for each in fleet.org.calls if each.operation in ("DescribeUser", "ListUsers")]
+    asked = [each.parameters.get("UserId", "") for each in calls]
+    # For the plan, and for what says why.
+    assert sorted(asked) == sorted(2 * (joined if few > 4 else [""]))
+    assert forms(fleet) == {ACCOUNT: ["ReadOnlyAccess"], OTHER_ACCOUNT: ["ReadOnlyAccess", "SecurityAudit"]}
