@@ -48,6 +48,7 @@ PARAMETERS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "ObjectLockMode": ("", "COMPLIANCE"),
         "KmsKeyArn": ("", f"arn:aws:kms:us-east-1:{MANAGEMENT}:key/1"),
         "StartsWithinHours": ("", "30"),
+        "OnCallRole": ("", "OnCallToo"),
     },
     "runner.yml": {
         "Operators": (f"arn:aws:iam::{MANAGEMENT}:root", f"arn:aws:iam::{MEMBER}:root"),
@@ -62,6 +63,7 @@ PARAMETERS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "QueueName": ("of-functions", "other-of-functions"),
         "OrganizationId": ("o-0123456789", "o-9876543210"),
         "AlarmTo": ("security@example.com", "on-call@example.com"),
+        "OnCallRole": ("", "OnCallToo"),
     },
     "function-alarms.yml": {"AlarmTopicArn": (TOPIC, TOPIC + "-2")},
 }
@@ -71,6 +73,14 @@ PARAMETERS: Mapping[str, Mapping[str, tuple[str, str]]] = {
 _AT_ONCE = 4
 #: moto makes no alarms.
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS.*not supported by moto")
+
+
+def with_on_call(org: LocalOrg, *names: str) -> None:
+    """The roles of deploy/runner.yml that others refer to."""
+    trust = {"Effect": "Allow", "Principal": {"AWS": MANAGEMENT}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    for name in names or ("OnCall", "OnCallToo"):
+        org.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document)
 
 
 def updated(org: LocalOrg, file: str, **given: str) -> Mapping[str, Any]:
@@ -91,6 +101,8 @@ def test_each_parameter_can_be_changed_and_changed_back(org: LocalOrg, file: str
     before, after = first(file), {key: value for key, (_, value) in PARAMETERS[file].items()}
     assert before.keys() == read(ROOT / "deploy" / file)["Parameters"].keys()
     given = {key: value for key, (value, _) in PARAMETERS[file].items() if value}
+    if "OnCallRole" in before:
+        with_on_call(org)
     assert updated(org, file, **given)["StackStatus"] == "CREATE_COMPLETE"
     batches = [dict([*after.items()][at : at + _AT_ONCE]) for at in range(0, len(after), _AT_ONCE)]
     for batch in (*batches, before):
@@ -107,6 +119,7 @@ def test_every_template_of_deploy_is_updated_here() -> None:
 def test_an_update_reaches_what_uses_a_parameter(org: LocalOrg) -> None:
     """By Fn::Sub, by a condition, by another resource's name, or in a list."""
     file = "template.yml"
+    with_on_call(org)
     updated(org, file, **{key: value for key, (value, _) in PARAMETERS[file].items() if value})
     ecs, events, logs = (org.client(each) for each in ("ecs", "events", "logs"))
 
@@ -176,6 +189,7 @@ def test_a_queue_that_a_guide_s_template_makes_is_not_there(org: LocalOrg) -> No
     name = variables["realtime_queue_url"].rpartition("/")[2]
     given = {"BucketName": variables["lambda_bucket"], "OrganizationId": "o-0123456789"}
     template = (ROOT / "deploy" / "realtime.yml").read_text()
+    with_on_call(org)
     stack = deploy(
         org, MANAGEMENT, "of-functions", template, **given, QueueName=name, AlarmTo="a@example.com"
     )
