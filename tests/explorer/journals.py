@@ -37,7 +37,8 @@ class Journal:
     def _broken(self) -> str:
         """Which line of this run does not hold the digest of the one before it. An incomplete one holds none."""
         texts = self.path.read_bytes().splitlines()
-        before = texts[self.since - 1] if self.since else None
+        # it may have been removed, or cut, since the last run
+        before = texts[self.since - 1] if 0 < self.since <= len(texts) else None
         for number, text in enumerate(texts[self.since :], self.since + 1):
             try:
                 held = json.loads(text).get("previous", "none")

@@ -253,7 +253,10 @@ class Running:
 
     def _begin(self, number: int) -> None:
         CLOCK.sleep(1.0)  # no two runs of a policy are in one second
-        spared = any(each.what in actors.LATE for each in self.trace.events) and not self.made
+        happened = [each.what for each in self.trace.events]
+        # the tag is the user's that it was put on, and not that of a new one of the name
+        another = any(each in ("recreated", "renamed-and-replaced") for each in happened)
+        spared = any(each in actors.LATE for each in happened) and not (self.made or another)
         if number == 2 and ((self.flow.takes and spared) or self.closed < math.inf):
             self.closed = 0.0
         self.number, self.made, self.lasting, self.met, self.said = number, [], [], set(), False
