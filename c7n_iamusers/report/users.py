@@ -165,7 +165,7 @@ class User:
 
         A failure because of a file STOP counts only where there is no other.
         """
-        newest = max(self.events, key=when, default=None)
+        newest = max((each for each in self.events if not self._spared_since(each)), key=when, default=None)
         if newest and newest["status"] == DELETED:
             return newest
         if self.gone_since:
@@ -176,9 +176,15 @@ class User:
         failed = [
             each
             for each in self.of_policies(self.events)
-            if each["status"] == FAILED and (when(each) > ended_at or not trouble_of(each["codes"]))
+            if each["status"] == FAILED
+            and not self._spared_since(each)
+            and (when(each) > ended_at or not (trouble_of(each["codes"]) or is_stopped(each)))
         ]
         return max(failed, key=lambda each: (not is_stopped(each), when(each)), default=newest)
+
+    def _spared_since(self, event: Row) -> bool:
+        """Whether a STOP ended a run before the user, and a later run left it alone, as it was exempt by then."""
+        return is_stopped(event) and self.judged == EXEMPT and self.judged_at >= when(event)
 
     def _without_outcome(self) -> Row:
         if self.judged == EXEMPT:

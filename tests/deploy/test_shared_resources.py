@@ -55,3 +55,16 @@ def test_each_function_has_an_alarm_on_its_errors() -> None:
     ]
     assert {(each["Namespace"], each["MetricName"]) for each in alarms} == {("AWS/Lambda", "Errors")}
     assert {each["Dimensions"][0]["Value"] for each in alarms} == functions
+
+
+def test_the_topic_of_alarms_takes_what_the_stacks_send_there() -> None:
+    """CloudWatch's alarms, and the rule of template.yml that tells of an execution that failed."""
+    (policy,) = [
+        each
+        for each in read(ROOT / "deploy" / "realtime.yml")["Resources"].values()
+        if each["Type"] == "AWS::SNS::TopicPolicy"
+    ]
+    statements = policy["Properties"]["PolicyDocument"]["Statement"]
+    services = {each["Principal"]["Service"] for each in statements if each["Action"] == "sns:Publish"}
+    assert services == {"cloudwatch.amazonaws.com", "events.amazonaws.com"}
+    assert all(each["Condition"]["StringEquals"] for each in statements)

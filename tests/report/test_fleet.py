@@ -567,6 +567,15 @@ def test_users_that_a_stop_file_kept_are_one_line(left: Outputs) -> None:
     assert [each[1:] for each in needs(fleet(left))] == [("", "stopped"), ("a", f"{PARK} failed")]
 
 
+def test_who_is_exempt_after_a_stop_is_no_longer_named(left: Outputs) -> None:
+    rows = [outcome(each, "failed", STOP, days=2) for each in ("alice", "bob")]
+    left.leave("alice", "bob", policy=DELETE, days=2, outcomes=rows)
+    assert [each["why"][:7] for each in fleet(left).attention] == ["2 users"]
+    left.leave("bob", days=1, seen=seen(exempt_user("alice")))
+    assert [each["why"][:7] for each in fleet(left).attention] == ["1 users"]
+    assert users(fleet(left))["alice"]["status"] == "exempt"
+
+
 def test_what_the_latest_run_of_each_policy_did(left: Outputs) -> None:
     soon = reasons.ANNOUNCED_LATELY
     rows = [
