@@ -30,10 +30,8 @@ def main() -> int:
         return _serve()
     if options.replay:
         return _replay(options.replay)
-    found = 0
-    if options.mutants:
-        found += sum(_survives(name) for name in MUTANTS)
-    return int(found + _explore_all(options) > 0)
+    survived = [name for name in MUTANTS if _survives(name)] if options.mutants else None
+    return int(len(survived or ()) + _explore_all(options, survived) > 0)
 
 
 def _options() -> argparse.Namespace:
@@ -127,7 +125,7 @@ def _survives(name: str) -> bool:
     return survives
 
 
-def _explore_all(options: argparse.Namespace) -> int:
+def _explore_all(options: argparse.Namespace, survived: list[str] | None) -> int:
     from tests.explorer import gaps, page
 
     stage, results = _Stage(), options.results.resolve()
@@ -145,7 +143,7 @@ def _explore_all(options: argparse.Namespace) -> int:
             print(f"a known gap is closed, take it out of gaps.py: {gap.witness}", flush=True)
             found += 1
     if target:
-        target.write_text(page.written(target.read_text(), results, stage.possible))
+        target.write_text(page.written(target.read_text(), results, stage.possible, survived))
     return found
 
 

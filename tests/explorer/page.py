@@ -30,9 +30,10 @@ def kind_of(trace: Trace) -> str:
     return KINDS[1] if names[0] in (*runner.FAULTS, *exploration.KILLS) else KINDS[0]
 
 
-def written(text: str, results: Path, possible: dict[str, int]) -> str:
+def written(text: str, results: Path, possible: dict[str, int], survived: list[str] | None) -> str:
     """``text``, a page, with the figures of ``results``. ``possible``: flow -> number of its single happenings.
 
+    ``survived``: the seeded defects that were not found; None if they were not tried.
     Raises ValueError if the page lacks its marks.
     """
     head, found, rest = text.partition(BEGIN)
@@ -40,10 +41,12 @@ def written(text: str, results: Path, possible: dict[str, int]) -> str:
     if not (found and end):
         raise ValueError(f"the page lacks {BEGIN} or {END}")
     rows = [json.loads(line) for line in results.read_text().splitlines()]
-    return f"{head}{BEGIN}\n{chr(10).join(_figures(rows, possible))}\n{END}{tail}"
+    return f"{head}{BEGIN}\n{chr(10).join(_figures(rows, possible, survived))}\n{END}{tail}"
 
 
-def _figures(rows: list[dict[str, Any]], possible: dict[str, int]) -> Iterator[str]:
+def _figures(
+    rows: list[dict[str, Any]], possible: dict[str, int], survived: list[str] | None
+) -> Iterator[str]:
     counts: Counter[tuple[str, str]] = Counter()
     for row in rows:
         trace = Trace.parse(row["trace"])
@@ -62,7 +65,12 @@ def _figures(rows: list[dict[str, Any]], possible: dict[str, int]) -> Iterator[s
     totals = [sum(counts[flow, kind] for flow in FLOWS) for kind in KINDS]
     yield from _row("all", *totals, run, sum(possible.values()), run - bad - known, known, bad)
     yield ""
-    yield f"Seeded defects that it finds: {len(MUTANTS)} of {len(MUTANTS)}. Known gaps: {len(GAPS)}."
+    if survived is None:
+        yield f"Seeded defects: not tried with these. Known gaps: {len(GAPS)}."
+    else:
+        missed = f" (not {', '.join(survived)})" if survived else ""
+        tried = f"{len(MUTANTS) - len(survived)} of {len(MUTANTS)}{missed}"
+        yield f"Seeded defects that it finds: {tried}. Known gaps: {len(GAPS)}."
     yield ""
     for gap in GAPS:
         yield f"- `{gap.witness}`: {gap.why}"
