@@ -386,14 +386,15 @@ def _lists(probes: Probes, target: Target, wanted: Wanted) -> tuple[list[Check],
     key, name, found = "exempt-from", "list of exemptions", list["ExemptionRule"]()
     given = [filled_in(part[key], target) for data in wanted.data for part in parts_of(data) if key in part]
     sources = {repr(each): parse_source(each, key) for each in given}.values()
+    elsewhere = [each for each in sources if not each.is_local]
+    try:
+        session = _AsRole(probes.clients(target)) if elsewhere else None
+    except (EvidenceUnreadable, ClientError, BotoCoreError):
+        return [], []
     checks: list[Check] = []
-    for source in (each for each in sources if not each.is_local):
+    for source in elsewhere:
         try:
-            session = _AsRole(probes.clients(target))
-        except (EvidenceUnreadable, ClientError, BotoCoreError):
-            return [], []
-        try:
-            rules = source.rules(lambda session=session: session)
+            rules = source.rules(lambda: session)
         except (EvidenceUnreadable, InvalidPolicyData) as error:
             remedy = (
                 "copy it there, and let the account's role read it: `c7n-iamusers roles` prints both policies"

@@ -48,7 +48,7 @@ _LIFTING = frozenset(
     {"DeleteUserPolicy", "DetachUserPolicy", "DeleteUserPermissionsBoundary", "PutUserPermissionsBoundary"}
     | {"UntagUser"}
 )
-#: The parameter with the id of a credential -> the kinds' operations that switch it.
+#: The operations that switch a credential, and the parameters that have its id.
 _SWITCHES = frozenset(kind.status_change.operation for kind in SWITCHABLE_KINDS if kind.status_change)
 _IDS = ("AccessKeyId", "CertificateId", "SSHPublicKeyId", "ServiceSpecificCredentialId")
 #: The outcome of a run that was killed is written by a later one, which does not know when it ended.
