@@ -18,9 +18,10 @@ from c7n_iamusers.exemptions import ExemptionRule, parse_rules
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.report.accounts import ANY, Expected, Wanted
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING, need
+from c7n_iamusers.report.csv_columns import render_csv
 from c7n_iamusers.report.fleet import FleetReport, fleet_of
 from c7n_iamusers.report.output_reader import read_outputs
-from c7n_iamusers.report.rendering import render_csv, render_html, render_json
+from c7n_iamusers.report.rendering import render_html, render_json
 from tests.report.fleet_outputs import (
     ACCOUNT,
     DELETE,

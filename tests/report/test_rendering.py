@@ -16,10 +16,11 @@ import pytest
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.reasons import ACTIVE
 from c7n_iamusers.report.accounts import Expected
+from c7n_iamusers.report.csv_columns import render_csv
 from c7n_iamusers.report.embedding import unpacked_details
 from c7n_iamusers.report.fleet import fleet_of
 from c7n_iamusers.report.output_reader import read_outputs
-from c7n_iamusers.report.rendering import render_csv, render_html, render_json
+from c7n_iamusers.report.rendering import render_html, render_json
 from tests.report.fleet_outputs import DELETE, NOW, Outputs, at, finding, outcome, resource, seen, seen_user
 
 HOSTILE = "</script><script>alert(1)</script><!--&\u2028\u202e"
