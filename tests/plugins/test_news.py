@@ -179,7 +179,7 @@ def test_whom_an_action_left_alone() -> None:
             ["attempted: x"] * 2, {}, "payments: 2 IAM users still in use on 2026-12-26", id="attempted"
         ),
         pytest.param(["selected"], {}, "payments: 1 IAM user to look at on 2026-12-26", id="selected"),
-        pytest.param(["browned-out"], {}, "payments: 1 IAM user browned out on 2026-12-26", id="no-words"),
+        pytest.param(["left-behind"], {}, "payments: 1 IAM user left behind on 2026-12-26", id="no-words"),
         pytest.param(
             ["deleted", "failed"],
             {"counted": False},
