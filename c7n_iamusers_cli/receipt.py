@@ -113,19 +113,24 @@ def _say_problems(record: Record) -> bool:
     return bool(record.problems)
 
 
+def _key(arn: str, unique_id: str) -> tuple[str, str]:
+    """An account's output may name the unique ids of others' users."""
+    return arn.split(":")[4], unique_id
+
+
 class _Materials:
     """What is on record of each user. What can't be read is a problem of ``record``."""
 
     def __init__(self, record: Record, notices_place: str | None, now: datetime) -> None:
         self._record, self._now, self.problems = record, now, record.problems
         self._stores: dict[str, Store] = {}
-        self._seen: defaultdict[str, list[tuple[PolicyOutput, Selected]]] = defaultdict(list)
-        self._rows: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        self._seen: defaultdict[tuple[str, str], list[tuple[PolicyOutput, Selected]]] = defaultdict(list)
+        self._rows: defaultdict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
         for output in record.outputs:
             for user in output.users or ():
-                self._seen[user.unique_id].append((output, user))
+                self._seen[_key(user.arn, user.unique_id)].append((output, user))
             for row in output.rows:
-                self._rows[str(row.get("unique_id"))].append(row)
+                self._rows[_key(str(row["arn"]), str(row.get("unique_id")))].append(row)
         self._rules = {output.place: (output.time, output.rules) for output in record.outputs}
         self._notices = {**dict(self._named_by_runs(notices_place)), **record.notices}
 
@@ -133,10 +138,11 @@ class _Materials:
         from c7n_iamusers.report.receipts import Material
         from c7n_iamusers.restoration.cannot_come_back import lost
 
+        key = history.account, history.subject.unique_id
         return Material(
             history,
-            self._seen[history.subject.unique_id],
-            self._rows[history.subject.unique_id],
+            self._seen[key],
+            self._rows[key],
             lambda place: self._rules.get(place, (None, ())),
             {place: self._record.journal(place, history.subject) for place in history.outputs},
             self._notices.get(history.account),

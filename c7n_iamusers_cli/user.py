@@ -129,6 +129,8 @@ def targets_of(targets: Sequence[Target], names: Sequence[str]) -> list[Target]:
 class Record:
     """What outputs and notices hold. ``asked``: ids and names of the only accounts that are wanted; empty for all.
 
+    ``targets``: all accounts of the accounts file, since a directory of any name may tell of any account.
+
     ``problems``: what can't be read, in words, after ``histories``. ``once``: whether each journal is read once, since
     the command changes nothing.
     """
@@ -196,7 +198,7 @@ class Record:
         from c7n_iamusers.report.output_reader import read_outputs
         from c7n_iamusers.report.user_history import unread
 
-        known = [target.name for target in self.targets]
+        known = {target.name: target.account_id for target in self.targets}
         for place in self.places:
             found = read_outputs(open_place(place), known, self._asked)
             self.problems += unread(found)

@@ -44,8 +44,8 @@ _DONE = (DELETED, RELEASED, RESTORED)
 _CHANGED = (*_DONE, QUARANTINED)
 #: Steps of held messages that say what was done.
 _OF_DONE = (INFORM, DENIED)
-#: Unique id -> what is held of a user, by the step of the message: its resource.
-Held = Mapping[str, Mapping[str, Mapping[str, Any]]]
+#: Account and unique id -> what is held of a user, by the step of the message: its resource.
+Held = Mapping[tuple[str, str], Mapping[str, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,10 @@ class Address:
 
 def held_users(messages: Sequence[HeldMessage]) -> Held:
     """What ``messages``, the oldest first, say of each user. Of a step the last one counts."""
-    found = dict[str, dict[str, Mapping[str, Any]]]()
+    found = dict[tuple[str, str], dict[str, Mapping[str, Any]]]()
     for each in messages:
         for user in each.users:
-            found.setdefault(str(user["UserId"]), {})[each.step] = user
+            found.setdefault((each.account_id, str(user["UserId"])), {})[each.step] = user
     return found
 
 
@@ -114,14 +114,14 @@ def entries(
     histories: Sequence[UserHistory],
     notices: Mapping[str, Notices],
     accounts: Mapping[str, str],
-    gone: Collection[str],
+    gone: Collection[tuple[str, str]],
     since: datetime,
     now: datetime,
     held: Held,
 ) -> list[Entry]:
     """What is to be told of users of ``accounts`` (id -> name): what was done since, and then what comes, by its day.
 
-    ``gone``: unique ids of users that are not there any more.
+    ``gone``: the account and unique id of each user that is not there any more.
     """
     found = [
         entry
@@ -139,7 +139,7 @@ def entries(
 
 def _held_entry(history: UserHistory, name: str, held: Held, now: datetime) -> Entry | None:
     """None for whom nothing is held."""
-    steps = held.get(history.subject.unique_id, {})
+    steps = held.get((history.account, history.subject.unique_id), {})
     if not steps:
         return None
     known: dict[str, Any] = {}
@@ -175,7 +175,7 @@ def _entry(
     history: UserHistory,
     notices: Notices | None,
     name: str,
-    gone: Collection[str],
+    gone: Collection[tuple[str, str]],
     since: datetime,
     now: datetime,
 ) -> Entry | None:
@@ -190,7 +190,7 @@ def _entry(
             if done and at
             else None
         )
-    if history.subject.unique_id in gone:
+    if (history.account, history.subject.unique_id) in gone:
         return None
     if history.state == QUARANTINED and at:
         until = f", to be deleted on {max(notice.day, now.date())} or later" if notice else ""
