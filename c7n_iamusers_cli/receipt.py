@@ -95,9 +95,8 @@ def _write(store: Store, history: UserHistory, materials: _Materials, now: datet
         data = receipt_of(materials.of(history), now)
         name, page = file_name(data), render_receipt(data)
     except Exception as error:  # noqa: BLE001  # its files may hold anything, and hide no other user
-        materials.problems.append(
-            f"{history.subject}: what is on record of it is not what a run writes: {error!r}"
-        )
+        text = f"{history.subject}: what is on record of it is not what a run writes: {error!r}"
+        materials.problems[text] = history.account
         return
     try:
         store.stream(f"{name}.json", render_json(data))
@@ -108,7 +107,7 @@ def _write(store: Store, history: UserHistory, materials: _Materials, now: datet
 
 
 def _say_problems(record: Record) -> bool:
-    for problem in dict.fromkeys(record.problems):
+    for problem in record.problems:
         say(f"can't be read: {problem}", err=True)
     return bool(record.problems)
 
@@ -165,14 +164,11 @@ class _Materials:
             if account in self._record.notices:
                 continue
             if not place.startswith(S3) and not Path(place).is_dir():
-                self._record.problems.append(
-                    f"there is no directory {place} with notices: run this command where c7n-org ran, or give --notices"
-                )
+                text = f"there is no directory {place} with notices: run this command where c7n-org ran, or give --notices"
+                self.problems[text] = account
                 continue
+            broken = self._record.of_account(account)
             try:
-                yield (
-                    account,
-                    Notices.read(open_place(place), account, self._now, self._record.problems.append),
-                )
+                yield account, Notices.read(open_place(place), account, self._now, broken)
             except (NoticesUnreadable, OutputUnreadable) as error:
-                self._record.problems.append(str(error))
+                broken(str(error))

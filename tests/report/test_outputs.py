@@ -549,7 +549,10 @@ def test_an_error_that_nobody_foresaw_makes_its_account_unreadable_and_no_other(
     assert "holds what no run leaves: IndexError" in found["research"].why
 
 
-OURS, THEIRS = outcome("alice", "deleted"), json.loads(in_account(OTHER_ACCOUNT, json.dumps(outcome("eve", "deleted"))))
+OURS, THEIRS = (
+    outcome("alice", "deleted"),
+    json.loads(in_account(OTHER_ACCOUNT, json.dumps(outcome("eve", "deleted")))),
+)
 NAMED = {"payments": ACCOUNT, "research": OTHER_ACCOUNT}
 
 
@@ -565,10 +568,18 @@ def journaled(*rows: dict[str, Any]) -> str:
     [
         pytest.param("research/us-east-1/p", NAMED, {"outcomes.json": [THEIRS, OURS]}, ["eve"], id="row"),
         pytest.param(
-            f"realtime/{OTHER_ACCOUNT}/us-east-1/p", {}, {"outcomes.json": [THEIRS, OURS]}, ["eve"], id="by-its-id"
+            f"realtime/{OTHER_ACCOUNT}/us-east-1/p",
+            {},
+            {"outcomes.json": [THEIRS, OURS]},
+            ["eve"],
+            id="by-its-id",
         ),
         pytest.param(
-            f"realtime/{OTHER_ACCOUNT}/payments/us-east-1/p", NAMED, {"outcomes.json": [OURS]}, [], id="named-as-ours"
+            f"realtime/{OTHER_ACCOUNT}/payments/us-east-1/p",
+            NAMED,
+            {"outcomes.json": [OURS]},
+            [],
+            id="named-as-ours",
         ),
         pytest.param(
             "research/us-east-1/p",
@@ -584,8 +595,12 @@ def journaled(*rows: dict[str, Any]) -> str:
             [],
             id="without-accounts-file",
         ),
-        pytest.param("research/us-east-1/p", NAMED, {"resources.json": [resource("alice")]}, [], id="selected"),
-        pytest.param("research/us-east-1/p", NAMED, {"journal.jsonl": journaled(THEIRS, OURS)}, ["eve"], id="line"),
+        pytest.param(
+            "research/us-east-1/p", NAMED, {"resources.json": [resource("alice")]}, [], id="selected"
+        ),
+        pytest.param(
+            "research/us-east-1/p", NAMED, {"journal.jsonl": journaled(THEIRS, OURS)}, ["eve"], id="line"
+        ),
         pytest.param(
             "research/us-east-1/p", NAMED, {"restore-journal.jsonl": journaled(OURS)}, [], id="restoration"
         ),
