@@ -164,8 +164,8 @@ class _Materials:
             if account in self._record.notices:
                 continue
             if not place.startswith(S3) and not Path(place).is_dir():
-                text = f"there is no directory {place} with notices: run this command where c7n-org ran, or give --notices"
-                self.problems[text] = account
+                where = "run this command where c7n-org ran, or give --notices"
+                self.problems[f"there is no directory {place} with notices: {where}"] = account
                 continue
             broken = self._record.of_account(account)
             try:

@@ -129,10 +129,9 @@ def targets_of(targets: Sequence[Target], names: Sequence[str]) -> list[Target]:
 class Record:
     """What outputs and notices hold. ``asked``: ids and names of the only accounts that are wanted; empty for all.
 
-    ``targets``: all accounts of the accounts file, since a directory of any name may tell of any account.
-
-    ``problems``: what can't be read, in words, after ``histories`` -> the id of its account, or empty. ``once``: whether each journal is read once, since
-    the command changes nothing.
+    ``targets``: all accounts of the accounts file, since a directory of any name may tell of any account. ``problems``:
+    what can't be read, in words, after ``histories`` -> the id of its account, or empty. ``once``: whether each journal
+    is read once, since the command changes nothing.
     """
 
     def __init__(

@@ -121,7 +121,7 @@ def parse_held(content: bytes, account_id: str) -> HeldMessage:
         raise ValueError("its action is incomplete")
     _users(account_id)(users, "users")
     known = {key: action[key] for key in OF_ACTION if key in action}
-    return HeldMessage(account_id, step, tuple(to or ()), known, tuple(users))
+    return HeldMessage(account_id, step, tuple(to or ()), known, tuple(users or ()))
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,9 @@ def _latest_runs(outputs: Iterable[PolicyOutput]) -> dict[tuple[str, str], datet
 
 @dataclass(frozen=True)
 class _Needing:
-    """Which users need a message that may have expired. ``gone``: see ``mail_report``. ``ran``: see ``_latest_runs``."""
+    """Which users need a message that may have expired. ``gone``: as ``mail_report`` has it. ``ran``: as
+    ``_latest_runs`` does.
+    """
 
     gone: Collection[tuple[str, str]]
     ran: Mapping[tuple[str, str], datetime]

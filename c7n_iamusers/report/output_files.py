@@ -23,9 +23,9 @@ _OF_LINES = (
 
 
 class OutputFiles:
-    """The files of one directory; what is wrong with them is in ``faults``, and in ``of_others`` also what tells of others' users.
+    """The files of one directory; what is wrong with them is in ``faults``.
 
-    ``packed``: the bytes that were read.
+    ``of_others``: those of the faults that are users of another account. ``packed``: the bytes that were read.
     """
 
     def __init__(self, store: Store, directory: PurePosixPath, names: Collection[str]) -> None:

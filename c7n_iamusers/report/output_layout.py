@@ -47,8 +47,8 @@ class Owner:
         """Why it is not believed of ``others``, the ARNs of users of other accounts. They are shown escaped."""
         more = f", and {len(others) - 1} more" if len(others) > 1 else ""
         return (
-            f"tells of {str(others[0])[:200]!r}{more}, and it lies where account {self.account} writes: nothing of that "
-            "is believed: find out who wrote it, and move it away"
+            f"tells of {str(others[0])[:200]!r}{more}, and it lies where account {self.account} writes: that is not "
+            "believed: find out who wrote it, and move it away"
         )
 
 
@@ -68,7 +68,7 @@ class Layout:
 
     @classmethod
     def of(cls, parts: Sequence[str], known: Mapping[str, str]) -> Layout:
-        """``parts``: of the path below the place. ``known``: the name of each account of the accounts file -> its id."""
+        """``parts``: of the path below the place. ``known``: account's name in the accounts file -> its id."""
         ids = frozenset(known.values())
         date = parts[-_DATE_PARTS:] if _DATE.fullmatch("/".join(parts[-_DATE_PARTS:])) else ()
         within = tuple(dict.fromkeys(each for each in parts if _is_account(each, ids)))
@@ -95,7 +95,7 @@ class Layout:
 
         ``known``: see ``of``. ``of_run``: the id in ``metadata.json``, or empty.
         """
-        said = {each: "the directory of that name" for each in self.within}
+        said = dict.fromkeys(self.within, "the directory of that name")
         if id_ := known.get(self.name):
             said.setdefault(id_, f"the accounts file, by the directory {self.name}")
         if of_run:

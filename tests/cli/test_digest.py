@@ -263,7 +263,8 @@ def test_what_an_account_writes_of_another_s_user_is_believed_by_no_command(
     assert f"user alice of account {ACCOUNT}: announced\n" in main_of("user", "alice").stdout
     main_of("receipt", "alice")
     assert not [*Path("receipts").rglob(f"{ACCOUNT}/*")]
-    told_of = {name for message in (digest(), *sent(org))[1:] for name in told(message)}
+    digest()
+    told_of = {name for message in sent(org) for name in told(message)}
     report = main_of("report", "--format", "json", "--check")
     fleet = {each["arn"]: each["status"] for each in json.loads(Path("report.json").read_text())["users"]}
     assert f"arn:aws:iam::{ACCOUNT}:user/team/alice" not in fleet

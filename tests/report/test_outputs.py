@@ -634,7 +634,8 @@ def test_what_an_account_s_output_tells_of_another_s_users_is_named_and_believed
         (directory / OUTCOMES).write_text("[]")
     (found,) = read_outputs(DirectoryStore(left.root), known)
     assert (found.state, found.account) == (UNREADABLE, OTHER_ACCOUNT)
-    assert ACCOUNT in found.why and OTHER_ACCOUNT in found.why
+    assert ACCOUNT in found.why
+    assert OTHER_ACCOUNT in found.why
     assert found.of_others
     assert [row["user"] for row in found.rows] == believed
     assert not found.users
