@@ -163,7 +163,7 @@ def _output(files: OutputFiles, known: Mapping[str, str], fault: str = "") -> Po
     layout = Layout.of(directory.parts, known)
     owner = layout.owner(known, str((metadata or {}).get("config", {}).get("account_id") or ""))
     if owner.fault:
-        files.tells_of_others(METADATA, owner.fault)
+        files.tells_of_others(layout.policy, owner.fault)
         metadata, policy = None, {}  # whoever wrote it chose what it says
     resources = files.data(RESOURCES, USERS_SHAPE, "a list of IAM users")
     if resources:
