@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from c7n_iamusers.notices.mailer_texts import is_recipient
 from c7n_iamusers.notices.stock_rows import ANNOTATION
 from c7n_iamusers.text.addresses import is_address
 from c7n_iamusers.text.documents import NotInFormat, read_json
@@ -117,6 +118,8 @@ def parse_held(content: bytes, account_id: str) -> HeldMessage:
     step, to, action, users = (data.get(key) for key in ("step", "to", "action", "users"))
     if not isinstance(step, str) or not _texts(to) or not any(map(is_address, to or ())):
         raise ValueError("it has no step, or no recipients")
+    if not all(map(is_recipient, to or ())):
+        raise ValueError("one of its recipients is no single address, or of others' choice")
     if not isinstance(action, Mapping) or not all(isinstance(each, str) for each in action.values()):
         raise ValueError("its action is incomplete")
     _users(account_id)(users, "users")

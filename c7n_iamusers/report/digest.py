@@ -282,6 +282,7 @@ def _message(
     action = {
         "type": "notify",
         "to": [*to],
+        "owner": address.owner,
         "template": TEMPLATE,
         "slack_template": SLACK_TEMPLATE,
         "subject": subject,

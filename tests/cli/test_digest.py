@@ -215,7 +215,9 @@ def test_who_is_chosen_in_an_account_reads_of_the_users_of_its_message_alone(org
     hold(OTHER, (OWNER, "boss@example.com"), "eve", known={"notice": {"day": "2999-01-31"}})
     found = digest()
     assert found.exit_code == 0, found.output
-    assert {tuple(each["action"]["to"]): {*told(each)} for each in sent(org)} == {
+    messages = sent(org)
+    assert {each["action"]["owner"] for each in messages} == {OWNER, ELSE}
+    assert {tuple(each["action"]["to"]): {*told(each)} for each in messages} == {
         (OWNER,): {"alice", "bob", "carol", "eve", "gone"},
         ("slack://#research",): {"carol", "eve"},
         ("boss@example.com",): {"eve"},
