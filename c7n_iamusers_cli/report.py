@@ -144,10 +144,11 @@ def report(
     from c7n_iamusers.report.fleet import fleet_of
 
     wanted = Wanted([name for file in files for name in _policies(file)], since, bool(names or tags))
-    expected = list(_expected(accounts_file, names, tags)) if accounts_file else []
+    known = _entries_in(accounts_file) if accounts_file else []
+    expected = list(_expected(accounts_file, known, names, tags)) if accounts_file else []
     now = datetime.now(timezone.utc)
     place = output or f"report.{output_format}"
-    outputs = _outputs(places, expected)
+    outputs = _outputs(places, {each.name: each.id for each, _ in known})
     notices = _Notices.read(outputs, expected if wanted.expected_only else None, notices_place, now)
     fleet = fleet_of(outputs, expected, now, wanted, notices.known, _last_report(place, now))
     mail = notices.report(fleet.gone(), now)
@@ -167,11 +168,10 @@ def report(
         _end_check(fleet, users_output, data["accounts"])
 
 
-def _outputs(places: Iterable[str], expected: Iterable[Expected]) -> list[PolicyOutput]:
-    """The outputs below ``places``, each once. Raises OutputUnreadable."""
+def _outputs(places: Iterable[str], known: Mapping[str, str]) -> list[PolicyOutput]:
+    """The outputs below ``places``, each once. ``known``: see ``read_outputs``. Raises OutputUnreadable."""
     from c7n_iamusers.report.output_reader import read_outputs
 
-    known = [each.name for each in expected]
     found = (each for place in places for each in read_outputs(open_place(place), known))
     return list({each.place: each for each in found}.values())
 
@@ -244,8 +244,8 @@ class _Notices:
             list(pool.map(lambda each: read(*each), places_of(outputs).items()))
         return cls(outputs, known, faults)
 
-    def report(self, gone: Collection[str], now: datetime) -> MailReport:
-        """What they say of their mails. ``gone``: unique ids of users."""
+    def report(self, gone: Collection[tuple[str, str]], now: datetime) -> MailReport:
+        """What they say of their mails. ``gone``: see ``mail_report``."""
         from c7n_iamusers.report.mail import mail_report
 
         names = {output.account: output.name for output in self.outputs if output.name}
@@ -391,13 +391,18 @@ def _policies(place: str) -> Iterator[str]:
     yield from (name for name, is_on_users in names.items() if is_on_users and only in ("", name))
 
 
-def _expected(path: Path, names: tuple[str, ...], tags: tuple[str, ...]) -> Iterator[Expected]:
-    """The accounts that have one of ``names`` (or ids), if any are given, and all ``tags``.
+def _entries_in(path: Path) -> list[tuple[Expected, set[str]]]:
+    """The accounts of the accounts file, each with its tags. Raises InvalidPolicyData."""
+    return read_accounts(path, lambda data: list(_entries(data)))
 
-    Raises OutputUnreadable and InvalidPolicyData.
+
+def _expected(
+    path: Path, rows: Sequence[tuple[Expected, set[str]]], names: tuple[str, ...], tags: tuple[str, ...]
+) -> Iterator[Expected]:
+    """Those of ``rows``, from ``path``, that have one of ``names`` (or ids), if any are given, and all ``tags``.
+
+    Raises OutputUnreadable.
     """
-
-    rows = read_accounts(path, lambda data: list(_entries(data)))
     ids = {each: {each.id, each.name} for each, _ in rows}
     if unknown := set(names).difference(*ids.values()):
         raise OutputUnreadable(

@@ -15,10 +15,13 @@ import click
 from c7n_iamusers_cli.arguments import ACCOUNT_ID, account_ids, external_id, role_template
 from c7n_iamusers_cli.output import say
 from c7n_iamusers_cli.restore_choice import (
+    Confirmation,
+    by_account,
     check_found,
     check_parts,
     check_unambiguous,
     is_wanted,
+    known_accounts,
     may_be_wanted,
 )
 from c7n_iamusers_cli.restore_output import (
@@ -105,12 +108,20 @@ def acceptances(command: Callable[..., Any]) -> Callable[..., Any]:
     help="With --role: the external id that its trust policy asks for, as external_id in the accounts file.",
 )
 @click.option(
+    "-c",
+    "--accounts",
+    "accounts_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="c7n-org's accounts file: with {account_id} in --role, roles are assumed only in its accounts.",
+)
+@click.option(
     "--account",
     "accounts",
     metavar="ID",
     multiple=True,
     callback=account_ids,
-    help="Only users of this account (repeatable).",
+    help="Only users of this account (repeatable). With {account_id} in --role, in the place of -c.",
 )
 @click.option(
     "--user",
@@ -130,6 +141,7 @@ def restore(
     dry_run: bool,
     role: str | None,
     external_id: str,
+    accounts_file: Path | None,
     accounts: tuple[str, ...],
     names: tuple[str, ...],
     recreate_groups: bool,
@@ -161,12 +173,14 @@ def restore(
     journal, or that others can write, and before it gives administrator rights; scripts give --yes.
 
     Users of several accounts, such as all of c7n-org's output, need a role in each: --role
-    'arn:aws:iam::{account_id}:role/NAME'. An account whose role can't be assumed does not stop the others.
+    'arn:aws:iam::{account_id}:role/NAME' -c accounts.yml. An account whose role can't be assumed does not stop the
+    others.
     """
     from c7n_iamusers.restoration.snapshot_files import collected
 
     if external_id and not role:
         raise click.UsageError("--external-id is for assuming a role: give --role too")
+    known = known_accounts(role, accounts_file, accounts)
     collection = collected(snapshots)
     for line in (*collection.problems, *collection.left_out):
         say(line, err=True)
@@ -182,15 +196,22 @@ def restore(
         journal,
         external_id,
         frozenset(wider),
-        _Confirmation(accept_aws_changes),
+        Confirmation(accept_aws_changes),
         frozenset(without),
         copy,
     )
     results: dict[str, list[str]] = {}
     if role and ACCOUNT_ID in role:
-        for account_id, users in _by_account(wanted).items():
-            results[account_id] = _in_account(
-                role.replace(ACCOUNT_ID, account_id), account_id, users, options
+        for account_id, users in by_account(wanted).items():
+            in_account = role.replace(ACCOUNT_ID, account_id)
+            results[account_id] = (
+                _in_account(in_account, account_id, users, options)
+                if known is None or account_id in known
+                else _not_in(
+                    account_id,
+                    users,
+                    f"{accounts_file} does not have this account: add it, or find out who wrote its snapshots",
+                )
             )
         print_accounts(results, dry_run)
     else:
@@ -198,14 +219,6 @@ def restore(
             results[""] = [restoring.restore(each) for each in wanted]
     problems = [each for each in collection.problems if may_be_wanted(collection.about.get(each), names)]
     _fail(results, len(wanted), len(problems))
-
-
-def _by_account(users: Sequence[RestorableUser]) -> dict[str, list[RestorableUser]]:
-    accounts = sorted({each.recorded.subject.account_id for each in users})
-    return {
-        account: [user for user in users if user.recorded.subject.account_id == account]
-        for account in accounts
-    }
 
 
 def _in_account(role: str, account_id: str, users: Sequence[RestorableUser], options: _Options) -> list[str]:
@@ -217,10 +230,15 @@ def _in_account(role: str, account_id: str, users: Sequence[RestorableUser], opt
         with _restoring(role, options, users) as restoring:
             became += [restoring.restore(user) for user in users]
     except (EvidenceUnreadable, RestorationRefused) as error:
-        names = ", ".join(user.recorded.subject.name for user in users)
-        say(f"account {account_id}: {names}: not restored: {error}", err=True)
-        return [FAILED] * len(users)
+        return _not_in(account_id, users, str(error))
     return became
+
+
+def _not_in(account_id: str, users: Sequence[RestorableUser], why: str) -> list[str]:
+    """Says that none of the account's users is restored."""
+    names = ", ".join(user.recorded.subject.name for user in users)
+    say(f"account {account_id}: {names}: not restored: {why}", err=True)
+    return [FAILED] * len(users)
 
 
 def _fail(results: dict[str, list[str]], users: int, problems: int) -> None:
@@ -234,19 +252,6 @@ def _fail(results: dict[str, list[str]], users: int, problems: int) -> None:
     raise click.ClickException(f"{total} of {users + problems} were not restored{place}, see above")
 
 
-@dataclass
-class _Confirmation:
-    """Whether somebody accepted what AWS changed in its policies: for all users of the run."""
-
-    given: bool
-
-    def ask(self) -> bool:
-        """Ask on the terminal, unless it was accepted before."""
-        if not self.given and sys.stdin.isatty():
-            self.given = click.confirm("Accept what AWS changed, here and for the other users of this run?")
-        return self.given
-
-
 @dataclass(frozen=True)
 class _Options:
     dry_run: bool
@@ -256,7 +261,7 @@ class _Options:
     journal: Path | None
     external_id: str = ""
     wider: frozenset[str] = frozenset()
-    aws_changes: _Confirmation = field(default_factory=lambda: _Confirmation(given=False))
+    aws_changes: Confirmation = field(default_factory=lambda: Confirmation(given=False))
     without: frozenset[str] = frozenset()
     copy: Callable[[], None] = lambda: None
 

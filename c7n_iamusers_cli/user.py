@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,8 +129,9 @@ def targets_of(targets: Sequence[Target], names: Sequence[str]) -> list[Target]:
 class Record:
     """What outputs and notices hold. ``asked``: ids and names of the only accounts that are wanted; empty for all.
 
-    ``problems``: what can't be read, in words, after ``histories``. ``once``: whether each journal is read once, since
-    the command changes nothing.
+    ``targets``: all accounts of the accounts file, since a directory of any name may tell of any account. ``problems``:
+    what can't be read, in words, after ``histories`` -> the id of its account, or empty. ``once``: whether each journal
+    is read once, since the command changes nothing.
     """
 
     def __init__(
@@ -144,7 +145,7 @@ class Record:
         self.places, self.targets, self._once = places, targets, once
         self._asked, self._notices_place = asked, notices_place
         self._journals: dict[str, JournalReader] = {}
-        self.problems: list[str] = []
+        self.problems: dict[str, str] = {}
         self.outputs: list[PolicyOutput] = []
         self.notices: dict[str, Notices] = {}
 
@@ -152,7 +153,7 @@ class Record:
         """See user_history.histories. What was read for it is in ``outputs`` and ``notices`` (of each account id)."""
         from c7n_iamusers.report.user_history import histories
 
-        self.problems = []
+        self.problems = {}
         self.outputs = outputs = list(self._outputs())
         self.notices = notices = dict(self._notices())
         held = {
@@ -171,8 +172,12 @@ class Record:
         try:
             return [*self._journals[place].of(subject)]
         except (OSError, OutputUnreadable) as error:
-            self.problems.append(f"the journal in {place}: {error}")
+            self.problems[f"the journal in {place}: {error}"] = subject.account_id
             return []
+
+    def of_account(self, account: str) -> Callable[[str], None]:
+        """Notes what can't be read of ``account``."""
+        return lambda text: self.problems.update({text: account})
 
     def store(self, place: str) -> Store:
         """The store of the output at ``place``."""
@@ -196,16 +201,18 @@ class Record:
         from c7n_iamusers.report.output_reader import read_outputs
         from c7n_iamusers.report.user_history import unread
 
-        known = [target.name for target in self.targets]
+        known = {target.name: target.account_id for target in self.targets}
         for place in self.places:
             found = read_outputs(open_place(place), known, self._asked)
-            self.problems += unread(found)
+            ids = {each.name: each.account for each in found if each.account} | known
+            self.problems |= {
+                text: each.account or ids.get(each.name, "") for each in found for text in unread([each])
+            }
             top = _without_options(place) if place.startswith(S3) else None
             for each in found:
                 if top is not None and _NO_PLACE.intersection(each.place.removeprefix(top)):
-                    self.problems.append(
-                        f"{each.place}: no run writes to a place of this name: it is left out"
-                    )
+                    text = f"{each.place}: no run writes to a place of this name: it is left out"
+                    self.problems[text] = each.account
                 else:
                     yield each
 
@@ -218,11 +225,11 @@ class Record:
             place = self._notices_place or target.variables.get("notices")
             if not place or (self._asked and not {target.account_id, target.name} & self._asked):
                 continue
+            account = target.account_id
             try:
-                found = Notices.read(notices_store(str(place)), target.account_id, now, self.problems.append)
-                yield target.account_id, found
+                yield account, Notices.read(notices_store(str(place)), account, now, self.of_account(account))
             except (NoticesUnreadable, OutputUnreadable) as error:
-                self.problems.append(str(error))
+                self.problems[str(error)] = account
 
 
 def _without_options(place: str) -> str:
@@ -246,7 +253,7 @@ def _one(found: Sequence[UserHistory]) -> UserHistory:
     return found[0]
 
 
-def _print(name: str, found: Sequence[UserHistory], problems: Sequence[str], output_format: str) -> None:
+def _print(name: str, found: Sequence[UserHistory], problems: Iterable[str], output_format: str) -> None:
     if output_format == "json":
         print_json({"name": name, "users": [each.as_data() for each in found], "unread": [*problems]})
     else:

@@ -20,6 +20,7 @@ from c7n_iamusers_cli.user import notices_store
 if TYPE_CHECKING:
     from c7n_iamusers.execution.stores import Store
     from c7n_iamusers.report.journal_calls import Call
+    from c7n_iamusers.report.outputs import PolicyOutput
     from c7n_iamusers.report.trail_matching import Matching
     from c7n_iamusers.report.verification import Found, Verified
 
@@ -58,7 +59,8 @@ _MOST = 20
     "accounts_file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
-    help="c7n-org's accounts file. With {account_id} in --role, roles are assumed only in its accounts.",
+    help="c7n-org's accounts file, which says whose each directory is. With {account_id} in --role, roles are assumed "
+    "only in its accounts.",
 )
 @click.option(
     "--external-id", default="", callback=external_id, help="The sts:ExternalId that the role asks for."
@@ -87,13 +89,15 @@ def verify(
             f"{ACCOUNT_ID} in --role stands for each account that a journal names, whoever wrote it: give "
             "-c accounts.yml, so that a role is assumed in your accounts alone"
         )
-    known = {each.account_id for each in targets_in(accounts_file, strict=False)} if accounts_file else None
+    targets = targets_in(accounts_file, strict=False) if accounts_file else ()
+    known = {each.account_id for each in targets} if accounts_file else None
     from c7n_iamusers.report.checks import ATTENTION, BLOCKING
     from c7n_iamusers.report.verification import Verified
 
     now = datetime.now(timezone.utc)
     verified = Verified(keeps_calls=cloudtrail)
-    _verify(verified, places, notices_place, plans, now)
+    names = {each.name: each.account_id for each in targets}
+    _verify(verified, places, names, notices_place, plans, now)
     found, counts = verified.found, verified.counts
     compared = (
         _compared(_by_account(verified.calls, known, found), role, external_id, now, found)
@@ -113,13 +117,18 @@ def verify(
 def _verify(
     verified: Verified,
     places: Sequence[str],
+    names: Mapping[str, str],
     notices_place: str | None,
     plans: Sequence[Path],
     now: datetime,
 ) -> None:
-    """Raises OutputUnreadable if a place can't be listed, or a plan can't be read."""
+    """``names``: of each account of the accounts file -> its id.
+
+    Raises OutputUnreadable if a place can't be listed, or a plan can't be read.
+    """
     from c7n_iamusers.deletion.reviewed_plan import load_plan
     from c7n_iamusers.exceptions import PlanInvalid
+    from c7n_iamusers.report.checks import BLOCKING
     from c7n_iamusers.report.grounds import verify_elsewhere, verify_notices, verify_plans
     from c7n_iamusers.report.verification import verify_outputs
 
@@ -144,7 +153,22 @@ def _verify(
         )
     verify_elsewhere(verified)
     verify_plans(verified, {*verified.plans, *_digests(plans), *_digests_named(verified)})
-    verify_notices(verified, _notices(places, notices_place, verified), now)
+    outputs = [*_outputs(places, names)]
+    for each in outputs:
+        for why in each.of_others:
+            verified.add(BLOCKING, each.place, why)
+    verify_notices(verified, _notices(outputs, notices_place, verified), now)
+
+
+def _outputs(places: Iterable[str], names: Mapping[str, str]) -> Iterator[PolicyOutput]:
+    """As reports read them."""
+    from c7n_iamusers.report.output_reader import read_outputs
+
+    for place in places:
+        try:
+            yield from read_outputs(open_place(place), names)
+        except OutputUnreadable:
+            continue  # a journal lies there without the files of Cloud Custodian
 
 
 def _digests(paths: Iterable[Path]) -> Iterator[str]:
@@ -171,24 +195,19 @@ def _digests_named(verified: Verified) -> Iterator[str]:
             continue  # such a plan is not at hand, which is told of each deletion
 
 
-def _notices(places: Sequence[str], given: str | None, verified: Verified) -> dict[str, Store]:
+def _notices(outputs: Iterable[PolicyOutput], given: str | None, verified: Verified) -> dict[str, Store]:
     """Account id -> where its notices are, if that is given, or the policies name it.
 
     Several places of one account are told: whoever writes into an output may name another one.
     """
     from c7n_iamusers.report.checks import ATTENTION
     from c7n_iamusers.report.mail import places_of
-    from c7n_iamusers.report.output_reader import read_outputs
 
     named = dict[str, str]()
-    for place in places:
-        try:
-            for account, at in places_of(read_outputs(open_place(place))):
-                if named.setdefault(account, at) != at and not given:
-                    why = f"the outputs name {named[account]} and {at} as the place of its notices: give --notices"
-                    verified.add(ATTENTION, f"account {account}", why)
-        except OutputUnreadable:
-            continue  # a journal lies there without the files of Cloud Custodian
+    for account, at in places_of(outputs):
+        if named.setdefault(account, at) != at and not given:
+            why = f"the outputs name {named[account]} and {at} as the place of its notices: give --notices"
+            verified.add(ATTENTION, f"account {account}", why)
     accounts = {line["arn"].split(":")[4] for _, line in verified.decisions}
     found = dict.fromkeys({*accounts, *named}, given) if given else named
     return {account: notices_store(at) for account, at in found.items() if at}

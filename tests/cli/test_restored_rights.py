@@ -285,8 +285,8 @@ def test_what_aws_added_is_listed_apart_and_accepted_once_for_the_run(
         return True
 
     terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
-    monkeypatch.setattr("c7n_iamusers_cli.restore.sys", terminal)
-    monkeypatch.setattr("c7n_iamusers_cli.restore.click.confirm", confirm)
+    monkeypatch.setattr("c7n_iamusers_cli.restore_choice.sys", terminal)
+    monkeypatch.setattr("c7n_iamusers_cli.restore_choice.click.confirm", confirm)
     assert restore(run).exit_code == 0
     assert (len(asked), user_names(two_users)) == (1, ["alice", "bob"])
 
