@@ -148,18 +148,23 @@ class Executor:
         Raises CallFailed at the first call that fails, SubjectGone if ``identify`` returns False, and what ``identify``
         and ``before_each`` raise, such as Interrupted.
         """
-        before_try = (lambda: None) if urgent else self._before_each
+        before_try: Callable[[], None] = (lambda: None) if urgent else self._before_each
         for number, call in enumerate(plan.calls, 1):
             before_try()
             journaled = JournaledCall(self._journal, plan.subject, call, self._backoff, caller=self._caller)
             method = method_of(self._clients, call.service, call.operation)
             last = number == len(plan.calls) and not more
-            _Attempt(journaled, method, self._backoff, applied, identify, self._shows, before_try, last).make()
+            _Attempt(
+                journaled, method, self._backoff, applied, identify, self._shows, before_try, last
+            ).make()
 
 
 @dataclass
 class _Attempt:
-    """One call, tried until it has a result. ``before_retry``: see Executor. ``last``: whether it is the plan's last."""
+    """One call, tried until it has a result. ``before_retry``: raises if it must not be tried again.
+
+    ``last``: whether it is the last one of its plan.
+    """
 
     journaled: JournaledCall
     method: Callable[..., Any]

@@ -443,10 +443,14 @@ def test_a_call_is_not_tried_again_once_the_journal_is_gone(
     tmp_path: Path, answers: list[Any], result: str
 ) -> None:
     bench = Bench(tmp_path, detach_user_policy=answers)
-    with Journal(bench.path) as journal, pytest.raises(RunLockLost):
-        executor = Executor(
-            {"iam": bench.client}, journal, bench.sleeps.backoff(), before_each=journal.require_in_place
-        )
-        # the name is verified between two tries
-        executor.apply(Plan(ALICE, (DETACH,)), bench.applied, lambda: bench.path.unlink() is None)
+
+    def identify() -> bool:  # between two tries
+        bench.path.unlink()
+        return True
+
+    with Journal(bench.path) as journal:
+        check = journal.require_in_place
+        executor = Executor({"iam": bench.client}, journal, bench.sleeps.backoff(), before_each=check)
+        with pytest.raises(RunLockLost):
+            executor.apply(Plan(ALICE, (DETACH,)), bench.applied, identify)
     assert (len(bench.client.calls), bench.applied.made) == (1, [(DETACH, result)])
