@@ -92,21 +92,6 @@ GAPS = (
         "The local organization doesn't look at the time of a signature.",
     ),
     Gap(
-        "(delete|release)-resumed: .*tagged-exempt@.*",
-        r"told: run 1: its outcome is failed, and the run ended as if all were well",
-        "delete-resumed: tagged-exempt@AssumeRole",
-        "A user that becomes exempt after its deletion was stopped half-way is selected no more. The next run writes "
-        "the outcome that the stopped one could not write, and ends well; `report --check` ends with 1 and names it.",
-    ),
-    Gap(
-        ".*-resumed: .*renamed-and-replaced@.*",
-        r"told: run 2: \w+ met somebody else of that name, and the outcome does not say so",
-        "delete-resumed: renamed-and-replaced@PutUserPermissionsBoundary",
-        "A run is killed at the very call before which somebody renamed the user and gave its name to a new one. The "
-        "journal says that the call was made and has no answer; the next run goes on with the user under its new name, "
-        "and does not say that the new one may have got the call.",
-    ),
-    Gap(
         "brownout: .*slept@.*",
         "outcome: run 1: it says browned-out: she may .*",
         "brownout: slept@GetUser#3",

@@ -213,7 +213,7 @@ class Running:
         happened = [each.what for each in self.trace.events]
         # the tag is the user's that it was put on, and not that of a new one of the name
         another = any(each in ("recreated", "renamed-and-replaced") for each in happened)
-        spared = any(each in actors.LATE for each in happened) and not (self.made or another)
+        spared = self.acted and any(each in actors.LATE for each in happened) and not (self.made or another)
         # as is the name that the list of exemptions has
         listed = "stopped" in happened or "renamed" not in happened
         if number == 2 and ((self.flow.takes and spared) or self.closed < math.inf):
