@@ -501,6 +501,11 @@ IN_BROWNOUT = _kind("InBrownout", "in a brownout until {end:%Y-%m-%d %H:%M:%S} U
 BROWNED_OUT_UNTIL = _kind(
     "BrownedOutUntil", "until {end:%Y-%m-%d %H:%M:%S} UTC, when its Deny-all ends by itself"
 )
+BROWNOUT_PASSED = _kind(
+    "BrownoutPassed",
+    "{user}: its brownout was until {end:%Y-%m-%d %H:%M:%S} UTC, which had passed before this run went on",
+    ": run again where no machine sleeps",
+)
 
 # --- what a release did
 

@@ -69,14 +69,6 @@ GAPS = (
         "moment, neither sees the other's record, and the owner hears it twice.",
     ),
     Gap(
-        r".*: .*200-(html|empty)(-on)?@ListAccountAliases.*",
-        r"no crash: run \d: KeyError in parsers.py.*",
-        "announce: 200-html@ListAccountAliases",
-        "Cloud Custodian's notify asks for the account's alias itself. If a proxy answers with a page and status 200, "
-        "botocore raises a KeyError, and the run ends. Nobody is told, nothing is recorded, and the next run tells "
-        "the owner.",
-    ),
-    Gap(
         "delete-quarantined: .*(inline-removed|group-left|group-deleted|group-replaced|boundary-removed)@.*",
         r"converges: run \d: (it failed: .*since its quarantine.*|she is there)",
         "delete-quarantined: inline-removed@ListGroupsForUser",
@@ -90,13 +82,6 @@ GAPS = (
         "The end of a brownout is in its Deny, by the runner's clock. If the clock is a day behind, that end has "
         "passed when the Deny is put. AWS refuses calls of a clock that is five minutes off, so there the run fails. "
         "The local organization doesn't look at the time of a signature.",
-    ),
-    Gap(
-        "brownout: .*slept@.*",
-        "outcome: run 1: it says browned-out: she may .*",
-        "brownout: slept@GetUser#3",
-        "If the machine sleeps longer than the brownout between its Deny and its outcome, the outcome says until when "
-        "the brownout was, and that has passed.",
     ),
     Gap(
         ".*: outcomes-(edited|removed)@(SendMessage|ListAccountAliases).*",
