@@ -340,6 +340,7 @@ class Running:
         after = self.facts()
         self._judge_state(after, "a second run")
         self.judge.run = laid_over(self.judge.run, difference(before, after))
+        self.said = self._outcomes().get(ALICE, {})  # which the second run wrote, if any
 
     def _kill(self) -> None:
         self.saved = Path("saved")
