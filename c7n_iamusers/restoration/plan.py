@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused
-from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Ref, Subject
+from c7n_iamusers.execution.calls import BEFORE, DENIED, ApiCall, Plan, Ref, Subject
 from c7n_iamusers.execution.journal import CREATED, RESTORED_FROM, TOKEN
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import written_policy
@@ -311,10 +311,14 @@ def _attachments(
     groups: frozenset[str],
     ours: frozenset[str] = frozenset(),
 ) -> Iterator[ApiCall]:
-    """``ours``: ids of the credentials that we had deactivated."""
+    """``ours``: ids of the credentials that we had deactivated.
+
+    What is inactive comes first: AWS takes it as active, so there are never more active ones than the user had.
+    """
     possible = {attachments.ATTACHED_POLICY.name: current.policies, attachments.GROUP.name: groups}
     for kind in attachments.ATTACHMENT_KINDS:
-        for item in snapshot.user.attachments[kind.name] if kind.restoration else ():
+        held = snapshot.user.attachments[kind.name] if kind.restoration else ()
+        for item in sorted(held, key=lambda item: not _comes_back_inactive(snapshot, kind, item)):
             if item[kind.identifier] in possible.get(kind.name, {item[kind.identifier]}):
                 yield from _restore(snapshot, now, kind, item, ours)
 
@@ -348,6 +352,7 @@ def _restore(
 ) -> Iterator[ApiCall]:
     assert kind.restoration, f"{kind.name} does not come back"
     held, new_id = _existing_item(now, kind, item), f"{cannot_come_back.NEW_ID}{item[kind.identifier]}"
+    inactive = _comes_back_inactive(snapshot, kind, item)
     if held is None:
         given = {name: item[member] for name, member in kind.restoration.parameters.items()}
         if (document := given.get("PolicyDocument")) is not None:
@@ -356,9 +361,8 @@ def _restore(
         result = kind.restoration.result
         saved = {new_id: (result, kind.identifier)} if result else {}
         operation, why = kind.restoration.operation, {"for": "restoration"}
-        yield ApiCall("iam", operation, {**user, **given}, save=saved, notes=why)
-    off = item.get("Status") == attachments.INACTIVE and item[kind.identifier] not in snapshot.deactivated
-    inactive = off or item[kind.identifier] in snapshot.by_others
+        denied = frozenset({DENIED} if inactive else ())  # it is active until the next call
+        yield ApiCall("iam", operation, {**user, **given}, save=saved, checked=denied, notes=why)
     if kind.status_change and inactive and (held is None or held.get("Status") == attachments.ACTIVE):
         identity = Ref(new_id) if held is None else held[kind.identifier]
         given = dict.fromkeys(kind.status_change.parameters, identity)
@@ -369,6 +373,12 @@ def _restore(
         # By these notes, no release takes what was inactive before for what a quarantine deactivated.
         was_ours = item[kind.identifier] in ours
         yield call if was_ours else replace(call, notes={"for": "restoration"})
+
+
+def _comes_back_inactive(snapshot: Snapshot, kind: attachments.AttachmentKind, item: Item) -> bool:
+    """Whether ``item`` was inactive, and not by our quarantine alone."""
+    off = item.get("Status") == attachments.INACTIVE and item[kind.identifier] not in snapshot.deactivated
+    return bool(kind.status_change) and (off or item[kind.identifier] in snapshot.by_others)
 
 
 def _existing_item(now: IamUser | None, kind: attachments.AttachmentKind, item: Item) -> Item | None:

@@ -11,16 +11,16 @@ from itertools import islice, takewhile
 from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused, UserReplaced
-from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan, Ref
-from c7n_iamusers.execution.executor import Applied, CallFailed, Executor, SubjectGone
+from c7n_iamusers.execution.calls import AFTER, BEFORE, DENIED, ApiCall, Plan, Ref
+from c7n_iamusers.execution.executor import Applied, CallFailed, Executor, Identify, SubjectGone
 from c7n_iamusers.execution.journal import CREATED, OUTCOME, TOKEN, JournalWriter, utc_now
 from c7n_iamusers.execution.journaled_call import DONE, FAILED, GONE
 from c7n_iamusers.execution.outcomes import RESTORED
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.live_policies import has_members
-from c7n_iamusers.iam.user import Item
+from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_user
-from c7n_iamusers.lockout.deny_all import deny_form, is_denial
+from c7n_iamusers.lockout.deny_all import BOUNDARY, deny_form, is_denial
 from c7n_iamusers.lockout.journal_lines import history_of, restored_at
 from c7n_iamusers.restoration.cannot_come_back import CurrentState, created_group
 from c7n_iamusers.restoration.deny import OwnDeny, boundary_was_lifted, deny_forms, lifted_form, was_lifted
@@ -28,7 +28,7 @@ from c7n_iamusers.restoration.lost_trust_denies import RoleTrust
 from c7n_iamusers.restoration.plan import REPLACES, Recorded, Restoration, plan_restoration
 from c7n_iamusers.restoration.rights import RightsChange
 from c7n_iamusers.restoration.rights_reader import RightsReader, RoleTrustReader
-from c7n_iamusers.safeguards.user_identity import BoundaryChanged, identity_check
+from c7n_iamusers.safeguards.user_identity import BoundaryChanged, DenyGone, identity_check, require_denied
 from c7n_iamusers.snapshots.removed_by_deletion import whole_snapshot
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from c7n_iamusers.snapshots.user_records import note_lapse
@@ -137,7 +137,10 @@ class UserRestoration:
                 self.denied |= self._deny_forms()
                 return restoration
             self.backoff.sleep(delay)
-        raise RestorationRefused(
+        raise self._lifted_by_others()
+
+    def _lifted_by_others(self) -> RestorationRefused:
+        return RestorationRefused(
             f"{self.recorded.subject}: somebody else lifted the Deny-all that was on it during this run, so it "
             "may be able to use what it has so far: check it, and run again"
         )
@@ -217,13 +220,13 @@ class UserRestoration:
         """Apply ``plan``, a part of ``whole``.
 
         Before each call and after the last, verify that the user is the one it was made for, and, until its boundary is
-        lifted, that nobody has changed that.
+        lifted, that nobody has changed that. Before a call marked with DENIED, read a Deny-all that is on it, too.
         """
         subject, user = self.recorded.subject, self.seen.user if self.seen else None
         assert user, "only CreateUser is made for a user that is not there"
         identify = identity_check(self.client, self.backoff, subject, user, whole, self.applied)
         try:
-            self.executor.apply(plan, self.applied, identify)
+            self._apply(plan, user, identify)
             if not identify():
                 raise SubjectGone
         except UserReplaced as error:
@@ -235,11 +238,26 @@ class UserRestoration:
             raise RestorationRefused(
                 f"{self.recorded.subject}: somebody deleted it during this run: run again"
             ) from None
+        except DenyGone:
+            raise self._lifted_by_others() from None
         except BoundaryChanged:
             raise RestorationRefused(
                 f"{self.recorded.subject}: its permissions boundary was changed during this run: check it, and run "
                 "again"
             ) from None
+
+    def _apply(self, plan: Plan, user: IamUser, identify: Identify) -> None:
+        """Apply ``plan``. Raises DenyGone before a call marked with DENIED, unless a Deny-all is on ``user``."""
+
+        def denied() -> bool:
+            if not identify():
+                return False
+            require_denied(self.client, self.backoff, user, min(self.denied, default=BOUNDARY))
+            return True
+
+        for part in plan.stretches():
+            check = denied if DENIED in part.calls[0].checked else identify
+            self.executor.apply(part, self.applied, check, more=part.calls[-1] is not plan.calls[-1])
 
     def _finish(self, restoration: Restoration) -> None:
         """Journal that the restoration is complete: what the user lacks later, somebody else removed."""
@@ -359,7 +377,11 @@ class UserRestoration:
 
 def _checked(plan: Plan) -> Plan:
     """``plan``, with a check of the user's identity before each call."""
-    return replace(plan, calls=tuple(replace(call, checked=frozenset({BEFORE})) for call in plan.calls))
+    return replace(plan, calls=tuple(map(_checked_before, plan.calls)))
+
+
+def _checked_before(call: ApiCall) -> ApiCall:
+    return replace(call, checked=call.checked & {DENIED} | {BEFORE})
 
 
 def _missing(call: ApiCall) -> str:
