@@ -23,8 +23,7 @@ class AccountValues:
     targets: Sequence[Target]
 
     def of(self, what: str, text: str) -> tuple[str, ...]:
-        """``text`` filled in for each account, without duplicates. Raises InvalidPolicyData for a variable without a
-        value.
+        """``text`` filled in for each account, each once. Raises InvalidPolicyData for a variable without a value.
 
         ``what``: the text's name in the error.
         """

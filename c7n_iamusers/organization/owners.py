@@ -32,8 +32,7 @@ class OwnerSource:
 
     @property
     def is_checked(self) -> bool:
-        """Whether its addresses must be in the allowed domains, because somebody in the account may have written
-        them."""
+        """Whether its addresses must be in the allowed domains: somebody in the account may have written them."""
         return self.kind in (TAG, CONTACT)
 
 
