@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.organization.readiness import Target
     from c7n_iamusers.report.digest import Address, Entry
 
-#: The Region of a queue whose URL has none, such as that of a test.
+#: The Region of a queue whose URL has none, such as a test's.
 _DEFAULT_REGION = "us-east-1"
 
 
@@ -63,10 +63,10 @@ def digest(
 ) -> None:
     """Send each owner one summary over all its accounts: what was done to which IAM user, and what comes when.
 
-    It reads outputs and notices, and does not call AWS. Policies with digest: true hold their messages for it; it sends
-    and records these in their place, so run it within twelve hours after them. It does not send what was held for
-    longer, and ends with 1: the next run of the policy holds it anew. Otherwise the summary announces nothing, and each
-    call sends it again, so without digest: true run it once a week.
+    It reads outputs and notices, and does not call AWS. Policies with digest: true hold their messages for it. It sends
+    and records these, so run it within twelve hours after the policies. It does not send messages held for longer, and
+    ends with 1: the policy's next run holds them anew. Without digest: true, the summary announces nothing and each
+    call sends it again, so run it once a week.
 
     Further recipients are the variable slack of each account (slack://#channel, slack://ADDRESS or a webhook), and
     those of held messages. If something can't be read, it sends nothing and ends with 1.
@@ -103,9 +103,9 @@ def digest(
 
 @dataclass(frozen=True)
 class _Held:
-    """What is held of one account. ``store``: of its notices. ``messages``: by the names of their files.
+    """One account's held messages. ``store``: of its notices. ``messages``: by the names of their files.
 
-    ``queues``: of the policies that hold them. ``late``: whether something was held for too long.
+    ``queues``: of the policies that hold them. ``late``: whether one was held for too long.
     """
 
     store: Store
@@ -117,7 +117,7 @@ class _Held:
 def _told(
     places: Sequence[str], targets: Sequence[Target], days: int, now: datetime
 ) -> tuple[list[Entry], dict[str, _Held]]:
-    """What is on record of the accounts' users, and what is held. Exits with 1 where something can't be read."""
+    """The records of the accounts' users, and the held messages. Exits with 1 if something can't be read."""
     from c7n_iamusers.report.digest import entries, held_users
     from c7n_iamusers.report.fleet import fleet_of
 
@@ -169,7 +169,7 @@ def _held(target: Target, notices: Notices, now: datetime, problems: list[str]) 
 
 
 def _require_queue(address: Address, held: Mapping[str, _Held], queue: str) -> None:
-    """Raises ClickException where policies hold messages for another queue: nothing would read whether they left it."""
+    """Raises ClickException if policies hold messages for another queue: nothing would check whether they left it."""
     for account in address.accounts:
         if other := sorted(held[account].queues - {queue}):
             raise click.ClickException(
@@ -181,7 +181,7 @@ def _require_queue(address: Address, held: Mapping[str, _Held], queue: str) -> N
 def _sent(
     address: Address, told: Sequence[Entry], queue: str, now: datetime, dry_run: bool
 ) -> dict[str, str] | None:
-    """The subjects of the messages and their ids; None where AWS does not say that each is in the queue."""
+    """The subjects of the messages and their ids; None unless AWS says that each is in the queue."""
     from c7n_iamusers.execution.sessions import account_session
     from c7n_iamusers.report.digest import messages
 
@@ -201,7 +201,7 @@ def _sent(
 
 
 def _recorded(address: Address, held: Mapping[str, _Held], queue: str, ids: tuple[str, ...]) -> bool:
-    """Write into the notices of each account that what was held is told. Whether that was possible."""
+    """Record in each account's notices that the held messages were sent. Returns whether that was possible."""
     from c7n_iamusers.notices.held import DigestRecord
 
     done = True
@@ -248,7 +248,7 @@ def _addresses(targets: Sequence[Target], held: Mapping[str, _Held]) -> list[Add
 
 
 def _also(target: Target, held: _Held) -> list[str]:
-    """Who else gets the digest of an account's owner. Raises ClickException for what is no recipient in Slack."""
+    """Who else gets the digest of an account's owner. Raises ClickException for an invalid Slack recipient."""
     from c7n_iamusers.notices.forwarding import is_in_slack
 
     channel = _variable(target, "slack")
@@ -261,7 +261,7 @@ def _also(target: Target, held: _Held) -> list[str]:
 
 
 def _queue_of(address: Address, targets: Sequence[Target]) -> str:
-    """The one queue of an owner's accounts. Raises ClickException where there is none, or several."""
+    """The one queue of an owner's accounts. Raises ClickException if there is none, or several."""
     found = {_variable(each, "queue_url") for each in targets if each.account_id in address.accounts}
     if len(found) != 1 or not all(found):
         raise click.ClickException(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers verify``: whether what runs left is as they wrote it, and whether AWS's own events are the same."""
+"""``c7n-iamusers verify``: whether runs' records are unchanged, and match AWS's own events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.report.trail_matching import Matching
     from c7n_iamusers.report.verification import Found, Verified
 
-#: Of a kind of finding at most so many calls are named.
+#: The maximum of calls named per kind of finding.
 _MOST = 20
 
 
@@ -74,10 +74,10 @@ def verify(
     external_id: str,
     output_format: str,
 ) -> None:
-    """Verify what runs left in DIR, which may be s3://BUCKET/PREFIX: every digest, and every journal line in order.
+    """Verify runs' records in DIR, which may be s3://BUCKET/PREFIX: every digest, and every journal line in order.
 
     --cloudtrail also matches each changing call with AWS's own event, and each change of these users by our roles with
-    a line of a journal. Give all outputs of these roles: a call whose journal lies elsewhere counts as a call without a
+    a journal's line. Give all outputs of these roles: a call with its journal elsewhere counts as a call without a
     line. The command ends with 1 if something is wrong or can't be read, and with 3 if something needs attention.
     """
     if (role or external_id) and not cloudtrail:
@@ -161,20 +161,20 @@ def _digests(paths: Iterable[Path]) -> Iterator[str]:
 
 
 def _digests_named(verified: Verified) -> Iterator[str]:
-    """The SHA-256 of the plans that deletions name, where they still lie. A journal may name anything."""
+    """The SHA-256 of those plans named by deletions that still exist. A journal may name anything."""
     named = {str((line.get("plan") or {}).get("place") or "") for _, line in verified.decisions}
     for place in sorted(named):
         try:
             if place and not place.startswith(S3) and Path(place).is_file():
                 yield from _digests([Path(place)])
         except (OSError, ValueError, OutputUnreadable):
-            continue  # such a plan is not at hand, which is told of each deletion
+            continue  # the plan is unavailable, which each deletion reports
 
 
 def _notices(places: Sequence[str], given: str | None, verified: Verified) -> dict[str, Store]:
-    """Account id -> where its notices are, if that is given, or the policies name it.
+    """Account id -> the place of its notices, if given or named by policies.
 
-    Several places of one account are told: whoever writes into an output may name another one.
+    Several places of one account are reported: whoever writes to an output may name another one.
     """
     from c7n_iamusers.report.checks import ATTENTION
     from c7n_iamusers.report.mail import places_of
@@ -188,7 +188,7 @@ def _notices(places: Sequence[str], given: str | None, verified: Verified) -> di
                     why = f"the outputs name {named[account]} and {at} as the place of its notices: give --notices"
                     verified.add(ATTENTION, f"account {account}", why)
         except OutputUnreadable:
-            continue  # a journal lies there without the files of Cloud Custodian
+            continue  # a journal is there without Cloud Custodian's files
     accounts = {line["arn"].split(":")[4] for _, line in verified.decisions}
     found = dict.fromkeys({*accounts, *named}, given) if given else named
     return {account: notices_store(at) for account, at in found.items() if at}
@@ -197,9 +197,9 @@ def _notices(places: Sequence[str], given: str | None, verified: Verified) -> di
 def _by_account(
     calls: Iterable[Call], known: Collection[str] | None, found: list[Found]
 ) -> dict[str, list[Call]]:
-    """Account id -> its calls of IAM. ``known``: the only accounts that are asked; None if the role says it.
+    """Account id -> its calls of IAM. ``known``: the accounts to ask; None if the role names the account.
 
-    What is not compared is added to ``found``.
+    It adds to ``found`` what is not compared.
     """
     from c7n_iamusers.report.checks import BLOCKING
     from c7n_iamusers.report.verification import NOTE, Found
@@ -229,7 +229,7 @@ def _compared(
     now: datetime,
     found: list[Found],
 ) -> dict[str, Any]:
-    """What became of the comparison, of each account; what is wrong is added to ``found``."""
+    """The result of each account's comparison. It adds faults to ``found``."""
     from c7n_iamusers.report.checks import ATTENTION, BLOCKING
     from c7n_iamusers.report.trail_matching import match
     from c7n_iamusers.report.verification import Found

@@ -200,8 +200,7 @@ def _overlaps(pattern: str, kind: str) -> bool:
 
 
 def _useful(action: str, patterns: frozenset[str]) -> frozenset[str]:
-    """The ``patterns`` that count. SendCommand on an instance also needs a document, so documents count if any are
-    there.
+    """The ``patterns`` that count. SendCommand needs a document, too, so only documents count if it has any.
 
     Service Authorization Reference, SendCommand.
     """

@@ -194,8 +194,7 @@ class TrustIndex:
         return Trust(tuple(sorted(named)), "; ".join(doubts))
 
     def _ask(self, account: str, context: RequestContext, named: set[str]) -> str:
-        """Add to ``named`` the roles of clauses that may mean the user. Returns what is unknown, in words, or
-        nothing."""
+        """Add to ``named`` the roles of clauses that may mean the user. Returns what is unknown, in words, or empty."""
         own, failed = OWN_CHARACTERS, set[str]()
         for clause in dict.fromkeys(self._asked(context)):
             if named.issuperset(self._clauses[clause]):

@@ -99,9 +99,8 @@ def denied_meanwhile(
 ) -> tuple[tuple[ApiCall, ...], tuple[ApiCall, ...]]:
     """``given``, preceded by a Deny-all for ``now`` unless it has one; and the calls that lift ours.
 
-    The Deny is needed: a session may be open, the calls restore one part at a time, and rights are compared again at
-    the end. ``after``: the user with all parts restored, which must leave room for the Deny. Raises DenyRefused if no
-    form fits.
+    The Deny is needed: a session may be open, parts come back one by one, and rights are compared again at the end.
+    ``after``: the user with all parts restored, which must leave room for it. Raises DenyRefused if no form fits.
     """
     if lifting := tuple(_lift_own(now, own)):
         return given, lifting
