@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is left of a single change after a conflict, by the state that is read then."""
+"""Reads the state after a conflict, for what is left of a single change."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _NAMED = 3
 
 
 class Rechecks(Protocol):
-    """What the writer asks: what is left of a change after a conflict, and what to check right before each call."""
+    """For the writer: what is left of a change after a conflict, and what to check right before each call."""
 
     def __call__(self, change: access_plan.Change, parameters: Mapping[str, Any], /) -> RecheckResult:
         """Raises ERRORS."""
@@ -74,9 +74,9 @@ class Recheck:
     """Rechecks single changes after a conflict. Thread-safe.
 
     ``people``: the existing users of ``desired``. ``changes``: of the plan. ``clock``: in seconds. ``unreviewed``: keys
-    of changes that only a reviewed plan may make -> why, in a sentence; None if the plan was reviewed, so that not even
-    a shared group may give access to people who have joined it since. What others have assigned to a group since
-    concerns its new members, whether it is shared or not.
+    of changes that only a reviewed plan may make -> why, in a sentence. It is None for a reviewed plan: then not even a
+    shared group may give access to people who have joined since. Others' later assignments to a group, shared or not,
+    concern its new members.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class Recheck:
             self._joining_checks.add(known)
         calls = permission_set_calls(requested, known, self._instance)
         if calls and change.calls:
-            # What the change replaces is recorded again, if its first call has failed.
+            # If its first call failed, what the change replaces is recorded again.
             calls = (replace(calls[0], notes=change.calls[0].notes), *calls[1:])
         return RecheckResult(calls, {PERMISSION_SET_ARN: known.arn} if known else {})
 
@@ -178,7 +178,7 @@ class Recheck:
         return RecheckResult(change.calls, awaits=awaits, after=after)
 
     def _removal(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> RecheckResult:
-        """A removal that came too early is retried, or that of another request is waited for."""
+        """Retries a removal that came too early, or waits for another request's removal."""
         if change.kind != model.ASSIGNMENT:
             return RecheckResult(change.calls)
         asked, in_progress = _requested(parameters), self._reader.assignments.in_progress()
@@ -203,9 +203,9 @@ class Recheck:
         return RecheckResult((), {operations.MEMBERSHIP_ID: found}) if found else RecheckResult(change.calls)
 
     def before(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
-        """A check to make right before an assignment, as people who have joined the group would gain access; before a
-        membership, as the person would gain what others have assigned to the group, and what accounts have in an
-        earlier form; and before a deletion.
+        """A check to make right before a deletion; before an assignment, which would give access to people who have
+        joined the group; and before a membership, which would give the person others' new assignments of the group, and
+        an earlier form of a permission set in an account.
         """
         if reason := self._unreviewed.get(change.key):
             return partial(_refuse, reason)
@@ -232,8 +232,8 @@ class Recheck:
     def unexpected_members_since(
         self, ended: Mapping[str, ChangeResult], stopped: Callable[[], bool]
     ) -> tuple[str, ...]:
-        """The people who have joined a group that the run assigned or filled, and what others have assigned to it, in
-        sentences. Never raises ERRORS.
+        """Who has joined a group that the run assigned or filled, and what others have assigned to it, in sentences.
+        Never raises ERRORS.
 
         Those who were members before the run are in the plan. ``stopped``: whether to stop reading.
         """
@@ -245,7 +245,7 @@ class Recheck:
     def changed_sets_since(
         self, ended: Mapping[str, ChangeResult], stopped: Callable[[], bool]
     ) -> tuple[str, ...]:
-        """The permission sets of the run's new access that others have changed during it, in sentences.
+        """The permission sets of the run's new access that others changed meanwhile, in sentences.
 
         Never raises ERRORS. ``stopped``: whether to stop reading; ``unexpected_members_since`` says so.
         """
@@ -353,6 +353,6 @@ def _refuse(reason: str) -> None:
 
 
 def _requested(parameters: Mapping[str, Any]) -> model.Pending:
-    """Of the parameters of a call that creates or deletes an assignment."""
+    """From the parameters of a call that creates or deletes an assignment."""
     names = ("TargetId", "PermissionSetArn", "PrincipalId", "PrincipalType")
     return model.Pending(*(str(parameters[name]) for name in names))
