@@ -142,8 +142,7 @@ class Fleet:
         members: Sequence[access_plan.UnexpectedMember],
         read: ReadAccounts | None,
     ) -> FormerMembers:
-        """The former ones among ``members``, and since when. ``read``: reads their accounts. Raises as
-        FormerMembers."""
+        """The former ones of ``members``, and since when. ``read``: reads their accounts. Raises as FormerMembers."""
         return FormerMembers.read(
             self.records,
             center.instance,

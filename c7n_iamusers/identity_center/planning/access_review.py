@@ -161,8 +161,7 @@ class _Totals:
         held: Iterable[HeldSet],
         gained: Mapping[tuple[str, str], bool],
     ) -> Iterator[access_plan.FurtherAccess]:
-        """``gained``: permission set and group of all access by the person's groups -> whether policies consent to
-        it."""
+        """``gained``: permission set and group of all access by the person's groups -> whether it is consented."""
         requested = {(claim.grant.permission_set, self._through(claim.group)) for claim in claims}
         names = {name for name, _ in requested}
         user_id = self._comparison.user_id(person)
