@@ -222,7 +222,7 @@ def _asked(call: Any, **parameters: Any) -> Any:
         return Backoff().call(call, **parameters)
     except (BotoCoreError, ClientError) as error:
         raise EvidenceUnreadable(
-            f"{parameters['QueueUrl']}: {error}: what was not forwarded is still there"
+            f"{parameters['QueueUrl']}: {error}: messages that were not forwarded are still there"
         ) from error
 
 

@@ -208,9 +208,7 @@ class _Release:
         try:
             rows = load_outcomes(run_store(self._policy.resource_manager).store)
         except (OSError, ValueError) as error:
-            raise click.ClickException(
-                f"{history.subject}: what became of it can't be read: {error}"
-            ) from error
+            raise click.ClickException(f"{history.subject}: its outcome can't be read: {error}") from error
         new = [
             row
             for row in rows

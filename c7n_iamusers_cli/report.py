@@ -48,8 +48,8 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
     found = now - timedelta(**{_UNITS[age[2]]: int(age[1])}) if age else moment(value)
     if found is None or found > now:
         raise click.BadParameter(
-            f"{value!r} is not a time that is past: give one in UTC, such as 2026-01-31T12:00:00Z, or how long ago it "
-            "is, such as 30m, 2h or 1d"
+            f"{value!r} is not a past time: give one in UTC, such as 2026-01-31T12:00:00Z, or how long ago it was, "
+            "such as 30m, 2h or 1d"
         )
     return found
 

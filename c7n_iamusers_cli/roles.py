@@ -224,7 +224,7 @@ def _print(found: Mapping[str, Any], only: str | None, names: Mapping[str, str])
         return
     if only not in found:
         raise InvalidPolicyData(
-            f"the policies take no role {only}; they take {', '.join(found)}, and with --mailer FILE also mailer"
+            f"the policies need no role {only}; they need {', '.join(found)}, and with --mailer FILE also mailer"
         )
     several = [each for each in found if _NUMBER.sub("", each) == only]
     if len(several) > 1:

@@ -121,9 +121,9 @@ class Deletions:
                 self._objects[unique_id].append(name)
         if not (names or self._objects):
             raise IdentityCenterError(
-                f"{output} has no {OUTCOMES} and no journal of a policy, so it does not tell which IAM users policies "
-                "deleted, and their people would look as if they had left: give the output of the policies that delete "
-                "IAM users, or none if none of them deletes any"
+                f"{output} has no {OUTCOMES} and no journal of a policy, so it is unknown which IAM users policies "
+                "deleted, and their people would seem to have left: give the output of the policies that delete IAM "
+                "users, or none if no policy does"
             )
         found = set[str]()
         for name, content in read_all(output, names):

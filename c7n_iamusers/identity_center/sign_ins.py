@@ -186,13 +186,13 @@ def require_fresh(found: SignIns, identity_store: str, now: datetime, place: str
     """Raises IdentityCenterError if the sign-ins are from another identity store, or end too long ago."""
     if found.identity_store != identity_store:
         raise IdentityCenterError(
-            f"{place} is of identity store {found.identity_store}, and this is {identity_store}: give the file of this "
+            f"{place} is from identity store {found.identity_store}, not {identity_store}: give the file of this "
             "organization"
         )
     if found.until > now + _SKEW:
         raise IdentityCenterError(
-            f"{place} ends on {found.until:%Y-%m-%d %H:%M} UTC, which is yet to come: find out who wrote it, correct "
-            "the clock, and run c7n-iamusers provision sign-ins again without the file"
+            f"{place} ends on {found.until:%Y-%m-%d %H:%M} UTC, which is in the future: find out who wrote it, "
+            "correct the clock, and run c7n-iamusers provision sign-ins again without the file"
         )
     if now - found.until > FRESH:
         raise IdentityCenterError(

@@ -70,7 +70,7 @@ class FunctionProbes:
         """Whether the role exists: if not, somebody can create it and its calls go unreported."""
         role = str(self.target.variables.get(variable) or "")
         arn = f"arn:{self.target.partition}:iam::{self.target.account_id}:role/{role}"
-        why = "its calls are not reported, so whoever may create a role of this name is not heard of"
+        why = "the calls of a role with this name are not reported, and somebody may create one"
         remedy = f"create it, or correct {variable} in the accounts file"
         try:
             found = self.backoff.call(self.clients("iam").get_role, RoleName=role.rpartition("/")[2])

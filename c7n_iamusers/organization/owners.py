@@ -140,7 +140,7 @@ class AccountsFile:
         """``vars.owner`` of an account; empty where there is none. Raises EvidenceUnreadable for several."""
         found = self.owners.get(account_id, ())
         if len(found) > 1:
-            raise EvidenceUnreadable(f"its entries have the owners {', '.join(map(str, found))}: leave one")
+            raise EvidenceUnreadable(f"its entries have the owners {', '.join(map(str, found))}: keep one")
         return str(found[0]) if found else ""
 
 

@@ -349,7 +349,7 @@ class Probes:
                     notices = Notices.read(self._store(place), target.account_id, now, checked=False)
                 except (NoticesUnreadable, *_ERRORS) as error:
                     remedy = f"correct the notices, or let {self.caller} read them"
-                    yield Check(str(target), "digest", UNKNOWN, f"what is held is not known: {error}", remedy)
+                    yield Check(str(target), "digest", UNKNOWN, f"what is held is unknown: {error}", remedy)
                     continue
                 waiting += len(notices.held(now))
                 missed += [str(target)] if notices.never_told(now) else []
@@ -406,10 +406,10 @@ def queue_doubts(queue: str, attributes: Mapping[str, str]) -> Iterator[Check]:
     if waiting := sum(int(attributes[each]) for each in _WAITING):
         told = f"{queue}: {waiting} messages wait in it; each is lost after {kept}"
         yield Check(
-            ORGANIZATION, "queue", ATTENTION, told, "look whether c7n-mailer runs, and reads this queue"
+            ORGANIZATION, "queue", ATTENTION, told, "check that c7n-mailer runs, and reads this queue"
         )
     if seconds < _RETENTION:
-        told = f"{queue} keeps a message for {kept} only, so that mails are lost when c7n-mailer stands still"
+        told = f"{queue} keeps a message for {kept} only, so that mails are lost if c7n-mailer stops"
         yield Check(
             ORGANIZATION, "queue", ATTENTION, told, "set its MessageRetentionPeriod to 345600 or more"
         )

@@ -108,8 +108,8 @@ def collected(paths: Iterable[Path]) -> Collection:
         return _collected(paths)
     except OSError as error:
         raise SnapshotInvalid(
-            f"{error}: what lies there may be later snapshots of any user, so nobody is restored: run as a user who "
-            "can read all of it, or give the outputs in question alone"
+            f"{error}: it may have later snapshots of any user, so nobody is restored: run as a user who can read "
+            "all of it, or give only the outputs in question"
         ) from error
 
 
@@ -275,7 +275,7 @@ def locked(users: Iterable[RestorableUser]) -> Iterator[Callable[[], None]]:
             ) from error
         if later := [str(run) for run, version in versions.items() if _version(run) != version]:
             raise RestorationRefused(
-                f"nothing was restored: a run has written to {', '.join(later)} since that was read: restore again"
+                f"nothing was restored: a run has written to {', '.join(later)} since it was read: restore again"
             )
 
         def check() -> None:

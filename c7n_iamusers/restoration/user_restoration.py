@@ -229,7 +229,7 @@ class UserRestoration:
         except UserReplaced as error:
             calls = ", ".join(call.operation for call in self.applied.unchecked) or "none"
             raise RestorationRefused(
-                f"{error}; calls that may have changed that user, check it: {calls}"
+                f"{error}; check that user, which these calls may have changed: {calls}"
             ) from error
         except SubjectGone:
             raise RestorationRefused(

@@ -319,8 +319,8 @@ def _of_center(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocumen
         return
     if not settings.center:
         raise InvalidPolicyData(
-            "the policies work in IAM Identity Center by a role whose ARN is not known: give the accounts file that "
-            "defines it with -c, or give --identity-center-role"
+            "the ARN of the policies' role for IAM Identity Center is unknown: give the accounts file that defines "
+            "it with -c, or give --identity-center-role"
         )
     needed = Needed(needs.center)
     if needs.setup:

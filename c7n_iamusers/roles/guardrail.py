@@ -180,7 +180,7 @@ def guardrail(
     if length > LONGEST:
         raise InvalidPolicyData(
             f"the policy has {length} characters, and a service control policy can have {LONGEST}: give fewer roles, "
-            "or several of a common beginning as one name that ends with *"
+            "or roles with a common beginning as one name that ends with *"
         )
     cases = [*_cases(spared, admins, partition, ours)]
     for case in cases:

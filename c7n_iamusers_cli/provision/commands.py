@@ -149,8 +149,9 @@ def prune(
     """
     if not (removals.unrequested or removals.former_days):
         raise click.UsageError(
-            "say what to remove: --unrequested for what no intents request any more, --former DAYS for memberships of "
-            "IAM users that are deleted so long, or both; `provision plan` with the same options shows it first"
+            "say what to remove: --unrequested for what no intents request now, --former DAYS for memberships of "
+            "IAM users that have been deleted for so long, or both; `provision plan` with the same options shows it "
+            "first"
         )
     _run(at, given, chosen, removals, writing, new_records, quotas)
 
@@ -347,7 +348,8 @@ def unlock(at: CenterOptions, lock_id: str, records: str) -> None:
             say(f"Removed the lock in Identity Center, of {found}")
         elif missing or not records.startswith(S3):
             raise missing or IdentityCenterError(
-                "there is no lock in Identity Center, so nothing was removed: that of a directory ends with the process"
+                "there is no lock in Identity Center, so nothing was removed: a directory's lock ends with its "
+                "process"
             )
 
 
@@ -408,7 +410,7 @@ def _choices(removals: RemovalOptions, given: IntentOptions, chosen: ChosenAccou
         raise click.UsageError("--former needs --member-role, to read which IAM users are deleted")
     if not removals.deletions:
         raise click.UsageError(
-            "--former needs --deletions DIR, the output of the policies that delete IAM users: people whose users this "
-            "tool deleted would else look as if they had left; if no policy deletes any, give none as DIR"
+            "--former needs --deletions DIR, the output of the policies that delete IAM users: otherwise people "
+            "whose users this tool deleted would seem to have left; if no policy deletes any, give none as DIR"
         )
     return Choices(removals.unrequested, removals.lock_out, removals.former_days)

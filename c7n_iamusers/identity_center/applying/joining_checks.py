@@ -48,8 +48,8 @@ class JoiningChecks:
             self._assignments_read[group.name] = now, used
         if further := self._not_requested(group, used):
             raise IdentityCenterError(
-                f"group {group.name} has been assigned {further} since it was read, which is not requested, and the "
-                "membership would give it, so it was not made: find out who assigned it, and remove it"
+                f"group {group.name} has since been assigned {further}, which is not requested. The membership would "
+                "give it, so it was not made: find out who assigned it, and remove it"
             )
         self._check_forms(group, group_id, used)
 

@@ -135,8 +135,8 @@ class Recheck:
         if known and change.action == access_plan.CREATE:
             if known.accounts:
                 raise IdentityCenterError(
-                    f"permission set {requested.name} was created by others since the plan, and account "
-                    f"{shown(sorted(known.accounts))} has it already, as others made it: run again, so that it is "
+                    f"others created permission set {requested.name} after the plan, and account "
+                    f"{shown(sorted(known.accounts))} already has their form of it: run again, so that it is "
                     "provisioned there as requested"
                 )
             self._joining_checks.add(known)
@@ -190,8 +190,8 @@ class Recheck:
         known = same_person(person, *self._reader.store.find_person(person))
         if known and known.username != person.username:
             raise IdentityCenterError(
-                f"Identity Center user {known.username} was made since the plan, and the plan has the spelling "
-                f"{person.username}, on which policies can depend: run again"
+                f"Identity Center user {known.username} was created after the plan, which has the spelling "
+                f"{person.username}. Policies can depend on the spelling: run again"
             )
         return (
             RecheckResult((), {operations.USER_ID: known.user_id}) if known else RecheckResult(change.calls)
@@ -224,9 +224,9 @@ class Recheck:
         named = known.members if known and group.shared else frozenset()
         if unexpected_members := self._unexpected_members(group, group_id, named):
             raise IdentityCenterError(
-                f"group {group.name} has been joined since it was read by {unexpected_members}, who are not requested, "
-                f"and the assignment would give them access to account {account}, so it was not made: find out who "
-                "added them, and remove them"
+                f"members who are not requested have joined group {group.name} since it was read: "
+                f"{unexpected_members}. The assignment would give them access to account {account}, so it was not "
+                "made: find out who added them, and remove them"
             )
 
     def unexpected_members_since(

@@ -237,10 +237,10 @@ def check_journaled(output: Store, name: str, result: Mapping[str, Any]) -> None
     if kinds := _not_journaled(output, name, result):
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         raise IdentityCenterError(
-            f"{output.place(name)} says that the run created or removed {counts}, which its journal "
-            f"{output.place(journals_of(name, result)[-1])} does not show: it was changed after the run, or the "
-            "journal of it, or of a run that it continued, is missing: give the result in the place where the run "
-            "wrote it; nothing was touched"
+            f"{output.place(name)} says that the run created or removed {counts}, but its journal "
+            f"{output.place(journals_of(name, result)[-1])} does not show that. It was changed after the run, or the "
+            "journal of this run, or of one that it continued, is missing: give the result in its original place; "
+            "nothing was touched"
         )
 
 

@@ -112,8 +112,8 @@ class IdentityStore:
             denied = error_code(error) in ("AccessDenied", "AccessDeniedException")
             return str(error) if denied else ""
         raise IdentityCenterError(
-            f"Identity Center has created user {PROBE}, whose name is reserved by its documentation, when it was asked "
-            "whether users can be created: delete that user, and report this"
+            f"Identity Center was asked whether users can be created, and created user {PROBE}, whose name its "
+            "documentation reserves: delete that user, and report this"
         )
 
     def all_groups(self) -> dict[str, model.KnownGroup]:

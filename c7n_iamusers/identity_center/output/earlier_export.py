@@ -69,8 +69,8 @@ class EarlierExport:
             accounts = _accounts(resources)
         except (NotInFormat, AttributeError, KeyError, TypeError) as error:
             raise IdentityCenterError(
-                f"{place} is not a configuration of an earlier export ({error}), so what it has created is not known: "
-                "move it away, or give another directory"
+                f"{place} is not a configuration of an earlier export ({error}), so its objects are unknown: move it "
+                "away, or give another directory"
             ) from error
         known = {address: whole for address, whole in found.items() if _ADDRESS.fullmatch(address)}
         return cls(known, {address: accounts.get(address, frozenset()) for address in known})

@@ -36,7 +36,7 @@ def check_group(
     further = sorted(known.assignments.difference(own), key=str)
     if model.UNKNOWN_ASSIGNMENT in further:
         raise IdentityCenterError(
-            f"the assignments of group {group.name} can't be read, so it is not known what else it gives: only the "
+            f"the assignments of group {group.name} can't be read, so its other access is unknown: only the "
             "management account may call sso:ListAccountAssignmentsForPrincipal: set role: to a role of it, or set "
             "shared-group: true"
         )

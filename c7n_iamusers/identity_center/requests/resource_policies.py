@@ -138,7 +138,7 @@ class _Run:
             self._calls = int(self._metadata.get("api-stats", {}).get(_READ_QUEUE, 0))
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError) as error:
             raise _unusable(
-                metadata, f"it does not tell account, Region, resource and time ({error!r})"
+                metadata, f"its account, Region, resource or time is missing or invalid ({error!r})"
             ) from error
 
     @property
@@ -150,7 +150,7 @@ class _Run:
         """Raises IdentityCenterError if the run is older than ``max_age``."""
         if now - self._time > max_age:
             raise _unusable(
-                self._file, f"it is of {self._time:%Y-%m-%d %H:%M} UTC, longer ago than --max-age"
+                self._file, f"it is from {self._time:%Y-%m-%d %H:%M} UTC, and older than --max-age"
             )
 
     def policies(self, partition: str) -> Iterator[OtherPolicy]:

@@ -99,7 +99,7 @@ class RestorationChecks:
         if change.kind == model.PROVISIONING and not known.accounts & (
             known.accounts if at_once else change.accounts
         ):
-            raise NothingLeft(f"{change.name} has no assignments any more")
+            raise NothingLeft(f"{change.name} no longer has assignments")
         if not (former.widening or former.narrowing):
             return
         # Of all its accounts at once, because accounts that got it since the plan are also provisioned.

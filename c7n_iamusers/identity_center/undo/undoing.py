@@ -151,8 +151,8 @@ def _require_consent(plan: UndoPlan, place: str, accepted: Callable[[], bool]) -
     """Raises IdentityCenterError if the plan gives access that nobody accepts."""
     if any(change.action != access_plan.DELETE for change in plan.changes) and not accepted():
         raise IdentityCenterError(
-            f"nothing was touched: lines with + give people access by what {place} says, and whoever can write there "
-            "can have written it: check them, and give --result-sha256 HEX, as the run printed it, or say yes on a "
+            f"nothing was touched: lines with + give people access that {place} names, and whoever can write there "
+            "may have added it: check them, and give --result-sha256 HEX, which the run printed, or answer yes on a "
             "terminal"
         )
 
