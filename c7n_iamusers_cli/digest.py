@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.organization.readiness import Target
     from c7n_iamusers.report.digest import Address, Entry, Message
 
-#: The Region of a queue whose URL has none, such as that of a test.
+#: The Region of a queue whose URL has none, such as a test's.
 _DEFAULT_REGION = "us-east-1"
 
 
@@ -63,10 +63,10 @@ def digest(
 ) -> None:
     """Send each owner one summary over all its accounts: what was done to which IAM user, and what comes when.
 
-    It reads outputs and notices, and does not call AWS. Policies with digest: true hold their messages for it; it sends
-    and records these in their place, so run it within twelve hours after them. It does not send what was held for
-    longer, and ends with 1: the next run of the policy holds it anew. Otherwise the summary announces nothing, and each
-    call sends it again, so without digest: true run it once a week.
+    It reads outputs and notices, and does not call AWS. Policies with digest: true hold their messages for it. It sends
+    and records these, so run it within twelve hours after the policies. It does not send messages held for longer, and
+    ends with 1: the policy's next run holds them anew. Without digest: true, the summary announces nothing and each
+    call sends it again, so run it once a week.
 
     The variable slack of an account (slack://#channel, slack://ADDRESS or a webhook) gets what is of this account, and
     the recipients of a held message what is of its users. If something of an account can't be read, its owner gets
@@ -114,9 +114,9 @@ def _shown(to: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class _Held:
-    """What is held of one account. ``store``: of its notices. ``messages``: by the names of their files.
+    """One account's held messages. ``store``: of its notices. ``messages``: by the names of their files.
 
-    ``queues``: of the policies that hold them. ``late``: whether something was held for too long.
+    ``queues``: of the policies that hold them. ``late``: whether one was held for too long.
     """
 
     store: Store
@@ -191,7 +191,7 @@ def _held(target: Target, notices: Notices, now: datetime, problems: dict[str, s
 
 
 def _require_queue(address: Address, held: Mapping[str, _Held], queue: str) -> None:
-    """Raises ClickException where policies hold messages for another queue: nothing would read whether they left it."""
+    """Raises ClickException if policies hold messages for another queue: nothing would check whether they left it."""
     for account in address.accounts:
         if other := sorted(held[account].queues - {queue}):
             raise click.ClickException(
@@ -223,7 +223,7 @@ def _sent(
 
 
 def _recorded(address: Address, held: Mapping[str, _Held], queue: str, ids: tuple[str, ...]) -> bool:
-    """Write into the notices of each account that what was held is told. Whether that was possible."""
+    """Record in each account's notices that the held messages were sent. Returns whether that was possible."""
     from c7n_iamusers.notices.held import DigestRecord
 
     done = True
@@ -283,7 +283,7 @@ def _channel(target: Target) -> str:
 
 
 def _queue_of(address: Address, targets: Sequence[Target]) -> str:
-    """The one queue of an owner's accounts. Raises ClickException where there is none, or several."""
+    """The one queue of an owner's accounts. Raises ClickException if there is none, or several."""
     found = {_variable(each, "queue_url") for each in targets if each.account_id in address.accounts}
     if len(found) != 1 or not all(found):
         raise click.ClickException(

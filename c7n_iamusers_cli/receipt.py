@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers receipt``: what is on record of the deletion of each user, as a page and as JSON."""
+"""``c7n-iamusers receipt``: the records of each user's deletion, as a page and as JSON."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def receipt(
 
     Each is <account id>/<user>.<unique id>.html and .json, readable by their owner alone. It does not call AWS. What no
     output, journal or notice has is shown as "not on record". The command ends with 1 if no deletion is on record, or
-    if something can't be read, so that a receipt may lack it.
+    if something can't be read, which a receipt may then lack.
     """
     if bool(user) == everybody:
         raise click.UsageError("give one USER, or --all")
@@ -118,7 +118,7 @@ def _key(arn: str, unique_id: str) -> tuple[str, str]:
 
 
 class _Materials:
-    """What is on record of each user. What can't be read is a problem of ``record``."""
+    """The records of each user. Unreadable ones become problems of ``record``."""
 
     def __init__(self, record: Record, notices_place: str | None, now: datetime) -> None:
         self._record, self._now, self.problems = record, now, record.problems
@@ -155,7 +155,7 @@ class _Materials:
         return self._stores[place].read(name)
 
     def _named_by_runs(self, given: str | None) -> Iterator[tuple[str, Notices]]:
-        """The notices of accounts where the policies name them, unless the accounts file does."""
+        """The notices in places that policies name, for accounts without a place in the accounts file."""
         from c7n_iamusers.notices.notices import Notices
         from c7n_iamusers.report.mail import places_of
 

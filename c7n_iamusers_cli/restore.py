@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 def acceptances(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options by which somebody accepts what a restoration asks about, or would refuse."""
+    """The options that accept what a restoration asks about, or would refuse."""
     for option in (
         click.option(
             "--yes",
@@ -156,21 +156,21 @@ def restore(
 
     A user is restored with its path, tags, boundary, groups, policies, SSH public keys and signing certificates: as in
     its last snapshot, plus what was removed before that according to the journal. Passwords, secret keys, MFA devices
-    and the unique id can't be restored; they are listed. Restoring a restored user again changes nothing.
+    and the unique id can't be restored, and are listed. Restoring a restored user again changes nothing.
 
-    Groups, policies and the boundary can allow more now than when the snapshot was taken. So what the user could do
-    then is compared with what it could do now, before anything is changed and again at the end. If it could do more, or
-    nobody can tell, it is not restored, and the new statements are listed: --accept-wider NAME restores it
-    nevertheless. A Deny in the trust policy of a role counts too, since it does not hold for the new user. What AWS
-    added to AWS-managed policies is listed apart, and asked for once; scripts give --accept-aws-changes. Until the last
-    call, the user has AWSDenyAll as its boundary and can do nothing.
+    Groups, policies and the boundary can allow more now than when the snapshot was taken. So the command compares what
+    the user could do then and now, before anything is changed and again at the end. If it could do more, or that is
+    unknown, it is not restored, and the new statements are listed: --accept-wider NAME restores it anyway. A Deny in
+    the trust policy of a role counts, too, because it does not hold for the new user. What AWS added to AWS-managed
+    policies is listed apart, and asked about once; scripts give --accept-aws-changes. Until the last call, the user has
+    AWSDenyAll as its boundary and can do nothing.
 
     A user that still exists gets back only what was removed from it according to the journal, and only with --user.
     Another user of the same name, which no restoration created, is not changed.
 
-    While a run uses a user's output, that user is not restored; during a restoration, no run begins there. A snapshot
-    that was changed after it was taken is refused. The command asks before it uses a snapshot whose SHA-256 is in no
-    journal, or that others can write, and before it gives administrator rights; scripts give --yes.
+    While a run uses a user's output, that user is not restored. During a restoration, no run begins there. A changed
+    snapshot is refused. The command asks before it uses a snapshot whose SHA-256 is in no journal, or that others can
+    write, and before it gives administrator rights; scripts give --yes.
 
     Users of several accounts, such as all of c7n-org's output, need a role in each: --role
     'arn:aws:iam::{account_id}:role/NAME' -c accounts.yml. An account whose role can't be assumed does not stop the
@@ -222,7 +222,7 @@ def restore(
 
 
 def _in_account(role: str, account_id: str, users: Sequence[RestorableUser], options: _Options) -> list[str]:
-    """What became of each of the account's users. A problem of the account as a whole is said once."""
+    """The result for each of the account's users. A problem of the whole account is printed once."""
     from c7n_iamusers.exceptions import EvidenceUnreadable, RestorationRefused
 
     became: list[str] = []
@@ -301,7 +301,7 @@ class _Restoring:
     """Restores users one after another, as ``caller`` (an ARN).
 
     ``names``: unique id -> name of each user in the account. ``roles``: of the account. ``check``: raises RunLockLost
-    once a run lock is lost. ``told``: what was said for all users.
+    once a run lock is lost. ``told``: what was printed for all users.
     """
 
     session: Any
@@ -317,7 +317,7 @@ class _Restoring:
     told: set[str] = field(default_factory=set)
 
     def restore(self, found: RestorableUser) -> str:
-        """Restore one user, or show its plan; what became of it. FAILED: it is not restored because of a problem."""
+        """Restore one user, or show its plan. Returns the result. FAILED: a problem kept it from being restored."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         from c7n_iamusers.exceptions import IamUsersError
@@ -346,7 +346,7 @@ class _Restoring:
         return FAILED
 
     def _restored(self, found: RestorableUser, restoration: UserRestoration, planned: Restoration) -> str:
-        """Show ``planned``, and apply it unless something in it is not accepted; what became of the user."""
+        """Show ``planned``, and apply it unless something in it is not accepted. Returns the result."""
         from c7n_iamusers.restoration.rights import RightsChange
 
         change = RightsChange() if planned.settled else planned.rights_change()
@@ -416,7 +416,7 @@ class _Restoring:
         return self.opened[path]
 
     def _why_not(self, planned: Restoration, change: RightsChange) -> str:
-        """Why the user is not restored unless somebody names it, in words; empty if it is."""
+        """Why the user is only restored if somebody names it, in words; empty if nobody has to."""
         from c7n_iamusers.restoration.acceptance import Accepted, Need
 
         name = planned.plan.subject.name
@@ -428,7 +428,7 @@ class _Restoring:
         return ""
 
     def _ask(self, found: RestorableUser, planned: Restoration, change: RightsChange) -> str:
-        """What was not accepted, by an option or on the terminal, and what to do, in words; empty if all was."""
+        """What no option and nobody on the terminal accepted, and what to do, in words; empty for nothing."""
         from c7n_iamusers.restoration.acceptance import warnings
 
         if change.by_aws and not self.options.aws_changes.ask():

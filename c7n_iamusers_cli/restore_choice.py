@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def is_wanted(subject: Subject, accounts: Sequence[str], names: Sequence[str]) -> bool:
-    """Whether the user is one of those that are named; all are where no account, or no name, is given."""
+    """Whether options name the user. Without an account, or without a name, all are named."""
     return (not accounts or subject.account_id in accounts) and (not names or subject.name in names)
 
 
 def may_be_wanted(name: str | None, names: Sequence[str]) -> bool:
-    """Whether a problem is of one of the users that are named. ``name``: as in a file's name; None: of any user."""
+    """Whether a problem concerns a named user. ``name``: as in a file's name; None: it may concern any user."""
     # an underscore precedes a name that begins with a dash
     return name is None or not names or name in names or name.removeprefix("_") in names
 
@@ -69,7 +69,7 @@ def check_found(wanted: Sequence[RestorableUser], accounts: Sequence[str], names
 
 
 def check_unambiguous(wanted: Sequence[RestorableUser], wider: Sequence[str]) -> None:
-    """Nobody accepts the rights of a namesake in another account. Raises ClickException."""
+    """A name accepts no rights of a namesake in another account. Raises ClickException."""
     found = {each.recorded.subject.with_account for each in wanted}
     accounts = Counter(each.partition("/")[2] for each in found)
     if several := sorted(name for name in set(wider) if accounts[name] > 1):
@@ -79,7 +79,7 @@ def check_unambiguous(wanted: Sequence[RestorableUser], wider: Sequence[str]) ->
 
 
 def check_parts(wanted: Sequence[RestorableUser], without: Sequence[str]) -> None:
-    """Every part that is left out must be one of a user. Raises ClickException."""
+    """Some user must have each part that is left out. Raises ClickException."""
     from c7n_iamusers.restoration.cannot_come_back import parts
 
     known = {part for user in wanted for snapshot in user.recorded.snapshots for part in parts(snapshot)}

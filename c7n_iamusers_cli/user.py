@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers user``: what was done to one user, by whom, when, and what comes next; and giving it back."""
+"""``c7n-iamusers user``: what was done to one user, by whom and when, what comes next; and giving it back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.report.outputs import PolicyOutput
     from c7n_iamusers.report.user_history import Event, UserHistory
 
-#: What begins something else in a URL of a bucket, or in the output of a policy: no run's key has it.
+#: Characters with another meaning in a bucket's URL or a policy's output. No run's key has them.
 _NO_PLACE = frozenset("?#{}")
 
 
@@ -81,14 +81,13 @@ def user(
     """Show what was done to the user NAME, by whom, when, and what comes next.
 
     It reads all outputs and notices, and does not call AWS. It shows each user that had the name, the latest first. It
-    ends with 1 if nobody of this name is on record, or if something can't be read, so that more may be on record than
-    it shows.
+    ends with 1 if nobody of this name is on record, or if something can't be read, so that there may be more.
 
-    --give-back undoes what was done last: it runs the action release for this user alone, or does what c7n-iamusers
+    --give-back undoes what was done last: it runs the action release for this user only, or does what c7n-iamusers
     restore does, with its questions, refusals and options. Then the owner gets a mail.
 
-    --gone-for-good writes a line to the journal that names the snapshot. From then on, only later snapshots count: what
-    only the lost one had is not given back, and no earlier one replaces it.
+    --gone-for-good writes a line to the journal that names the snapshot. From then on, only later snapshots count:
+    nothing that only the lost one had is given back, and no earlier one replaces it.
     """
     gone: Sequence[str] = accepted.pop("gone_for_good")
     targets = targets_in(accounts_file, strict=False) if accounts_file else ()
@@ -127,7 +126,7 @@ def targets_of(targets: Sequence[Target], names: Sequence[str]) -> list[Target]:
 
 
 class Record:
-    """What outputs and notices hold. ``asked``: ids and names of the only accounts that are wanted; empty for all.
+    """The content of outputs and notices. ``asked``: ids and names of the wanted accounts; empty for all.
 
     ``targets``: all accounts of the accounts file, since a directory of any name may tell of any account. ``problems``:
     what can't be read, in words, after ``histories`` -> the id of its account, or empty. ``once``: whether each journal
@@ -150,7 +149,7 @@ class Record:
         self.notices: dict[str, Notices] = {}
 
     def histories(self, name: str | None) -> list[UserHistory]:
-        """See user_history.histories. What was read for it is in ``outputs`` and ``notices`` (of each account id)."""
+        """See user_history.histories. Sets ``outputs`` and ``notices`` (by account id) to what it read."""
         from c7n_iamusers.report.user_history import histories
 
         self.problems = {}
@@ -164,7 +163,7 @@ class Record:
         return histories(name, outputs, self.journal, notices, held, datetime.now(timezone.utc))
 
     def journal(self, place: str, subject: Subject) -> list[Mapping[str, Any]]:
-        """The lines about a user in the journals of an output. What can't be read is a problem."""
+        """The lines about a user in the journals of an output. An unreadable journal is a problem."""
         from c7n_iamusers.execution.journal import JournalReader
 
         if place not in self._journals or not self._once:
@@ -184,16 +183,16 @@ class Record:
         if not place.startswith(S3):
             return open_place(place)
         held = self._holding(place)
-        # exactly one slash: keys may have empty parts
+        # exactly one slash, as keys may have empty parts
         return open_place(held, f"{place}/".removeprefix(f"{_without_options(held)}/").removesuffix("/"))
 
     def url(self, place: str) -> str:
-        """``place``, which no hostile key names, with the options of what holds it, such as the Region."""
+        """``place``, never from a hostile key, with the options of what holds it, such as the Region."""
         _, mark, options = self._holding(place).partition("?")
         return f"{place}{mark}{options}"
 
     def _holding(self, place: str) -> str:
-        """That of ``places`` which holds ``place``."""
+        """The one of ``places`` that holds ``place``."""
         within = (each for each in self.places if f"{place}/".startswith(f"{_without_options(each)}/"))
         return next(within, place)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers verify``: whether what runs left is as they wrote it, and whether AWS's own events are the same."""
+"""``c7n-iamusers verify``: whether runs' records are unchanged, and match AWS's own events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.report.trail_matching import Matching
     from c7n_iamusers.report.verification import Found, Verified
 
-#: Of a kind of finding at most so many calls are named.
+#: The maximum of calls named per kind of finding.
 _MOST = 20
 
 
@@ -76,10 +76,10 @@ def verify(
     external_id: str,
     output_format: str,
 ) -> None:
-    """Verify what runs left in DIR, which may be s3://BUCKET/PREFIX: every digest, and every journal line in order.
+    """Verify runs' records in DIR, which may be s3://BUCKET/PREFIX: every digest, and every journal line in order.
 
     --cloudtrail also matches each changing call with AWS's own event, and each change of these users by our roles with
-    a line of a journal. Give all outputs of these roles: a call whose journal lies elsewhere counts as a call without a
+    a journal's line. Give all outputs of these roles: a call with its journal elsewhere counts as a call without a
     line. The command ends with 1 if something is wrong or can't be read, and with 3 if something needs attention.
     """
     if (role or external_id) and not cloudtrail:
@@ -185,20 +185,20 @@ def _digests(paths: Iterable[Path]) -> Iterator[str]:
 
 
 def _digests_named(verified: Verified) -> Iterator[str]:
-    """The SHA-256 of the plans that deletions name, where they still lie. A journal may name anything."""
+    """The SHA-256 of those plans named by deletions that still exist. A journal may name anything."""
     named = {str((line.get("plan") or {}).get("place") or "") for _, line in verified.decisions}
     for place in sorted(named):
         try:
             if place and not place.startswith(S3) and Path(place).is_file():
                 yield from _digests([Path(place)])
         except (OSError, ValueError, OutputUnreadable):
-            continue  # such a plan is not at hand, which is told of each deletion
+            continue  # the plan is unavailable, which each deletion reports
 
 
 def _notices(outputs: Iterable[PolicyOutput], given: str | None, verified: Verified) -> dict[str, Store]:
     """Account id -> where its notices are, if that is given, or the policies name it.
 
-    Several places of one account are told: whoever writes into an output may name another one.
+    Several places of one account are reported: whoever writes to an output may name another one.
     """
     from c7n_iamusers.report.checks import ATTENTION
     from c7n_iamusers.report.mail import places_of
@@ -216,9 +216,9 @@ def _notices(outputs: Iterable[PolicyOutput], given: str | None, verified: Verif
 def _by_account(
     calls: Iterable[Call], known: Collection[str] | None, found: list[Found]
 ) -> dict[str, list[Call]]:
-    """Account id -> its calls of IAM. ``known``: the only accounts that are asked; None if the role says it.
+    """Account id -> its calls of IAM. ``known``: the accounts to ask; None if the role names the account.
 
-    What is not compared is added to ``found``.
+    It adds to ``found`` what is not compared.
     """
     from c7n_iamusers.report.checks import BLOCKING
     from c7n_iamusers.report.verification import NOTE, Found
@@ -248,7 +248,7 @@ def _compared(
     now: datetime,
     found: list[Found],
 ) -> dict[str, Any]:
-    """What became of the comparison, of each account; what is wrong is added to ``found``."""
+    """The result of each account's comparison. It adds faults to ``found``."""
     from c7n_iamusers.report.checks import ATTENTION, BLOCKING
     from c7n_iamusers.report.trail_matching import match
     from c7n_iamusers.report.verification import Found

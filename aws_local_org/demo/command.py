@@ -243,8 +243,8 @@ def _check_accounts(source: Path, settings: Settings) -> None:
     ):
         if found != wanted:
             raise LocalOrgError(
-                f"{source / file}: the demo's accounts are {_listed(wanted)}, and not {_listed(found)}: "
-                "run it in a checkout whose accounts.yml and mailer.yml are as they were"
+                f"{source / file}: the demo's accounts are {_listed(wanted)}, and not {_listed(found)}: run it in a "
+                "checkout with the original accounts.yml and mailer.yml"
             )
 
 

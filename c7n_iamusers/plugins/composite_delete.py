@@ -296,8 +296,8 @@ class CompositeDelete(TakingAction):
             return unfinished_deletions(JournalReader(lambda: [store]), users)
         except OSError as error:
             raise PolicyExecutionError(
-                f"policy {self.manager.data.get('name')}: whose deletion is unfinished can't be read: {error}. Nothing "
-                f"was touched: make {store} readable, and run again"
+                f"policy {self.manager.data.get('name')}: the users with an unfinished deletion can't be read: "
+                f"{error}. Nothing was touched: make {store} readable, and run again"
             ) from error
 
     def _spared(self, resource: Mapping[str, Any]) -> Reason | None:
@@ -395,7 +395,7 @@ class CompositeDelete(TakingAction):
         if "attempts" in types[last + 1 :] and all(each.listens_to_quarantine for each in asked):
             return
         raise PolicyValidationError(
-            f"policy {self.manager.data.get('name')}: composite-delete: quiet rests on the filter attempts with since: "
+            f"policy {self.manager.data.get('name')}: composite-delete: quiet needs the filter attempts with since: "
             "quarantine: add '- type: attempts' at the top level of filters, after unnecessary"
         )
 

@@ -46,8 +46,8 @@ class UserRestoration:
 
     ``lines``: the journal lines of earlier restorations. ``names``: unique id -> name of each user in the account.
     ``roles``: of the account, for all of its users. ``left_out``: parts that do not come back. ``seen``: the current
-    state when the last plan was made. ``denied``: the forms of the Deny-all that are on the user, by what AWS has shown
-    in this run and by what this run did.
+    state when the last plan was made. ``denied``: the forms of the Deny-all on the user, by what AWS showed and what
+    was done in this run.
     """
 
     recorded: Recorded
@@ -71,7 +71,7 @@ class UserRestoration:
         self.rights = RightsReader(self.client, self.backoff)
 
     def plan(self) -> Restoration:
-        """What would be done now. Raises RestorationRefused, or ClientError if the account can't be read."""
+        """The plan for now. Raises RestorationRefused, or ClientError if the account can't be read."""
         subject = self.recorded.subject
         if subject.account_id != self.account_id:
             raise RestorationRefused(
@@ -84,7 +84,7 @@ class UserRestoration:
                 f"{subject}: not restored: the user still exists with the name {name}: rename it back first"
             )
         token = f"{subject.unique_id} {self.token}"
-        # What an earlier restoration gave back, and the user lacks again, somebody else removed since.
+        # Somebody else has removed what an earlier restoration gave back and the user lacks again.
         history = self.recorded.history
         known = [time for time in (history.restored_at, self._given_back()) if time]
         recorded = replace(self.recorded, history=replace(history, restored_at=max(known, default=None)))
@@ -92,12 +92,12 @@ class UserRestoration:
         return plan_restoration(recorded, self.seen, token, self.recreate_groups, self.left_out)
 
     def apply(self, first: Restoration, shown: RightsChange) -> None:
-        """Apply ``first`` and what is left after it, compare rights again, lift the Deny, and read all back.
+        """Apply ``first`` and further plans until none is left, compare rights again, lift the Deny, and read all back.
 
-        ``shown``: what the user may do more than before, as somebody accepted it.
-        Raises CallFailed or ClientError if a call fails, and RestorationRefused, with the Deny still on, if calls are
-        left after several rounds or the user could do more than was shown; or if somebody else lifts the Deny, AWS does
-        not show what was given, or the user can do more in the end.
+        ``shown``: the wider rights that somebody accepted.
+        Raises CallFailed or ClientError if a call fails. Raises RestorationRefused, with the Deny still on, if calls
+        are left after several rounds or the user could do more than was shown. It also raises that if somebody else
+        lifts the Deny, AWS does not show what was restored, or the user can do more in the end.
         """
         restoration, delays = first, self.backoff.delays()
         self.denied = set(self._deny_forms())
@@ -132,7 +132,7 @@ class UserRestoration:
         """The next plan. Raises RestorationRefused if somebody else lifted a Deny-all that was on the user."""
         for delay in islice(self.backoff.delays(), _DENY_READS):
             restoration = self.plan()
-            # IAM is eventually consistent: of a new user, or a new policy, nothing may be visible yet.
+            # IAM is eventually consistent: a new user or a new policy may not be visible yet.
             if not (self.seen and self.seen.user) or self.denied <= self._deny_forms():
                 self.denied |= self._deny_forms()
                 return restoration
@@ -146,7 +146,7 @@ class UserRestoration:
         )
 
     def _compare(self, restoration: Restoration, shown: RightsChange) -> None:
-        """Raises RestorationRefused if the user could do more than was ``shown``, by what ``restoration`` has read."""
+        """Raises RestorationRefused if, by what ``restoration`` has read, the user could do more than was ``shown``."""
         later = restoration.rights_change().beyond(shown)
         if later:
             state = (
@@ -160,7 +160,7 @@ class UserRestoration:
             )
 
     def _lift(self, shown: RightsChange) -> Restoration:
-        """Lift the Deny, unless the user could do more than was ``shown`` by what everything allows right now."""
+        """Lift the Deny, unless the user could right now do more than was ``shown``."""
         self.rights.forget()
         restoration = self._plan_under_deny()
         self._compare(restoration, shown)
@@ -187,10 +187,10 @@ class UserRestoration:
         return restoration
 
     def _give(self, restoration: Restoration) -> bool:
-        """Make the calls before the Deny is lifted, until one needs the id of something whose response was lost.
+        """Make the calls before the Deny is lifted, up to one that needs an id from a lost response.
 
-        After CreateUser, and after a Deny is put or gives way to another, the user is read again before it gets
-        anything. False if somebody else created a group first.
+        Reads the user again after CreateUser, and after a Deny is put or replaced, before it gets anything. False if
+        somebody else created a group first.
         """
         whole = _checked(restoration.plan)
         calls = whole.calls[: len(restoration.giving.calls)]
@@ -232,7 +232,7 @@ class UserRestoration:
         except UserReplaced as error:
             calls = ", ".join(call.operation for call in self.applied.unchecked) or "none"
             raise RestorationRefused(
-                f"{error}; calls that may have changed that user, check it: {calls}"
+                f"{error}; check that user, which these calls may have changed: {calls}"
             ) from error
         except SubjectGone:
             raise RestorationRefused(
@@ -273,7 +273,7 @@ class UserRestoration:
             note_lapse(self.journal, user, history, now)
 
     def _restored_ids(self) -> dict[str, bool]:
-        """Unique ids of users that earlier restorations created -> whether these are complete."""
+        """Unique ids of users that earlier restorations created -> whether they were completed."""
         found: dict[str, bool] = {}
         for line in self._lines_of_user():
             if created := (line.get("saved") or {}).get(CREATED):
@@ -289,7 +289,7 @@ class UserRestoration:
         )
 
     def _given_back(self) -> datetime | None:
-        """When a restoration of the user itself, which still exists, was last completed."""
+        """When a restoration was last completed of the user itself, if it still exists."""
         lines = [*self._lines_of_user()]
         calls = (*self.recorded.history.calls, *history_of(self.recorded.subject, lines).calls)
         return restored_at(self.recorded.subject.unique_id, lines, calls)
@@ -313,7 +313,7 @@ class UserRestoration:
         return (line for line in self.lines if line.get("unique_id") == unique_id)
 
     def _tokens(self, own: str) -> frozenset[str]:
-        """The tokens of users whose unique id no journal has: of CreateUser calls without an answer."""
+        """The tokens of CreateUser calls without an answer, so that no journal has the user's unique id."""
         found: list[str] = []
         for line in self._lines_of_user():
             note = line.get("notes") or {}
@@ -366,7 +366,7 @@ class UserRestoration:
         yield from ((call, applied.get(result)) for call, result in self.applied.made)
 
     def _made(self, name: str, group: Item) -> bool:
-        """Whether a restoration created the group, by the GroupId that an answer of CreateGroup had."""
+        """Whether a restoration created the group, by the GroupId in the answer of CreateGroup."""
         ref = created_group(name)
         ids = {(line.get("saved") or {}).get(ref) for line in self.lines} | {self.applied.values.get(ref)}
         return group.get("GroupId") in ids - {None}
@@ -385,7 +385,7 @@ def _checked_before(call: ApiCall) -> ApiCall:
 
 
 def _missing(call: ApiCall) -> str:
-    """The operation that is still needed, with what it is for."""
+    """The operation that is still needed, and its object."""
     given = (
         str(value) for name, value in call.parameters.items() if name != "UserName" and "Document" not in name
     )

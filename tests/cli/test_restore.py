@@ -726,7 +726,7 @@ def test_a_run_that_ended_after_its_output_was_read_is_noticed(iam: Any, tmp_pat
     with (run / "journal.jsonl").open("a") as journal:
         journal.write("\n")
     with (
-        pytest.raises(RestorationRefused, match=f"a run has written to {run} since that was read"),
+        pytest.raises(RestorationRefused, match=f"a run has written to {run} since it was read"),
         locked(found),
     ):
         pass

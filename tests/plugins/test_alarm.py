@@ -507,7 +507,7 @@ SAY = {
         pytest.param(
             [{"type": "alarm", "exempt": [{**RULE, "alarm": "use"}]}],
             {**SAY, "days": 2},
-            "is for no day",
+            "has no day",
             id="days",
         ),
     ],

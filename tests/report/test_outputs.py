@@ -395,22 +395,26 @@ def test_what_an_earlier_run_saw_does_not_count(left: Outputs) -> None:
             replace(seen(), rules=()).content().replace("[]", "[{}]", 1), "exactly one of", id="no-rule"
         ),
         pytest.param(
-            seen(exempt_user("x")).content().replace('"rule":0', '"rule":7'), "exempt by no rule", id="rule-7"
+            seen(exempt_user("x")).content().replace('"rule":0', '"rule":7'),
+            "exempt without a rule",
+            id="rule-7",
         ),
         pytest.param(
             seen(exempt_user("x")).content().replace('"rule":0', '"rule":0,"more":[7]'),
-            "exempt by no rule",
+            "exempt without a rule",
             id="more-7",
         ),
-        pytest.param(seen(replace(exempt_user("x"), rule=None)).content(), "exempt by no rule", id="by-none"),
-        pytest.param(seen(seen_user("x", rule=0)).content(), "exempt by no rule", id="not-exempt"),
+        pytest.param(
+            seen(replace(exempt_user("x"), rule=None)).content(), "exempt without a rule", id="by-none"
+        ),
+        pytest.param(seen(seen_user("x", rule=0)).content(), "exempt without a rule", id="not-exempt"),
         pytest.param(
             seen().content().replace('"texts":[', '"texts":[],"more":['), "more", id="unknown-member"
         ),
         *(
             pytest.param(
                 re.sub(r'"reason":\d+', f'"reason":{number}', seen().content()),
-                "the number of no text",
+                "the number of a rule refers to no text",
                 id=name,
             )
             for name, number in (
