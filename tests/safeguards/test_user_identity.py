@@ -270,7 +270,7 @@ OWN_KEY = ApiCall("iam", "DeleteAccessKey", {"AccessKeyId": "AKIA1"})
 BOUND = ApiCall(
     "iam", "PutUserPermissionsBoundary", {"PermissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll"}
 )
-DENIED = {"inline_policy": ({"PolicyName": DENY_ALL_NAME, "PolicyDocument": OURS},)}
+DENIED: Any = {"inline_policy": ({"PolicyName": DENY_ALL_NAME, "PolicyDocument": OURS},)}
 OFF = "aws iam delete-user-policy --user-name alice --policy-name c7n-iamusers-deny-all takes it off"
 
 
