@@ -186,7 +186,7 @@ def _order(item: Any) -> tuple[str, ...]:
 
 
 def newest_first(version_id: str) -> tuple[str, ...]:
-    """The order key of a policy's version, such as v12: AWS numbers versions as they are created, and lists the last
+    """The order key of a policy's version, such as v12. AWS numbers them as they are created, and lists the last
     first."""
     number = version_id[1:].partition(".")[0]
     return (f"{10**9 - int(number):010}" if number.isdecimal() else "", version_id)
