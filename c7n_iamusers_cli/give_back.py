@@ -218,8 +218,8 @@ class _Release:
             say(f"{history.subject}: {': '.join(filter(None, (row['status'], row.get('reason'))))}")
         if not new and not fault:
             fault = (
-                f"account {self._target} has no user {history.subject.name} with this unique id any more: it was "
-                "deleted or renamed by somebody else, and whoever has the name now is another user"
+                f"account {self._target} has no user {history.subject.name} with this unique id now: somebody else "
+                "deleted or renamed it, and whoever has the name now is another user"
             )
         if not any(row["status"] == RELEASED for row in new):
             raise click.ClickException(f"{history.subject} was not released{f': {fault}' if fault else ''}")

@@ -100,7 +100,7 @@ def _of_the_organization(session: Any, instance: Any) -> Check:
     try:
         management = OrganizationReader(session, Backoff(budget=BUDGET)).management_account()
     except EvidenceUnreadable as error:
-        told = f"{where}: whether it is the organization's is not known: {error}"
+        told = f"{where}: it is unknown whether it is the organization's: {error}"
         return Check(ORGANIZATION, name, UNKNOWN, told, "allow organizations:DescribeOrganization")
     if instance.owner not in ("", management):
         return Check(

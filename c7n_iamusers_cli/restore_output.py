@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 RESTORED, SAME, LEFT, FAILED = "restored", "restored already", "left alone", "not restored"
 #: Why else a user with a new unique id may do more, unread here: printed once per account.
 NOT_LOOKED_AT = (
-    "not looked at: trust policies of roles in other accounts, the policies of buckets, keys and other resources, and "
-    "those of the organization. What names a deleted user there, as Principal or by its unique id, holds for the "
-    "restored one no more, an Allow or a Deny: the policy's owner must save the ARN again"
+    "not looked at: trust policies of roles in other accounts, the policies of buckets, keys and other resources, "
+    "and those of the organization. An Allow or a Deny there that names a deleted user, as Principal or by its "
+    "unique id, no longer holds for the restored one: the policy's owner must save the ARN again"
 )
 
 

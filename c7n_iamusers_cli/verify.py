@@ -236,7 +236,7 @@ def _by_account(
         )
     for account in sorted(of_account):
         if not is_account_id(account) or (known is not None and account not in known):
-            why = f"its {len(of_account.pop(account))} calls are not compared: the accounts file does not have it"
+            why = f"its {len(of_account.pop(account))} calls are not compared: the accounts file lacks it"
             found.append(Found(BLOCKING, f"account {account}", f"{why}. Find out who wrote them, or add it"))
     return of_account
 
@@ -318,7 +318,7 @@ def _findings(account: str, matching: Matching) -> Iterator[Found]:
     for why, calls in sorted(reasons.items()):
         yield Found(ATTENTION, place, f"unproven: {_several(calls)}: {why}")
     if matching.late:
-        why = "CloudTrail shows an event after 15 minutes, mostly: run again later"
+        why = "CloudTrail mostly shows an event after 15 minutes: run again later"
         yield Found(ATTENTION, place, f"not yet: {_several(matching.late)}: {why}")
 
 

@@ -19,10 +19,10 @@ REMOVE = "remove"
 #: On an object that an undo removes because a run made it.
 DELETE = "delete"
 #: On an assignment that is made while an earlier request deletes it.
-ENDS = "its deletion is in progress: it is made again when that has ended"
+ENDS = "its deletion is in progress: it is made again after that"
 #: On a removal while an earlier request creates, or deletes, the object.
-BEGINS = "its creation is in progress: it is removed when that has ended"
-ENDING = "its deletion is in progress, and is waited for"
+BEGINS = "its creation is in progress: it is removed after that"
+ENDING = "its deletion is in progress: the run waits for it"
 #: On a group that the owner of the external identity provider must add.
 MISSING = "missing"
 

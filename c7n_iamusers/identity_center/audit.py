@@ -254,9 +254,9 @@ def _as_it_is(known: model.KnownPermissionSet, forms: Sequence[PermissionSet]) -
     elif differences:
         stale = f" {earlier_form}; don't provision it before that." if earlier_form else ""
         yield (
-            f"permission set {name} is not as requested by the last run that gave access by it, and provision does not "
-            f"change it, as it serves nobody with it now. To make it as requested: {shown(differences)}.{stale} Find "
-            "out who changed it, and change it back"
+            f"permission set {name} is not as requested by the last run that gave access by it, and provision does "
+            "not change it, because it now serves nobody with it. To make it as requested: "
+            f"{shown(differences)}.{stale} Find out who changed it, and change it back"
         )
     elif earlier_form:
         yield (

@@ -42,9 +42,9 @@ _SOURCES = {True: "external", False: "identity-center"}
 
 _GIVE_RECORDS = (
     "nobody would know what is ours, for which IAM users memberships were made, and what can be undone. Nothing was "
-    "touched: give the place where earlier runs left identity-center-runs/ as --records, one for the organization; or, "
-    "if these records are lost, or mode: apply made the objects, give --new-records: what was assigned before then "
-    "counts as others'"
+    "touched: give the place where earlier runs left identity-center-runs/ as --records, one for the organization; "
+    "or, if these records are lost, or mode: apply made the objects, give --new-records: earlier assignments then "
+    "count as others'"
 )
 
 

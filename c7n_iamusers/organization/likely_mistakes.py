@@ -65,7 +65,7 @@ def of_the_organization(
     if lacking:
         told = f"{file} lacks {shown(lacking, _MANY)}, so that no policy runs there"
         remedy = (
-            "add what is to be covered; `c7n-org aws-accounts` writes an accounts file from AWS Organizations"
+            "add the accounts to cover; `c7n-org aws-accounts` writes an accounts file from AWS Organizations"
         )
         yield Check(ORGANIZATION, "accounts", ATTENTION, told, remedy)
     for each in chosen:
@@ -88,7 +88,7 @@ def told_of_others(policies: Sequence[Mapping[str, Any]]) -> Iterator[Check]:
     for at, data in enumerate(policies):
         of = [str(each) for part in parts_of(data.get("actions")) for each in part.get("of") or ()]
         for other in dict.fromkeys(of):
-            told = f"policy {names[at]} tells what {other} did, which "
+            told = f"policy {names[at]} reports what {other} did, which "
             if other not in names:
                 (like,) = get_close_matches(other, names, 1, _ALIKE) or ("",)
                 remedy = f"write {like}" if like else "correct the name, or give its file too, as -u"

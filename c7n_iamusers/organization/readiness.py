@@ -261,8 +261,8 @@ def _days(target: Target) -> Iterator[Check]:
     # Mails give whole days, so a part of a day makes no difference.
     elif abs(after + held - announced) >= 1:
         told = (
-            f"a quarantine after {after} days that holds for {held} does not end after the {announced} days that the "
-            "owners are told"
+            f"a quarantine after {after} days that lasts {held} does not end after the {announced} days that owners "
+            "are told"
         )
     else:
         yield Check(where, "days", OK, f"{after} days, then {held} in quarantine")

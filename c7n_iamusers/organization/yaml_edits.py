@@ -20,8 +20,8 @@ _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*@[A-Za-z0-9.-]+")
 
 
 _BY_HAND = (
-    "the owners can't be put in without changing what else it says, as where accounts share their vars by an anchor: "
-    "put them in by hand"
+    "the owners can't be written without other changes, for instance because accounts share their vars by an "
+    "anchor: write them by hand"
 )
 
 

@@ -109,7 +109,10 @@ def refusal(snapshot: Snapshot, current: CurrentState) -> str | None:
     for item in snapshot.user.attachments[attachments.PERMISSIONS_BOUNDARY.name]:
         if item["PermissionsBoundaryArn"] not in policies:
             arn = item["PermissionsBoundaryArn"]
-            return f"its permissions boundary {arn} no longer exists, without which it could do more: create it again"
+            return (
+                f"its permissions boundary {arn} no longer exists, and without that the user could do more: "
+                "create it again"
+            )
     if now is None or now.unique_id == snapshot.user.unique_id:
         return None
     further = list(extras(snapshot.user, now))

@@ -53,7 +53,7 @@ def notes(
 
 #: The note on a user that has lost parts to a deletion, but no longer has that deletion's Deny-all.
 _ENDED = (
-    "somebody ended its deletion, since the Deny-all of that is not on it: what it lacks may be gone on purpose",
+    "somebody ended its deletion, because the deletion's Deny-all is not on it: what it lacks may be gone on purpose",
 )
 
 
@@ -99,8 +99,8 @@ def _quarantines(
 ) -> Iterator[str]:
     if snapshot.partial:
         yield (
-            "another run had begun to delete it before: what that run removed is not in this output, or its journal "
-            "is not: if there is one, restore from the output with that journal"
+            "another run had begun to delete it before: this output lacks what that run removed, or its journal: if "
+            "there is one, restore from the output with that journal"
         )
         yield from (f"not known is {each}" for each in cannot_come_back.not_known(snapshot))
     if snapshot.quarantine:
@@ -134,8 +134,8 @@ def _doubtful(snapshot: Snapshot, history: CallHistory) -> Iterator[str]:
         items = snapshot.user.attachments[name] if kind.restoration else ()
         if any(str(item[kind.identifier]) == identifier for item in items):
             yield (
-                f"{kind.title} {identifier} was gone when this tool was to remove it, right after it was read: AWS may "
-                "have answered twice, or somebody removed it on purpose: take it away again in that case"
+                f"{kind.title} {identifier} was gone when this tool tried to remove it, right after it was read: AWS "
+                "may have answered twice, or somebody removed it on purpose: in that case remove it again"
             )
 
 

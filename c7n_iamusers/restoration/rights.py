@@ -130,7 +130,7 @@ def _lost_since(begun: Snapshot | None, people: Rights) -> Iterator[str]:
 def _unknown(was: Snapshot, after: IamUser, current: CurrentRights) -> Iterator[tuple[str, str]]:
     """The ARNs of policies and names of groups that can't be compared, each with the reason in words."""
     if was.policies is None:
-        yield "", "the snapshot has no documents of policies, so what the user could do is not known"
+        yield "", "the snapshot has no documents of policies, so it is unknown what the user could do"
     known, details = {each.arn for each in was.policies or ()}, _by_name(was.groups)
     for name in was.user.groups or ():
         if name not in details:
@@ -221,7 +221,7 @@ class Rights:
             return
         yield from (f"newly allowed: {_in_words(each)}" for each in witnesses)
         if unbounded:
-            yield "it would have no permissions boundary any more"
+            yield "it would no longer have a permissions boundary"
         sources = {each.statement for each in witnesses}
         for statement in (each for each in added if each.source in sources):
             yield f"new statement: {statement.source}: {_text(_rest(statement, before.statements))}"

@@ -141,7 +141,7 @@ def _collected(paths: Iterable[Path]) -> Collection:
                 raise SnapshotInvalid("another snapshot of it can't be used")
             found.users.append(_user(files, journals))
         except Exception as error:  # noqa: BLE001  # whatever the journals have of one user, it hides no other
-            why = _told(error, "no run writes what the journals have of it")
+            why = _told(error, "no run writes its lines in the journals")
             subject = files[-1].snapshot.user.subject
             found.add(f"{subject}: not restored: {why}", subject.name)
     return _of_latest(found)
@@ -167,7 +167,7 @@ class _Journals:
         """Those of the ``runs`` not read so far whose journal can't be read, in words."""
         for run in sorted({*runs} - self.of.keys()):
             if isinstance(fault := self.pins(run), OSError):
-                yield f"{run}: whether a snapshot of a user is missing there is not known: {fault}"
+                yield f"{run}: it is unknown whether a snapshot of a user is missing there: {fault}"
 
     def missing(self, unique_id: str, runs: Iterable[Path] | None = None) -> dict[str, datetime | None]:
         """The user's snapshots that a journal (of ``runs``, or any) names and its output lacks.
@@ -201,8 +201,8 @@ def _told(error: Exception, otherwise: str) -> str:
 
 def _told_missing(places: Iterable[str]) -> str:
     return (
-        f"snapshots in the journal are missing here: {shown([*places])}: give them back; to restore what an earlier "
-        "one has all the same, copy that file to a directory of its own, and give it"
+        f"snapshots in the journal are missing here: {shown([*places])}: bring them back; to restore from an earlier "
+        "one anyway, copy that file to a directory of its own, and give that"
     )
 
 

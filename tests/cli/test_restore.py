@@ -422,7 +422,7 @@ def test_what_a_proxy_removes_twice_comes_back(
     result = restore(run, "--yes", "--user", "alice", journal=journal)
     assert result.exit_code == 0, result.output
     assert details(iam)["alice"] == before
-    assert "was gone when this tool was to remove it" in result.output
+    assert "was gone when this tool tried to remove it" in result.output
 
 
 def _stop(*_: Any) -> None:

@@ -33,10 +33,10 @@ def external_names(state: model.CenterState) -> list[str]:
 def fed_by_others(names: Collection[str]) -> str:
     """Why an identity provider seems to feed the store, and what to do. ``names``: users and groups, in words."""
     return (
-        f"an identity provider feeds this identity store, as {shown(list(names))} have an ExternalId, and people whom "
-        "it does not know can't sign in: set identity-source: external in the policies, so that no users, groups and "
-        "memberships are created, and people-to-add.csv lists whom to add there. If no provider feeds it any more, say "
-        "so by --identity-source identity-center"
+        f"an identity provider feeds this identity store, as {shown(list(names))} have an ExternalId, and people "
+        "whom it does not know can't sign in: set identity-source: external in the policies, so that no users, "
+        "groups and memberships are created, and people-to-add.csv lists whom to add there. If no provider feeds it "
+        "now, give --identity-source identity-center"
     )
 
 

@@ -280,8 +280,8 @@ class Recheck:
         if not how or (settings and not differs(requested, settings)):
             return ""
         return (
-            f"permission set {name} has been changed by others during this run (to make it as requested: "
-            f"{shown(how)}), and the run gave people access by it: find out who changed it, and run again"
+            f"others changed permission set {name} during this run (to make it as requested: {shown(how)}), and the "
+            "run gave people access by it: find out who changed it, and run again"
         )
 
     def _is_touched(self, group: model.Group, touched: Collection[str]) -> bool:
@@ -325,7 +325,7 @@ class Recheck:
             )
         more = f", and has been assigned {further}" if further else ""
         return (
-            f"group {group.name} has been joined during this run by {unexpected_members}, who are not requested and "
+            f"members who are not requested joined group {group.name} during this run: {unexpected_members}. They "
             f"have access to account {accounts} through it{more}: find out who did this, and remove it"
         )
 

@@ -219,10 +219,10 @@ def _result(place: str, content: bytes | None) -> dict[str, Any]:
 
 _CHANGED = "it was changed after the run; find out who did; nothing was touched"
 _LOST = (
-    "without the records of that run nobody knows for which IAM users it gave access; nothing was touched. Bring back "
-    "what lay there, from a backup or from earlier versions of the objects, and end what removes it, such as a "
-    "lifecycle rule; or, if it is lost, begin in another place (--records, with --new-records): what was assigned "
-    "before then counts as others'"
+    "without the records of that run nobody knows for which IAM users it gave access; nothing was touched. Bring "
+    "the records back, from a backup or from earlier versions of the objects, and stop what removes them, such as a "
+    "lifecycle rule; or, if they are lost, begin in another place (--records, with --new-records): earlier "
+    "assignments then count as others'"
 )
 
 

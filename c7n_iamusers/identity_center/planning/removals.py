@@ -28,7 +28,7 @@ from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.wording import folded, shown
 
 #: A detail of the removal of a membership.
-EXPIRED = "an earlier run made the membership, and its IAM users are deleted for longer than --former says"
+EXPIRED = "an earlier run made the membership, and its IAM users have been deleted for longer than --former"
 #: Why a membership stays that replaces the access of IAM users without intents now.
 _MOVED = frozenset(
     reason.code for reason in (reasons.FORMER, reasons.FORMER_AND_GONE, reasons.FORMER_IN_SHARED)

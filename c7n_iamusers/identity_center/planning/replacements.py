@@ -266,10 +266,10 @@ def changed_people(
         ]:
             found[claim] = (
                 f"an earlier run gave access to another Identity Center user as {claim.person[0]}: {shown(others)}; "
-                f"{f'user id {known.user_id} has that username now' if known else 'nobody has that username now'}, so "
-                "the access may be another human's: correct the e-mail of this user's person (its tag, or its row in "
-                "the people file); or, if who has the username now is meant, give a row with account, user, email, "
-                "user-id in the people file (people-from, or --people-from)"
+                f"{f'user id {known.user_id} has that username now' if known else 'nobody has that username now'}, "
+                "so the access may be another human's: correct the e-mail of this user's person (its tag, or its "
+                "row in the people file); or, if the user with this username now is meant, give a row with account, "
+                "user, email, user-id in the people file (people-from, or --people-from)"
             )
     return found
 

@@ -72,8 +72,7 @@ class RestorationPlan:
     records: Mapping[str, Record] = field(default_factory=dict)
 
     def returning_to(self, accounts: Collection[str], users: Iterable[str]) -> set[str]:
-        """The keys of the changes that give ``users`` access to ``accounts`` again. Only then does their replacement
-        end."""
+        """The keys of the changes that give ``users`` ``accounts`` again. Only then does their replacement end."""
         if model.UNKNOWN_ASSIGNMENT.account_id in accounts:
             accounts = {account for account, _ in self.returning}
         members = ((account, user) for user in users for account in accounts)
