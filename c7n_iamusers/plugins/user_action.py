@@ -297,9 +297,14 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
                 return changed_namesake(client(), Backoff(), subject, begun)
 
         lines = JournalReader(lambda: [store]).lines()
-        for subject, outcome in missing_outcomes(lines, writer.earlier, name_of, note_on):
+        # Beside a function, another one may be running: what that has not ended yet is no failure.
+        alone = policy_checks.is_pull(self.manager)
+        noted = (note_on,) if alone else ()
+        for subject, outcome in missing_outcomes(lines, writer.earlier, name_of, *noted):
             self._log(outcome)
-            self._completed = {**self._completed, subject.unique_id: writer.add(subject, outcome)}
+            written = writer.add(subject, outcome)
+            if alone:
+                self._completed = {**self._completed, subject.unique_id: written}
 
     def _process_user(
         self, writer: OutcomeWriter, work: Work, interruption: Interruption, resource: Resource

@@ -270,7 +270,7 @@ OWN_KEY = ApiCall("iam", "DeleteAccessKey", {"AccessKeyId": "AKIA1"})
 BOUND = ApiCall(
     "iam", "PutUserPermissionsBoundary", {"PermissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll"}
 )
-DENIED: Any = {"inline_policy": ({"PolicyName": DENY_ALL_NAME, "PolicyDocument": OURS},)}
+DENIED = user(unique_id="AIDANEW", inline_policy=({"PolicyName": DENY_ALL_NAME, "PolicyDocument": OURS},))
 OFF = "aws iam delete-user-policy --user-name alice --policy-name c7n-iamusers-deny-all takes it off"
 
 
@@ -284,7 +284,7 @@ OFF = "aws iam delete-user-policy --user-name alice --policy-name c7n-iamusers-d
         pytest.param(user(unique_id="AIDANEW"), "2026-11-24T12:06", [LEFT], "", id="made-later"),
         pytest.param(user(unique_id="AIDANEW", group=groups("Ops")), "2026-11-24", [LEFT], "", id="not-as-after-it"),
         pytest.param(user(unique_id="AIDANEW"), "2026-11-24", [OWN_KEY], "", id="only-the-user-has-that"),
-        pytest.param(user(unique_id="AIDANEW", **DENIED), "2026-11-24", [put(DENY_ALL_NAME, "")], OFF, id="denied"),
+        pytest.param(DENIED, "2026-11-24", [put(DENY_ALL_NAME, "")], OFF, id="denied"),
         pytest.param(user(unique_id="AIDANEW"), "2026-11-24", [put(DENY_ALL_NAME, ""), BOUND], "", id="not-denied"),
     ],
 )  # fmt: skip
