@@ -99,8 +99,9 @@ def _answer(application: Any, request: Any) -> AWSResponse:
     status = int(started[0].partition(" ")[0])
     headers: Any = {"Content-Length": str(len(body)), **dict(started[1])}
     if not request.stream_output:
-        read = AWSResponse(request.url, status, headers, None)
-        vars(read)["_content"] = body  # as botocore does: read to its end
+        # botocore has read it to its end; a handler of S3 asks whether there was anything to read
+        read = AWSResponse(request.url, status, headers, io.BytesIO())
+        vars(read)["_content"] = body
         return read
     raw = HTTPResponse(
         io.BytesIO(body),
