@@ -99,8 +99,8 @@ def _answer(application: Any, request: Any) -> AWSResponse:
     status = int(started[0].partition(" ")[0])
     headers: Any = {"Content-Length": str(len(body)), **dict(started[1])}
     if not request.stream_output:
-        # botocore has read it to its end; a handler of S3 asks whether there was anything to read
-        read = AWSResponse(request.url, status, headers, io.BytesIO())
+        # with its content, as botocore reads it to its end
+        read = AWSResponse(request.url, status, headers, io.BytesIO(body))
         vars(read)["_content"] = body
         return read
     raw = HTTPResponse(
