@@ -230,7 +230,7 @@ def test_functions_whose_roles_are_not_in_the_documents(
         pytest.param((), "", id="all"),
         pytest.param(("--role", "deployer"), "", id="deployer"),
         pytest.param(
-            ("--role", "function-3"), "take no role function-3; they take function, function-2", id="none"
+            ("--role", "function-3"), "need no role function-3; they need function, function-2", id="none"
         ),
         pytest.param(("--role", "function-1"), "'function-1' is none of member-reader", id="no-kind"),
         pytest.param(("--role", "deployer-2"), "of several also function-2, runner-2", id="no-number"),
