@@ -31,7 +31,7 @@ def test_another_user_of_the_name_is_left_alone(org: LocalOrg, iam: Any) -> None
     assert before[:2] == (["c7n-iamusers-deny-all"], ["Inactive"])
     result = user("alice", "-a", "payments", "--give-back", "--yes")
     assert result.exit_code == 1
-    assert "no user alice with this unique id any more" in result.output
+    assert "no user alice with this unique id now" in result.output
     assert state(iam) == before
     assert messages(org) == []
 

@@ -307,9 +307,7 @@ def test_the_name_and_path_that_a_caller_had(arn: str, name: str, path: str) -> 
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        pytest.param(
-            LIST.replace(",use\n", ",\n"), "none of the 1 exemptions says alarm: use", id="no-alarm"
-        ),
+        pytest.param(LIST.replace(",use\n", ",\n"), "none of the 1 exemptions has alarm: use", id="no-alarm"),
         pytest.param(
             LIST.replace(",use\n", ",always\n"), "alarm must be use, or be left out", id="other-word"
         ),

@@ -90,7 +90,7 @@ def test_what_announces_nothing_has_no_options_of_later_steps(tmp_path: Path, op
 
 
 def test_a_brownout_after_the_deny_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PolicyValidationError, match="a brownout after 20 days is none"):
+    with pytest.raises(PolicyValidationError, match="a brownout after 20 days has no effect"):
         policy({"filters": EVERYBODY, "actions": [action(tmp_path, **{**QUIET, "brownout-after": 20})]})
 
 

@@ -381,7 +381,7 @@ def test_a_message_that_is_sent_after_midnight_has_a_record_that_can_be_read(
 
 
 def test_what_has_become_of_users_has_no_day(org: LocalOrg, tmp_path: Path) -> None:
-    with pytest.raises(PolicyValidationError, match="step: inform is for no day: remove days"):
+    with pytest.raises(PolicyValidationError, match="step: inform has no day: remove days"):
         policy({"filters": EVERYBODY, "actions": [action(tmp_path, step="inform")]})
 
 

@@ -887,7 +887,7 @@ def test_events_of_iam_arrive_in_the_home_region_alone(org: LocalOrg, region: st
         policy(data, region=region)
         return
     with pytest.raises(
-        PolicyValidationError, match=r"in eu-west-1 would never run: .* arrive in us-east-1 alone"
+        PolicyValidationError, match=r"in eu-west-1 would never run: .* arrive only in us-east-1"
     ):
         policy(data, region=region)
 

@@ -376,7 +376,7 @@ def test_no_older_snapshot_takes_the_place_of_one_that_is_gone_with_its_output(
         found = collected(paths)
         assert found.users == []
         told = "not restored: snapshots in the journal are missing here: "
-        assert [message.split(": give")[0] for message in found.problems] == [
+        assert [message.split(": bring")[0] for message in found.problems] == [
             f"{BOB.arn}: {told}{file_of(late, BOB)}",
             f"user alice of account 111122223333: {told}{file_of(late, ALICE)}",
         ]

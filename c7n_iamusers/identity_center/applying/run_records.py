@@ -95,7 +95,7 @@ class RunDirectory:
             for piece in json_pieces(data):
                 digest.update(piece)
                 yield piece
-            # The result is in place once its last piece is written.
+            # The result is in place only after its last piece.
             with self.journal() as journal:
                 journal.write(subject, _PIN, sha256=digest.hexdigest())
 
