@@ -9,6 +9,7 @@ directories may stand above, one for each run, say.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -30,7 +31,20 @@ from c7n_iamusers.execution.outcomes import (
 from c7n_iamusers.execution.stores import JOURNAL, Store
 from c7n_iamusers.exemptions import KEYS as RULE_KEYS
 from c7n_iamusers.iam.user_fields import named_alone
-from c7n_iamusers.report.output_files import GZ, OutputFiles
+from c7n_iamusers.report.output_files import OutputFiles
+from c7n_iamusers.report.output_names import (
+    DATE,
+    DATE_PARTS,
+    GZ,
+    LOG,
+    METADATA,
+    OF_CUSTODIAN,
+    OF_RUNS,
+    RESOURCES,
+    RESULT_FILE,
+    OutputName,
+    what_is,
+)
 from c7n_iamusers.report.output_shapes import METADATA_SHAPE, RESULT_SHAPE, ROWS_SHAPE, USER_ARN, USERS_SHAPE
 from c7n_iamusers.report.outputs import (
     ACTION_FAILED,
@@ -54,21 +68,10 @@ from c7n_iamusers.text.validators import (
     record,
 )
 
-RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log"
-#: Of provisioning: the file beside an account's outcomes, and the directory of its own runs.
-RESULT_FILE, RUNS = "identity-center-result.json", "identity-center-runs"
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
-_JOURNALS = (JOURNAL, RESTORE_JOURNAL)
-#: Files that are read, also packed: those of Cloud Custodian, which packs them in a bucket, and those of this package,
-#: which are never packed. ``verification`` looks at the same ones.
-OF_CUSTODIAN, OF_RUNS = (RESOURCES, METADATA, LOG, SEEN), (OUTCOMES, RESULT_FILE, *_JOURNALS)
 _NAMES = (*OF_CUSTODIAN, *OF_RUNS)
 #: Directories that are read at once, so that a bucket's answers are waited for together.
 _AT_ONCE = 8
-_DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
-_DATE_PARTS = 4
-#: Where Cloud Custodian's files of a run lie in a bucket.
-IN_BUCKET = re.compile(rf"(?:.*/)?{_DATE.pattern}/[^/]+", re.ASCII)
 #: The resource of a policy on IAM users.
 USER_TYPES = frozenset({"iam-user", "aws.iam-user"})
 _LONGEST_FAULT = 1_000
@@ -92,20 +95,7 @@ def read_outputs(
     What can't be read is an output whose state is UNREADABLE. Raises OutputUnreadable where nothing lies there that a
     run leaves, or the place itself can't be read.
     """
-    try:
-        found = store.names("", *_NAMES, *(name + GZ for name in _NAMES))
-    except OSError as error:
-        raise OutputUnreadable(f"{error}: let this user read all of {store}, and run again") from error
-    of_directory: dict[PurePosixPath, list[str]] = {}
-    for name in found:
-        path = PurePosixPath(name)
-        if RUNS not in path.parts:
-            of_directory.setdefault(path.parent, []).append(name)
-    if not any(PurePosixPath(name).name.removesuffix(GZ) not in _JOURNALS for name in found):
-        raise OutputUnreadable(
-            f"{store} holds no output of a run: no {RESOURCES}, {METADATA} or {OUTCOMES} lies in it or below it: give "
-            "-s the directory or s3://BUCKET/PREFIX that custodian run or c7n-org run was given"
-        )
+    of_directory = _directories(store)
     known, rules = frozenset(names), Kept(RULE_KEYS)
     if accounts:
         of_directory = {
@@ -114,7 +104,9 @@ def read_outputs(
             if not (own := _layout(path.parts, known).owners) or own & {*accounts}
         }
 
-    def read(directory: PurePosixPath, names: Collection[str]) -> PolicyOutput | None:
+    def read(directory: PurePosixPath, names: Collection[OutputName]) -> PolicyOutput | None:
+        if faults := [f"{store.place(each.full)} {each.fault}" for each in names if each.fault]:
+            return _output(OutputFiles(store, directory, ()), known, "; ".join(faults))
         files = OutputFiles(store, directory, names)
         files.read_ahead()
         with _PARSING:
@@ -130,6 +122,24 @@ def read_outputs(
             f"{store} holds runs of policies on other resources only: give -s one of policies on aws.iam-user"
         )
     return _dated(of_users)
+
+
+def _directories(store: Store) -> dict[PurePosixPath, list[OutputName]]:
+    """The files of each directory, but for those of provisioning's own runs. Raises OutputUnreadable."""
+    try:
+        files = [what_is(name) for name in store.names("", *_NAMES, *(name + GZ for name in _NAMES))]
+    except OSError as error:
+        raise OutputUnreadable(f"{error}: let this user read all of {store}, and run again") from error
+    if all(each.what in (JOURNAL, RESTORE_JOURNAL) for each in files):
+        raise OutputUnreadable(
+            f"{store} holds no output of a run: no {RESOURCES}, {METADATA} or {OUTCOMES} lies in it or below it: give "
+            "-s the directory or s3://BUCKET/PREFIX that custodian run or c7n-org run was given"
+        )
+    found = defaultdict[PurePosixPath, list[OutputName]](list)
+    for each in files:
+        if not each.provisions:
+            found[PurePosixPath(each.place)].append(each)
+    return dict(found)
 
 
 def _dated(outputs: list[PolicyOutput]) -> list[PolicyOutput]:
@@ -333,7 +343,7 @@ class _Layout:
 
 def _layout(parts: Sequence[str], known: frozenset[str]) -> _Layout:
     """What the directories say. ``run``: those above the account's, the policy, and a bucket's date."""
-    date = parts[-_DATE_PARTS:] if _DATE.fullmatch("/".join(parts[-_DATE_PARTS:])) else ()
+    date = parts[-DATE_PARTS:] if DATE.fullmatch("/".join(parts[-DATE_PARTS:])) else ()
     *above, policy = parts[: len(parts) - len(date)] or ("",)
     account = name = region = ""
     if above and is_account_id(above[-1]):
