@@ -33,7 +33,7 @@ from c7n_iamusers.execution.outcomes import (
     STATUSES,
     UNCHANGED,
 )
-from c7n_iamusers.iam.attachments import ACTIVE, MFA_DEVICE, SWITCHABLE_KINDS
+from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE, MFA_DEVICE, SWITCHABLE_KINDS
 from c7n_iamusers.iam.policy_documents import is_aws_deny_all
 from c7n_iamusers.lockout.deny_all import ATTACHED, BOUNDARY, BROWNOUT_NAME, DENY_ALL_NAME, FORMS, INLINE
 from c7n_iamusers.lockout.journal_lines import QUARANTINE
@@ -48,10 +48,12 @@ SWITCHES = frozenset(kind.status_change.operation for kind in SWITCHABLE_KINDS i
 IDS = ("AccessKeyId", "CertificateId", "SSHPublicKeyId", "ServiceSpecificCredentialId")
 _OBJECTS = (*IDS, "PolicyName", "PolicyArn", "GroupName", "SerialNumber")
 #: What a call does, where several operations do the same.
-DENY, BROWNOUT = "deny", "brownout"
+DENY, BROWNOUT, _LIFT = "deny", "brownout", "lift"
 #: What lifts each form of the Deny-all, and what else a release calls, beside activating. Also another boundary does.
 _LIFTS = {"DeleteUserPolicy": INLINE, "DetachUserPolicy": ATTACHED, "DeleteUserPermissionsBoundary": BOUNDARY}
 _RELEASES = frozenset({*_LIFTS, "PutUserPermissionsBoundary", "UntagUser"})
+#: What a quarantine calls, beside deactivating.
+_TAKES = frozenset({*FORMS, "TagUser"})
 #: In a quarantine's record: no form of the Deny fits; another Deny than ours was on the user.
 NO_DENY, OWN_DENY = "none", "own"
 #: What a deletion may call once somebody else has deleted the user.
@@ -80,8 +82,9 @@ def purpose(operation: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
     """What a call does: another one that does the same makes good for it. A Deny-all has several forms."""
     if operation in FORMS and parameters.get("PolicyName") == BROWNOUT_NAME:
         return (BROWNOUT,)
-    if all(deny_form(operation, parameters)):
-        return (DENY,)
+    form, puts = deny_form(operation, parameters)
+    if form:
+        return (DENY,) if puts else (_LIFT, form)
     return operation, *(str(parameters[name]) for name in _OBJECTS if name in parameters)
 
 
@@ -106,7 +109,6 @@ class Since:
     ``last``: the time of the last line of a call. ``announced``: that of the last line which says on what calls rest.
     ``decided``: whether one was of a deletion. ``record``: of the quarantine that began.
     ``proven``: whether its calls or its line say since when. ``off``: ids of credentials that were deactivated.
-    ``lifted``: whether a Deny-all was.
     """
 
     calls: int = 0
@@ -120,7 +122,6 @@ class Since:
     record: Record | None = None
     proven: bool = False
     off: set[str] = field(default_factory=set)
-    lifted: bool = False
 
     def call(self, line: Line) -> None:
         """Take a line before or after a call of IAM."""
@@ -135,8 +136,6 @@ class Since:
             self.open[operation] -= 1
             self.ended.add((operation, result))
             self.latest[purpose(operation, parameters)] = result
-            form, puts = deny_form(operation, parameters)
-            self.lifted = self.lifted or bool(form and not puts and result in (DONE, GONE))
 
     @property
     def changed(self) -> bool:
@@ -144,9 +143,10 @@ class Since:
         return bool(+self.open) or any(result != REFUSED for _, result in self.ended)
 
     @property
-    def activates(self) -> bool:
-        """Whether a credential is activated."""
-        return any(status == ACTIVE for _, status in self.begun)
+    def activates_alone(self) -> bool:
+        """Whether a credential is activated, and no Deny-all is lifted."""
+        lifts = any(what[0] == _LIFT and result != REFUSED for what, result in self.latest.items())
+        return not lifts and any(status == ACTIVE for _, status in self.begun)
 
     @property
     def status(self) -> str:
@@ -156,8 +156,9 @@ class Since:
             return DELETED if self.decided and deletions - {GONE, REFUSED} else ""
         # that AWS refused a form of the Deny-all is no matter where one is on the user: see Denials
         refused = REFUSED in {result for what, result in self.latest.items() if what != (DENY,)}
+        takes = all(each in _TAKES or (each in SWITCHES and to == INACTIVE) for each, to in self.begun)
         if self.record and self.record.deny != NO_DENY and self.calls > self.record.calls and not refused:
-            return QUARANTINED
+            return QUARANTINED if takes else ""
         if operations == {"PutUserPolicy"} and self.latest.get((BROWNOUT,), REFUSED) != REFUSED:
             return "" if (DENY,) in self.latest else BROWNED_OUT
         gives = all(each in _RELEASES or (each in SWITCHES and to == ACTIVE) for each, to in self.begun)
@@ -254,7 +255,7 @@ def asked_of(line: Line, since: Since) -> Asked | None:
         return None
     asked = Asked(line["unique_id"], time, f"{status} of {line['arn']} at {line['time']}")
     if status == RELEASED:
-        return replace(asked, activates=since.activates and not since.lifted)
+        return replace(asked, activates=since.activates_alone)
     on_by_own = record is None or since.latest.get((DENY,), REFUSED) != REFUSED
     # of another Deny-all than ours, the tag of the quarantine says so, too, and AWS has an event of that
     on_by_tag = record is not None and record.deny == OWN_DENY and ("TagUser", DONE) in since.ended

@@ -207,7 +207,7 @@ def _of_deny(operation: str, parameters: Mapping[str, Any], since: Since, record
     for sid in _sids(parameters.get("PolicyDocument")):
         if sid in record.sids:
             since.proven = True
-        elif (told := parse_sid(sid)) and told.quarantine and not told.deletion:
+        elif (told := parse_sid(sid)) and not (told.deletion and since.decided):
             return f"its Deny-all {sid} is not that of its quarantine's record"
     return ""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from c7n_iamusers.lockout.deny_all import deny_all_document
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
 from c7n_iamusers.report.derived_status import Denials
 from c7n_iamusers.report.line_checks import Lines, Restorations
@@ -104,6 +105,10 @@ def deny(result: str = "done", operation: str = "PutUserPolicy", **more: str) ->
     return [{**each, "parameters": {"UserName": "alice", **given}} for each in call(1, operation, result)]
 
 
+def denied_with(sid: str) -> list[Line]:
+    return deny(PolicyName="c7n-iamusers-deny-all", PolicyDocument=deny_all_document(sid))
+
+
 ATTACHED = deny(operation="AttachUserPolicy", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
 BROWNED, LIFTED = deny(PolicyName="c7n-iamusers-brownout"), deny(operation="DeleteUserPolicy")
 REFUSED = deny("failed")
@@ -169,6 +174,21 @@ def test_the_calls_since_the_outcome_before_allow_a_status(lines: list[Line], al
         pytest.param([], [parked("own")], "quarantined", "wrong", id="own-and-no-call"),
         pytest.param(
             [], [parked_with("AKIA1", "own"), *OFF], "quarantined", "to look at", id="own-and-no-tag"
+        ),
+        # a deletion that went half-way
+        pytest.param(
+            [],
+            [parked(), *deny(), *call(1, "DeleteAccessKey")],
+            "quarantined",
+            "wrong",
+            id="more-than-parked",
+        ),
+        pytest.param(
+            [],
+            [parked(), *denied_with("Deletion20261124T010000Z"), *call(1, "TagUser")],
+            "quarantined",
+            "wrong",
+            id="the-deny-of-a-deletion",
         ),
         # the lines of a refused lift are cut out
         pytest.param(WHOLE, ON, "released", "wrong", id="only-activated"),

@@ -507,6 +507,7 @@ def test_an_answer_is_that_of_its_event_as_far_as_it_was_read(
 OPEN: dict[str, Any] = {"answered": "", "result": "", "request_id": "", "caller": ""}
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("calls", "events", "expected"),
     [

@@ -242,6 +242,7 @@ USER = IamUser(
 )
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("lines", "level"),
     [
