@@ -24,7 +24,10 @@ _OF_LINES = (
 
 
 class OutputFiles:
-    """The files of one directory; what is wrong with them is in ``faults``. ``packed``: the bytes that were read."""
+    """The files of one directory; what is wrong with them is in ``faults``.
+
+    ``of_others``: those of the faults that are users of another account. ``packed``: the bytes that were read.
+    """
 
     def __init__(self, store: Store, directory: PurePosixPath, names: Collection[OutputName]) -> None:
         self.store, self.directory, self.packed = store, directory, 0
@@ -32,6 +35,7 @@ class OutputFiles:
         self._read = dict[str, bytes | OSError | None]()
         self._objects: list[tuple[str, bytes | None]] | OSError = []
         self._names = {each.what: each.full for each in names}
+        self.of_others = list[str]()
         self.faults = [
             f"{name} lies here twice, packed and not: find out which is the run's"
             for name, of in Counter(each.what for each in names).items()
@@ -139,6 +143,11 @@ class OutputFiles:
         place = self.store.place(self._names.get(name, name))
         of_file = place.rpartition("/")[2] or name
         self.faults.append(why if place in why else f"{of_file} {why}")
+
+    def tells_of_others(self, name: str, why: str) -> None:
+        """Note that a file tells of users of another account, and ``why`` that is not believed."""
+        self.fault(name, why)
+        self.of_others.append(self.faults[-1])
 
 
 def _line(kept: Kept, line: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from c7n_iamusers.evidence.seen_users import SEEN
 from c7n_iamusers.execution.journal import BUCKET_JOURNALS, RESTORE_JOURNAL
 from c7n_iamusers.execution.outcomes import OUTCOMES
 from c7n_iamusers.execution.stores import JOURNAL
+from c7n_iamusers.report.output_layout import DATE, DATE_PARTS
 from c7n_iamusers.snapshots.archive import SNAPSHOTS
 
 GZ = ".gz"
@@ -34,7 +35,6 @@ _JOURNAL_DIRECTORIES = (BUCKET_JOURNALS.removesuffix("/"), UNDO_JOURNAL.removesu
 _RUN, _PART = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}", re.ASCII), re.compile(r"\d{8}\.jsonl", re.ASCII)
 _RUN_OF_PARTS = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{8}", re.ASCII)
 _OF_USER = re.compile(r".+\.(?P<id>[A-Za-z0-9_]+)\.jsonl", re.ASCII)
-DATE, DATE_PARTS = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII), 4
 #: Controls, separators of lines, and halves of characters: text that goes on elsewhere than its reader looks.
 _UNREADABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 

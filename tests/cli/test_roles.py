@@ -811,7 +811,7 @@ def test_one_of_several_roles_of_functions_is_printed_by_its_number() -> None:
 def test_a_role_that_is_not_taken() -> None:
     result = roles("--role", "identity-center", policies=("attempts",))
     assert result.exit_code == 1
-    assert "the policies take no role identity-center; they take member-reader, runner" in result.output
+    assert "the policies need no role identity-center; they need member-reader, runner" in result.output
 
 
 @pytest.mark.parametrize(

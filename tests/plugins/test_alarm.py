@@ -433,7 +433,7 @@ def test_what_could_not_be_read_is_told_once_a_day(hours: float | None, what: st
     due = Used().due([user], before, NOW)
     assert bool(due) is told
     if due:
-        text = "it is not known whether it was used: over 250 events of others"
+        text = "it is unknown whether it was used: over 250 events of others"
         assert due[0].annotation["used"]["text"] == text
         assert "glass may have been used on" in Used().subject("prod", due, True, 1, 1)
 
@@ -507,7 +507,7 @@ SAY = {
         pytest.param(
             [{"type": "alarm", "exempt": [{**RULE, "alarm": "use"}]}],
             {**SAY, "days": 2},
-            "is for no day",
+            "has no day",
             id="days",
         ),
     ],

@@ -289,7 +289,7 @@ def test_a_history_that_fails_stops_no_other_user(tmp_path: Path, monkeypatch: p
     assert [each.recorded.subject for each in found.users] == [BOB.subject]
     (problem,) = found.problems
     assert problem.startswith(
-        "user alice of account 111122223333: not restored: no run writes what the journals"
+        "user alice of account 111122223333: not restored: no run writes its lines in the journals"
     )
 
 
