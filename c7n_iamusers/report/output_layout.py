@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from c7n_iamusers.text.validators import is_account_id
 
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
-_DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
-_DATE_PARTS = 4
-#: Where Cloud Custodian's files of a run lie in a bucket.
-IN_BUCKET = re.compile(rf"(?:.*/)?{_DATE.pattern}/[^/]+", re.ASCII)
+#: The directories in which Cloud Custodian's files of a run lie in a bucket.
+DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
+DATE_PARTS = 4
 #: The name of a run's directory that could be an account's id: a year, month, day, hour and minute.
 _MINUTE = re.compile(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([01]\d|2[0-3])[0-5]\d", re.ASCII)
 #: The ARN of anything in an account.
@@ -70,7 +69,7 @@ class Layout:
     def of(cls, parts: Sequence[str], known: Mapping[str, str]) -> Layout:
         """``parts``: of the path below the place. ``known``: account's name in the accounts file -> its id."""
         ids = frozenset(known.values())
-        date = parts[-_DATE_PARTS:] if _DATE.fullmatch("/".join(parts[-_DATE_PARTS:])) else ()
+        date = parts[-DATE_PARTS:] if DATE.fullmatch("/".join(parts[-DATE_PARTS:])) else ()
         within = tuple(dict.fromkeys(each for each in parts if _is_account(each, ids)))
         *above, policy = parts[: len(parts) - len(date)] or ("",)
         account = name = region = ""

@@ -6,6 +6,7 @@ Where it lies says of which account it is (``output_layout``): what it holds of 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -27,10 +28,20 @@ from c7n_iamusers.execution.outcomes import (
 from c7n_iamusers.execution.stores import JOURNAL, Store
 from c7n_iamusers.exemptions import KEYS as RULE_KEYS
 from c7n_iamusers.iam.user_fields import named_alone
-from c7n_iamusers.report.output_files import GZ, OutputFiles
-from c7n_iamusers.report.output_layout import IN_BUCKET as IN_BUCKET
+from c7n_iamusers.report.output_files import OutputFiles
 from c7n_iamusers.report.output_layout import REGION as REGION
 from c7n_iamusers.report.output_layout import Layout, Owner
+from c7n_iamusers.report.output_names import (
+    GZ,
+    LOG,
+    METADATA,
+    OF_CUSTODIAN,
+    OF_RUNS,
+    RESOURCES,
+    RESULT_FILE,
+    OutputName,
+    what_is,
+)
 from c7n_iamusers.report.output_shapes import METADATA_SHAPE, RESULT_SHAPE, ROWS_SHAPE, USER_ARN, USERS_SHAPE
 from c7n_iamusers.report.outputs import (
     ACTION_FAILED,
@@ -51,13 +62,6 @@ from c7n_iamusers.report.selected_users import Selected, selected_users
 from c7n_iamusers.text.kept import Kept, plain, size
 from c7n_iamusers.text.validators import record
 
-RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log"
-#: Of provisioning: the file beside an account's outcomes, and the directory of its own runs.
-RESULT_FILE, RUNS = "identity-center-result.json", "identity-center-runs"
-_JOURNALS = (JOURNAL, RESTORE_JOURNAL)
-#: Files that are read, also packed: those of Cloud Custodian, which packs them in a bucket, and those of this package,
-#: which are never packed. ``verification`` looks at the same ones.
-OF_CUSTODIAN, OF_RUNS = (RESOURCES, METADATA, LOG, SEEN), (OUTCOMES, RESULT_FILE, *_JOURNALS)
 _NAMES = (*OF_CUSTODIAN, *OF_RUNS)
 #: Directories that are read at once, so that a bucket's answers are waited for together.
 _AT_ONCE = 8
@@ -88,20 +92,7 @@ def read_outputs(
     UNREADABLE, and so is what tells of users of another account, without these. Raises OutputUnreadable where nothing
     lies there that a run leaves, or the place itself can't be read.
     """
-    try:
-        found = store.names("", *_NAMES, *(name + GZ for name in _NAMES))
-    except OSError as error:
-        raise OutputUnreadable(f"{error}: let this user read all of {store}, and run again") from error
-    of_directory: dict[PurePosixPath, list[str]] = {}
-    for name in found:
-        path = PurePosixPath(name)
-        if RUNS not in path.parts:
-            of_directory.setdefault(path.parent, []).append(name)
-    if not any(PurePosixPath(name).name.removesuffix(GZ) not in _JOURNALS for name in found):
-        raise OutputUnreadable(
-            f"{store} holds no output of a run: no {RESOURCES}, {METADATA} or {OUTCOMES} lies in it or below it: give "
-            "-s the directory or s3://BUCKET/PREFIX that custodian run or c7n-org run was given"
-        )
+    of_directory = _directories(store)
     rules = Kept(RULE_KEYS)
     if accounts:
         of_directory = {
@@ -110,7 +101,9 @@ def read_outputs(
             if not (own := Layout.of(path.parts, known).owners) or own & {*accounts}
         }
 
-    def read(directory: PurePosixPath, names: Collection[str]) -> PolicyOutput | None:
+    def read(directory: PurePosixPath, names: Collection[OutputName]) -> PolicyOutput | None:
+        if faults := [f"{store.place(each.full)} {each.fault}" for each in names if each.fault]:
+            return _output(OutputFiles(store, directory, ()), known, "; ".join(faults))
         files = OutputFiles(store, directory, names)
         files.read_ahead()
         with _PARSING:
@@ -126,6 +119,24 @@ def read_outputs(
             f"{store} holds runs of policies on other resources only: give -s one of policies on aws.iam-user"
         )
     return _dated(of_users)
+
+
+def _directories(store: Store) -> dict[PurePosixPath, list[OutputName]]:
+    """The files of each directory, but for those of provisioning's own runs. Raises OutputUnreadable."""
+    try:
+        files = [what_is(name) for name in store.names("", *_NAMES, *(name + GZ for name in _NAMES))]
+    except OSError as error:
+        raise OutputUnreadable(f"{error}: let this user read all of {store}, and run again") from error
+    if all(each.what in (JOURNAL, RESTORE_JOURNAL) for each in files):
+        raise OutputUnreadable(
+            f"{store} holds no output of a run: no {RESOURCES}, {METADATA} or {OUTCOMES} lies in it or below it: give "
+            "-s the directory or s3://BUCKET/PREFIX that custodian run or c7n-org run was given"
+        )
+    found = defaultdict[PurePosixPath, list[OutputName]](list)
+    for each in files:
+        if not each.provisions:
+            found[PurePosixPath(each.place)].append(each)
+    return dict(found)
 
 
 def _dated(outputs: list[PolicyOutput]) -> list[PolicyOutput]:

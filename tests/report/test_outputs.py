@@ -26,7 +26,7 @@ from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.identity_center.applying import run_records, run_results
 from c7n_iamusers.identity_center.requests import intent_files
-from c7n_iamusers.report import output_reader
+from c7n_iamusers.report import output_names, output_reader
 from c7n_iamusers.report.output_layout import Layout
 from c7n_iamusers.report.output_reader import read_outputs
 from c7n_iamusers.report.outputs import (
@@ -73,7 +73,7 @@ def read(left: Outputs, *names: str) -> list[PolicyOutput]:
 
 
 def test_names_of_files_and_regions_are_those_of_the_rooms_that_write_them() -> None:
-    assert (output_reader.RESULT_FILE, output_reader.RUNS) == (run_results.RESULT_FILE, run_records.RUNS)
+    assert (output_names.RESULT_FILE, output_names.RUNS) == (run_results.RESULT_FILE, run_records.RUNS)
     assert output_reader.REGION == intent_files.REGION
 
 
