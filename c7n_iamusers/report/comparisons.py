@@ -88,8 +88,14 @@ COMPARED = (
     _of(QUARANTINE, "record.credentials? record.inactive?", WRONG, "the calls: the tag, the Deny-all"),
     _of(QUARANTINE, "record.given? record.dropped? record.by_others?", ALONE),
     _of(DECISION, "phase time arn unique_id", WRONG, "the calls after it, and the outcome"),
-    _of(DECISION, "announcement.notice announcement.sha256", WRONG, "the notice"),
-    _of(DECISION, "plan.sha256", TO_LOOK_AT, "the plan"),
+    _of(
+        DECISION,
+        "announcement.notice announcement.sha256",
+        WRONG,
+        "the notice. Each line with `noticed` has one; who removes both leaves a deletion that asked for none, as its "
+        "receipt says",
+    ),
+    _of(DECISION, "plan.sha256", TO_LOOK_AT, "the plan; that one was reviewed is by the journal alone"),
     _of(DECISION, "announcement.delivery announcement.day announcement.digest? plan.place", ALONE),
     _of(DECISION, "exemptions.rules exemptions.sha256 noticed? active_within? quarantined_for?", ALONE),
     _of(DECISION, "access? listened_since?", ALONE),
@@ -181,7 +187,9 @@ def kind_of(phase: str, of_users: bool, of_restorations: bool) -> str:
 
 def lacking(kind: str, line: Mapping[str, Any]) -> str:
     """The first member that the line or row lacks, and each run writes; empty if it has all."""
-    return next(_lacking(line, (*_OBJECTS.get(kind, ()), *_REQUIRED[kind])), "")
+    # a deletion that asks for an announcement rests on one
+    noticed = ("announcement",) if kind == DECISION and "noticed" in line else ()
+    return next(_lacking(line, (*_OBJECTS.get(kind, ()), *noticed, *_REQUIRED[kind])), "")
 
 
 def _lacking(line: Mapping[str, Any], names: Collection[str]) -> Iterator[str]:

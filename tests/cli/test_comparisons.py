@@ -363,6 +363,10 @@ def by_audit(line: Line) -> None:
     line["reason"] = "by audit"
 
 
+def without_announcement(line: Line) -> None:
+    del line["announcement"]
+
+
 def put_of_deny(line: Line) -> None:
     if line["operation"] == "DeleteUser":
         line["operation"] = "TagUser"
@@ -387,6 +391,7 @@ SEVERAL: dict[str, tuple[Callable[[Line], object], tuple[str, ...], str, str]] =
     "calls a month later": (a_month_later, CALLS, "wrong", "wrong"),
     # as the table says: in both, by the journal alone
     "the words": (by_audit, WITH_ROW, "nothing", "nothing"),
+    "no announcement": (without_announcement, ("decision",), "wrong", "wrong"),
 }
 
 
