@@ -94,6 +94,6 @@ def program(name: str) -> str:
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
         raise InvalidPolicyData(
-            f"{name} is not installed beside {sys.executable}: pip install 'c7n-iamusers[cli,org]'"
+            f"{name} is not installed beside {sys.executable}: in the checkout, pip install '.[cli,org]'"
         )
     return found

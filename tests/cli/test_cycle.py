@@ -341,7 +341,7 @@ def test_a_signal_ends_it_after_the_command_that_runs(workspace: Path) -> None:
     [
         (lambda w: (w / "iam-users.yml").unlink(), "run this command in a workspace"),
         (
-            lambda w: (w / "iam-users.yml").write_text("acounts: x"),
+            lambda w: (w / "iam-users.yml").write_text("accunts: x"),
             "iam-users.yml: line 1: there is no setting",
         ),
         (lambda w: (w / "iam-users.yml").write_text("accounts: a.yml"), "there is no"),

@@ -128,7 +128,8 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, no_local_org: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     run_in_this_process(monkeypatch)
-    monkeypatch.setattr("aws_local_org.demo.command.LocalOrg", steps.LocalOrg)
+    # the same for the demo, by whose organization this one is made
+    monkeypatch.setattr("aws_local_org.demo.command.LocalOrg", vars(steps)["LocalOrg"])
     with prepared(ROOT, tmp_path / "work", seed_number=1, users_per_account=12) as demo:
         yield World(demo)
 

@@ -47,7 +47,7 @@ def test_an_empty_file_has_the_defaults(content: str) -> None:
     ("line", "text", "says"),
     [
         (1, "- accounts.yml", "is list in YAML"),
-        (2, "\nacounts: accounts.yml", "did you mean accounts?"),
+        (2, "\naccountss: accounts.yml", "did you mean accounts?"),
         (2, "\nnotices: s3://b", "belongs into the accounts file"),
         (1, "accounts: 12", "accounts must be a text"),
         (1, "accounts: -x.yml", "must match"),
@@ -60,7 +60,7 @@ def test_an_empty_file_has_the_defaults(content: str) -> None:
         (1, "provision: 'yes'", "provision must be one of True, False"),
         (1, "provision: 1", "provision must be one of"),
         (1, "steps: announce", "steps must be a list"),
-        (1, "steps: [anounce]", "must be one of 'announce'"),
+        (1, "steps: [announced]", "must be one of 'announce'"),
         (1, "steps: [listen, listen]", "names a step twice"),
         (2, "steps: [listen]\napprove: [delete]", "which is not among the steps"),
         (1, "approve: [listen]", "must be one of 'provision', 'delete'"),
