@@ -84,7 +84,9 @@ class Record:
         return json.dumps(data, indent=1).encode() + b"\n"
 
 
-_TIME, _SHORT = text(40), text(5_000)
+#: Characters of a record of why an account is blocked.
+_LONGEST_WHY = 1_000
+_TIME, _SHORT = text(40), text(_LONGEST_WHY)
 _WAVES = mapping(text(4, _NUMBER.pattern), _TIME)
 _RECORD = record(
     {
@@ -176,7 +178,8 @@ def ended(
     gap = record.checked is None or record.began - record.checked > LONGEST_GAP
     since = {} if gap else record.clean
     clean = {wave: since.get(wave, now) for wave in record.opened if wave not in unclean}
-    return replace(record, ended=now, clean=clean, checked=now, blocked=dict(blocked))
+    shown = {account: why[:_LONGEST_WHY] for account, why in blocked.items()}
+    return replace(record, ended=now, clean=clean, checked=now, blocked=shown)
 
 
 def ran(record: Record, step: str, accounts: Iterable[str], now: datetime) -> Record:

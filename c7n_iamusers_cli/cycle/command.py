@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from c7n_iamusers.cycle.settings import SETTINGS_FILE
-from c7n_iamusers.cycle.steps import STEPS
+from c7n_iamusers.cycle.steps import BY_NAME, STEPS
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers_cli.cycle.day import Choice, Day, Ended
@@ -23,7 +23,7 @@ from c7n_iamusers_cli.output import PROBLEM, format_option, print_json, say
 #: The environment variable with which c7n names its sessions, and CloudTrail their calls.
 SUFFIX = "C7N_SESSION_SUFFIX"
 #: The keys of --only.
-_USER, _ACCOUNT, _WAVE = "user", "account", "wave"
+_USER, _ACCOUNT, _WAVE, _STEP = "user", "account", "wave", "step"
 
 workspace_option = click.option(
     "-w",
@@ -40,15 +40,20 @@ def _only(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> Cho
     """Raises click.BadParameter."""
     from c7n_iamusers_cli.only import user_names
 
-    found: dict[str, list[str]] = {_USER: [], _ACCOUNT: [], _WAVE: []}
+    found: dict[str, list[str]] = {_USER: [], _ACCOUNT: [], _WAVE: [], _STEP: []}
     for value in values:
         key, equals, name = value.partition("=")
         if key not in found or not equals or not name:
-            raise click.BadParameter(f"{value!r} is none of user=NAME, account=NAME and wave=NUMBER")
+            raise click.BadParameter(
+                f"{value!r} is none of user=NAME, account=NAME, wave=NUMBER and step=NAME"
+            )
         found[key].append(name)
     if wrong := [each for each in found[_WAVE] if not each.isascii() or not each.isdecimal()]:
         raise click.BadParameter(f"wave={wrong[0]} is no number of a wave")
-    return Choice(user_names(found[_USER]), tuple(found[_ACCOUNT]), tuple(map(int, found[_WAVE])))
+    if wrong := [each for each in found[_STEP] if each not in BY_NAME]:
+        raise click.BadParameter(f"there is no step {wrong[0]!r}; it is one of {', '.join(BY_NAME)}")
+    waves = tuple(map(int, found[_WAVE]))
+    return Choice(user_names(found[_USER]), tuple(found[_ACCOUNT]), waves, tuple(found[_STEP]))
 
 
 @click.command()
@@ -63,7 +68,7 @@ def _only(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> Cho
     multiple=True,
     metavar="WHAT=NAME",
     callback=_only,
-    help="Only user=NAME, account=NAME or wave=NUMBER. Repeatable: several of a kind are alternatives.",
+    help="Only user=NAME, account=NAME, wave=NUMBER or step=NAME. Repeatable: several of a kind are alternatives.",
 )
 @click.option(
     "--until", type=click.Choice([each.name for each in STEPS]), default=None, help="End after this step."
@@ -82,11 +87,10 @@ def cycle(directory: Path, dry_run: bool, only: Choice, until: str | None, outpu
     from c7n_iamusers_cli.cycle.workspace import Workspace
 
     workspace = Workspace.read(directory)
-    choice = Choice(only.users, only.accounts, only.waves, until or "")
-    if choice.until and choice.until not in {each.name for each in workspace.steps}:
-        raise InvalidPolicyData(
-            f"--until {choice.until}: the workspace has no such step; see {SETTINGS_FILE}"
-        )
+    choice = replace(only, until=until or "")
+    known = {each.name for each in workspace.steps}
+    if unknown := [each for each in (*choice.steps, choice.until) if each and each not in known]:
+        raise InvalidPolicyData(f"the workspace has no step {', '.join(unknown)}; see {SETTINGS_FILE}")
     as_json = output_format == "json"
     if dry_run:
         from c7n_iamusers_cli.cycle.dry_run import show_today

@@ -47,12 +47,13 @@ class Choice:
     users: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
     waves: tuple[int, ...] = ()
+    steps: tuple[str, ...] = ()
     until: str = ""
 
     @property
     def whole(self) -> bool:
         """Whether nothing is left out, so that its checks count for the waves."""
-        return not (self.users or self.accounts or self.waves or self.until)
+        return not (self.users or self.accounts or self.waves or self.steps or self.until)
 
 
 @dataclass
@@ -101,7 +102,8 @@ class Day:
         self.record = begun(self.waves, last, self.began)
         self.records.write(self.record)
         for number, step in enumerate(self.workspace.steps, 1):
-            self._step(step, number)
+            if not self.choice.steps or step.name in self.choice.steps:
+                self._step(step, number)
             if step.name == self.choice.until or ALL in self.blocked:
                 break
         self._end()

@@ -61,7 +61,8 @@ class Today:
         store = self.workspace.left
         last = last_record(store) if store else None
         self.accounts, self.waves = chosen_accounts(self.workspace, last, self.choice, self.now)
-        self.due = due_today(self.workspace.steps, self.accounts, self.now)
+        steps = [each for each in self.workspace.steps if each.name in (self.choice.steps or BY_NAME)]
+        self.due = due_today(steps, self.accounts, self.now)
         for each in self.due:
             if each.accounts and each.step.name in _NAMED:
                 self.users[each.step.name] = list(self._foreseen(each))

@@ -244,6 +244,11 @@ def test_only_one_user(workspace: Path) -> None:
     assert "check report" not in found.commands.kinds
 
 
+def test_only_some_steps(workspace: Path) -> None:
+    found = cycled(workspace, choice=Choice(steps=("listen", "remind")))
+    assert found.commands.kinds == ["remind", "check remind", "listen", "check listen"]
+
+
 def test_until_a_step(workspace: Path) -> None:
     found = cycled(workspace, choice=Choice(until="listen"))
     assert steps_in(found.commands.kinds) == ALL_STEPS[: ALL_STEPS.index("listen") + 1]
@@ -391,6 +396,7 @@ def _replace(workspace: Path, old: str, new: str) -> None:
         (["--only", "jane"], "is none of user=NAME"),
         (["--only", "user=j*"], "is a pattern"),
         (["--only", "wave=one"], "is no number of a wave"),
+        (["--only", "step=lissten"], "there is no step 'lissten'"),
         (["--until", "nothing"], "is not one of"),
     ],
 )

@@ -106,6 +106,11 @@ def test_a_record_is_read_as_it_was_written() -> None:
     assert last.ran == {"attempts": {"111122223333": START}}
 
 
+def test_a_long_reason_does_not_keep_the_next_cycle_from_reading_it() -> None:
+    last = ended(begun(open_waves((1,), None, START, 7), None, START), WAVES, {"1": "x" * 9_999}, START)
+    assert len(parse_record(last.as_json()).blocked["1"]) == 1_000
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"[]", b"{}", b'{"schema": 2}', Record(START).as_json().replace(b"2026-11-01T", b"yesterday ")],

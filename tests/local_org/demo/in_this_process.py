@@ -22,6 +22,7 @@ import pytest
 
 from aws_local_org import LocalOrg
 from aws_local_org.demo import steps
+from c7n_iamusers_cli.cycle.processes import Processes
 from c7n_iamusers_cli.main import main
 from tests.in_process import short_circuit
 
@@ -37,6 +38,7 @@ def run_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(steps, "LocalOrg", Org)
     monkeypatch.setattr(steps.Commands, "_run", _run)
+    monkeypatch.setattr(Processes, "__call__", _of_a_cycle)
 
 
 def _run(
@@ -55,6 +57,16 @@ def _run(
     ):
         try:
             call(*command)
+        except SystemExit as end:
+            return int(end.code or 0)
+    return 0
+
+
+def _of_a_cycle(processes: Processes, line: tuple[str, ...]) -> int:
+    """A command of a cycle, which itself runs in this process."""
+    with working_in(processes.directory), mock.patch.dict(os.environ, processes.environment):
+        try:
+            call(*line)
         except SystemExit as end:
             return int(end.code or 0)
     return 0
