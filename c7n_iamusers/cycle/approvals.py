@@ -227,6 +227,15 @@ def _deletion(user: PlannedDeletion) -> dict[str, Any]:
     return {key: value for key, value in data.items() if key not in ("skipped", "code")}
 
 
+#: What a plan of access says besides: who gets nothing, by what was read when.
+_REMARKS = frozenset(("refused", "missing", "notes"))
+
+
+def access(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """What a plan of `provision plan` changes, and what a run must not differ in; without its remarks."""
+    return {key: value for key, value in plan.items() if key not in _REMARKS}
+
+
 def as_bytes(plan: Mapping[str, Any]) -> bytes:
     """The content of the file of a plan: the same for the same plan."""
     return json.dumps(plan, sort_keys=True, indent=1).encode() + b"\n"

@@ -96,16 +96,21 @@ def _apply_approved(day: Day, run: Run, accounts: Sequence[Account]) -> None:
 
 
 def _apply_access(day: Day, run: Run, plans: Plans, state: PlanState) -> None:
-    """Apply a plan, to its end or to an error: after one, the next cycle makes a new plan, which waits."""
-    content = plans.content(state.sha256)
+    """Apply a plan, to its end or to an error: after one, the next cycle makes a new plan, which waits.
+
+    `provision apply` itself compares the plan with what a run would do now, and refuses one that differs.
+    """
+    try:
+        content = plans.access_file(state)
+    except PlanInvalid as error:
+        day.problem(str(error))
+        return
     file = own("provision-approved.json")
-    (day.workspace.directory / file).unlink(missing_ok=True)
     day.workspace.write_bytes(file, content)
-    assert hashlib.sha256(content).hexdigest() == state.sha256
-    plans.update(state.begin(day.now()))
-    line = provision_line("apply", run, day.workspace.center, "--plan", file, "--plan-sha256", state.sha256)
-    code = day.command(line)
-    plans.update(state.begin(day.now()).end(state.accounts, day.now()))
+    plans.update(begun := state.begin(day.now()))
+    reviewed = ("--plan", file, "--plan-sha256", hashlib.sha256(content).hexdigest())
+    code = day.command(provision_line("apply", run, day.workspace.center, *reviewed))
+    plans.update(begun.end(state.accounts, day.now()))
     if code:
         day.problem(f"provision apply ended with {code}: nobody without access is denied or deleted")
 

@@ -14,6 +14,7 @@ from c7n_iamusers.cycle.approvals import (
     APPROVALS_FILE,
     Approval,
     PlanState,
+    access,
     as_bytes,
     deletions,
     differences,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 #: Of each plan: its state, what it changes, and the same for people.
 _STATE, _PLAN, _TEXT = "state.json", "plan.json", "plan.txt"
+#: Of a plan of access: the file of `provision plan --out`.
+_ACCESS = "access.json"
 #: What composite-delete with plan-only writes.
 _OF_ACCOUNT = "deletion-plan.json"
 #: Lines that say what differs from an earlier plan.
@@ -160,14 +163,28 @@ class Plans:
 
     def put_access(self, content: bytes, accounts: Collection[str], now: datetime) -> PlanState | None:
         """Keep a plan of `provision plan --out`, unless it is known; None if it changes nothing."""
-        if not read_json(content).get("changes"):
+        plan = access(read_json(content))
+        if not plan.get("changes"):
             return None
-        sha256 = hashlib.sha256(content).hexdigest()
+        sha256 = sha256_of(plan)
         if known := next((each for each in self.states() if each.sha256 == sha256 and not each.ended), None):
             return known
+        self._write(sha256, _ACCESS, content)
         state = PlanState(PROVISION, sha256, now, tuple(sorted(accounts)))
-        self.put(state, content, _access_in_words(content))
+        self.put(state, as_bytes(plan), _access_in_words(content))
         return state
+
+    def access_file(self, state: PlanState) -> bytes:
+        """The file of `provision plan --out` that was approved, for `provision apply --plan`. Raises PlanInvalid."""
+        self.content(state.sha256)
+        content = self._read(state.sha256, _ACCESS)
+        try:
+            same = sha256_of(access(read_json(content))) == state.sha256
+        except (ValueError, AttributeError):
+            same = False
+        if not same:
+            raise PlanInvalid(f"{self.place(state.sha256, _ACCESS)} was changed since: it is not applied")
+        return content
 
     def _read(self, sha256: str, name: str) -> bytes:
         try:
@@ -192,13 +209,16 @@ def made_plans(
     from c7n_iamusers.deletion.reviewed_plan import load_plan
     from c7n_iamusers.text.times import moment
 
-    ids, found = {each.account_id for each in accounts}, list[Any]()
+    found = list[Any]()
     for account in accounts:
+        # an output in a directory has one of the account's name, and one in a bucket a prefix of its id
+        tops = dict.fromkeys((account.name, account.account_id))
         try:
-            for name in store.names(f"{place}/{account.name}/", _OF_ACCOUNT):
+            for name in (name for top in tops for name in store.names(f"{place}/{top}/", _OF_ACCOUNT)):
                 plan = load_plan(store.read(name) or b"")
                 made = moment(plan.made)
-                if plan.account_id in ids and plan.policy in policies and made and made >= since:
+                own = plan.account_id == account.account_id and plan.policy in policies
+                if own and made and made >= since:
                     found.append(plan)
         except OSError as error:
             raise PlanInvalid(

@@ -44,6 +44,9 @@ class Planning(Commands):
     users: dict[str, Sequence[str]] = field(default_factory=dict)
     access: Sequence[str] = ()
     now: datetime = NOW
+    plans: int = 0
+    #: Whether the output is laid out as one in a bucket.
+    by_id: bool = False
 
     def __call__(self, line: Line) -> int:
         code = super().__call__(line)
@@ -52,7 +55,10 @@ class Planning(Commands):
                 self._plan(name, self.users.get(name, ()))
         if "--out" in line:
             changes = [{"key": each} for each in self.access]
-            (self.workspace / line[line.index("--out") + 1]).write_text(json.dumps({"changes": changes}))
+            # who gets nothing, by what was read when
+            self.plans += 1
+            plan = {"changes": changes, "refused": [{"reason": f"at {self.plans}"}]}
+            (self.workspace / line[line.index("--out") + 1]).write_text(json.dumps(plan))
         return code
 
     def _plan(self, name: str, users: Sequence[str]) -> None:
@@ -66,9 +72,8 @@ class Planning(Commands):
             for each in users
         )
         plan = DeletionPlan(IDS[name], DELETING[0], self.now, found)
-        place = (
-            self.workspace / "output" / "removal" / name / "us-east-1" / DELETING[0] / "deletion-plan.json"
-        )
+        top = (IDS[name],) if self.by_id else (name, "us-east-1")
+        place = (self.workspace / "output" / "removal").joinpath(*top, DELETING[0], "deletion-plan.json")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(plan.as_json())
 
@@ -141,6 +146,17 @@ def test_the_plan_of_the_next_day_is_the_same_as_long_as_it_deletes_the_same(wor
         f"delete: + ann of account {PAYMENTS}",
         f"delete: - joe of account {PAYMENTS}",
     ]
+
+
+def test_plans_in_a_bucket_lie_below_the_account_s_id(workspace: Path) -> None:
+    assert waiting(planned(workspace, {"payments": ["joe"]}, by_id=True))
+
+
+def test_a_plan_that_an_earlier_run_left_is_not_taken(workspace: Path) -> None:
+    planned(workspace, {"payments": ["joe"]})
+    commands = Planning(workspace, users={"payments": ["joe"]}, now=NOW - timedelta(days=1))
+    found = cycled(workspace, commands)
+    assert (found.code, waiting(found)) == (0, "")
 
 
 def test_only_the_first_wave_waits_by_default(tmp_path: Path) -> None:
@@ -264,10 +280,13 @@ def test_access_waits_until_its_plan_is_approved(people: Path) -> None:
     # those who have access are told all the same
     assert first.commands.kinds[-2] == "check provision"
     assert approve(people, sha256).exit_code == 0
-    second = cycled(people, Planning(people, access=["jane"]))
-    assert (second.code, applies(second)) == (0, [sha256])
-    file = people / ".cycle" / "provision-approved.json"
-    assert hashlib.sha256(file.read_bytes()).hexdigest() == sha256
+    second = cycled(people, Planning(people, access=["jane"], plans=7))
+    assert second.code == 0
+    # what is applied is the file that was made first, and approved, with the remarks of then
+    kept = (people / "output" / "cycle" / "plans" / sha256 / "access.json").read_bytes()
+    assert applies(second) == [hashlib.sha256(kept).hexdigest()]
+    assert (people / ".cycle" / "provision-approved.json").read_bytes() == kept
+    assert json.loads(kept)["refused"] == [{"reason": "at 1"}]
 
 
 def test_access_that_would_differ_by_now_waits_again(people: Path) -> None:
@@ -280,15 +299,26 @@ def test_access_that_was_begun_is_applied_to_its_end(people: Path) -> None:
     sha256 = waiting(cycled(people, Planning(people, access=["jane"])))
     approve(people, sha256)
     whole = cycled(people, Planning(people, access=["jane"]))
-    at = whole.commands.kinds.index("provision apply")
     # as if it had been killed there: it has begun, and not ended
     state = people / "output" / "cycle" / "plans" / sha256 / "state.json"
     data = json.loads(state.read_text())
     state.write_text(json.dumps({**data, "ended": None, "applied": []}))
     again = cycled(people, Planning(people, access=["less"]))
-    assert applies(again) == [sha256]
+    assert applies(again) == applies(whole)
     assert again.commands.kinds.count("provision plan") == 0
-    assert at
+
+
+@pytest.mark.parametrize("how", ["changed", "removed", "no-json"])
+def test_access_that_was_changed_is_not_applied(people: Path, how: str) -> None:
+    sha256 = waiting(cycled(people, Planning(people, access=["jane"])))
+    approve(people, sha256)
+    file = people / "output" / "cycle" / "plans" / sha256 / "access.json"
+    if how == "removed":
+        file.unlink()
+    else:
+        file.write_text(file.read_text().replace("jane", "joe") if how == "changed" else "[")
+    found = cycled(people, Planning(people, access=["jane"]))
+    assert (found.code, applies(found)) == (1, [])
 
 
 @pytest.mark.parametrize(
