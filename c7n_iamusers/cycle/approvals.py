@@ -247,7 +247,20 @@ def sha256_of(plan: Mapping[str, Any]) -> str:
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """How the deletions of a plan differ from an earlier one's: a line for each user."""
+    """How a plan differs from an earlier one of the same step: a line for each user, or for each change of access."""
+    return _changed_deletions(before, after) if "deletions" in after else _changed_access(before, after)
+
+
+def _changed_access(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    old, new = ({each["key"]: each for each in plan.get("changes", ())} for plan in (before, after))
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
+            sign = "+" if key not in old else "-" if key not in new else "~"
+            change = new.get(key) or old[key]
+            yield f"{sign} {change.get('kind', '')} {change.get('name', key)}"
+
+
+def _changed_deletions(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     old, new = _by_user(before), _by_user(after)
     for key in sorted(old.keys() | new.keys()):
         account_id, arn = key[:2]

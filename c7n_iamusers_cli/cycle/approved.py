@@ -92,7 +92,8 @@ def _apply_approved(day: Day, run: Run, accounts: Sequence[Account]) -> None:
     elif to_apply(PROVISION, [state], approvals, day.began):
         _apply_access(day, run, plans, state)
     else:
-        day.waits(PROVISION, state.sha256, [f"its plan is {plans.place(state.sha256)}"])
+        told = [f"its plan is {plans.place(state.sha256)}", *plans.changed_since(state)]
+        day.waits(PROVISION, state.sha256, told)
 
 
 def _apply_access(day: Day, run: Run, plans: Plans, state: PlanState) -> None:
@@ -184,11 +185,9 @@ class _Deletions:
             day.say("delete: nobody is to be deleted")
             return
         users = sum(not user.skipped for each in found for user in each.users)
-        changed = self.plans.changed_since(state)
         told = [
             f"{users} users in {len(state.accounts)} accounts; the plan is {self.plans.place(state.sha256)}",
-            *(["it differs from the plan before, which was never applied:"] if changed else []),
-            *changed,
+            *self.plans.changed_since(state),
         ]
         day.waits(DELETE, state.sha256, told)
 

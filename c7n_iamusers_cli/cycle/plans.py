@@ -146,18 +146,19 @@ class Plans:
         }
 
     def changed_since(self, state: PlanState) -> list[str]:
-        """How a plan of deletions differs from the one before it that was never applied; empty if there is none."""
+        """How a plan differs from the one before it that was never applied; empty if there is none."""
         earlier = [
             each
             for each in self.states()
             if each.step == state.step and each.sha256 != state.sha256 and not each.begun
         ]
-        if not earlier or state.step != DELETE:
+        if not earlier:
             return []
         before, after = (read_json(self._read(each.sha256, _PLAN)) for each in (earlier[-1], state))
         lines = list(differences(before, after))
         more = [f"and {len(lines) - _SHOWN} more"] if lines[_SHOWN:] else []
-        return [*lines[:_SHOWN], *more]
+        head = ["it differs from the plan before, which was never applied:"] if lines else []
+        return [*head, *lines[:_SHOWN], *more]
 
     # of access
 

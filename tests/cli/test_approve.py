@@ -54,7 +54,7 @@ class Planning(Commands):
             for name in accounts_in(self.workspace, "delete"):
                 self._plan(name, self.users.get(name, ()))
         if "--out" in line:
-            changes = [{"key": each} for each in self.access]
+            changes = [{"key": each, "kind": "permission-set", "name": each} for each in self.access]
             # who gets nothing, by what was read when
             self.plans += 1
             plan = {"changes": changes, "refused": [{"reason": f"at {self.plans}"}]}
@@ -293,6 +293,7 @@ def test_access_that_would_differ_by_now_waits_again(people: Path) -> None:
     approve(people, waiting(cycled(people, Planning(people, access=["jane"]))))
     found = cycled(people, Planning(people, access=["jane", "joe"]))
     assert (found.code, applies(found), bool(waiting(found))) == (3, [], True)
+    assert "provision: + permission-set joe" in found.said
 
 
 def test_access_that_was_begun_is_applied_to_its_end(people: Path) -> None:
