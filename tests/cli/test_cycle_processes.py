@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +86,59 @@ def test_machines_meet_at_the_lock_beside_the_notices(tmp_path: Path, org: Local
         cycle_lock(there).__enter__()
     with cycle_lock(here):
         pass
+
+
+#: Notes that it runs, waits to be ended, and notes that; the second time it ends at once.
+_C7N_ORG = """#!/bin/sh
+test -e ran && exit 0
+trap 'touch ended; exit 1' TERM
+echo $$ > pid
+mv pid ran
+while :; do sleep 0.1; done
+"""
+#: A check that finds nothing.
+_REPORT = """#!/bin/sh
+while [ $# -gt 0 ]; do
+  [ "$1" != --check-output ] || echo '[]' > "$2"
+  shift
+done
+"""
+_CYCLE = (
+    "import sys; sys.executable = sys.argv[1]; from c7n_iamusers_cli.main import main; main(sys.argv[2:])"
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGINT, 1), (signal.SIGKILL, -9)],
+    ids=lambda each: str(each),
+)
+def test_a_cycle_that_is_ended_by_a_signal_is_run_again(tmp_path: Path, number: int, code: int) -> None:
+    """A process of its own, whose commands are scripts."""
+    workspace = make_workspace(tmp_path / "w", steps=["announce"], approve=[])
+    for name, text in (("c7n-org", _C7N_ORG), ("c7n-iamusers", _REPORT)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    line = [sys.executable, "-c", _CYCLE, str(tmp_path / "python"), "cycle", "-w", str(workspace)]
+    first = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path)
+    assert first.stdout is not None
+    while not (workspace / "ran").exists():
+        assert first.poll() is None, first.stdout.read()
+        time.sleep(0.05)
+    # a second one is kept out meanwhile
+    second = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert (second.returncode, "is in use by c7n-iamusers cycle" in second.stderr) == (1, True), second.stderr
+    first.send_signal(number)
+    if number == signal.SIGKILL:
+        first.wait()
+        os.kill(int((workspace / "ran").read_text()), signal.SIGTERM)
+    said, _ = first.communicate(timeout=60)
+    assert first.returncode == code, said
+    while not (workspace / "ended").exists():
+        time.sleep(0.05)
+    again = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "announce: ran in 3 accounts" in again.stdout
 
 
 def _with_notices(workspace: Path, place: str) -> Workspace:
