@@ -61,10 +61,10 @@ LEFT = (
     help="The first ones are those of accounts.yml, the others are invented.",
 )
 def demo(source: Path, work: Path, seed: int, users_per_account: int, accounts: int) -> None:
-    """Announce, provision, listen, quarantine, remind and delete, with the real c7n-org and c7n-mailer.
+    """Announce, provision, listen, quarantine, remind and delete, by `cycle`, with the real c7n-org and c7n-mailer.
 
     Some users are planted: a machine in use, one that calls AWS under its Deny, two with forged tags. Time is
-    compressed: thirty days pass within a minute or two. Exits with 1 if a check fails.
+    compressed: thirty days pass within two or three minutes. Exits with 1 if a check fails.
     """
     with errors_as_messages():
         faults = _run(source.resolve(), work, seed, users_per_account, accounts)
