@@ -80,7 +80,7 @@ def link_files(source: Path, work: Path) -> None:
 
 
 def check_checkout(source: Path, what: str, steps: Iterable[str] = POLICY_NAMES) -> None:
-    """Raises LocalOrgError where ``source`` has not all that the ``steps`` need."""
+    """Raises LocalOrgError if ``source`` lacks anything that the ``steps`` need."""
     needs = (
         "accounts.yml",
         "mailer.yml",
@@ -95,7 +95,7 @@ def check_checkout(source: Path, what: str, steps: Iterable[str] = POLICY_NAMES)
 
 
 def clear(work: Path, what: str, marker: str) -> None:
-    """Make ``work`` an empty directory with the ``marker``; only what the steps make is removed from a marked one.
+    """Make ``work`` an empty directory with the ``marker``. Only files of steps are removed from a marked directory.
 
     ``what``: a demo or a rehearsal, for messages.
     """

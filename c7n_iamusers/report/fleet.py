@@ -30,7 +30,8 @@ from c7n_iamusers.report.checks import BLOCKING, REMEMBERED, needs
 from c7n_iamusers.report.outputs import PolicyOutput
 from c7n_iamusers.report.progress import Progress, progress_of
 from c7n_iamusers.report.standing import Belongs, Told, asks_of, stand
-from c7n_iamusers.report.users import FIRST, LAST, Row, User, Users, began, event_of, users_of, when
+from c7n_iamusers.report.users import FIRST, LAST, Row, User, began, when
+from c7n_iamusers.report.users_of_runs import Users, event_of, users_of
 from c7n_iamusers.text.times import as_text
 
 #: Of a fleet whose notices are not known.
@@ -74,9 +75,9 @@ class FleetReport:
         found = sorted((*self.attention, *further), key=lambda each: each["level"] != BLOCKING)
         return replace(self, attention=tuple(found))
 
-    def gone(self) -> set[str]:
-        """The unique ids of users that are not there any more."""
-        return {each.unique_id for each in self.users if not each.is_left()}
+    def gone(self) -> set[tuple[str, str]]:
+        """The account and unique id of each user that is not there any more."""
+        return {(each.account, each.unique_id) for each in self.users if not each.is_left()}
 
     def as_data(self) -> Row:
         """The whole report in JSON types; ``users`` are made one by one, and can be read once."""

@@ -50,10 +50,12 @@ FUNCTION = {
 USER = {"username": "tag:Email", "email": "tag:Email"}
 
 
-def roles(*options: str, policies: tuple[str, ...] = ("delete",), accounts: bool = True) -> Result:
+def roles(
+    *options: str, policies: tuple[str, ...] = ("delete",), accounts: bool = True, runner: str = RUNNER
+) -> Result:
     files = [each for name in policies for each in ("-u", str(ROOT / "policies" / f"{name}.yml"))]
     config = ["-c", str(ROOT / "accounts.yml")] if accounts else []
-    return CliRunner().invoke(main, ["roles", *files, "--runner", RUNNER, *config, *options])
+    return CliRunner().invoke(main, ["roles", *files, "--runner", runner, *config, *options])
 
 
 def actions(document: Any) -> set[str]:
@@ -230,7 +232,7 @@ def test_functions_whose_roles_are_not_in_the_documents(
         pytest.param((), "", id="all"),
         pytest.param(("--role", "deployer"), "", id="deployer"),
         pytest.param(
-            ("--role", "function-3"), "take no role function-3; they take function, function-2", id="none"
+            ("--role", "function-3"), "need no role function-3; they need function, function-2", id="none"
         ),
         pytest.param(("--role", "function-1"), "'function-1' is none of member-reader", id="no-kind"),
         pytest.param(("--role", "deployer-2"), "of several also function-2, runner-2", id="no-number"),
@@ -763,7 +765,7 @@ def test_no_role_trusts_one_of_another_partition(
     kept = {key: value for key, value in data["accounts"][0].items() if key not in ("role", "regions")}
     accounts = tmp_path / "accounts.yml"
     accounts.write_text(yaml.safe_dump({**data, "accounts": [{**kept, **account}]}))
-    result = roles("-c", str(accounts), "--runner", runner, accounts=False)
+    result = roles("-c", str(accounts), accounts=False, runner=runner)
     assert (result.exit_code != 0) == bool(message)
     assert message in result.output
 
@@ -809,7 +811,7 @@ def test_one_of_several_roles_of_functions_is_printed_by_its_number() -> None:
 def test_a_role_that_is_not_taken() -> None:
     result = roles("--role", "identity-center", policies=("attempts",))
     assert result.exit_code == 1
-    assert "the policies take no role identity-center; they take member-reader, runner" in result.output
+    assert "the policies need no role identity-center; they need member-reader, runner" in result.output
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from c7n_iamusers_cli.main import main
 from tests.full_users import create_full_user
 from tests.plugins.deletions import acting
 from tests.policies import ACCOUNT
+from tests.unreadable import UNREADABLE, Lose
 
 DELETE = Path("output/delete")
 PARK = Path("output/park")
@@ -115,7 +116,7 @@ TAMPERING: dict[str, tuple[Callable[[], object], int, str]] = {
     "a line changed": (
         edited(DELETE / "journal.jsonl", lambda text: text.replace(b'"rules": 0', b'"rules": 9')),
         1,
-        "delete/journal.jsonl: line 3: it was not written after the line before it",
+        "delete/journal.jsonl: line 3: it does not follow the line before it",
     ),
     "a line removed": (
         edited(
@@ -123,7 +124,7 @@ TAMPERING: dict[str, tuple[Callable[[], object], int, str]] = {
             lambda text: b"".join(text.splitlines(True)[:4] + text.splitlines(True)[5:]),
         ),
         1,
-        "delete/journal.jsonl: line 5: it was not written after",
+        "delete/journal.jsonl: line 5: it does not follow",
     ),
     "the beginning removed": (
         edited(DELETE / "journal.jsonl", lambda text: b"".join(text.splitlines(True)[4:])),
@@ -376,6 +377,18 @@ def test_a_place_without_a_journal_is_refused(tmp_path: Path) -> None:
     assert verify("--role", ROLE, place=str(tmp_path)).exit_code == 2
 
 
+@pytest.mark.parametrize(("lose", "told"), UNREADABLE)
+def test_what_can_not_be_read_is_no_quiet_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lose: Lose, told: str
+) -> None:
+    for policy in ("flag", "delete"):
+        DirectoryStore(tmp_path / "output" / policy).create("journal.jsonl", b"")
+    lose(monkeypatch, tmp_path / "output" / "delete")
+    result = verify(place=str(tmp_path / "output"))
+    assert result.exit_code == 1
+    assert told in result.output
+
+
 def trail(*arguments: str) -> tuple[int, dict[str, Any], str]:
     """The exit code, what became of the account's calls, and all that is said."""
     entry = {"account_id": ACCOUNT, "name": "payments", "role": ROLE, "regions": ["us-east-1"]}
@@ -518,7 +531,7 @@ def test_no_role_is_assumed_in_an_account_that_only_a_journal_names(
             journal.write(who, phase, service="iam", operation="TagUser", parameters={}, result="done")
     code, _, said = trail("--external-id", "of-ours")
     assert (code, asked) == (1, [ROLE])
-    expected = "its 1 calls are not compared: the accounts file does not have it"
+    expected = "its 1 calls are not compared: the accounts file lacks it"
     assert (expected if account.isdigit() else "arn is no ARN of an account") in said
     result = verify("--cloudtrail", "--role", ROLE.replace(ACCOUNT, "{account_id}"))
     assert result.exit_code == 2

@@ -24,6 +24,7 @@ from c7n_iamusers.snapshots.archive import SnapshotArchive
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from c7n_iamusers.text.times import moment
 from tests.records import EVERYTHING, user
+from tests.unreadable import UNREADABLE, Lose
 
 pytestmark = pytest.mark.pure
 
@@ -288,7 +289,7 @@ def test_a_history_that_fails_stops_no_other_user(tmp_path: Path, monkeypatch: p
     assert [each.recorded.subject for each in found.users] == [BOB.subject]
     (problem,) = found.problems
     assert problem.startswith(
-        "user alice of account 111122223333: not restored: no run writes what the journals"
+        "user alice of account 111122223333: not restored: no run writes its lines in the journals"
     )
 
 
@@ -375,7 +376,7 @@ def test_no_older_snapshot_takes_the_place_of_one_that_is_gone_with_its_output(
         found = collected(paths)
         assert found.users == []
         told = "not restored: snapshots in the journal are missing here: "
-        assert [message.split(": give")[0] for message in found.problems] == [
+        assert [message.split(": bring")[0] for message in found.problems] == [
             f"{BOB.arn}: {told}{file_of(late, BOB)}",
             f"user alice of account 111122223333: {told}{file_of(late, ALICE)}",
         ]
@@ -408,6 +409,20 @@ def test_a_snapshot_that_no_journal_proves_is_named(tmp_path: Path) -> None:
 def test_a_directory_without_snapshots_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SnapshotInvalid, match="no snapshot in it: give a run's output"):
         collected([tmp_path])
+
+
+@pytest.mark.parametrize(("lose", "told"), UNREADABLE)
+@pytest.mark.parametrize("where", ["", "snapshots"])
+def test_nobody_is_restored_where_an_output_can_not_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lose: Lose, told: str, where: str
+) -> None:
+    """It may have a later snapshot of any user, with fewer rights."""
+    outputs = tmp_path / "outputs"
+    output(outputs / "quarantine", snapshot(user("carol")))
+    output(outputs / "delete", snapshot(user("carol"), month=2))
+    lose(monkeypatch, outputs / "delete" / where)
+    with pytest.raises(SnapshotInvalid, match=f"{told}.*so nobody is restored"):
+        collected([outputs])
 
 
 def test_lines_of_restorations_are_those_of_the_journals_that_are_there(tmp_path: Path) -> None:

@@ -6,13 +6,13 @@ description of managed groups; a permission set, and that of an assignment, has 
 journaled id, and its group is managed or has a managed permission set.
 
 The state can't confirm which run created an object, for which IAM user a membership was made, or that a run created a
-user. A user is deleted if it is unchanged since its journaled creation and has no groups and assignments except the
-run's. Assigned applications are not checked.
+user. A user is deleted if it is unchanged since its journaled creation, and has only the run's groups and assignments.
+Assigned applications are not checked.
 
-What others use by now stays. A group of the run that others have joined, assigned or changed stays, and so do the run's
-memberships of it: by them people have what others gave. So does a membership of an earlier group that has been assigned
-since. The run's own assignments end, unless others have joined the group since. What can't be read, as a delegated
-administrator may not list all assignments of a principal, counts as used.
+Objects that others use by now stay. A group of the run that others have joined, assigned or changed stays, and so do
+the run's memberships of it, which give people what others assigned. A membership of an earlier group also stays if the
+group has been assigned since. The run's own assignments end, unless others have joined the group since. Unreadable
+objects count as used: a delegated administrator may not list all assignments of a principal.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.undo.restorations import RestorationPlan, deletion_key
+from c7n_iamusers.identity_center.undo.undo_plan import Kept, UndoBasis, UndoPlan
 from c7n_iamusers.text.wording import shown
 
 
@@ -50,7 +51,7 @@ def group_reasons(
 
 
 def assigned_since(further: Collection[model.Assignment]) -> str:
-    """Why a group stays that has ``further`` assignments, which are not the run's."""
+    """Why a group with ``further`` assignments, not made by the run, stays."""
     if model.UNKNOWN_ASSIGNMENT in further:
         return f"it is not known whether it has been assigned since: {model.NOT_LISTED}"
     return f"it has been assigned since ({_listed(further)})"
@@ -104,7 +105,7 @@ def _listed(assignments: Collection[model.Assignment]) -> str:
 
 
 def differ(requested: PermissionSet, present: PermissionSet) -> bool:
-    """Whether ``present`` has anything that was not requested. It may have less, if a run did not complete it."""
+    """Whether ``present`` has anything unrequested. It may have less, if a run did not complete it."""
     return (
         not present.managed_policies <= requested.managed_policies
         or not present.customer_policies <= requested.customer_policies
@@ -135,9 +136,9 @@ _OF_SERVICE = frozenset(
 
 
 def has_changed(attributes: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
-    """Whether the user has changed since its creation, or has come under an identity provider.
+    """Whether the user has changed since its creation, or an identity provider now manages it.
 
-    Any attribute that its creation did not give, such as a title, is of others.
+    Any attribute that its creation did not set, such as a title, is others'.
     """
     present = {key: value for key, value in attributes.items() if value and key not in _OF_SERVICE}
     emails = [each.get("Value") for each in present.get("Emails", ())]
@@ -161,7 +162,7 @@ def plan_undo(
     before: Mapping[str, Collection[model.Assignment]] | None = None,
     relied_on: Mapping[object_records.AssignmentKey, str] | None = None,
     members: Mapping[str, Collection[str]] | None = None,
-) -> object_records.UndoPlan:
+) -> UndoPlan:
     """The plan of an undo: first ``restoration``, then the deletions.
 
     ``requested``: the run's requested permission sets, by name. ``needed``: memberships whose people may have no other
@@ -175,13 +176,13 @@ def plan_undo(
     changes = list(undo.all())
     going = [change for change in changes if change.key not in back.existing]
     there = [
-        object_records.Kept(
+        Kept(
             f"{change.kind} {change.name}", "it existed before the run, which removed and recreated it", True
         )
         for change in changes
         if change.key in back.existing
     ]
-    # A permission set that goes needs no former settings.
+    # A deleted permission set needs no former settings.
     gone = {each.key for each in going if each.kind == model.PERMISSION_SET}
     of = back.settings
     first = [
@@ -189,13 +190,13 @@ def plan_undo(
         for each in back.changes
         if each.key not in of or deletion_key(model.PERMISSION_SET, of[each.key].arn) not in gone
     ]
-    # Who goes must not get former settings that allow more: a check before each call reads who holds the set by then.
-    # What AWS refuses to end holds up nobody else.
+    # Leavers must not get former settings that allow more: a check before each call reads the set's holders. If AWS
+    # refuses to end something, that holds up nobody else.
     ends = tuple(each.key for each in going if each.kind in (model.MEMBERSHIP, model.ASSIGNMENT))
     late = [each for each in first if each.key in of and of[each.key].widening]
     first = [each for each in first if each not in late]
     last = [replace(each, waits_for=ends) for each in late]
-    return object_records.UndoPlan((*first, *going, *last), (*back.kept, *undo.kept, *there), undo.basis)
+    return UndoPlan((*first, *going, *last), (*back.kept, *undo.kept, *there), undo.basis)
 
 
 @dataclass
@@ -206,7 +207,7 @@ class _Undo:
     needed: Mapping[object_records.MembershipKey, str]
     back: RestorationPlan
     before: Mapping[str, Collection[model.Assignment]]
-    kept: list[object_records.Kept] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
 
     def decide(
         self, relied_on: Mapping[object_records.AssignmentKey, str], members: Mapping[str, Collection[str]]
@@ -265,7 +266,7 @@ class _Undo:
     def _why_group_stays(self, group_id: str, own: Collection[model.Assignment]) -> str:
         """Why the run's memberships of the group stay with it; empty if they go. ``own``: assignments of the run.
 
-        Members who stay only as they may have no other access are no reason: others can go.
+        Members who stay only because they may have no other access are no reason: others can go.
         """
         number = self._numbers.get(group_id)
         if number is not None:
@@ -275,17 +276,17 @@ class _Undo:
             return "; ".join(group_reasons(group, given, strangers, group.assignments.difference(own)))
         if group_id not in self.before:
             return "the result of the run does not have what it gave before"
-        # What a run could not list it did not record.
+        # A run did not record what it could not list.
         recorded = {each for each in self.before[group_id] if each != model.UNKNOWN_ASSIGNMENT}
         further = self._held(group_id).difference(own, recorded)
         return assigned_since(further) if further else ""
 
-    def _basis(self, staying: Collection[object_records.MembershipKey]) -> object_records.UndoBasis:
+    def _basis(self, staying: Collection[object_records.MembershipKey]) -> UndoBasis:
         members = defaultdict[str, set[str]](set)
         for group_id, user_id in staying:
             members[group_id].add(user_id)
         created = self.state.created
-        return object_records.UndoBasis(
+        return UndoBasis(
             {group_id: self._held(group_id) for group_id, _ in self._joined},
             {group_id: frozenset(users) for group_id, users in members.items()},
             {each.group_id: created[number].parameters for number, each in self.state.groups.items()},
@@ -335,7 +336,7 @@ class _Undo:
 
     def _memberships(self) -> Iterator[access_plan.Change]:
         for (group_id, user_id), reason in sorted(self._kept_memberships.items()):
-            self.kept.append(object_records.Kept(f"membership {user_id} in {group_id}", reason))
+            self.kept.append(Kept(f"membership {user_id} in {group_id}", reason))
         for member in sorted(self._leaving & self.state.memberships.keys()):
             call = operations.membership_deletion(self.state.memberships[member], self.instance)
             accounts = {each.account_id for each in self._held(member[0])}
@@ -355,7 +356,7 @@ class _Undo:
             if assignment not in self.state.assignments.get(group_id, ()):
                 continue
             if reason := self._assignment_reason(group_id, assignment):
-                self.kept.append(object_records.Kept(f"assignment {name}", reason))
+                self.kept.append(Kept(f"assignment {name}", reason))
                 continue
             change = self._change(
                 model.ASSIGNMENT,
@@ -425,7 +426,7 @@ class _Undo:
 
     def _unless(self, reasons: list[str], change: access_plan.Change) -> Iterator[access_plan.Change]:
         if reasons:
-            self.kept.append(object_records.Kept(f"{change.kind} {change.name}", "; ".join(reasons)))
+            self.kept.append(Kept(f"{change.kind} {change.name}", "; ".join(reasons)))
         else:
             yield change
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``c7n-iamusers provision undo RESULT``: restores what a run removed and deletes what it created.
 
-The access of a person who may have no other is kept.
+It keeps access that may be a person's only one.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ from c7n_iamusers.identity_center.undo.only_access import (
 )
 from c7n_iamusers.identity_center.undo.restoration_rechecks import RestorationChecks, not_restored
 from c7n_iamusers.identity_center.undo.restorations import RestorationPlan, plan_restoration
+from c7n_iamusers.identity_center.undo.undo_plan import Kept, UndoPlan
 from c7n_iamusers.identity_center.writer.change import RecheckResult
 from c7n_iamusers.identity_center.writer.writer import (
     DONE,
@@ -72,10 +73,10 @@ from c7n_iamusers.text.wording import escaping, folded
 
 @dataclass(frozen=True)
 class UndoOptions:
-    """``read_users``: reads which IAM users still exist; None to end access even if its person may have no other.
+    """``read_users``: reads which IAM users still exist; None to end even access that may be a person's only one.
 
     ``accounts``: name -> account id. ``digest``: the SHA-256 of the result in hex, as the run printed it, which proves
-    that it is the run's own; else ``accepted`` says whether somebody accepts what the plan gives people by it.
+    that it is the run's own. Without it, ``accepted`` says whether somebody accepts the access that the plan gives.
     """
 
     read_users: ReadUsers | None = users_not_read
@@ -124,7 +125,7 @@ def undo(
 def _checked_result(
     output: Store, result: str, center_in: Callable[[str], Center], digest: str
 ) -> tuple[dict[str, Any], Center]:
-    """The result, by the ids that later undos have given to its objects, and the Identity Center that it is of."""
+    """The result, with its objects' ids from later undos, and its Identity Center."""
     data, place = read_result(output, result, digest), output.place(result)
     if missing := [name for name in ("region", "instance", "permission-sets") if name not in data]:
         raise IdentityCenterError(
@@ -146,12 +147,12 @@ def _checked_result(
     return successors.of_result(data), center
 
 
-def _require_consent(plan: object_records.UndoPlan, place: str, accepted: Callable[[], bool]) -> None:
-    """Raises IdentityCenterError if the plan gives people access and nobody accepts that."""
+def _require_consent(plan: UndoPlan, place: str, accepted: Callable[[], bool]) -> None:
+    """Raises IdentityCenterError if the plan gives access that nobody accepts."""
     if any(change.action != access_plan.DELETE for change in plan.changes) and not accepted():
         raise IdentityCenterError(
-            f"nothing was touched: lines with + give people access by what {place} says, and whoever can write there "
-            "can have written it: check them, and give --result-sha256 HEX, as the run printed it, or say yes on a "
+            f"nothing was touched: lines with + give people access that {place} names, and whoever can write there "
+            "may have added it: check them, and give --result-sha256 HEX, which the run printed, or answer yes on a "
             "terminal"
         )
 
@@ -159,16 +160,17 @@ def _require_consent(plan: object_records.UndoPlan, place: str, accepted: Callab
 def _begin_ages_anew(
     data: Mapping[str, Any], output: Store, instance: model.Instance, say: Callable[[str], None]
 ) -> None:
-    """The next prune --former would else remove a membership again, by the age that it had before the run.
+    """Forgets the ages of memberships, by which the next prune --former would remove them again.
 
-    Before anything is restored, so that a killed undo leaves no old age. Raises IdentityCenterError, OSError.
+    It does so before anything is restored, so that a killed undo leaves no old age. Raises IdentityCenterError,
+    OSError.
     """
     records = [each for each in data.get("removed", ()) if each["kind"] == model.MEMBERSHIP]
     if end_times(output, instance, {(record["group"], folded(record["username"])) for record in records}):
         say("Ages of former people whose memberships come back count anew, for provision prune --former.")
 
 
-def _incomplete(plan: object_records.UndoPlan) -> Iterator[str]:
+def _incomplete(plan: UndoPlan) -> Iterator[str]:
     """A sentence if anything that the run changed stays as it is."""
     if kept := sum(not each.as_before for each in plan.kept):
         yield (
@@ -227,7 +229,7 @@ def _plan(
     restoration: RestorationPlan,
     later: RunHistory,
     undo_options: UndoOptions,
-) -> object_records.UndoPlan:
+) -> UndoPlan:
     read_users, created = undo_options.read_users, tuple(_created(data))
     gone = later.undone | later.removed
     ended = {each.assignment for each in created if each.kind == model.ASSIGNMENT}.intersection(gone)
@@ -249,7 +251,7 @@ def _plan(
 
 
 def _created(data: Mapping[str, Any]) -> Iterator[object_records.Created]:
-    """What the run created. A membership whose call had no answer has the id with which the run met it later."""
+    """What the run created. A membership whose call had no answer has the id that the run found later."""
     met = {object_records.membership_of(row): row.get("id", "") for row in data.get("memberships", ())}
     for each in map(object_records.Created.from_data, data["created"]):
         is_nameless = each.kind == model.MEMBERSHIP and not each.identifier
@@ -258,15 +260,15 @@ def _created(data: Mapping[str, Any]) -> Iterator[object_records.Created]:
 
 def _assigned_again(
     ended: Collection[object_records.AssignmentKey], later: RunHistory, reader: CenterReader
-) -> Iterator[object_records.Kept]:
-    """The run's assignments that have ended and exist: they are others'. Raises ClientError."""
+) -> Iterator[Kept]:
+    """The run's assignments that ended, but exist: they are others'. Raises ClientError."""
     for group_id, assignment in sorted(ended):
         if reader.assignments.exists(assignment, group_id):
             name = (
                 f"assignment {group_id} -> {assignment.permission_set_arn} in account {assignment.account_id}"
             )
             undone = (group_id, assignment) in later.undone
-            yield object_records.Kept(name, _AGAIN_UNDONE if undone else _AGAIN_REMOVED, undone)
+            yield Kept(name, _AGAIN_UNDONE if undone else _AGAIN_REMOVED, undone)
 
 
 _AGAIN_UNDONE = "an earlier undo ended the run's, so this was assigned after it, and is not the run's"
@@ -274,14 +276,14 @@ _AGAIN_REMOVED = "a later run removed the run's, so others assigned this: remove
 
 
 class _UndoRecheck:
-    """Rechecks a change of an undo after a conflict. Objects that others created in the meantime are not used."""
+    """Rechecks a change of an undo after a conflict. It does not use objects that others created in the meantime."""
 
     def __init__(
         self,
         reader: CenterReader,
         restoration: RestorationPlan,
         instance: model.Instance,
-        plan: object_records.UndoPlan,
+        plan: UndoPlan,
         clock: Callable[[], float],
     ) -> None:
         self._deletion_checks = UndoChecks(reader, plan.changes, plan.basis, clock)
@@ -306,7 +308,7 @@ class _UndoRecheck:
         )
 
     def before(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
-        """A check to make right before a deletion, and before anything is restored that gives or takes access."""
+        """A check to make right before a deletion, and before a restoration that gives or takes access."""
         if change.action == access_plan.DELETE:
             return self._deletion_checks.before(change, parameters)
         return self._restoration_checks.before(change, parameters)
@@ -326,7 +328,7 @@ class _UndoRecheck:
 
 
 def _apply(
-    plan: object_records.UndoPlan,
+    plan: UndoPlan,
     center: Center,
     output: Store,
     prefix: str,
@@ -343,8 +345,8 @@ def _apply(
         context = writer_context(center, journal, recheck)
         ended = SingleWriter(context, plan.changes, options).run()
     _record(plan, ended, output, f"{prefix}{UNDONE}")
-    # What was not necessary, as all accounts were provisioned at once, is no part of the undo; neither is what others
-    # replaced.
+    # Changes that became unnecessary because all accounts were provisioned at once are no part of the undo, nor are
+    # those that others replaced.
     results = [(ended[each.key], each.instead_of) for each in plan.changes]
     counted = [each for each, instead_of in results if each.calls or each.status == FAILED or not instead_of]
     counted = [each for each in counted if each.status != REPLACED]
@@ -353,16 +355,14 @@ def _apply(
 
 
 def _is_complete(record: bytes | None) -> bool:
-    """Whether it is that of a complete undo."""
+    """Whether the undo is complete."""
     try:
         return json.loads(record or b"{}").get("complete") is True
     except (AttributeError, ValueError):
         return False
 
 
-def _record(
-    plan: object_records.UndoPlan, ended: Mapping[str, ChangeResult], output: Store, name: str
-) -> None:
+def _record(plan: UndoPlan, ended: Mapping[str, ChangeResult], output: Store, name: str) -> None:
     names = {change.key: f"{change.kind} {change.name}" for change in plan.changes}
     deletions = {change.key for change in plan.changes if change.action == access_plan.DELETE}
     provisioned = {change.key for change in plan.changes if change.action == access_plan.PROVISION}
@@ -385,7 +385,7 @@ def _record(
     output.replace(name, json.dumps(data, indent=1).encode())
 
 
-def _lines(plan: object_records.UndoPlan) -> Iterator[str]:
+def _lines(plan: UndoPlan) -> Iterator[str]:
     changes = [each for each in plan.changes if not each.instead_of]
     counts = Counter(change.action for change in changes)
     for change in changes:
