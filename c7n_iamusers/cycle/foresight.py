@@ -55,8 +55,10 @@ def foresee(
         if (judge := _JUDGES.get(str(data.get("type")))) is None:
             continue
         for resource in resources:
-            user = _user(resource)
-            outcome, why = judge(data, user, resource.get("c7n:IamUser") or {}, notices, now)
+            known = resource.get("c7n:IamUser") or {}
+            flagged = Flagged.of(_user(resource), known)
+            outcome, why = judge(data, flagged, known, notices, now)
+            user = flagged.user
             yield Foreseen(user.subject.account_id, user.name, str(policy["name"]), outcome, why)
 
 
@@ -66,41 +68,41 @@ def _user(resource: Mapping[str, Any]) -> IamUser:
 
 
 def _announced(
-    action: Mapping[str, Any], user: IamUser, _: Mapping[str, Any], notices: Notices, now: datetime
+    action: Mapping[str, Any], flagged: Flagged, _: Mapping[str, Any], notices: Notices, now: datetime
 ) -> tuple[str, str]:
     if action.get("step") != "announce":
         return STAYS, "this policy announces nobody"
-    notice = notices.announcement(user.unique_id, now)
+    notice = notices.announcement(flagged.user.unique_id, now)
     return (STAYS, f"it is announced for {notice.day}") if notice else (ANNOUNCED, "")
 
 
 def _quarantined(
-    action: Mapping[str, Any], user: IamUser, known: Mapping[str, Any], notices: Notices, now: datetime
+    action: Mapping[str, Any], flagged: Flagged, _: Mapping[str, Any], notices: Notices, now: datetime
 ) -> tuple[str, str]:
     keep, brownout = action.get("credentials") == "keep", "brownout" in action
-    quarantine = quarantine_of(user)
+    quarantine = quarantine_of(flagged.user)
     if quarantine and not brownout and (keep or not quarantine.kept):
         return STAYS, f"it is in quarantine since {quarantine.since:%Y-%m-%d}"
     guards = Guards.of_quarantine(
-        _callers(user), _active(action), _days(action, "noticed"), brownout=brownout
+        _callers(flagged), _active(action), _days(action, "noticed"), brownout=brownout
     )
-    reason = _refused(user, known, guards, notices, now)
+    reason = _refused(flagged, guards, notices, now)
     done = BROWNED_OUT if brownout else DENIED if keep else DEACTIVATED
     return (STAYS, reason.text) if reason else (done, "")
 
 
 def _deleted(
-    action: Mapping[str, Any], user: IamUser, known: Mapping[str, Any], notices: Notices, now: datetime
+    action: Mapping[str, Any], flagged: Flagged, known: Mapping[str, Any], notices: Notices, now: datetime
 ) -> tuple[str, str]:
     guards = Guards(
-        _callers(user),
+        _callers(flagged),
         (),
         _active(action),
         _days(action, "quarantined-for"),
         bool(action.get("include-compromised")),
         _days(action, "noticed"),
     )
-    reason = _refused(user, known, guards, notices, now)
+    reason = _refused(flagged, guards, notices, now)
     if reason is None and (quiet := action.get("quiet")):
         reason = unquiet(known.get("attempts"), str(quiet))
     return (STAYS, reason.text) if reason else (DELETED, "")
@@ -109,16 +111,14 @@ def _deleted(
 _JUDGES = {"notify-owners": _announced, "quarantine": _quarantined, "composite-delete": _deleted}
 
 
-def _refused(
-    user: IamUser, known: Mapping[str, Any], guards: Guards, notices: Notices, now: datetime
-) -> Reason | None:
-    flagged = Flagged.of(user, known)
+def _refused(flagged: Flagged, guards: Guards, notices: Notices, now: datetime) -> Reason | None:
+    user, asked = flagged.user, replace(guards, notices=notices)
     before = Before(quarantine=quarantine_of(user))
-    return refusal(user.subject, flagged.user, replace(guards, notices=notices), now, flagged.keys, before)
+    return refusal(user.subject, user, asked, now, flagged.keys, before)
 
 
-def _callers(user: IamUser) -> tuple[str, ...]:
-    return (f"arn:aws:sts::{user.subject.account_id}:assumed-role/-/-",)
+def _callers(flagged: Flagged) -> tuple[str, ...]:
+    return (f"arn:aws:sts::{flagged.user.subject.account_id}:assumed-role/-/-",)
 
 
 def _active(action: Mapping[str, Any]) -> float | None:

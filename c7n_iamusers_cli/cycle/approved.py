@@ -76,7 +76,7 @@ def _apply_approved(day: Day, run: Run, accounts: Sequence[Account]) -> None:
         day.problem(str(error))
         return
     begun = [each for each in to_apply(PROVISION, states, approvals, day.began) if each.begun]
-    if begun:
+    if begun and not day.choice.users:  # it is of all intents
         _apply_access(day, run, plans, begun[0])
         return
     file = own("provision-plan.json")
@@ -169,7 +169,8 @@ class _Deletions:
         self.plans.update(state := state.begin(day.now()))
         day.say(f"delete: applies the plan {state.sha256}, as it was approved")
         day.policies_and_check(run, self.step, REMOVAL, policies=file)
-        self.plans.update(state.end([each.account_id for each in day.free(accounts)], day.now()))
+        if not day.choice.users:  # otherwise the others of the plan are still to come
+            self.plans.update(state.end([each.account_id for each in day.free(accounts)], day.now()))
 
     def _plan(self, accounts: Sequence[Account]) -> None:
         day = self.day

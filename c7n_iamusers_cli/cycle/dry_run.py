@@ -149,7 +149,8 @@ def show_today(workspace: Workspace, choice: Choice, as_json: bool) -> None:
         print_json(as_data(today))
     else:
         show(today)
-    blocking = sum(each["level"] == BLOCKING for each in today.checks)
+    # a cycle begins by reading the queue again: mails that wait for that would block nothing
+    blocking = sum(each["level"] == BLOCKING and each["kind"] != "mail" for each in today.checks)
     end_check(blocking + len(today.problems), len(today.checks) + len(today.plans))
 
 

@@ -19,6 +19,7 @@ from c7n_iamusers.cycle.approvals import Approval, with_approval
 from c7n_iamusers.cycle.command_lines import Line
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion
 from c7n_iamusers.execution.calls import ApiCall, Subject
+from c7n_iamusers_cli.cycle.day import Choice
 from c7n_iamusers_cli.main import main
 from tests.cli.cycle_workspace import (
     IDS,
@@ -184,6 +185,16 @@ def test_a_cycle_that_is_killed_while_it_applies_goes_on_with_the_same_plan(work
     again = planned(workspace, {}, 14)
     assert len(again.commands.applied) == 1
     assert planned(workspace, {}, 15).commands.applied == []
+
+
+def test_a_plan_for_one_user_alone_goes_on_for_the_others(workspace: Path) -> None:
+    approve(workspace, waiting(planned(workspace, {"payments": ["joe", "ann"]})))
+    commands = Planning(workspace)
+    cycled(workspace, commands, NOW, Choice(users=("joe",)))
+    assert len(commands.applied) == 1
+    narrowed = yaml.safe_load((workspace / ".cycle" / "delete-approved.yml").read_text())
+    assert narrowed["policies"][0]["filters"][0]["value"] == ["joe"]
+    assert [len(planned(workspace, {}, day).commands.applied) for day in (1, 2)] == [1, 0]
 
 
 def test_an_account_that_failed_gets_the_plan_again(workspace: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -443,3 +444,61 @@ def test_what_is_printed_and_the_codes(workspace: Path, monkeypatch: pytest.Monk
     assert [each["name"] for each in found["steps"]] == [*ALL_STEPS, "report"]
     assert [quiet for _, quiet in ran] == [False, True]
     assert all(env["C7N_SESSION_SUFFIX"].startswith("cycle-") for env, _ in ran)
+
+
+# a dry run
+
+
+def test_a_dry_run_shows_whom_it_would_take_and_writes_nothing(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cycled(workspace)
+    before = {each: each.stat().st_mtime_ns for each in workspace.rglob("*")}
+
+    def instead(directory: Path, environment: Any, stopped: Any, quiet: bool) -> Any:
+        assert quiet
+        return lambda line: _leave(directory, line)
+
+    monkeypatch.setattr("c7n_iamusers_cli.cycle.processes.Processes", instead)
+    line = ["cycle", "-w", str(workspace), "--dry-run", "--only", "account=payments"]
+    text = CliRunner().invoke(main, line)
+    data = CliRunner().invoke(main, [*line, "--format", "json"])
+    assert {each: each.stat().st_mtime_ns for each in workspace.rglob("*")} == before
+    assert data.stdout, data.output
+    found = json.loads(data.stdout)
+    steps = {each["name"]: each for each in found["steps"]}
+    (denied,) = [each for each in steps["listen"]["users"] if each["policy"] == "iam-users-listen"]
+    assert (denied["user"], denied["outcome"]) == ("jane", "denied")
+    (kept,) = [each for each in steps["delete"]["users"] if each["policy"] == "iam-users-delete"]
+    assert (kept["outcome"], "not in quarantine" in kept["why"]) == ("stays", True)
+    assert re.search(r"^listen +\d+ +jane +denied", text.stdout, re.MULTILINE), text.stdout
+    assert "listen: due in 1 accounts, 2 denied" in text.stdout
+    # mails that wait for a reading of the queue block nothing, and a failed user does
+    assert (text.exit_code, data.exit_code) == (1, 1)
+    assert f"blocking: {PAYMENTS} : failed: so" in text.stdout
+
+
+def _leave(directory: Path, line: Any) -> int:
+    """What a dry run of policies leaves: one user of each policy; and what a check finds."""
+    place = Path(line[line.index("-s") + 1])
+    if "report" in line:
+        found = [row("payments"), {**row("", "mails"), "kind": "mail"}]
+        Path(line[line.index("--check-output") + 1]).write_text(json.dumps(found))
+        return 1
+    assert "--dryrun" in line
+    assert directory not in place.parents
+    user = {"UserName": "jane", "UserId": "AIDA1", "Arn": f"arn:aws:iam::{PAYMENTS}:user/jane", "Path": "/"}
+    for policy in yaml.safe_load((directory / line[line.index("-u") + 1]).read_text())["policies"]:
+        output = place / "payments" / "us-east-1" / policy["name"]
+        output.mkdir(parents=True)
+        (output / "resources.json").write_text(json.dumps([user]))
+    return 0
+
+
+def test_a_dry_run_that_could_not_look_says_so(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("c7n_iamusers_cli.cycle.processes.Processes", lambda *_, **__: lambda line: 2)
+    found = CliRunner().invoke(main, ["cycle", "-w", str(workspace), "--dry-run", "--until", "announce"])
+    assert found.exit_code == 1
+    assert "announce: the dry run ended with 2" in found.output
+    assert "the policy iam-users-flag did not run" in found.output
+    assert not (workspace / "output").exists()
