@@ -146,6 +146,12 @@ def test_from_the_announcement_to_a_deletion_by_a_plan(world: World, tmp_path: P
     _deny_by_hand(world, tmp_path / "dry-16")
     world.demo.until(31)
     _delete_by_plan(world, tmp_path / "dry-31")
+    # a verification finds the plan that was applied, and nothing wrong with what cycles leave; that days passed it does
+    before = len(world.log.read_text())
+    world.execute(("c7n-iamusers", "verify", "output"))
+    said = world.log.read_text()[before:]
+    assert ", 1 plan, " in said
+    assert "output/cycle" not in said
 
 
 def _deny_by_hand(world: World, scratch: Path) -> None:
