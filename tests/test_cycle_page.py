@@ -57,3 +57,13 @@ def test_its_numbers_are_those_of_the_code() -> None:
     assert LONGEST_GAP.days == 4
     assert "at most four days between two cycles" in PAGE
     assert APPROVABLE == ("provision", "delete")
+
+
+def test_tasks_run_the_same_policies_in_the_same_order() -> None:
+    """deploy/run runs what its stacks name, without a cycle: docs/deploy.md."""
+    order = [file for each in STEPS for file in each.files]
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    lists = [re.findall(r"policies/([a-z-]+\.yml)", each) for each in re.findall(r'"Policies=([^"]+)"', page)]
+    assert len(lists) == 2
+    for files in lists:
+        assert files == sorted(files, key=order.index)
