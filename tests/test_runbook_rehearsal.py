@@ -52,8 +52,9 @@ NAMES = {
     "TOPIC": f"arn:aws:sns:us-east-1:{MANAGEMENT}:iam-users-alarms",
 }
 REALTIME = "policies/realtime"
-#: What is run elsewhere, and the other way into member accounts, by which test_guide.py goes.
-ELSEWHERE = ("c7n-iamusers rehearse", "pip install", "c7n-org run-script", "sleep")
+#: What is run elsewhere, such as the same commands by `cycle` (tests/cli/test_cycle_in_an_organization.py), and the
+#: other way into member accounts, by which test_guide.py goes.
+ELSEWHERE = ("c7n-iamusers rehearse", "c7n-iamusers cycle", "pip install", "c7n-org run-script", "sleep")
 OTHER_WAY = [line for line in LINES if "accounts-setup.yml" in line]
 #: Those between the first announcement and the next step.
 MAILER = next(line for line in LINES if "c7n-mailer" in line)

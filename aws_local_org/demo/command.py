@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from rich.console import Console
 from aws_local_org import LocalOrg, Settings
 from aws_local_org.commands import errors_as_messages
 from aws_local_org.demo import expectations as expect
-from aws_local_org.demo import planted, steps
+from aws_local_org.demo import planted, steps, workspace
 from aws_local_org.demo.expectations import mails
 from aws_local_org.demo.state import (
     AccountState,
@@ -62,10 +61,10 @@ LEFT = (
     help="The first ones are those of accounts.yml, the others are invented.",
 )
 def demo(source: Path, work: Path, seed: int, users_per_account: int, accounts: int) -> None:
-    """Announce, provision, listen, quarantine, remind and delete, with the real c7n-org and c7n-mailer.
+    """Announce, provision, listen, quarantine, remind and delete, by `cycle`, with the real c7n-org and c7n-mailer.
 
     Some users are planted: a machine in use, one that calls AWS under its Deny, two with forged tags. Time is
-    compressed: thirty days pass within a minute or two. Exits with 1 if a check fails.
+    compressed: thirty days pass within two or three minutes. Exits with 1 if a check fails.
     """
     with errors_as_messages():
         faults = _run(source.resolve(), work, seed, users_per_account, accounts)
@@ -169,17 +168,17 @@ def prepared(
     It first removes an earlier demo's files from ``work``. Raises LocalOrgError, before anything is touched, where
     ``work`` is not a demo's, or ``source`` is not a checkout whose accounts are the organization's.
     """
-    steps.check_checkout(source, DEMO, (*steps.POLICY_NAMES, *steps.DEMO_POLICIES))
+    workspace.check_checkout(source, DEMO, (*workspace.POLICY_NAMES, *workspace.DEMO_POLICIES))
     _check_accounts(source, Settings())
     # in AWS an assignment takes seconds, but the demo compresses time
     settings = Settings(member_accounts=_members(accounts), assignment_seconds=0.1)
-    steps.clear(work, DEMO, MARKER)
+    workspace.clear(work, DEMO, MARKER)
     with no_aws_settings(), LocalOrg(settings) as org, SmtpSink(work / "mails") as sink:
         seed(org, seed=seed_number, users_per_account=users_per_account)
         planted.add_tempting_users(org)
         for account_id, _ in settings.member_accounts:
             planted.plant(org, account_id)
-        shutil.copytree(source / "policies", work / "policies")
+        workspace.make_workspace(source, work, settings.role_name)
         planted.exempt_clients(work / "policies" / "exemptions.csv")
         _say_that_mfa_is_required(work / "policies" / "provision.yml")
         accounts_file, mailer_config = work / "accounts.yml", work / "mailer.yml"
@@ -289,7 +288,7 @@ class Demo(steps.Workflow):
     def announce(self) -> None:
         super().announce()
         for account in self.before.values():
-            if self.output("flag-and-notify", account).ran:
+            if self.output("announce", account).ran:
                 self._check_records(account, expect.leaving(account), "announced")
             planted.plant_unannounced(self.org, account.account_id)
 
@@ -312,7 +311,7 @@ class Demo(steps.Workflow):
         return [
             (f"c7n-org: a machine of {name} calls AWS, and is seen; c7n-mailer: mail its owner", self.hear),
             (f"c7n-org: the owner in {name} exempts the machine, and it is released", self.release),
-            ("c7n-org: on the next day, read that the mail has left the queue", self.daily),
+            ("cycle: on the next day, read that the mail has left the queue", self.daily),
         ]
 
     def hear(self) -> None:

@@ -30,7 +30,7 @@ ANNOUNCING = r"to be (denied everything on \S+ and )?deleted|: move (it|them) by
 _GROUPS = r"(\d+) (?:others? )?(?:IAM users?|in use|without a replacement|left alone)"
 #: A part of the subject of a step's mails, as a pattern.
 SUBJECTS = {
-    "flag-and-notify": ANNOUNCING,
+    "announce": ANNOUNCING,
     "provision": "with access through IAM Identity Center",
     "listen": r"IAM users? denied everything on",
     "attempts": "still in use",

@@ -19,7 +19,7 @@ from rich.console import Console
 from aws_local_org import LocalOrg, Settings
 from aws_local_org.accounts import MAILER_QUEUE, PROVISIONER_ROLE
 from aws_local_org.commands import errors_as_messages
-from aws_local_org.demo import steps
+from aws_local_org.demo import steps, workspace
 from aws_local_org.demo.expectations import mails, why_left
 from aws_local_org.demo.state import AccountState, account_states, announcements, people_with_access
 from aws_local_org.environment import no_aws_settings
@@ -28,6 +28,7 @@ from aws_local_org.load import load
 from aws_local_org.loading.authorization_details import document_account
 from aws_local_org.loading.documents import details_in, report_in, report_rows, yaml_file
 from aws_local_org.smtp_sink import SmtpSink
+from c7n_iamusers.cycle.waves import TAG
 from c7n_iamusers_cli.arguments import account_ids
 from c7n_iamusers_cli.output import print_table, say
 
@@ -184,7 +185,7 @@ def prepared(copies: Sequence[Copy], source: Path, work: Path) -> Iterator[steps
 
     Raises LocalOrgError, before anything is touched, where ``work`` is not a rehearsal's, or ``source`` no checkout.
     """
-    steps.check_checkout(source, REHEARSAL)
+    workspace.check_checkout(source, REHEARSAL)
     file, mailer = yaml_file(source / "accounts.yml"), yaml_file(source / "mailer.yml")
     members = {copy.account_id: _entry(file, copy.account_id) for copy in copies}
     management = next(each for each in MANAGEMENT if each not in members)
@@ -195,7 +196,7 @@ def prepared(copies: Sequence[Copy], source: Path, work: Path) -> Iterator[steps
     )
     variables = _variables(file, settings, work)
     days = _days({**variables, **next(iter(members.values()))["vars"]})
-    steps.clear(work, REHEARSAL, MARKER)
+    workspace.clear(work, REHEARSAL, MARKER)
     with no_aws_settings(), LocalOrg(settings) as org, SmtpSink(work / "mails") as sink:
         for copy in copies:
             if copy.report is None:
@@ -207,7 +208,9 @@ def prepared(copies: Sequence[Copy], source: Path, work: Path) -> Iterator[steps
             yaml.safe_dump({"vars": variables, "accounts": [*members.values()]}, sort_keys=False)
         )
         mailer_config.write_text(yaml.safe_dump(_mailer(mailer, members, variables, settings, sink.port)))
-        yield steps.Workflow(source, work, org, accounts, mailer_config, account_states(org), days)
+        workspace.make_workspace(source, work, settings.role_name)
+        workspace.link_files(source, work)
+        yield steps.Workflow(work, work, org, accounts, mailer_config, account_states(org), days)
 
 
 def _entry(file: Mapping[str, Any], account_id: str) -> dict[str, Any]:
@@ -217,7 +220,9 @@ def _entry(file: Mapping[str, Any], account_id: str) -> dict[str, Any]:
     name = str(found.get("name") or account_id)
     owner = f"owner-of-{account_id}@example.com"
     return {
-        **{key: value for key, value in found.items() if key in ("tags", "display_name")},
+        **{key: value for key, value in found.items() if key == "display_name"},
+        # all waves at once
+        "tags": [each for each in found.get("tags") or () if not each.startswith(TAG)],
         "name": name,
         "account_id": account_id,
         "role": f"arn:aws:iam::{account_id}:role/{Settings.role_name}",

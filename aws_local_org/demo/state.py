@@ -22,6 +22,8 @@ from aws_local_org.queues import age as age_queues
 DENY_ALL = "c7n-iamusers-deny-all"
 _QUARANTINED = re.compile(r"(?<=Quarantined)\d{8}T\d{6}Z")
 _SID_TIME = "%Y%m%dT%H%M%SZ"
+#: A time in a record of the cycle, or in the state of one of its plans.
+_RECORDED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 
 
 @dataclass(frozen=True)
@@ -155,8 +157,9 @@ def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> Non
     """Let that many days pass in which nobody uses an IAM user.
 
     It moves into the past the last uses of passwords and access keys, the notices, the mailer's queue, the times of
-    quarantines and releases in the inline Deny and in the journals below ``outputs``, and the credentials of users
-    under that Deny, which are older than it. Outcomes, and the messages to owners about them, stay.
+    quarantines and releases in the inline Deny and in the journals below ``outputs``, those in the records of cycles
+    and their plans there, and the credentials of users under that Deny, which are older than it. Outcomes, and the
+    messages to owners about them, stay.
     """
     back = timedelta(days=days)
     for account_id, _ in org.settings.member_accounts:
@@ -175,9 +178,19 @@ def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> Non
         if record.get("created"):  # a reading of the queue
             record["created"] = (datetime.fromisoformat(record["created"]) - back).isoformat()
         path.write_text(json.dumps(record))
+    _age_outputs(outputs, back)
+
+
+def _age_outputs(outputs: Path, back: timedelta) -> None:
+    for path in (*outputs.glob("cycle/runs/*.json"), *outputs.glob("cycle/plans/*/state.json")):
+        path.write_text(_RECORDED.sub(_moved(back), path.read_text()))
     for path in outputs.rglob("journal.jsonl"):
         lines = [_aged_line(json.loads(line), back) for line in path.read_text().splitlines()]
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _moved(back: timedelta) -> Callable[[re.Match[str]], str]:
+    return lambda found: (datetime.fromisoformat(found[0]) - back).isoformat()
 
 
 def _aged_line(line: dict[str, Any], back: timedelta) -> dict[str, Any]:

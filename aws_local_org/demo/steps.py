@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -29,38 +28,14 @@ from aws_local_org.demo.state import (
     announcements,
     let_days_pass,
 )
+from aws_local_org.demo.workspace import DEMO_POLICIES, POLICY_NAMES, place_of
 from aws_local_org.environment import without_aws
 from aws_local_org.errors import LocalOrgError
+from c7n_iamusers.cycle.steps import REMOVAL
 from c7n_iamusers_cli.output import ATTENTION
 
-#: The files and directories that the steps make in their work directory.
-OWN = (
-    "accounts.yml",
-    "cache",
-    "logs",
-    "mailer.yml",
-    "mails",
-    "notices",
-    "output",
-    "policies",
-    "report.html",
-    "report.json",
-)
 #: The templates of the mails that the package's policies send.
 TEMPLATES = Path(str(files("c7n_iamusers"))) / "mailer_templates"
-#: The policies of each file, except those that select nobody in the demo.
-POLICY_NAMES = {
-    "flag-and-notify": ("iam-users-flag",),
-    "provision": ("iam-users-provision",),
-    "listen": ("iam-users-listen", "iam-users-listen-people"),
-    "quarantine": ("iam-users-quarantine", "iam-users-quarantine-people"),
-    "remind": ("iam-users-remind",),
-    "delete": ("iam-users-delete", "iam-users-delete-people"),
-}
-#: The same for the files that only the demo runs.
-DEMO_POLICIES = {"attempts": ("iam-users-attempted",), "release": ("iam-users-release",)}
-#: Other names for a step's output: a deletion finds the journals of quarantines beside its own.
-OUTPUTS = dict.fromkeys(("listen", "attempts", "release", "quarantine", "delete"), "removal")
 #: The maximum of printed faults.
 MOST_FAULTS = 20
 COMPRESSED = (
@@ -124,8 +99,7 @@ class Workflow:
 
     def output(self, step: str, account: AccountState) -> PolicyOutput:
         """The outputs of a step's policies for an account."""
-        name = OUTPUTS.get(step, step)
-        directory = self.work / "output" / name / account.name / self.org.settings.region
+        directory = self.work / "output" / place_of(step) / account.name / self.org.settings.region
         return PolicyOutput(tuple(directory / name for name in {**POLICY_NAMES, **DEMO_POLICIES}[step]))
 
     def reasons(self, account: AccountState, *steps: str) -> dict[str, str]:
@@ -140,7 +114,7 @@ class Workflow:
 
     def announce(self) -> None:
         """Queue the announcements of every account's users for its owner, and record whom they address."""
-        self._run("flag-and-notify")
+        self._run("announce")
         self._count("users", (announcements(self.notices, account_id) for account_id in self.before))
 
     def provision(self) -> None:
@@ -237,30 +211,30 @@ class Workflow:
         """All steps in their order, each with its title."""
         days, reminder = self.days, self._reminder_day
         return [
-            ("c7n-org: announce every user without an exemption to the account's owner", self.announce),
-            ("c7n-org: give people access through IAM Identity Center", self.provision),
-            ("c7n-mailer: deliver both mails", lambda: self.deliver("flag-and-notify", "provision")),
-            ("c7n-org: on the next two days, read that the mails have left the queue", lambda: self.daily(2)),
+            ("cycle: announce every user without an exemption to the account's owner", self.announce),
+            ("cycle: give people access through IAM Identity Center", self.provision),
+            ("c7n-mailer: deliver both mails", lambda: self.deliver("announce", "provision")),
+            ("cycle: on the next two days, read that the mails have left the queue", lambda: self.daily(2)),
             (
-                f"c7n-org: on day {days.listening}, deny everything to users that are unused and replaced",
+                f"cycle: on day {days.listening}, deny everything to users that are unused and replaced",
                 self.listen,
             ),
             ("c7n-mailer: tell the owners whose access has stopped", lambda: self.deliver("listen")),
-            ("c7n-org: on the next two days, read that these mails have left", lambda: self.daily(2)),
+            ("cycle: on the next two days, read that these mails have left", lambda: self.daily(2)),
             *self.in_listening(),
             (
-                f"c7n-org: {days.quarantine - days.listening} days later, deactivate their credentials",
+                f"cycle: {days.quarantine - days.listening} days later, deactivate their credentials",
                 self.quarantine,
             ),
-            (f"c7n-org: {_later(reminder - days.quarantine)}, remind the owners", self.remind),
+            (f"cycle: {_later(reminder - days.quarantine)}, remind the owners", self.remind),
             ("c7n-mailer: deliver the reminders", lambda: self.deliver("remind")),
-            ("c7n-org: on the next two days, read that they have left the queue", lambda: self.daily(2)),
+            ("cycle: on the next two days, read that they have left the queue", lambda: self.daily(2)),
             *self.before_deletion(),
             (
-                f"c7n-org: on day {days.deletion}, delete the users that were quiet in quarantine",
+                f"cycle: on day {days.deletion}, delete the users that were quiet in quarantine",
                 self.delete,
             ),
-            ("c7n-org: on the next day, tell the owners who is overdue", self.daily),
+            ("cycle: on the next day, tell the owners who is overdue", self.daily),
             ("c7n-mailer: deliver what was queued since", lambda: self.deliver("delete", "overdue")),
             ("c7n-iamusers: report on all accounts and runs", self.report),
         ]
@@ -274,67 +248,18 @@ class Workflow:
         return []
 
     def _run(self, step: str) -> None:
-        policies = self.source / "policies" / f"{step}.yml"
-        if code := self.commands.c7n_org(step, self.accounts, policies):
-            self.faults.append(f"c7n-org ended with {code}, see {self.work / 'logs' / (step + '.log')}")
+        if (code := self.commands.cycle(step)) not in (0, ATTENTION):
+            self.faults.append(f"the cycle ended with {code}, see {self.work / 'logs' / (step + '.log')}")
         for account in self.before.values():
             # the checks of a quarantine and of a deletion report it themselves
-            if step not in OUTPUTS and not self.output(step, account).ran:
+            if place_of(step) != REMOVAL and not self.output(step, account).ran:
                 self.faults.append(
                     f"{account.name}: the policy did not run, see {self.output(step, account)}"
                 )
 
 
-def check_checkout(source: Path, what: str, steps: Iterable[str] = POLICY_NAMES) -> None:
-    """Raises LocalOrgError if ``source`` lacks anything that the ``steps`` need."""
-    needs = (
-        "accounts.yml",
-        "mailer.yml",
-        "policies/exemptions.csv",
-        *(f"policies/{step}.yml" for step in steps),
-    )
-    for needed in needs:
-        if not (source / needed).exists():
-            raise LocalOrgError(
-                f"there is no {needed} in {source}: run the {what} in a checkout, or name one by --source"
-            )
-
-
 def _later(days: int) -> str:
     return f"{days} days later" if days else "on that day"
-
-
-def clear(work: Path, what: str, marker: str) -> None:
-    """Make ``work`` an empty directory with the ``marker``. Only files of steps are removed from a marked directory.
-
-    ``what``: a demo or a rehearsal, for messages.
-    """
-    try:
-        marked = not work.is_symlink() and (work / marker).is_file() and not (work / marker).is_symlink()
-        if not marked and (work.is_symlink() or (work.exists() and not _is_empty(work))):
-            raise LocalOrgError(
-                f"{work} is not empty and has no marker of a {what}, so nothing in it is changed: name another "
-                f"directory by --work. If it is an earlier {what}'s, remove it yourself: rm -r "
-                f"{work}"
-            )
-        work.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (work / marker).touch()
-        for name in OWN:
-            _remove(work / name)
-    except OSError as error:
-        raise LocalOrgError(f"{work} can't be prepared: {error}; name another directory by --work") from error
-
-
-def _is_empty(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
-
-
-def _remove(path: Path) -> None:
-    """Removes a file, a directory, or a link (not its target)."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -357,11 +282,15 @@ class Commands:
         cache = self.work / "cache"
         cache.mkdir(parents=True, exist_ok=True)
         # read nothing from the cache: in reality, days pass between these steps
-        directory = self.work / "output" / OUTPUTS.get(step, step)
+        directory = self.work / "output" / place_of(step)
         output = ["-s", str(directory), "--cache-path", str(cache), "--cache-period", "0"]
         return self._run(
             step, ["c7n-org", "run", "-c", str(accounts), "-u", str(policies), *output, *options]
         )
+
+    def cycle(self, step: str) -> int:
+        """`c7n-iamusers cycle` for one step, as it is due on this day; its exit code. The workspace is ``work``."""
+        return self._run(step, ["c7n-iamusers", "cycle", "-w", str(self.work), "--only", f"step={step}"])
 
     def c7n_mailer(self, step: str, config: Path, templates: Path) -> int:
         """`c7n-mailer --run`: delivers the queue's messages, only to this machine: a Slack webhook gets nothing."""

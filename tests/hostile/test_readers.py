@@ -20,11 +20,14 @@ from click.testing import CliRunner
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.loading.documents import details_in, pages_in, report_in, yaml_file
 from aws_local_org.serving import _discard_stale
+from c7n_iamusers.cycle import waves
+from c7n_iamusers.cycle.approvals import parse_state
+from c7n_iamusers.cycle.settings import read_settings
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan
 from c7n_iamusers.evidence.account_report import read_details, read_report
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData, OutputUnreadable
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.given import read_given
+from c7n_iamusers.execution.given import parsed_file, read_given
 from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore
 from c7n_iamusers.execution.user_locks import LOCKS, UserLocks
@@ -51,6 +54,7 @@ from c7n_iamusers.report.output_reader import read_outputs
 from c7n_iamusers.report.outputs import UNREADABLE
 from c7n_iamusers.report.verification import Verified, verify_outputs
 from c7n_iamusers.restoration.snapshot_files import collected
+from c7n_iamusers_cli.cycle.plans import approvals_in
 from c7n_iamusers_cli.mail_templates import refused_by_mailer
 from c7n_iamusers_cli.main import main
 from c7n_iamusers_cli.policies import loaded
@@ -250,6 +254,12 @@ READERS = [
     Reader("local.env", _discard_stale, (LocalOrgError,)),
     Reader("mailer-configuration.yml", mailer_configuration, (ValueError,)),
     Reader("lock-of-a-user.json", user_lock, names_it=False),
+    Reader(
+        "iam-users.yml", lambda path: parsed_file(path, read_settings), (ValueError, OSError), names_it=False
+    ),
+    Reader("approvals.csv", lambda path: approvals_in(path.parent)),
+    Reader("record-of-a-cycle.json", content(waves.parse_record), _STORE, names_it=False),
+    Reader("state-of-a-plan.json", content(parse_state), _STORE, names_it=False),
 ]
 
 

@@ -22,6 +22,7 @@ import pytest
 
 from aws_local_org import LocalOrg, application
 from aws_local_org.demo import steps
+from c7n_iamusers_cli.cycle.processes import Processes
 from c7n_iamusers_cli.main import main
 from tests.in_process import short_circuit
 
@@ -38,6 +39,7 @@ def run_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "LocalOrg", Org)
     monkeypatch.setattr(application, "LONGEST_WAIT", 0)
     monkeypatch.setattr(steps.Commands, "_run", _run)
+    monkeypatch.setattr(Processes, "__call__", _of_a_cycle)
 
 
 def _run(
@@ -55,13 +57,24 @@ def _run(
         mock.patch.dict(os.environ, environment),
     ):
         try:
-            _call(*command)
+            call(*command)
         except SystemExit as end:
             return int(end.code or 0)
     return 0
 
 
-def _call(program: str, *arguments: str) -> None:
+def _of_a_cycle(processes: Processes, line: tuple[str, ...]) -> int:
+    """A command of a cycle, which itself runs in this process."""
+    with working_in(processes.directory), mock.patch.dict(os.environ, processes.environment):
+        try:
+            call(*line)
+        except SystemExit as end:
+            return int(end.code or 0)
+    return 0
+
+
+def call(program: str, *arguments: str) -> None:
+    """Run a command in this process. Raises SystemExit as it ends."""
     if program == "c7n-mailer":
         with mock.patch("sys.argv", [program, *arguments]), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of pyasn1, by ldap3

@@ -11,6 +11,9 @@ import pytest
 from aws_local_org import LocalOrg
 from aws_local_org.demo.state import DENY_ALL, account_states, announcements, let_days_pass
 from aws_local_org.iam.seeding import set_password, set_password_last_used
+from c7n_iamusers.cycle.approvals import PlanState, parse_state
+from c7n_iamusers.cycle.waves import Record
+from c7n_iamusers.cycle.waves import parse_record as parse_cycle
 from tests.policies import ACCOUNT
 
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole"}]}
@@ -90,6 +93,25 @@ def test_days_pass(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
         "users": [],
     }
     assert announcements(tmp_path, ACCOUNT) == {"AIDA1": datetime(2026, 11, 4, 8, tzinfo=timezone.utc)}
+
+
+def test_days_pass_for_the_records_of_cycles_and_their_plans(org: LocalOrg, tmp_path: Path) -> None:
+    at = datetime(2026, 11, 20, 8, tzinfo=timezone.utc)
+    record = Record(at, at, {1: at}, {1: at}, at, {"attempts": {ACCOUNT: at}})
+    plan = PlanState("delete", "a" * 64, at, (ACCOUNT,), at)
+    contents = {
+        "runs/20261120T080000Z-x.json": record.as_json(),
+        f"plans/{plan.sha256}/state.json": plan.as_json(),
+    }
+    for name, content in contents.items():
+        (tmp_path / "cycle" / name).parent.mkdir(parents=True)
+        (tmp_path / "cycle" / name).write_bytes(content)
+    let_days_pass(org, tmp_path / "notices", tmp_path, 6)
+    then = at - timedelta(days=6)
+    (run, state) = ((tmp_path / "cycle" / name).read_bytes() for name in contents)
+    moved = Record(then, then, {1: then}, {1: then}, then, {"attempts": {ACCOUNT: then}})
+    assert parse_cycle(run) == moved
+    assert parse_state(state) == PlanState("delete", "a" * 64, then, (ACCOUNT,), then)
 
 
 @pytest.mark.parametrize(
