@@ -33,7 +33,8 @@ TOP_FILES = {
     **{f"msg-templates/{file.name}": file for file in TEMPLATES},
 }
 #: The same within the package: an editable install reads the checkout's own files.
-SHIPPED = ["accounts.yml", "mailer.yml", "deploy/runner.yml", "deploy/realtime.yml", "deploy/function-alarms.yml"]
+SHIPPED = ["accounts.yml", "deploy/as"]
+SHIPPED += [f"deploy/{name}.yml" for name in ("runner", "realtime", "function-alarms")]
 SHIPPED += [f"policies/{file.name}" for file in sorted((HERE / "policies").glob("*.yml"))]
 PACKAGE_FILES = {f"c7n_iamusers_cli/shipped/{name}": HERE / name for name in SHIPPED}
 

@@ -76,7 +76,7 @@ def readme(plan: Plan) -> str:
     ]
     if plan.answers.get("identity-source") == EXTERNAL:
         steps.append(
-            "your provider makes people by SCIM: `provision` makes nobody, people-to-add.csv below its output lists who "
+            "your provider makes people by SCIM: `provision` makes nobody, people-to-add.csv in its output lists who "
             "is missing, and the IAM user of each stays until that person is there"
         )
     lines = [f"{number}. {each}" for number, each in enumerate(steps, 1)]

@@ -18,7 +18,7 @@ STARTUP_FILES = ["c7n_iamusers.pth", "c7n_iamusers.start"]
 TEMPLATES = [file.name for file in (ROOT / "c7n_iamusers" / "mailer_templates").iterdir()]
 #: What `c7n-iamusers init` copies into a workspace, or makes it from.
 SHIPPED = [
-    *("accounts.yml", "mailer.yml", "deploy/runner.yml", "deploy/realtime.yml", "deploy/function-alarms.yml"),
+    *("accounts.yml", "deploy/as", "deploy/runner.yml", "deploy/realtime.yml", "deploy/function-alarms.yml"),
     *(f"policies/{file.name}" for file in (ROOT / "policies").glob("*.yml")),
 ]
 
