@@ -222,9 +222,8 @@ def _owners(
             if owner.address:
                 owners[account.account_id] = owner.address
             else:
-                notes.append(
-                    f"{account} has no owner ({owner.problem}): --owner {account.account_id}=ADDRESS"
-                )
+                told = f"{account}: {owner.problem}. Here, give --owner {account.account_id}=ADDRESS"
+                notes.append(told)
             progress(number, len(left))
     return owners, notes
 
@@ -253,6 +252,7 @@ def _texts(plan: Plan) -> dict[str, str]:
     owners = {each.account_id: each.owner for each in plan.members if each.owner}
     found = {
         "README.md": readme(plan),
+        "as": texts.acting(plan),
         "accounts.yml": texts.accounts(plan),
         "iam-users.yml": texts.settings(plan),
         "mailer.yml": texts.mailer(plan, owners),

@@ -65,14 +65,13 @@ def preflight(plan: Plan) -> list[str]:
 
 def readme(plan: Plan) -> str:
     """README.md."""
-    runner = plan.role(plan.runner, RUNNER)
     steps = [f"{what}: `{command}`" for what, command in deployments(plan)]
     steps += [
+        f"act as the runner, for an hour: `sh as {RUNNER} sh`; then check: `{shlex.join(preflight(plan))}`",
         "everybody who must stay gets a line in policies/exemptions.csv, first of all break-glass users: "
         "`c7n-iamusers evidence -c accounts.yml` lists all users",
-        f"act as `{runner}`, and check: `{shlex.join(preflight(plan))}`",
         "look at the day, then do it, and so every day: `c7n-iamusers cycle --dry-run`, `c7n-iamusers cycle`",
-        f"send the mails: `c7n-mailer --run -c mailer.yml`, as `{plan.role(plan.runner, MAILER)}`, every ten minutes",
+        f"send the mails, outside of that shell, every ten minutes: `sh as {MAILER} c7n-mailer --run -c mailer.yml`",
     ]
     if plan.answers.get("identity-source") == EXTERNAL:
         steps.append(

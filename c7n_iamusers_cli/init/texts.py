@@ -240,5 +240,17 @@ def mailer(plan: Plan, owners: Mapping[str, str]) -> str:
     return about + _yaml(data)
 
 
+def acting(plan: Plan) -> str:
+    """The script that runs a command as a role of the runner's account, whichever account the caller is in."""
+    text = shipped("deploy/as").read_text()
+    before, _, after = text.partition("IFS=: read -r _ partition")
+    _, _, after = after.partition("\nEND\n")
+    known = f"partition={plan.partition} account={plan.runner}\n"
+    return f"{before}{known}{after}".replace(
+        "# deploy/as ROLE COMMAND...: runs a command as a role of the caller's account,",
+        "# sh as ROLE COMMAND...: runs a command as a role of the runner's account,",
+    )
+
+
 def _yaml(data: Mapping[str, Any]) -> str:
     return as_yaml(data).removeprefix("---\n")
