@@ -11,9 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from c7n_iamusers_cli.init.guide import preflight
-from c7n_iamusers_cli.init.plan import RUNNER
-from c7n_iamusers_cli.output import say
+from c7n_iamusers_cli.init.guide import preflights
+from c7n_iamusers_cli.init.plan import (
+    CENTER_READER,
+    MAILER,
+    ON_CALL,
+    PROVISIONER,
+    READER,
+    REMOVER,
+    RESTORER,
+    RUNNER,
+)
+from c7n_iamusers_cli.output import ATTENTION, PROBLEM, say
 
 if TYPE_CHECKING:
     from c7n_iamusers_cli.init.plan import Plan
@@ -46,9 +55,36 @@ def deployed_as(plan: Plan) -> Mapping[str, str] | None:
     }
 
 
-def run_preflight(plan: Plan, directory: Path, environment: Mapping[str, str]) -> int:
-    """Print the command line, and run it in the workspace. Returns its exit code."""
-    words = preflight(plan)
-    say(f"as {plan.role(plan.runner, RUNNER)}: {shlex.join(words)}")
-    sys.stdout.flush()
-    return subprocess.run([*_COMMAND, *words[1:]], cwd=directory, env=dict(environment)).returncode
+def run_preflights(plan: Plan, directory: Path, environment: Mapping[str, str]) -> int:
+    """Print each command line, and run it in the workspace. Returns PROBLEM, ATTENTION or 0, for all of them."""
+    codes = set[int]()
+    for words in preflights(plan):
+        say(f"as {plan.role(plan.runner, RUNNER)}: {shlex.join(words)}")
+        sys.stdout.flush()
+        done = subprocess.run([*_COMMAND, *words[1:]], cwd=directory, env=dict(environment))
+        codes.add(done.returncode)
+    if codes <= {0, ATTENTION}:
+        return max(codes)
+    return PROBLEM
+
+
+def taken_names(plan: Plan) -> list[str]:
+    """The roles of the management account's stacks that are there before those; none where that can't be read."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from c7n_iamusers.execution.retries import error_code
+    from c7n_iamusers.execution.sessions import account_session
+
+    names = [CENTER_READER, PROVISIONER] if plan.center else []
+    own = [RUNNER, ON_CALL, MAILER] if plan.runner == plan.found.account else []
+    iam = account_session(region=plan.region).client("iam")
+    found = list[str]()
+    for name in (*names, READER, REMOVER, RESTORER, *own):
+        try:
+            iam.get_role(RoleName=name)
+        except (ClientError, BotoCoreError) as error:
+            if error_code(error) in ("NoSuchEntity", "NoSuchEntityException"):
+                continue
+            return []
+        found.append(name)
+    return found

@@ -16,7 +16,7 @@ from c7n_iamusers.text.validators import is_account_id
 from c7n_iamusers_cli.accounts import variables_option
 from c7n_iamusers_cli.init.questions import QUESTIONS, Question, answered
 from c7n_iamusers_cli.init.record import EDITED, REMOVED, SAME, Change, Record, change, read_record, write
-from c7n_iamusers_cli.output import ATTENTION, progress_bar, say
+from c7n_iamusers_cli.output import PROBLEM, end_check, progress_bar, say
 from c7n_iamusers_cli.owners import owner_sources
 
 if TYPE_CHECKING:
@@ -297,15 +297,19 @@ def _lines_of(directory: Path, change: Change) -> list[str]:
 
 def _end(plan: Plan, directory: Path, left: int) -> None:
     """End with preflight where the roles are deployed, or else say what to do next."""
-    from c7n_iamusers_cli.init.checking import deployed_as, run_preflight
+    from c7n_iamusers_cli.init.checking import deployed_as, run_preflights, taken_names
     from c7n_iamusers_cli.init.guide import deployments
 
-    environment = deployed_as(plan)
-    code = 0
-    if environment is None:
-        what, command = next(iter(deployments(plan)))
-        say(f"next, in {directory} ({what}), and then the other lines of its README.md:")
-        say(f"  {command}")
-    else:
-        code = run_preflight(plan, directory, environment)
-    raise click.exceptions.Exit(code if code not in (0, ATTENTION) else ATTENTION if left or code else 0)
+    if environment := deployed_as(plan):
+        code = run_preflights(plan, directory, environment)
+        end_check(code == PROBLEM, left or code)
+        return
+    taken = taken_names(plan)
+    for name in taken:
+        say(
+            f"look: the role {name} is there, and a stack makes none of a name that is taken: delete it first"
+        )
+    what, command = next(iter(deployments(plan)))
+    say(f"next, in {directory} ({what}), and then the other lines of its README.md:")
+    say(f"  {command}")
+    end_check(0, left + len(taken))

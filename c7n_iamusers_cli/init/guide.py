@@ -6,9 +6,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from c7n_iamusers_cli.init.plan import MAILER, RUNNER, Plan
+from c7n_iamusers_cli.init.plan import MAILER, PROVISIONER, REMOVER, RUNNER, Plan
 from c7n_iamusers_cli.init.questions import EXTERNAL, REALTIME, chosen
 from c7n_iamusers_cli.init.stacks import CENTER, MEMBERS, REALTIME_STACK, RUNNERS
+from c7n_iamusers_cli.init.texts import policy_files
 
 
 def deploy(stack: str, region: str, template: str = "") -> str:
@@ -44,30 +45,36 @@ def deployments(plan: Plan) -> Iterator[tuple[str, str]]:
     )
 
 
-def preflight(plan: Plan) -> list[str]:
-    """The words of the command that checks what has been deployed, by the role that only reads."""
-    from c7n_iamusers_cli.init.texts import policy_files
+def preflights(plan: Plan) -> list[list[str]]:
+    """The words of the commands that check what has been deployed, as the runner: of each role, what it is to do."""
+    files = policy_files(plan)
+    mailer = ["--mailer", "mailer.yml", "--mailer-role", plan.role(plan.runner, MAILER)]
+    accounts = "accounts-remove.yml"
 
-    reading = (
-        "flag-and-notify.yml",
-        "remind.yml",
-        "attempts.yml",
-        "provision-intents.yml",
-        "your-access.yml",
-    )
-    files = [each for each in policy_files(plan) if each in reading]
-    return [
-        *("c7n-iamusers", "preflight", "-c", "accounts.yml"),
-        *(word for each in files for word in ("-u", f"policies/{each}")),
-        *("--mailer", "mailer.yml", "--mailer-role", plan.role(plan.runner, MAILER)),
+    def of(config: str, *names: str) -> list[str]:
+        used = [word for each in files if each in names for word in ("-u", f"policies/{each}")]
+        return ["c7n-iamusers", "preflight", "-c", config, *used]
+
+    found = [
+        [
+            *of("accounts.yml", "flag-and-notify.yml", "remind.yml", "attempts.yml", "your-access.yml"),
+            *mailer,
+        ],
+        ["c7n-iamusers", "accounts", "-c", "accounts.yml", "--role", REMOVER, "-o", accounts, "--force"],
+        [*of(accounts, "brownout.yml", "listen.yml", "quarantine.yml", "delete.yml"), *mailer],
     ]
+    if plan.provisions:
+        provisioner = plan.role(plan.found.account, PROVISIONER)
+        found.append([*of("accounts.yml", "provision-intents.yml"), *mailer, "--role", provisioner])
+    return found
 
 
 def readme(plan: Plan) -> str:
     """README.md."""
     steps = [f"{what}: `{command}`" for what, command in deployments(plan)]
     steps += [
-        f"act as the runner, for an hour: `sh as {RUNNER} sh`; then check: `{shlex.join(preflight(plan))}`",
+        f"act as the runner, for an hour: `sh as {RUNNER} sh`; there check: "
+        + ", ".join(f"`{shlex.join(words)}`" for words in preflights(plan)),
         "everybody who must stay gets a line in policies/exemptions.csv, first of all break-glass users: "
         "`c7n-iamusers evidence -c accounts.yml` lists all users",
         "look at the day, then do it, and so every day: `c7n-iamusers cycle --dry-run`, `c7n-iamusers cycle`",

@@ -38,14 +38,16 @@ Answers = Mapping[str, str]
 class Question:
     """``name``: of the option, and of the answer. ``default``: the value, and where it comes from; ("", "") for none.
 
-    ``fault``: what is wrong with an answer; empty if nothing. ``asked``: whether it is a question here at all.
+    ``fault``: what is wrong with an answer; empty if nothing. ``applies``: whether it has an answer here at all.
+    ``silent``: it takes its default, and is an option only.
     """
 
     name: str
     text: str
     default: Callable[[Found, Answers], tuple[str, str]]
     fault: Callable[[str, Found], str]
-    asked: Callable[[Found, Answers], bool] = lambda _, __: True
+    applies: Callable[[Found, Answers], bool] = lambda _, __: True
+    silent: bool = False
 
 
 def parts(answer: str) -> list[str]:
@@ -176,6 +178,13 @@ QUESTIONS: tuple[Question, ...] = (
         wants_people,
     ),
     Question(
+        "identity-center-mfa",
+        "Does Identity Center ask for MFA at every sign-in, yes or no? Then people get what they may do with MFA alone",
+        lambda _, __: ("no", "no API says so; with no, users with a policy about MFA keep their user"),
+        lambda answer, _: "" if answer in ("yes", "no") else "it is yes or no",
+        wants_people,
+    ),
+    Question(
         "email-domain",
         "The domains of your people's addresses: others get no mail, and own no account by a tag or contact",
         _domains,
@@ -204,6 +213,7 @@ QUESTIONS: tuple[Question, ...] = (
         "The ARNs of who may act as OnCall, which gives users back: as much as an administrator has",
         _on_call,
         _principals_fault,
+        silent=True,
     ),
     Question(
         "first-account",
@@ -232,7 +242,7 @@ def answered(
     answers = dict[str, str]()
     missing, faults = list[str](), list[str]()
     for question in questions:
-        if not question.asked(found, _complete(answers)):
+        if not question.applies(found, _complete(answers)):
             continue
         value = _answer(question, found, answers, given, recorded, ask)
         if not value:
@@ -258,4 +268,4 @@ def _answer(
     default, source = question.default(found, _complete(answers))
     if before := recorded.get(question.name):
         default, source = before, "your last answer"
-    return ask(question, default, source) if ask else default
+    return ask(question, default, source) if ask and not question.silent else default

@@ -80,7 +80,9 @@ def _policy_text(plan: Plan, name: str) -> str:
     text = text.replace("email-domains: [example.com]", f"email-domains: [{', '.join(plan.domains)}]")
     if plan.answers.get("identity-source") == EXTERNAL:
         text = text.replace("identity-source: identity-center", f"identity-source: {EXTERNAL}")
-    if BROWNOUT in wanted:
+    if plan.answers.get("identity-center-mfa") == "yes":
+        text = text.replace("derive: true", "derive: {identity-center-mfa: true}")
+    if BROWNOUT in wanted and name == "flag-and-notify.yml":
         text = text.replace('# brownout-after: "{', 'brownout-after: "{')
     if not plan.center:
         text = _CENTER_FILTER.sub("", text)
