@@ -21,6 +21,11 @@ SUBCOMMANDS = {
         "c7n_iamusers_cli.accounts:accounts",
         "Print the accounts file with another role in each account.",
     ),
+    "approve": (
+        "c7n_iamusers_cli.cycle.approve:approve",
+        "Approve a plan that the cycle has written.",
+    ),
+    "cycle": ("c7n_iamusers_cli.cycle.command:cycle", "Do what is due today in a workspace."),
     "demo": ("aws_local_org.demo.command:demo", "Run and check the whole workflow on a local organization."),
     "digest": ("c7n_iamusers_cli.digest:digest", "Send each owner one summary over all its accounts."),
     "evidence": ("c7n_iamusers_cli.evidence:evidence", "Show the evidence on the IAM users of accounts."),

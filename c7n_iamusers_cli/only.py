@@ -26,6 +26,11 @@ _NOBODY = {NAME_KEY: "absent"}
 
 
 def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    return user_names(values)
+
+
+def user_names(values: Sequence[str]) -> tuple[str, ...]:
+    """Whole names of IAM users, each once. Raises click.BadParameter for anything else."""
     for value in values:
         if _GLOB.intersection(value):
             raise click.BadParameter(f"{value!r} is a pattern: give whole names, one --user for each user")

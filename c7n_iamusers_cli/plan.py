@@ -15,7 +15,7 @@ from c7n_iamusers.text.wording import visible
 from c7n_iamusers_cli.output import format_option, print_json, say
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion
@@ -94,13 +94,13 @@ def on_a_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def _head(found: DeletionPlan, digest: str) -> str:
+def _head(found: DeletionPlan, digest: str = "") -> str:
     deleted = [user for user in found.users if not user.skipped]
     calls = sum(len(user.calls) for user in deleted)
     return visible(
         f"policy {found.policy}, account {found.account_id}, made {found.made}: "
-        f"{len(deleted)} users are deleted by {calls} calls, {len(found.users) - len(deleted)} are skipped; "
-        f"SHA-256 {digest}"
+        f"{len(deleted)} users are deleted by {calls} calls, {len(found.users) - len(deleted)} are skipped"
+        + (f"; SHA-256 {digest}" if digest else "")
     )
 
 
@@ -123,10 +123,16 @@ def _lines(user: PlannedDeletion) -> list[str]:
     ]
 
 
-def _write(found: DeletionPlan, digest: str) -> None:
-    click.echo(_head(found, digest))
+def lines_of(found: DeletionPlan, digest: str = "") -> Iterator[str]:
+    """The lines of a plan of deletions. ``digest``: of its file, if it is to be named."""
+    yield _head(found, digest)
     for user in found.users:
-        click.echo("\n".join(["", _title(user), *_lines(user)]))
+        yield from ("", _title(user), *_lines(user))
+
+
+def _write(found: DeletionPlan, digest: str) -> None:
+    for line in lines_of(found, digest):
+        click.echo(line)
 
 
 def _draw(found: DeletionPlan, digest: str) -> None:

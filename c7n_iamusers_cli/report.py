@@ -107,6 +107,11 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
     help="With --check, where nothing blocks: also write how many users each account has, for `shard --users`.",
 )
 @click.option(
+    "--check-output",
+    metavar="FILE",
+    help="With --check: also write its lines to this file, as JSON; also s3://BUCKET/KEY.",
+)
+@click.option(
     "--check",
     is_flag=True,
     help="End with 1 where something blocks the next step: a user failed or is counted twice, an account did not run, "
@@ -127,6 +132,7 @@ def report(
     split: str | None,
     notices_place: str | None,
     users_output: str | None,
+    check_output: str | None,
     check: bool,
 ) -> None:
     """Report on all accounts that policies ran over: users, evidence, outcomes, progress. It does not call AWS.
@@ -164,7 +170,7 @@ def report(
     for remark in (*mail.remarks, *(_split(fleet, made, place, now) if split else ())):
         say(remark)
     if check:
-        _end_check(fleet, users_output, data["accounts"])
+        _end_check(fleet, users_output, check_output, data["accounts"])
 
 
 def _outputs(places: Iterable[str], expected: Iterable[Expected]) -> list[PolicyOutput]:
@@ -176,8 +182,13 @@ def _outputs(places: Iterable[str], expected: Iterable[Expected]) -> list[Policy
     return list({each.place: each for each in found}.values())
 
 
-def _end_check(fleet: FleetReport, users_output: str | None, accounts: Iterable[Mapping[str, Any]]) -> None:
-    """A line for each thing that needs attention; ends the command if there is one.
+def _end_check(
+    fleet: FleetReport,
+    users_output: str | None,
+    check_output: str | None,
+    accounts: Iterable[Mapping[str, Any]],
+) -> None:
+    """A line for each thing that needs attention, also in the file ``check_output``; ends the command if there is one.
 
     ``users_output``: where the numbers of users of ``accounts`` go if nothing blocks.
     """
@@ -186,9 +197,11 @@ def _end_check(fleet: FleetReport, users_output: str | None, accounts: Iterable[
     for each in fleet.attention:
         level = "" if each["level"] == BLOCKING else f"{each['level']}: "
         say(f"{level}{_who(each)}{each['what']}: {each['why']}", err=True)
+    if check_output:
+        _write_json(check_output, list(fleet.attention), "--check-output")
     blocking, attention = _levels(fleet)
     if users_output and not blocking:
-        _write_users(users_output, accounts)
+        _write_json(users_output, {each["account"]: each["users"] for each in accounts}, "--users-output")
     end_check(blocking, attention)
 
 
@@ -284,16 +297,12 @@ def _write(place: str, output_format: str, data: dict[str, Any]) -> None:
         raise OutputUnreadable(f"the report can't be written: {error}: give another --output FILE") from error
 
 
-def _write_users(place: str, accounts: Iterable[Mapping[str, Any]]) -> None:
-    """How many users each account has, by its id."""
+def _write_json(place: str, content: Any, option: str) -> None:
     store, name = file_target(place)
-    users = {each["account"]: each["users"] for each in accounts}
     try:
-        store.replace(name, json.dumps(users).encode())
+        store.replace(name, json.dumps(content).encode())
     except OSError as error:
-        raise OutputUnreadable(
-            f"{place} can't be written: {error}: give another --users-output FILE"
-        ) from error
+        raise OutputUnreadable(f"{place} can't be written: {error}: give another {option} FILE") from error
 
 
 def _split(fleet: FleetReport, made: Mapping[str, Any], place: str, now: datetime) -> Iterator[str]:

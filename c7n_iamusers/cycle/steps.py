@@ -23,8 +23,9 @@ class Step:
     """One step. ``title``: what it does, in words. ``files``: of its policies; the first one that is there counts.
 
     ``role``: READER or REMOVER. ``place``: of its output, below that of the workspace. ``due``: see DAILY. ``days``:
-    the variable with the days of AFTER and ON_DAY. ``pause``: the least time between two runs. ``once``: it runs once in an
-    account. ``named``: it runs only if the settings name it. ``for_people``: it needs access through Identity Center.
+    the variable with the days of AFTER and ON_DAY. ``pause``: the least time between two runs. ``once``: it runs once
+    in an account. ``named``: it runs only if the settings name it. ``for_people``: it needs access through Identity
+    Center.
     """
 
     name: str

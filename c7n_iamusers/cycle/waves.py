@@ -65,6 +65,10 @@ class Record:
     ran: Mapping[str, Mapping[str, datetime]] = field(default_factory=dict)
     blocked: Mapping[str, str] = field(default_factory=dict)
 
+    def closed(self, now: datetime) -> Record:
+        """The record of a cycle that was no whole one, so that its checks say nothing of the waves."""
+        return replace(self, ended=now)
+
     def as_json(self) -> bytes:
         """The content of its file."""
         data = {

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers approve``: let the next cycle apply a plan that waits."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from c7n_iamusers.exceptions import PlanInvalid
+from c7n_iamusers_cli.cycle.command import utc_now, workspace_option
+from c7n_iamusers_cli.output import say
+
+if TYPE_CHECKING:
+    from c7n_iamusers.cycle.approvals import PlanState
+    from c7n_iamusers_cli.cycle.plans import Plans
+
+#: The beginning of a SHA-256, long enough to name one plan among a few.
+_DIGEST = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
+
+
+def _digest(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not _DIGEST.fullmatch(value.lower()):
+        raise click.BadParameter(f"{value!r} is no SHA-256 of a plan, nor at least 8 digits of its beginning")
+    return value.lower()
+
+
+@click.command()
+@click.argument("sha256", metavar="PLAN_SHA256", callback=_digest)
+@workspace_option
+@click.option("--note", default="", metavar="TEXT", help="Why, or by which ticket.")
+@click.option(
+    "--by", default="", metavar="NAME", help="Who approves it.  [default: you, as this machine knows you]"
+)
+def approve(sha256: str, directory: Path, note: str, by: str) -> None:
+    """Approve a plan that `cycle` has written, by its SHA-256, so that the next cycle applies exactly that plan.
+
+    It adds a row to approvals.csv of the workspace, and prints what is approved. Whoever can write to that file can
+    approve; a pull request may add the row as well. Remove the row to take the approval back.
+    """
+    from c7n_iamusers.cycle.approvals import APPROVALS_FILE, Approval, with_approval
+    from c7n_iamusers.execution.locks import file_lock
+    from c7n_iamusers.execution.stores import DirectoryStore
+    from c7n_iamusers_cli.cycle.plans import Plans, approvals_in
+    from c7n_iamusers_cli.cycle.workspace import Workspace
+
+    workspace = Workspace.read(directory)
+    plans = Plans.of(workspace)
+    state = _waiting(plans, sha256)
+    approvals_in(directory)  # a broken file would be no better with one row more
+    approval = Approval(state.sha256, state.step, by or getpass.getuser(), max(utc_now(), state.made), note)
+    file = directory / APPROVALS_FILE
+    try:
+        with file_lock(directory / f".{APPROVALS_FILE}.lock"):
+            content = file.read_bytes() if file.exists() else None
+            DirectoryStore(directory).replace(APPROVALS_FILE, with_approval(content, approval))
+    except OSError as error:
+        raise PlanInvalid(f"{file} can't be written: {error}: nothing was approved") from error
+    say(
+        f"{state.step}: approved by {approval.who}, in {len(state.accounts)} accounts: {plans.place(state.sha256)}; "
+        f"the next cycle applies it. To take it back, remove its row in {file}"
+    )
+
+
+def _waiting(plans: Plans, sha256: str) -> PlanState:
+    """The plan that is meant. Raises PlanInvalid if none waits, or it is not what its digest says."""
+    states = plans.states()
+    found = [each for each in states if each.sha256.startswith(sha256)]
+    if len(found) != 1:
+        waiting = ", ".join(f"{each.sha256} ({each.step})" for each in states if not each.begun)
+        raise PlanInvalid(
+            f"{len(found)} plans have a SHA-256 that begins with {sha256}: nothing was approved; these wait: "
+            f"{waiting or 'none'}"
+        )
+    if found[0].ended:
+        raise PlanInvalid(f"{found[0].sha256} was applied on {found[0].ended:%Y-%m-%d}: nothing was approved")
+    plans.content(found[0].sha256)
+    return found[0]

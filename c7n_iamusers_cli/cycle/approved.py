@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps that can wait for an approval: access in Identity Center, and deletions.
+
+Both have a plan that the command itself makes and applies: `provision plan --out` and `apply --plan`, and the options
+``plan-only`` and ``plan`` of composite-delete. What is applied is the file that was approved. What would differ by now
+is spared by the command itself, and is in the next plan, which waits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from c7n_iamusers.cycle.approvals import bound, deleting_policies, lapsed, planning, to_apply
+from c7n_iamusers.cycle.command_lines import INTENTS, MOVED, Run, own, provision_line
+from c7n_iamusers.cycle.steps import DELETE, PROVISION, REMOVAL, Step
+from c7n_iamusers.cycle.waves import wave_of
+from c7n_iamusers.exceptions import PlanInvalid
+from c7n_iamusers.execution.given import read_given
+from c7n_iamusers_cli.cycle.day import Day, plain
+from c7n_iamusers_cli.cycle.plans import Plans, approvals_in, made_plans
+from c7n_iamusers_cli.yaml_files import as_yaml
+
+if TYPE_CHECKING:
+    from c7n_iamusers.cycle.approvals import Approval, PlanState
+    from c7n_iamusers.cycle.due import Account
+
+_INTENTS_ACTION = "provision-identity-center"
+
+
+def provision(day: Day, step: Step, accounts: list[Account]) -> None:
+    """Write intents, apply them by `provision`, and tell owners of people who have access.
+
+    With policies that provide access themselves, the step is a plain one.
+    """
+    run, data = day.prepared(step, accounts), day.policies(step)
+    intents = [str(each["name"]) for each in data["policies"] if _writes_intents(each)]
+    if not intents:
+        if PROVISION in (day.workspace.settings.approve or ()):
+            day.problem(
+                f"{run.policies} writes no intents, so there is no plan to approve: take provision-intents.yml"
+            )
+            return
+        day.policies_and_check(run, step, "provision")
+        return
+    day.policies_and_check(run, step, INTENTS, *intents)
+    free = day.free(accounts)
+    if not free:
+        return
+    run = day.prepared(step, free)
+    if PROVISION in (day.workspace.settings.approve or ()):
+        _apply_approved(day, run, free)
+    elif code := day.command(provision_line("apply", run, day.workspace.center)):
+        # who has no access is spared by each later step, which reads it for each person
+        day.problem(f"provision apply ended with {code}: nobody without access is denied or deleted")
+    others = [str(each["name"]) for each in data["policies"] if not _writes_intents(each)]
+    if others:
+        day.policies_and_check(run, step, MOVED, *others)
+
+
+def _writes_intents(policy: Mapping[str, Any]) -> bool:
+    return any(
+        isinstance(each, Mapping) and each.get("type") == _INTENTS_ACTION and each.get("mode") == "intent"
+        for each in policy.get("actions") or ()
+    )
+
+
+def _apply_approved(day: Day, run: Run, accounts: Sequence[Account]) -> None:
+    """Apply the plan that was approved: one that was begun, or else the one that a run would make now."""
+    plans = Plans.of(day.workspace)
+    try:
+        approvals, states = approvals_in(day.workspace.directory), plans.states()
+    except PlanInvalid as error:
+        day.problem(str(error))
+        return
+    begun = [each for each in to_apply(PROVISION, states, approvals, day.began) if each.begun]
+    if begun:
+        _apply_access(day, run, plans, begun[0])
+        return
+    file = own("provision-plan.json")
+    path = day.workspace.directory / file
+    path.unlink(missing_ok=True)
+    code = day.command(provision_line("plan", run, day.workspace.center, "--out", file))
+    if code or not path.exists():
+        day.problem(f"provision plan ended with {code}, so nothing was provisioned")
+        return
+    state = plans.put_access(read_given(path), [each.account_id for each in accounts], day.now())
+    if state is None:
+        day.say("provision: nothing is to be changed")
+    elif to_apply(PROVISION, [state], approvals, day.began):
+        _apply_access(day, run, plans, state)
+    else:
+        day.waits(PROVISION, state.sha256, [f"its plan is {plans.place(state.sha256)}"])
+
+
+def _apply_access(day: Day, run: Run, plans: Plans, state: PlanState) -> None:
+    """Apply a plan, to its end or to an error: after one, the next cycle makes a new plan, which waits."""
+    content = plans.content(state.sha256)
+    file = own("provision-approved.json")
+    (day.workspace.directory / file).unlink(missing_ok=True)
+    day.workspace.write_bytes(file, content)
+    assert hashlib.sha256(content).hexdigest() == state.sha256
+    plans.update(state.begin(day.now()))
+    line = provision_line("apply", run, day.workspace.center, "--plan", file, "--plan-sha256", state.sha256)
+    code = day.command(line)
+    plans.update(state.begin(day.now()).end(state.accounts, day.now()))
+    if code:
+        day.problem(f"provision apply ended with {code}: nobody without access is denied or deleted")
+
+
+def delete(day: Day, step: Step, accounts: list[Account]) -> None:
+    """Delete at once in accounts that need no approval; in the others what was approved, and plan the rest."""
+    waiting = [each for each in accounts if _needs_approval(day, each)]
+    if at_once := [each for each in accounts if each not in waiting]:
+        plain(day, step, at_once)
+    if waiting := day.free(waiting):
+        try:
+            _Deletions(day, step, Plans.of(day.workspace), approvals_in(day.workspace.directory)).go(waiting)
+        except PlanInvalid as error:
+            day.problem(f"nothing was deleted that needs an approval: {error}")
+
+
+def _needs_approval(day: Day, account: Account) -> bool:
+    asked = day.workspace.settings.approve
+    if asked is not None:
+        return DELETE in asked
+    return (account.wave or 0) == min(wave_of(each.tags) or 0 for each in day.workspace.targets)
+
+
+class _Deletions:
+    """Deletions by plans. Raises PlanInvalid where one can't be read, or was changed since its approval."""
+
+    def __init__(self, day: Day, step: Step, plans: Plans, approvals: Sequence[Approval]) -> None:
+        self.day, self.step, self.plans, self.approvals = day, step, plans, approvals
+
+    def go(self, accounts: Sequence[Account]) -> None:
+        """Apply what was approved, and plan what else is due."""
+        states = self.plans.states()
+        for late, why in lapsed(DELETE, states, self.approvals, self.day.began):
+            self.day.say(f"delete: the plan {late.sha256} is not applied: {why}")
+        unfinished = set[str]()
+        for state in to_apply(DELETE, states, self.approvals, self.day.began):
+            chosen = [
+                each
+                for each in self.day.free(accounts)
+                if each.account_id in state.accounts and each.account_id not in state.applied
+            ]
+            if chosen:
+                self._apply(state, chosen)
+                unfinished |= {each.account_id for each in chosen} & self.day.blocked.keys()
+        if rest := [each for each in self.day.free(accounts) if each.account_id not in unfinished]:
+            self._plan(rest)
+
+    def _apply(self, state: PlanState, accounts: Sequence[Account]) -> None:
+        day = self.day
+        run, data = day.prepared(self.step, accounts), day.policies(self.step)
+        places = self.plans.deletion_places(state, deleting_policies(day.workspace.policies(self.step)))
+        file = own("delete-approved.yml")
+        day.workspace.write(file, as_yaml(bound(data, places)))
+        self.plans.update(state := state.begin(day.now()))
+        day.say(f"delete: applies the plan {state.sha256}, as it was approved")
+        day.policies_and_check(run, self.step, REMOVAL, policies=file)
+        self.plans.update(state.end([each.account_id for each in day.free(accounts)], day.now()))
+
+    def _plan(self, accounts: Sequence[Account]) -> None:
+        day = self.day
+        run, data = day.prepared(self.step, accounts), day.policies(self.step)
+        policies, began = deleting_policies(data), day.now().replace(microsecond=0)
+        file = own("delete-plan.yml")
+        day.workspace.write(file, as_yaml(planning(data)))
+        day.policies_and_check(run, self.step, REMOVAL, policies=file)
+        free = day.free(accounts)
+        found = made_plans(self.plans.store, REMOVAL, free, policies, began)
+        state = self.plans.put_deletions(found, policies, day.now())
+        if state is None:
+            day.say("delete: nobody is to be deleted")
+            return
+        users = sum(not user.skipped for each in found for user in each.users)
+        changed = self.plans.changed_since(state)
+        told = [
+            f"{users} users in {len(state.accounts)} accounts; the plan is {self.plans.place(state.sha256)}",
+            *(["it differs from the plan before, which was never applied:"] if changed else []),
+            *changed,
+        ]
+        day.waits(DELETE, state.sha256, told)
+
+
+#: The steps of this module.
+STEPS = {PROVISION: provision, DELETE: delete}

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plans below a workspace's output, with their states; and its approvals."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from c7n_iamusers.cycle.approvals import (
+    APPROVALS_FILE,
+    Approval,
+    PlanState,
+    as_bytes,
+    deletions,
+    differences,
+    empty_plans,
+    parse_approvals,
+    parse_state,
+    sha256_of,
+)
+from c7n_iamusers.cycle.command_lines import PLANS, plan_place
+from c7n_iamusers.cycle.steps import DELETE, PROVISION
+from c7n_iamusers.exceptions import PlanInvalid
+from c7n_iamusers.execution.given import parsed_file
+from c7n_iamusers.text.documents import read_json
+
+if TYPE_CHECKING:
+    from c7n_iamusers.cycle.due import Account
+    from c7n_iamusers.deletion.reviewed_plan import DeletionPlan
+    from c7n_iamusers.execution.stores import Store
+    from c7n_iamusers_cli.cycle.workspace import Workspace
+
+#: Of each plan: its state, what it changes, and the same for people.
+_STATE, _PLAN, _TEXT = "state.json", "plan.json", "plan.txt"
+#: What composite-delete with plan-only writes.
+_OF_ACCOUNT = "deletion-plan.json"
+#: Lines that say what differs from an earlier plan.
+_SHOWN = 20
+
+
+def approvals_in(directory: Path) -> list[Approval]:
+    """The approvals of the workspace. Raises PlanInvalid for a row that can't be read: then nothing is approved."""
+    file = directory / APPROVALS_FILE
+    if not file.exists():
+        return []
+    try:
+        return parsed_file(file, parse_approvals)
+    except (OSError, ValueError) as error:
+        raise PlanInvalid(f"{file}: {error}: correct it; until then nothing is approved") from error
+
+
+@dataclass(frozen=True)
+class Plans:
+    """``store``: of the output, whose place is ``output``."""
+
+    store: Store
+    output: str
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> Plans:
+        """The plans of a workspace. Raises OutputUnreadable."""
+        return cls(workspace.output, workspace.settings.output)
+
+    def states(self) -> list[PlanState]:
+        """All plans, the oldest first. Raises PlanInvalid if one can't be read."""
+        return sorted(self._states(), key=lambda each: (each.made, each.sha256))
+
+    def _states(self) -> Iterator[PlanState]:
+        try:
+            names = [each for each in self.store.names(PLANS) if each.endswith(f"/{_STATE}")]
+            for name in names:
+                if content := self.store.read(name):
+                    yield parse_state(content)
+        except (OSError, ValueError) as error:
+            raise PlanInvalid(
+                f"{self.store.place(PLANS)}: {error}: nothing is applied until it can be read"
+            ) from error
+
+    def update(self, state: PlanState) -> None:
+        """Write the state of a plan. Raises PlanInvalid."""
+        self._write(state.sha256, _STATE, state.as_json())
+
+    def place(self, sha256: str, name: str = _TEXT) -> str:
+        """Where a file of a plan is, as commands name it."""
+        return plan_place(self.output, sha256, name)
+
+    def content(self, sha256: str) -> bytes:
+        """What a plan changes. Raises PlanInvalid if that is not what was approved, or is not there."""
+        content = self._read(sha256, _PLAN)
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise PlanInvalid(f"{self.place(sha256, _PLAN)} was changed since: it is not applied")
+        return content
+
+    def put(self, state: PlanState, content: bytes, text: str) -> None:
+        """Keep a new plan. ``content``: what it changes, whose digest it has. ``text``: the same for people."""
+        self._write(state.sha256, _PLAN, content)
+        self._write(state.sha256, _TEXT, text.encode())
+        self.update(state)
+
+    # of deletions
+
+    def put_deletions(
+        self, plans: Sequence[DeletionPlan], policies: Sequence[str], now: datetime
+    ) -> PlanState | None:
+        """Keep what ``plans`` delete together, unless it is known; None if that is nobody."""
+        plan = deletions(plans)
+        if not plan["deletions"]:
+            return None
+        sha256 = sha256_of(plan)
+        if known := next((each for each in self.states() if each.sha256 == sha256 and not each.ended), None):
+            return known
+        accounts = tuple(sorted({each["account_id"] for each in plan["deletions"]}))
+        for each in empty_plans(policies, accounts, plans, now):
+            self._write(sha256, f"{each.policy}/{each.account_id}.json", each.as_json().encode())
+        state = PlanState(DELETE, sha256, now, accounts)
+        self.put(state, as_bytes(plan), _in_words(plans))
+        return state
+
+    def deletion_places(self, state: PlanState, policies: Iterable[str]) -> dict[str, str]:
+        """Policy -> the place of its plan in each account, for ``bound``.
+
+        Raises PlanInvalid unless the accounts' plans are together what was approved.
+        """
+        from c7n_iamusers.deletion.reviewed_plan import load_plan
+
+        self.content(state.sha256)
+        policies = list(policies)
+        found = [
+            load_plan(self._read(state.sha256, f"{policy}/{account}.json"))
+            for policy in policies
+            for account in state.accounts
+        ]
+        if sha256_of(deletions(found)) != state.sha256:
+            raise PlanInvalid(f"{self.place(state.sha256, '')} was changed since: it is not applied")
+        # an action reads the object itself, in the Region of its session
+        return {
+            policy: self.place(state.sha256, f"{policy}/{{account_id}}.json").partition("?")[0]
+            for policy in policies
+        }
+
+    def changed_since(self, state: PlanState) -> list[str]:
+        """How a plan of deletions differs from the one before it that was never applied; empty if there is none."""
+        earlier = [
+            each
+            for each in self.states()
+            if each.step == state.step and each.sha256 != state.sha256 and not each.begun
+        ]
+        if not earlier or state.step != DELETE:
+            return []
+        before, after = (read_json(self._read(each.sha256, _PLAN)) for each in (earlier[-1], state))
+        lines = list(differences(before, after))
+        more = [f"and {len(lines) - _SHOWN} more"] if lines[_SHOWN:] else []
+        return [*lines[:_SHOWN], *more]
+
+    # of access
+
+    def put_access(self, content: bytes, accounts: Collection[str], now: datetime) -> PlanState | None:
+        """Keep a plan of `provision plan --out`, unless it is known; None if it changes nothing."""
+        if not read_json(content).get("changes"):
+            return None
+        sha256 = hashlib.sha256(content).hexdigest()
+        if known := next((each for each in self.states() if each.sha256 == sha256 and not each.ended), None):
+            return known
+        state = PlanState(PROVISION, sha256, now, tuple(sorted(accounts)))
+        self.put(state, content, _access_in_words(content))
+        return state
+
+    def _read(self, sha256: str, name: str) -> bytes:
+        try:
+            content = self.store.read(f"{PLANS}{sha256}/{name}")
+        except OSError as error:
+            raise PlanInvalid(f"{self.place(sha256, name)} can't be read: {error}") from error
+        if content is None:
+            raise PlanInvalid(f"{self.place(sha256, name)} is not there, and so the plan is not applied")
+        return content
+
+    def _write(self, sha256: str, name: str, content: bytes) -> None:
+        try:
+            self.store.replace(f"{PLANS}{sha256}/{name}", content)
+        except OSError as error:
+            raise PlanInvalid(f"{self.place(sha256, name)} can't be written: {error}") from error
+
+
+def made_plans(
+    store: Store, place: str, accounts: Sequence[Account], policies: Collection[str], since: datetime
+) -> list[DeletionPlan]:
+    """The plans that a run since then has left below ``place``. Raises PlanInvalid."""
+    from c7n_iamusers.deletion.reviewed_plan import load_plan
+    from c7n_iamusers.text.times import moment
+
+    ids, found = {each.account_id for each in accounts}, list[Any]()
+    for account in accounts:
+        try:
+            for name in store.names(f"{place}/{account.name}/", _OF_ACCOUNT):
+                plan = load_plan(store.read(name) or b"")
+                made = moment(plan.made)
+                if plan.account_id in ids and plan.policy in policies and made and made >= since:
+                    found.append(plan)
+        except OSError as error:
+            raise PlanInvalid(
+                f"{store.place(place)}: the plans of {account} can't be read: {error}"
+            ) from error
+    return found
+
+
+def _in_words(plans: Iterable[DeletionPlan]) -> str:
+    """What `c7n-iamusers plan` prints for each."""
+    from c7n_iamusers_cli.plan import lines_of
+
+    return "\n".join(
+        line for plan in plans if any(not each.skipped for each in plan.users) for line in lines_of(plan)
+    )
+
+
+def _access_in_words(content: bytes) -> str:
+    from c7n_iamusers.identity_center.output.plan_files import plan_of
+    from c7n_iamusers.identity_center.output.reports import plan_lines
+
+    return "\n".join(plan_lines(plan_of(read_json(content)), whole=True)) + "\n"
