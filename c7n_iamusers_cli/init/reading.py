@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _Read = TypeVar("_Read")
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+#: Operations of another service than AWS Organizations.
+_SERVICES = {"GetAlternateContact": "account"}
 _NO_ORGANIZATION = "AWSOrganizationsNotInUseException"
 #: Regions that are asked at once for an instance of Identity Center.
 _WORKERS = 8
@@ -92,10 +94,8 @@ def _denied(error: BaseException) -> str:
     response: Mapping[str, Any] = getattr(cause, "response", {})
     if response.get("Error", {}).get("Code") not in _DENIED:
         return ""
-    told = str(error)
     operation = str(getattr(cause, "operation_name", ""))
-    service = "account" if "account:" in told else "organizations"
-    return f"{service}:{operation}"
+    return f"{_SERVICES.get(operation, 'organizations')}:{operation}"
 
 
 def read_organization(
