@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,11 +20,13 @@ from moto.organizations.models import organizations_backends
 from aws_local_org import LocalOrg, Settings
 from c7n_iamusers.cycle.settings import read_settings
 from c7n_iamusers.exemptions import parse_list
+from c7n_iamusers_cli import mail_templates
 from c7n_iamusers_cli.init.record import RECORD
 from c7n_iamusers_cli.mailer import mailer_config
 from c7n_iamusers_cli.main import main
 from c7n_iamusers_cli.policies import loaded
 from tests.conftest import hurry
+from tests.guides import deploy
 from tests.in_process import short_circuit
 
 MANAGEMENT, FIRST, CLOSED, UNOWNED, ODD = (
@@ -374,6 +377,62 @@ def test_calls_grow_with_pages_and_units_but_for_owners(org: LocalOrg) -> None:
     assert len([each for each in made if each.operation not in named]) < 12
     assert len([each for each in made if each.operation in named]) <= 2 * 49 + 2
     assert len(accounts()["accounts"]) == 49
+
+
+def test_where_the_stacks_are_deployed_it_ends_with_preflight(
+    org: LocalOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the README's commands deploy them; then each role is asked what it may do, under its own permissions."""
+    init(*GIVEN, "--owner", f"{UNOWNED}=ada@example.com")
+    deploy_as_the_readme_says(org)
+    ran = list[tuple[int, str]]()
+
+    def run(words: list[str], cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """In this process what init runs as another one: its own command, with the credentials of the runner."""
+        assert words[:2] == [sys.executable, "-c"]
+        with monkeypatch.context() as patch:
+            patch.chdir(cwd)
+            for name, value in env.items():
+                patch.setenv(name, value)
+            result = CliRunner().invoke(main, words[3:])
+        ran.append((result.exit_code, result.output))
+        return subprocess.CompletedProcess(words, result.exit_code)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    # c7n-mailer renders each template, which takes seconds: tests/cli/test_mail_templates.py
+    monkeypatch.setattr(mail_templates, "checks", lambda *_: iter(()))
+    # to look at are the name of an account, the exemption of nobody and SES, which can't be asked
+    init("--yes", "--owner", f"{ODD}=ada@example.com")
+    assert [code for code, _ in ran] == [3, 0, 3, 3], ran
+    checked = (
+        "  ok: policies, queue, notices, bucket, mailer permissions, identity center role, identity center, "
+    )
+    for _, told in (ran[0], *ran[2:]):
+        assert f"{checked}identity center permissions, " in told
+        assert "problem" not in told
+
+
+def deploy_as_the_readme_says(org: LocalOrg) -> None:
+    iam = org.client("iam")
+    administrator = "arn:aws:iam::aws:policy/AdministratorAccess"
+    iam.detach_role_policy(RoleName="IdentityCenterProvisioner", PolicyArn=administrator)
+    iam.delete_role(RoleName="IdentityCenterProvisioner")
+    readme = Path("ws/README.md").read_text()
+    for stack in re.findall(r"deploy --region us-east-1 --stack-name (\S+) ", readme):
+        template = Path(f"ws/stacks/{stack}.json").read_text()
+        deploy(org, MANAGEMENT, stack, template, {})
+    (target,) = re.findall(r"OrganizationalUnitIds=(\S+) ", readme)
+    members = {"StackSetName": "iam-users-members"}
+    client = org.client("cloudformation")
+    client.create_stack_set(
+        **members,
+        TemplateBody=Path("ws/stacks/iam-users-members.json").read_text(),
+        PermissionModel="SERVICE_MANAGED",
+        AutoDeployment={"Enabled": True, "RetainStacksOnAccountRemoval": False},
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    targets = {"OrganizationalUnitIds": [target]}
+    client.create_stack_instances(**members, DeploymentTargets=targets, Regions=["us-east-1"])
 
 
 PARTITIONS = [("us-gov-west-1", "aws-us-gov", "amazonaws.com"), ("cn-north-1", "aws-cn", "amazonaws.com.cn")]
