@@ -141,7 +141,7 @@ def _planned(
     reader = OrganizationReader(session, backoff)
     found = read_organization(session, backoff, sources, reader)
     say(_about(found), err=True)
-    answers = answered(found, given, record.answers, _asking(found) if asks else None)
+    answers = answered(found, given, record.answers, _asking(found) if asks else _taken)
     runner, region = options.get("runner_account") or found.account, options.get("region") or found.region
     _check_places(runner, region, found)
     names, notes = named(found)
@@ -193,6 +193,13 @@ def _asking(found: Found) -> Callable[[Question, str, str], str]:
             say(fault, err=True)
 
     return ask
+
+
+def _taken(question: Question, default: str, source: str) -> str:
+    """The default, which is said: who asks nothing is to know what was taken."""
+    if default:
+        say(f"--{question.name} {default}: {source}", err=True)
+    return default
 
 
 def _owners(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from c7n_iamusers_cli.init.plan import MAILER, PROVISIONER, REMOVER, RUNNER, Plan
+from c7n_iamusers_cli.init.plan import DEPLOYER, MAILER, ON_CALL, PROVISIONER, REMOVER, RUNNER, Plan
 from c7n_iamusers_cli.init.questions import EXTERNAL, REALTIME, chosen
 from c7n_iamusers_cli.init.stacks import CENTER, MEMBERS, REALTIME_STACK, RUNNERS
 from c7n_iamusers_cli.init.texts import policy_files
@@ -69,6 +69,17 @@ def preflights(plan: Plan) -> list[list[str]]:
     return found
 
 
+def functions(plan: Plan) -> list[str]:
+    """The commands that deploy the functions into each account, with the list of exemptions that they read."""
+    files = [each for each in policy_files(plan) if each.startswith("realtime")]
+    accounts, place = "accounts-deploy.yml", shlex.quote(plan.below_output("realtime"))
+    return [
+        f"sh as {ON_CALL} aws s3 cp policies/exemptions.csv s3://{plan.realtime_bucket}/exemptions.csv",
+        f"c7n-iamusers accounts -c accounts.yml --role {DEPLOYER} -o {accounts} --force",
+        *(f"c7n-org run -c {accounts} -u policies/{each} -s {place} --cache-period 0" for each in files),
+    ]
+
+
 def readme(plan: Plan) -> str:
     """README.md."""
     steps = [f"{what}: `{command}`" for what, command in deployments(plan)]
@@ -80,6 +91,9 @@ def readme(plan: Plan) -> str:
         "look at the day, then do it, and so every day: `c7n-iamusers cycle --dry-run`, `c7n-iamusers cycle`",
         f"send the mails, outside of that shell, every ten minutes: `sh as {MAILER} c7n-mailer --run -c mailer.yml`",
     ]
+    if REALTIME in chosen(plan.answers):
+        copied, *deployed = (f"`{each}`" for each in functions(plan))
+        steps.append(f"real time: {copied} outside of that shell, and then in it {', '.join(deployed)}")
     if plan.answers.get("identity-source") == EXTERNAL:
         steps.append(
             "your provider makes people by SCIM: `provision` makes nobody, people-to-add.csv in its output lists who "

@@ -16,7 +16,7 @@ from c7n_iamusers_cli.init.reading import CenterFound, Found
 
 #: The names of the roles, as in docs/roles.md.
 READER, REMOVER, RESTORER = "IamUsersReader", "IamUsersRemover", "IamUsersRestorer"
-RUNNER, ON_CALL, MAILER = "Runner", "OnCall", "IamUsersMailer"
+RUNNER, ON_CALL, MAILER, DEPLOYER = "Runner", "OnCall", "IamUsersMailer", "IamUsersDeployer"
 CENTER_READER, PROVISIONER = "IdentityCenterReader", "IdentityCenterProvisioner"
 QUEUE, REALTIME_QUEUE = "iam-users-mails", "iam-users-realtime"
 #: The share of the accounts, after the first one, that the second wave has.

@@ -25,7 +25,9 @@ _PRINCIPAL = re.compile(
     r"arn:(?P<partition>[a-z-]+):iam::(?P<account>[0-9]{12}):(root|(role|user)/[\w+=,.@/-]+)", re.ASCII
 )
 #: What in the name or the unit of an account tells that little depends on it.
-_QUIET = re.compile(r"sandbox|playground|test|dev|lab|staging", re.IGNORECASE)
+_QUIET = re.compile(
+    r"(?<![a-z])(sandbox|playground|test|testing|dev|development|lab|staging)(?![a-z])", re.IGNORECASE
+)
 #: Domains where anybody has an address.
 _ANYBODYS = frozenset(
     {"gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "yahoo.com", "icloud.com"}
@@ -231,13 +233,13 @@ def answered(
     found: Found,
     given: Answers,
     recorded: Answers,
-    ask: Ask | None,
+    ask: Ask,
     questions: Sequence[Question] = QUESTIONS,
 ) -> dict[str, str]:
     """The answer of each question that is one here.
 
-    ``given``: by options, which count most. ``recorded``: of the last run, which are the defaults then. ``ask``: None
-    to take all defaults. Raises InvalidPolicyData that names each option that has no default, and each that can't be.
+    ``given``: by options, which count most. ``recorded``: of the last run, which are the defaults then. ``ask``: may
+    take the default. Raises InvalidPolicyData that names each option that has no default, and each that can't be.
     """
     answers = dict[str, str]()
     missing, faults = list[str](), list[str]()
@@ -261,11 +263,11 @@ def _complete(answers: Mapping[str, str]) -> Answers:
 
 
 def _answer(
-    question: Question, found: Found, answers: Answers, given: Answers, recorded: Answers, ask: Ask | None
+    question: Question, found: Found, answers: Answers, given: Answers, recorded: Answers, ask: Ask
 ) -> str:
     if question.name in given:
         return given[question.name]
     default, source = question.default(found, _complete(answers))
     if before := recorded.get(question.name):
         default, source = before, "your last answer"
-    return ask(question, default, source) if ask and not question.silent else default
+    return default if question.silent else ask(question, default, source)

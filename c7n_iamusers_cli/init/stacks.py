@@ -13,6 +13,7 @@ import yaml
 
 from c7n_iamusers_cli.init.plan import (
     CENTER_READER,
+    DEPLOYER,
     MAILER,
     ON_CALL,
     PROVISIONER,
@@ -115,7 +116,7 @@ class Stacks:
             RESTORER,
             center=center or plan.role(plan.found.account, CENTER_READER),
             organization=plan.found.organization,
-            deployer="IamUsersDeployer",
+            deployer=DEPLOYER,
             mailer=plan.role(plan.runner, MAILER),
             instance=plan.center.arn if plan.center else "",
             identity_store=plan.center.store if plan.center else "",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -21,13 +22,16 @@ from aws_local_org import LocalOrg, Settings
 from c7n_iamusers.cycle.settings import read_settings
 from c7n_iamusers.exemptions import parse_list
 from c7n_iamusers_cli import mail_templates
+from c7n_iamusers_cli.init.command import init as command
+from c7n_iamusers_cli.init.questions import QUESTIONS
 from c7n_iamusers_cli.init.record import RECORD
 from c7n_iamusers_cli.mailer import mailer_config
 from c7n_iamusers_cli.main import main
 from c7n_iamusers_cli.policies import loaded
 from tests.conftest import hurry
-from tests.guides import deploy
+from tests.guides import commands_of, deploy
 from tests.in_process import short_circuit
+from tests.readme import ROOT
 
 MANAGEMENT, FIRST, CLOSED, UNOWNED, ODD = (
     "123456789012",
@@ -364,6 +368,19 @@ def test_a_brownout_is_announced_and_a_step_of_the_cycle(org: LocalOrg) -> None:
     steps = read_settings(Path("ws/iam-users.yml").read_bytes()).steps
     assert steps is not None
     assert steps[:4] == ("announce", "remind", "provision", "brownout")
+
+
+def test_the_page_has_each_question_and_option() -> None:
+    page = (ROOT / "docs" / "init.md").read_text()
+    assert re.findall(r"^\| `--(\S+)` \|", page, re.MULTILINE) == [
+        *(each.name for each in QUESTIONS if not each.silent),
+        *(each.name for each in QUESTIONS if each.silent),
+    ]
+    assert sum(not each.silent for each in QUESTIONS) == 8
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {*re.findall(r"`(--[a-z-]+)", page)} >= options - {"directory", "--yes"}
+    (line,) = (each for each in commands_of("init") if each.startswith("c7n-iamusers"))
+    assert command.make_context("init", shlex.split(line)[2:]).params["directory"] == Path("iam-users")
 
 
 def test_calls_grow_with_pages_and_units_but_for_owners(org: LocalOrg) -> None:
