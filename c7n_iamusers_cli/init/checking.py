@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 _COMMAND = [sys.executable, "-c", "import sys; from c7n_iamusers_cli import run; sys.exit(run())"]
 
 
-def deployed_as(plan: Plan) -> Mapping[str, str] | None:
-    """An environment with credentials of the role Runner; None where the caller can't act as it.
+def deployed_as(plan: Plan, name: str = RUNNER) -> Mapping[str, str] | None:
+    """An environment with credentials of a role of the runner's account; None where the caller can't act as it.
 
-    It is deployed first, and no other role can be assumed without it.
+    The role Runner is deployed first, and the roles of accounts trust no other.
     """
     from c7n_iamusers.exceptions import EvidenceUnreadable
     from c7n_iamusers.execution.sessions import account_session
 
     try:
-        session = account_session(plan.role(plan.runner, RUNNER), region=plan.region)
+        session = account_session(plan.role(plan.runner, name), region=plan.region)
     except EvidenceUnreadable:
         return None
     credentials: Any = session.get_credentials()
@@ -55,17 +55,22 @@ def deployed_as(plan: Plan) -> Mapping[str, str] | None:
     }
 
 
-def run_preflights(plan: Plan, directory: Path, environment: Mapping[str, str]) -> int:
+def run_preflights(plan: Plan, directory: Path) -> int:
     """Print each command line, and run it in the workspace. Returns PROBLEM, ATTENTION or 0, for all of them."""
-    codes = set[int]()
-    for words in preflights(plan):
-        say(f"as {plan.role(plan.runner, RUNNER)}: {shlex.join(words)}")
+    environments, codes = dict[str, Mapping[str, str] | None](), set[int]()
+    for name, words in preflights(plan):
+        if name not in environments:
+            environments[name] = deployed_as(plan, name)
+        environment, role = environments[name], plan.role(plan.runner, name)
+        if environment is None:
+            say(f"look: not checked, since the caller may not act as {role}: {shlex.join(words)}")
+            codes.add(ATTENTION)
+            continue
+        say(f"as {role}: {shlex.join(words)}")
         sys.stdout.flush()
         done = subprocess.run([*_COMMAND, *words[1:]], cwd=directory, env=dict(environment))
         codes.add(done.returncode)
-    if codes <= {0, ATTENTION}:
-        return max(codes)
-    return PROBLEM
+    return max(codes) if codes <= {0, ATTENTION} else PROBLEM
 
 
 def taken_names(plan: Plan) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.text.validators import is_account_id
 from c7n_iamusers_cli.accounts import variables_option
 from c7n_iamusers_cli.init.questions import QUESTIONS, Question, answered
@@ -90,7 +91,8 @@ def init(directory: Path, yes: bool, replace: tuple[str, ...], **options: Any) -
         for path, text in texts.items()
     ]
     waves = {each.account_id: each.wave for each in plan.members}
-    write(directory, texts, changes, Record(plan.day, plan.answers, chosen, waves, record.files))
+    kept = Record(plan.found.organization, plan.day, plan.answers, chosen, waves, record.files)
+    write(directory, texts, changes, kept)
     _end(plan, directory, _tell(directory, changes, notes))
 
 
@@ -133,26 +135,34 @@ def _planned(
     from c7n_iamusers.organization.owners import ACCOUNTS, DEFAULT_SOURCES, parse_source
     from c7n_iamusers.organization.reader import OrganizationReader
     from c7n_iamusers_cli.init.plan import Plan, default_output, named
-    from c7n_iamusers_cli.init.reading import about_left_out, read_organization
+    from c7n_iamusers_cli.init.reading import read_organization
 
     named_sources = tuple(map(parse_source, options.get("sources", ()))) or DEFAULT_SOURCES
     sources = tuple(each for each in named_sources if each.kind != ACCOUNTS)
     session, backoff = account_session(), Backoff()
     reader = OrganizationReader(session, backoff)
     found = read_organization(session, backoff, sources, reader)
-    say(_about(found), err=True)
+    _check_organization(record, found)
+    for line in _about(found):
+        say(line, err=True)
     answers = answered(found, given, record.answers, _asking(found) if asks else _taken)
     runner, region = options.get("runner_account") or found.account, options.get("region") or found.region
     _check_places(runner, region, found)
     names, notes = named(found)
     owners, doubts = _owners(found, reader, sources, answers, options.get("owners", {}))
     members = _members(found, names, owners, answers["first-account"], record)
-    if left := about_left_out(found):
-        say(left, err=True)
     output = options.get("output") or default_output(runner, region)
     day = record.day or datetime.now(timezone.utc).date().isoformat()
     plan = Plan(found, answers, members, runner, region, output, day, options.get("variables", {}))
     return plan, [*notes, *doubts]
+
+
+def _check_organization(record: Record, found: Found) -> None:
+    if record.organization not in ("", found.organization):
+        raise InvalidPolicyData(
+            f"nothing was written: this workspace is of organization {record.organization}, and these credentials are "
+            f"of {found.organization}: take others, or another directory"
+        )
 
 
 def _check_places(runner: str, region: str, found: Found) -> None:
@@ -168,14 +178,17 @@ def _check_places(runner: str, region: str, found: Found) -> None:
         )
 
 
-def _about(found: Found) -> str:
+def _about(found: Found) -> list[str]:
+    """What was found out, and which accounts are left out."""
+    from c7n_iamusers_cli.init.reading import about_left_out
+
     center = found.centers[0] if found.centers else None
-    told = f"Identity Center in {center.region}" if center else "no Identity Center"
-    units = len({*found.paths.values()})
-    return (
+    units, where = len({*found.paths.values()}), f"in {center.region}" if center else "there is none"
+    told = (
         f"organization {found.organization}, management account {found.account}: {len(found.active)} accounts in "
-        f"{units} units, {told}"
+        f"{units} units; Identity Center: {where}"
     )
+    return [told, *filter(None, [about_left_out(found)])]
 
 
 def _asking(found: Found) -> Callable[[Question, str, str], str]:
@@ -307,8 +320,8 @@ def _end(plan: Plan, directory: Path, left: int) -> None:
     from c7n_iamusers_cli.init.checking import deployed_as, run_preflights, taken_names
     from c7n_iamusers_cli.init.guide import deployments
 
-    if environment := deployed_as(plan):
-        code = run_preflights(plan, directory, environment)
+    if deployed_as(plan):
+        code = run_preflights(plan, directory)
         end_check(code == PROBLEM, left or code)
         return
     taken = taken_names(plan)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from c7n_iamusers_cli.init.plan import DEPLOYER, MAILER, ON_CALL, PROVISIONER, REMOVER, RUNNER, Plan
+from c7n_iamusers_cli.init.plan import DEPLOYER, MAILER, ON_CALL, PROVISIONER, REMOVER, RESTORER, RUNNER, Plan
 from c7n_iamusers_cli.init.questions import EXTERNAL, REALTIME, chosen
 from c7n_iamusers_cli.init.stacks import CENTER, MEMBERS, REALTIME_STACK, RUNNERS
 from c7n_iamusers_cli.init.texts import policy_files
@@ -45,28 +45,33 @@ def deployments(plan: Plan) -> Iterator[tuple[str, str]]:
     )
 
 
-def preflights(plan: Plan) -> list[list[str]]:
-    """The words of the commands that check what has been deployed, as the runner: of each role, what it is to do."""
+def preflights(plan: Plan) -> list[tuple[str, list[str]]]:
+    """The words of the commands that check what has been deployed: of each role, what it is to do. As which role."""
     files = policy_files(plan)
-    mailer = ["--mailer", "mailer.yml", "--mailer-role", plan.role(plan.runner, MAILER)]
-    accounts = "accounts-remove.yml"
+    removing, restoring = "accounts-remove.yml", "accounts-restore.yml"
 
     def of(config: str, *names: str) -> list[str]:
         used = [word for each in files if each in names for word in ("-u", f"policies/{each}")]
-        return ["c7n-iamusers", "preflight", "-c", config, *used]
+        mailer = ["--mailer", "mailer.yml", "--mailer-role", plan.role(plan.runner, MAILER)]
+        return ["c7n-iamusers", "preflight", "-c", config, *used, *mailer]
 
-    found = [
-        [
-            *of("accounts.yml", "flag-and-notify.yml", "remind.yml", "attempts.yml", "your-access.yml"),
-            *mailer,
-        ],
-        ["c7n-iamusers", "accounts", "-c", "accounts.yml", "--role", REMOVER, "-o", accounts, "--force"],
-        [*of(accounts, "brownout.yml", "listen.yml", "quarantine.yml", "delete.yml"), *mailer],
+    def made(role: str, config: str) -> list[str]:
+        return ["c7n-iamusers", "accounts", "-c", "accounts.yml", "--role", role, "-o", config, "--force"]
+
+    asking = of("accounts.yml", "flag-and-notify.yml", "remind.yml", "attempts.yml", "your-access.yml")
+    provisioner = ["--role", plan.role(plan.found.account, PROVISIONER)]
+    return [
+        (RUNNER, asking),
+        *(
+            [(RUNNER, [*of("accounts.yml", "provision-intents.yml"), *provisioner])]
+            if plan.provisions
+            else []
+        ),
+        (RUNNER, made(REMOVER, removing)),
+        (RUNNER, of(removing, "brownout.yml", "listen.yml", "quarantine.yml", "delete.yml")),
+        (ON_CALL, made(RESTORER, restoring)),
+        (ON_CALL, [*of(restoring, "release.yml"), "--restore"]),
     ]
-    if plan.provisions:
-        provisioner = plan.role(plan.found.account, PROVISIONER)
-        found.append([*of("accounts.yml", "provision-intents.yml"), *mailer, "--role", provisioner])
-    return found
 
 
 def functions(plan: Plan) -> list[str]:
@@ -75,25 +80,27 @@ def functions(plan: Plan) -> list[str]:
     accounts, place = "accounts-deploy.yml", shlex.quote(plan.below_output("realtime"))
     return [
         f"sh as {ON_CALL} aws s3 cp policies/exemptions.csv s3://{plan.realtime_bucket}/exemptions.csv",
-        f"c7n-iamusers accounts -c accounts.yml --role {DEPLOYER} -o {accounts} --force",
-        *(f"c7n-org run -c {accounts} -u policies/{each} -s {place} --cache-period 0" for each in files),
+        f"sh as {RUNNER} c7n-iamusers accounts -c accounts.yml --role {DEPLOYER} -o {accounts} --force",
+        *(
+            f"sh as {RUNNER} c7n-org run -c {accounts} -u policies/{each} -s {place} --cache-period 0"
+            for each in files
+        ),
     ]
 
 
 def readme(plan: Plan) -> str:
     """README.md."""
     steps = [f"{what}: `{command}`" for what, command in deployments(plan)]
+    run = f"sh as {RUNNER}"
     steps += [
-        f"act as the runner, for an hour: `sh as {RUNNER} sh`; there check: "
-        + ", ".join(f"`{shlex.join(words)}`" for words in preflights(plan)),
+        "check what each role may do: `c7n-iamusers init . --yes`, which ends with `preflight`",
         "everybody who must stay gets a line in policies/exemptions.csv, first of all break-glass users: "
-        "`c7n-iamusers evidence -c accounts.yml` lists all users",
-        "look at the day, then do it, and so every day: `c7n-iamusers cycle --dry-run`, `c7n-iamusers cycle`",
-        f"send the mails, outside of that shell, every ten minutes: `sh as {MAILER} c7n-mailer --run -c mailer.yml`",
+        f"`{run} c7n-iamusers evidence -c accounts.yml` lists all users",
+        f"look at the day, and do it; so every day: `{run} c7n-iamusers cycle --dry-run`, `{run} c7n-iamusers cycle`",
+        f"send the mails, every ten minutes: `sh as {MAILER} c7n-mailer --run -c mailer.yml`",
     ]
     if REALTIME in chosen(plan.answers):
-        copied, *deployed = (f"`{each}`" for each in functions(plan))
-        steps.append(f"real time: {copied} outside of that shell, and then in it {', '.join(deployed)}")
+        steps.append(f"real time: {', '.join(f'`{each}`' for each in functions(plan))}")
     if plan.answers.get("identity-source") == EXTERNAL:
         steps.append(
             "your provider makes people by SCIM: `provision` makes nobody, people-to-add.csv in its output lists who "

@@ -87,6 +87,11 @@ class Plan:
         return self.output.removeprefix("s3://").split("/")[0] if self.output.startswith("s3://") else ""
 
     @property
+    def makes_bucket(self) -> bool:
+        """Whether the bucket of the output is made by the runner's stack, and is not one that is there."""
+        return self.output == default_output(self.runner, self.region)
+
+    @property
     def realtime_bucket(self) -> str:
         return f"iam-users-realtime-{self.runner}"
 

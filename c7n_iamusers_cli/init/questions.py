@@ -162,6 +162,8 @@ def _principals_fault(answer: str, found: Found) -> str:
         if not match or match["partition"] != found.partition:
             example = f"arn:{found.partition}:iam::{found.account}:role/Deployer"
             return f"{each!r} is not the ARN of a role or user in {found.partition}, such as {example}"
+        if each.endswith(":root") and match["account"] != found.account:
+            return f"{each} would let in all users and roles of that account: give the ARN of one role there"
     return "" if parts(answer) else "name at least one"
 
 

@@ -24,9 +24,10 @@ WRITTEN, REPLACED, SAME, EDITED, REMOVED = "written", "replaced", "same", "edite
 class Record:
     """``answers``: option -> answer. ``waves``: account id -> wave. ``files``: path -> SHA-256 of what was written.
 
-    ``day``: of the first run, YYYY-MM-DD.
+    ``day``: of the first run, YYYY-MM-DD. ``organization``: its id; empty before the first run.
     """
 
+    organization: str = ""
     day: str = ""
     answers: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -98,6 +99,7 @@ def write(directory: Path, texts: Mapping[str, str], changes: Collection[Change]
         if wanted[path] in (WRITTEN, REPLACED, SAME):
             files[path] = digest(text.encode())
     data = {
+        "organization": record.organization,
         "day": record.day,
         "answers": dict(record.answers),
         "options": dict(record.options),

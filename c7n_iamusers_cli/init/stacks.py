@@ -188,6 +188,8 @@ class Stacks:
             del resources[queue]["Properties"]["SqsManagedSseEnabled"]
             resources[queue]["Properties"]["KmsMasterKeyId"] = {"Fn::GetAtt": ["MailKey", "Arn"]}
         if plan.output_bucket:
+            resources |= _deletions(plan)
+        if plan.makes_bucket:
             resources |= _output_bucket(plan)
         return template
 
@@ -294,18 +296,18 @@ def _output_bucket(plan: Plan) -> Template:
         "DeletionPolicy": "RetainExceptOnCreate",
         "UpdateReplacePolicy": "Retain",
     }
+    return {"Output": {**bucket, "Properties": properties}, "OutputPolicy": _tls_only("Output")}
+
+
+def _deletions(plan: Plan) -> Template:
+    """What the runner deletes in the output: the lock of `provision`, and its list of who is to be added."""
     arn = f"arn:{plan.partition}:s3:::{plan.output_bucket}"
-    # of `provision`: its lock, and the list of who is to be added
     ends = {
         "Effect": "Allow",
         "Action": "s3:DeleteObject",
         "Resource": [f"{arn}/*/identity-center-runs/.lock", f"{arn}/*/people-to-add.csv"],
     }
-    return {
-        "Output": {**bucket, "Properties": properties},
-        "OutputPolicy": _tls_only("Output"),
-        "RunnerOutput": _policy("Runner", "output", [ends]),
-    }
+    return {"RunnerOutput": _policy("Runner", "output", [ends])}
 
 
 def _tls_only(bucket: str) -> Template:

@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from c7n_iamusers.cycle.settings import read_settings
 from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.text.documents import NotInFormat
 from c7n_iamusers.text.yaml_documents import read_yaml
 from c7n_iamusers_cli.init.plan import (
     CENTER_READER,
@@ -212,9 +214,13 @@ def settings(plan: Plan) -> str:
         people = ("provision", "brownout", "listen", "quarantine", "attempts", "delete", "your-access")
         others = tuple(each for each in people if plan.provisions or each not in ("provision", "your-access"))
         data["steps"] = ["announce", "remind", *others]
-    return (
-        f"---\n# {_BY_INIT}, for `c7n-iamusers cycle`. What policies take is in accounts.yml.\n{_yaml(data)}"
-    )
+    about = f"---\n# {_BY_INIT}, for `c7n-iamusers cycle`. What policies take is in accounts.yml.\n"
+    text = about + _yaml(data)
+    try:
+        read_settings(text)
+    except NotInFormat as error:
+        raise InvalidPolicyData(f"nothing was written: iam-users.yml: {error}: correct --output") from error
+    return text
 
 
 def mailer(plan: Plan, owners: Mapping[str, str]) -> str:

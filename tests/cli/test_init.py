@@ -213,6 +213,11 @@ FAULTS: Mapping[str, tuple[tuple[str, ...], str]] = {
         "is not the ARN of a role or user",
     ),
     "first-account": ((*GIVEN, "--first-account", CLOSED), "is no active account of the organization"),
+    "root-of-another": (
+        (*GIVEN, "--operators", f"arn:aws:iam::{FIRST}:root"),
+        "would let in all users and roles of that account",
+    ),
+    "output": ((*GIVEN, "--output", "s3://B/x"), "iam-users.yml: line"),
     "mail": ((*GIVEN, "--mail", "smtp"), "'smtp' is neither ses nor HOST:PORT"),
     "variable": ((*GIVEN, "--set", "days=3"), "accounts.yml has no variable days"),
 }
@@ -282,6 +287,30 @@ def test_the_role_of_a_session_is_found_with_its_path(org: LocalOrg, monkeypatch
     assert runner["Parameters"]["Operators"]["Default"] == f"arn:aws:iam::{MANAGEMENT}:role/team/Admin"
 
 
+def test_the_runner_may_have_an_account_of_its_own(org: LocalOrg) -> None:
+    init(*GIVEN, "--runner-account", FIRST, "--output", "s3://bucket-that-is-there/here?region=eu-west-1")
+    members = json.loads(Path("ws/stacks/iam-users-members.json").read_text())["Resources"]
+    (trust,) = members["IamUsersRemover"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"AWS": f"arn:aws:iam::{FIRST}:role/Runner"}
+    readme = Path("ws/README.md").read_text()
+    assert f"1. runner's account, with credentials of account {FIRST}: `aws cloudformation deploy" in readme
+    assert f"account={FIRST}" in Path("ws/as").read_text()
+    assert accounts()["vars"]["queue_url"] == f"https://sqs.us-east-1.amazonaws.com/{FIRST}/iam-users-mails"
+    runner = json.loads(Path("ws/stacks/iam-users-runner.json").read_text())["Resources"]
+    # a bucket that is there is not made, and the runner may write there
+    assert "Output" not in runner
+    assert "arn:aws:s3:::bucket-that-is-there/here/*" in json.dumps(runner["RunnerPolicy"])
+    assert accounts()["vars"]["records"] == "s3://bucket-that-is-there/here/intents?region=eu-west-1"
+
+
+def test_a_workspace_stays_of_its_organization(org: LocalOrg) -> None:
+    init(*GIVEN)
+    before = files()
+    org.reset()
+    assert "this workspace is of organization o-" in init("--yes", code=1).output
+    assert files() == before
+
+
 def test_who_is_not_of_the_management_account_is_refused(
     org: LocalOrg, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,7 +362,7 @@ def test_without_identity_center_machines_alone_go(org: LocalOrg) -> None:
 
     remove_instance()
     printed = init(*GIVEN).output
-    assert "no Identity Center" in printed
+    assert "Identity Center: there is none" in printed
     names = {each.name for each in Path("ws/policies").iterdir()}
     assert not {"provision-intents.yml", "your-access.yml"} & names
     assert not Path("ws/stacks/iam-users-identity-center.json").exists()
@@ -420,12 +449,13 @@ def test_where_the_stacks_are_deployed_it_ends_with_preflight(
     monkeypatch.setattr(mail_templates, "checks", lambda *_: iter(()))
     # to look at are the name of an account, the exemption of nobody and SES, which can't be asked
     init("--yes", "--owner", f"{ODD}=ada@example.com")
-    assert [code for code, _ in ran] == [3, 0, 3, 3], ran
+    assert [code for code, _ in ran] == [3, 3, 0, 3, 0, 3], ran
     checked = (
         "  ok: policies, queue, notices, bucket, mailer permissions, identity center role, identity center, "
     )
-    for _, told in (ran[0], *ran[2:]):
+    for _, told in (ran[0], ran[1], ran[3]):
         assert f"{checked}identity center permissions, " in told
+    for _, told in ran:
         assert "problem" not in told
 
 
