@@ -269,13 +269,12 @@ def _texts(plan: Plan) -> dict[str, str]:
     from c7n_iamusers_cli.init.stacks import Stacks
     from c7n_iamusers_cli.permissions import account_values
 
-    owners = {each.account_id: each.owner for each in plan.members if each.owner}
     found = {
         "README.md": readme(plan),
         "as": texts.acting(plan),
         "accounts.yml": texts.accounts(plan),
         "iam-users.yml": texts.settings(plan),
-        "mailer.yml": texts.mailer(plan, owners),
+        "mailer.yml": texts.mailer(plan),
         "policies/exemptions.csv": texts.exemptions(plan),
         **dict(texts.policies(plan)),
     }

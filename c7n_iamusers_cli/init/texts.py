@@ -223,7 +223,7 @@ def settings(plan: Plan) -> str:
     return text
 
 
-def mailer(plan: Plan, owners: Mapping[str, str]) -> str:
+def mailer(plan: Plan) -> str:
     """mailer.yml. c7n-mailer finds the templates beside this package by itself."""
     data: dict[str, Any] = {
         "queue_url": plan.queue(QUEUE, plan.region),
@@ -239,11 +239,10 @@ def mailer(plan: Plan, owners: Mapping[str, str]) -> str:
             "smtp_port": int(port),
             "smtp_ssl": host not in ("127.0.0.1", "localhost"),
         }
-    # only policies of your own with `to: [account-emails]` read it
-    data["account_emails"] = {account: [address] for account, address in owners.items()}
     about = (
         f"---\n# {_BY_INIT}, for c7n-mailer, which finds the templates of this package where both are installed.\n"
-        "# A server that asks for a name takes smtp_username, and smtp_password as KMS encrypts it.\n"
+        "# A server that asks for a name takes smtp_username, and smtp_password as KMS encrypts it. Your own policies\n"
+        "# with to: [account-emails] take account_emails, which `c7n-iamusers owners --write --mailer` fills in.\n"
     )
     return about + _yaml(data)
 
