@@ -66,7 +66,7 @@ coverage: $(INSTALLED)  ## run the tests, and fail where they reach less of the 
 
 # a number of pairs, and other seeds: make soak SOAK_PAIRS=200000 SOAK_SEED=1000
 # the last line asks an evaluator of npm, or says that this machine has no node
-soak: $(INSTALLED)  ## all cases of all tests, 100,000 random pairs of policies, twenty times the examples of each property
+soak: $(INSTALLED)  ## all cases of all tests, 100,000 random pairs of policies, forty times the examples of each property
 	SOAK_PAIRS=$(or $(SOAK_PAIRS),100000) SOAK_SEED=$(or $(SOAK_SEED),0) $(BIN)/python -m pytest -n auto --dist load
 	$(BIN)/python -m tests.policy_comparison.third_opinion --seed $(or $(SOAK_SEED),0)
 

@@ -111,7 +111,7 @@ def _replies(places: Sequence[Path]) -> tuple[list[Reply], list[str]]:
 
     found: list[Reply] = []
     problems: list[str] = []
-    files = [file for place in places for file in _files(place)]
+    files = [file for place in places for file in _files(place, problems)]
     problems += [
         f"{place}: has no mail: give the file or the directory where the replies are"
         for place in places
@@ -141,8 +141,14 @@ def _replies(places: Sequence[Path]) -> tuple[list[Reply], list[str]]:
     return found, problems
 
 
-def _files(place: Path) -> Iterator[Path]:
-    yield from sorted(each for each in place.rglob("*") if not each.is_dir()) if place.is_dir() else [place]
+def _files(place: Path, problems: list[str]) -> list[Path]:
+    from c7n_iamusers.execution.stores import below
+
+    try:
+        return sorted(below(place)) if place.is_dir() else [place]
+    except OSError as error:
+        problems.append(f"{place}: can't be read whole: {error}")
+        return []
 
 
 def _list(path: Path) -> tuple[list[str], tuple[ExemptionRule, ...]]:

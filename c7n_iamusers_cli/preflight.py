@@ -251,7 +251,7 @@ def _queues(
     probes: Probes, found: Sequence[Target], wanted: Wanted, named: Sequence[str], mailer: Path | None
 ) -> Generator[Check, None, Sequence[str]]:
     """What is wrong with the queues, and c7n-mailer. ``named``: those of policies that run here. Returns all queues."""
-    from c7n_iamusers.organization.queues import function_queues, open_mailer
+    from c7n_iamusers.organization.queue_senders import function_queues, open_mailer
     from c7n_iamusers.organization.readiness import HOLE, ORGANIZATION, Check
 
     queues = tuple(dict.fromkeys((*named, *function_queues(found, wanted.every))))

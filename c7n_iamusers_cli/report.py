@@ -287,7 +287,8 @@ def _who(row: Mapping[str, Any]) -> str:
 
 
 def _write(place: str, output_format: str, data: dict[str, Any]) -> None:
-    from c7n_iamusers.report.rendering import render_csv, render_html, render_json
+    from c7n_iamusers.report.csv_columns import render_csv
+    from c7n_iamusers.report.rendering import render_html, render_json
 
     renderers = {"html": render_html, "json": render_json, "csv": render_csv}
     store, name = file_target(place)

@@ -117,7 +117,7 @@ def _check_names(functions: Sequence[Functions], known: RoleSettings) -> None:
 
 def _check_queues(policies: Iterable[Any], values: AccountValues) -> None:
     """Raises InvalidPolicyData where a member account could write to the queue that c7n-mailer reads."""
-    from c7n_iamusers.organization.queues import open_mailer
+    from c7n_iamusers.organization.queue_senders import open_mailer
 
     if fault := open_mailer(values.targets, [policy.data for policy in policies]):
         raise InvalidPolicyData(fault)

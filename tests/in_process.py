@@ -8,10 +8,11 @@ starts another process.
 
 from __future__ import annotations
 
+import functools
 import io
 import sys
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 from botocore.awsrequest import AWSResponse
@@ -19,6 +20,7 @@ from botocore.exceptions import ConnectionClosedError
 from botocore.httpsession import URLLib3Session
 from moto.core.utils import convert_to_flask_response
 from urllib3 import HTTPHeaderDict, HTTPResponse
+from werkzeug.datastructures import ImmutableMultiDict
 
 from aws_local_org import LocalOrg
 from aws_local_org.application import MotoDispatcher
@@ -54,37 +56,61 @@ def _without_flask(by_flask: Any) -> Any:
 
     def call(self: Any, environ: dict[str, Any]) -> WireResponse:
         app = self.get_application(environ)
-        rules = list(app.url_map.iter_rules())
-        view = app.view_functions[rules[0].endpoint]
-        if len({rule.rule for rule in rules}) > 1 or not isinstance(view, convert_to_flask_response):
+        view = _only_view(app)
+        if view is None:
             response: WireResponse = by_flask(self, environ)
             return response
         request = app.request_class(environ)
-        status, headers, content = view.callback(request, request.raw_url, dict(request.headers))
+        _read_body(request, environ)
+        url = f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}{environ['RAW_URI']}"
+        status, headers, content = view(request, url, dict(request.headers))
         body = content.encode() if isinstance(content, str) else content
         return WireResponse(int(status), body, {"Content-Type": "text/html; charset=utf-8", **headers})
 
     return call
 
 
+def _only_view(app: Any) -> Any:
+    """moto's function for the only path of a service; None for a service of more than one."""
+    if "only_view" not in app.extensions:
+        rules = list(app.url_map.iter_rules())
+        view = app.view_functions[rules[0].endpoint]
+        one = len({rule.rule for rule in rules}) == 1 and isinstance(view, convert_to_flask_response)
+        app.extensions["only_view"] = view.callback if one else None
+    return app.extensions["only_view"]
+
+
+def _read_body(request: Any, environ: dict[str, Any]) -> None:
+    """Give werkzeug's request the parts that it would read from its body, a form or none."""
+    kind, body = environ.get("CONTENT_TYPE", ""), environ["wsgi.input"].getvalue()
+    is_form = kind.startswith("application/x-www-form-urlencoded")
+    form = _form(body) if is_form else ImmutableMultiDict[str, str]()
+    request.__dict__.update(form=form, data=b"" if is_form else body, files=ImmutableMultiDict())
+
+
+@functools.lru_cache(1000)
+def _form(body: bytes) -> ImmutableMultiDict[str, str]:
+    return ImmutableMultiDict(parse_qsl(body.decode(), keep_blank_values=True))
+
+
 def _answer(application: Any, request: Any) -> AWSResponse:
     started: list[Any] = []
     body = b"".join(application(_environ(request), lambda *start: started.extend(start[:2])))
     status = int(started[0].partition(" ")[0])
-    headers: Any = HTTPHeaderDict(started[1])
-    headers.setdefault("Content-Length", str(len(body)))
+    headers: Any = {"Content-Length": str(len(body)), **dict(started[1])}
+    if not request.stream_output:
+        read = AWSResponse(request.url, status, headers, None)
+        vars(read)["_content"] = body  # as botocore does: read to its end
+        return read
     raw = HTTPResponse(
         io.BytesIO(body),
-        headers,
+        HTTPHeaderDict(headers),
         status,
         preload_content=False,
         decode_content=False,
         enforce_content_length=False,  # that of HEAD is of a body that is not sent
     )
-    response = AWSResponse(request.url, status, headers, raw)
-    if not request.stream_output:
-        _ = response.content  # as botocore does: read to its end
-    return response
+    return AWSResponse(request.url, status, headers, raw)
 
 
 def _environ(request: Any) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import copy
 import functools
+import pickle
+import re
 from typing import Any
 
 import botocore.auth
@@ -16,9 +18,12 @@ import botocore.client
 import botocore.hooks
 import botocore.httpsession
 import botocore.parsers
+import botocore.regions
 import botocore.session
+import botocore.translate
 import botocore.useragent
 import moto.core.responses
+from botocore.context import get_context
 from botocore.hooks import EVENT_ALIASES, NodeList
 from botocore.loaders import create_loader
 
@@ -30,24 +35,8 @@ LOADER = create_loader()
 
 def install() -> None:
     """Patch botocore and moto in this process, for good."""
-    auth: Any = botocore.auth  # what is patched has no types
-    client: Any = botocore.client
-    hooks: Any = botocore.hooks
-    parsers: Any = botocore.parsers
-    session: Any = botocore.session
-    local: Any = aws_request
-    session.create_loader = lambda *_: LOADER
-    session.Session._register_builtin_handlers = _remembered_handlers(
-        session.Session._register_builtin_handlers
-    )
-    client.ClientCreator._create_methods = _remembered_methods(client.ClientCreator._create_methods)
-    hooks.EventAliaser.__init__ = _with_remembered_names(hooks.EventAliaser.__init__)
-    _share_handlers(hooks._PrefixTrie)
-    # the local organization checks no signatures
-    auth.SigV4Auth.canonical_request = auth.SigV4Auth.string_to_sign = lambda *_: ""
-    auth.SigV4Auth.signature = lambda *_: "0" * 64
-    parsers.DEFAULT_TIMESTAMP_PARSER = functools.lru_cache(10_000)(parsers.DEFAULT_TIMESTAMP_PARSER)
-    local._operation = _remembered_forms(local._operation)
+    _patch_clients(botocore.client, botocore.hooks, botocore.session)
+    _patch_calls(botocore.auth, botocore.parsers, aws_request)
     for module, pure in (
         (botocore.httpsession, "create_urllib3_context"),
         (botocore.useragent, "sanitize_user_agent_string_component"),
@@ -56,22 +45,156 @@ def install() -> None:
         setattr(module, pure, functools.cache(getattr(module, pure)))
 
 
+# What is patched has no types.
+
+
+def _patch_clients(client: Any, hooks: Any, session: Any) -> None:
+    regions: Any = botocore.regions
+    translate: Any = botocore.translate
+    creator = client.ClientCreator
+    session.create_loader = lambda *_: LOADER
+    session.Session._register_builtin_handlers = _remembered_handlers(
+        session.Session._register_builtin_handlers
+    )
+    creator._create_methods = _remembered_methods(creator._create_methods)
+    creator._load_service_model = _remembered_models(creator._load_service_model)
+    regions.EndpointProvider = _remembered_endpoints(regions.EndpointProvider)
+    translate.build_retry_config = _remembered_retries(translate.build_retry_config)
+    hooks.accepts_kwargs = _remembered_signatures(hooks.accepts_kwargs)
+    hooks.EventAliaser.__init__ = _with_remembered_names(hooks.EventAliaser.__init__)
+    _share_handlers(hooks._PrefixTrie)
+
+
+def _patch_calls(auth: Any, parsers: Any, local: Any) -> None:
+    agent: Any = botocore.useragent.UserAgentString
+    # the local organization checks no signatures
+    auth.SigV4Auth.canonical_request = auth.SigV4Auth.string_to_sign = lambda *_: ""
+    auth.SigV4Auth.signature = lambda *_: "0" * 64
+    auth.SigV4Auth.headers_to_sign = lambda *_: {"host": ""}
+    agent.to_string = _remembered_agents(agent.to_string)
+    parsers.DEFAULT_TIMESTAMP_PARSER = functools.lru_cache(10_000)(parsers.DEFAULT_TIMESTAMP_PARSER)
+    parsers.QueryParser._parse_body_as_xml = _remembered_answers(parsers.QueryParser._parse_body_as_xml)
+    local._operation = _remembered_forms(local._operation)
+
+
 def _remembered_forms(parse: Any) -> Any:
-    """A form says all of a call, and most calls are made again and again."""
-    known: dict[tuple[str, str, bytes], tuple[str, dict[str, Any]]] = {}
+    """A form or JSON says all of a call, and most calls are made again and again."""
+    known: dict[tuple[str, str, str, str, bytes], tuple[str, dict[str, Any]]] = {}
 
     def operation(environ: dict[str, Any], body: bytes, service: str) -> tuple[str, dict[str, Any]]:
-        kind = environ.get("CONTENT_TYPE", "")
-        if service != "iam" or not kind.startswith("application/x-www-form-urlencoded"):
+        kind, target = environ.get("CONTENT_TYPE", ""), environ.get("HTTP_X_AMZ_TARGET", "")
+        if not target and (service != "iam" or not kind.startswith("application/x-www-form-urlencoded")):
             found: tuple[str, dict[str, Any]] = parse(environ, body, service)
             return found
-        key = (kind, environ["PATH_INFO"] + environ.get("QUERY_STRING", ""), body)
+        key = (service, kind, target, environ["PATH_INFO"] + environ.get("QUERY_STRING", ""), body)
         if key not in known:
             known[key] = parse(environ, body, service)
         name, parameters = known[key]
         return name, dict(parameters)
 
     return operation
+
+
+def _remembered_models(load: Any) -> Any:
+    """One model of each service for all clients: it works out a part when it is first asked for."""
+    known: dict[tuple[str, str | None], Any] = {}
+
+    def load_service_model(self: Any, service_name: str, api_version: str | None = None) -> Any:
+        key = (service_name, api_version)
+        if key not in known:
+            known[key] = load(self, *key)
+        return known[key]
+
+    return load_service_model
+
+
+def _remembered_endpoints(provider: Any) -> Any:
+    #: the rules are kept too, so that no other take their id
+    known: dict[int, tuple[Any, Any]] = {}
+
+    def endpoint_provider(ruleset_data: Any, partition_data: Any, **by_service: Any) -> Any:
+        if id(ruleset_data) not in known:
+            known[id(ruleset_data)] = (ruleset_data, provider(ruleset_data, partition_data, **by_service))
+        return known[id(ruleset_data)][1]
+
+    return endpoint_provider
+
+
+def _remembered_retries(build: Any) -> Any:
+    #: the model is kept too, so that no other takes its id
+    known: dict[tuple[str, int, str], tuple[Any, Any]] = {}
+
+    def build_retry_config(endpoint_prefix: str, retry_model: Any, *rest: Any, **options: Any) -> Any:
+        key = (endpoint_prefix, id(retry_model), repr((rest[1:], options)))
+        if key not in known:
+            known[key] = (retry_model, build(endpoint_prefix, retry_model, *rest, **options))
+        return known[key][1]
+
+    return build_retry_config
+
+
+def _remembered_signatures(inspect: Any) -> Any:
+    """Whether a function takes keywords; of a method, its function is asked, which outlives its objects."""
+    of_function = functools.cache(inspect)
+
+    def accepts_kwargs(callback: Any) -> bool:
+        function = getattr(callback, "__func__", None)
+        answer: bool = of_function(function) if function else inspect(callback)
+        return answer
+
+    return accepts_kwargs
+
+
+def _remembered_agents(compose: Any) -> Any:
+    """The User-Agent of a client changes only with the features that a call uses."""
+
+    def to_string(self: Any) -> str:
+        known = self.__dict__.get("_known")
+        if known is None or known[0] is not self:  # another client's, of which this is a copy
+            known = self._known = (self, {})
+        context, config = get_context(), self._client_config
+        key = (
+            frozenset(context.features if context else ()),
+            frozenset(self._client_features or ()),
+            config and (config.user_agent, config.user_agent_extra, config.user_agent_appid),
+            self._session_user_agent_name,
+            self._session_user_agent_version,
+            self._session_user_agent_extra,
+        )
+        if key not in known[1]:
+            known[1][key] = compose(self)
+        text: str = known[1][key]
+        return text
+
+    return to_string
+
+
+#: Longer answers, in bytes, are hardly given twice; and how many are kept.
+_LONG, _MANY = 20_000, 3_000
+_REQUEST_ID = re.compile(rb"(?<=<RequestId>)[^<]*(?=</RequestId>)")
+
+
+def _remembered_answers(parse: Any) -> Any:
+    """Most answers of IAM are given again and again, but for the number of the request."""
+    known: dict[tuple[bytes, bytes, int], tuple[Any, bytes]] = {}
+
+    def parse_body_as_xml(self: Any, response: Any, shape: Any, inject_metadata: bool = True) -> Any:
+        body = response["body"]
+        found = _REQUEST_ID.search(body)
+        if not found or not inject_metadata or len(body) > _LONG:
+            return parse(self, response, shape, inject_metadata)
+        key = (body[: found.start()], body[found.end() :], id(shape))
+        if key not in known:
+            if len(known) >= _MANY:
+                known.clear()
+            parsed = parse(self, response, shape, inject_metadata)
+            known[key] = (shape, pickle.dumps(parsed, pickle.HIGHEST_PROTOCOL))
+            return parsed
+        parsed = pickle.loads(known[key][1])
+        parsed["ResponseMetadata"]["RequestId"] = found[0].decode()
+        return parsed
+
+    return parse_body_as_xml
 
 
 def _remembered_methods(create: Any) -> Any:

@@ -95,6 +95,7 @@ class Steps:
         return {
             codes.AT_BEGINNING: at == 0,
             codes.AT_END: at == len(text),
+            codes.AT_END_STRING: at == len(text),
             codes.AT_BOUNDARY: word[0] != word[1],
         }[place]
 

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.sampled
 
 ROOT = Path(__file__).parents[1]
 _SEARCHING = ("search", "sub", "subn", "finditer", "findall", "split")
+#: What a source has that has an expression in a call or a schema.
+_MAY_HAVE = re.compile(r"""\bre\.|\btext\(|["']pattern["']""")
 #: Whoever applies these checks the length of the text before: the square of it is little.
 SHORT = {
     "c7n_iamusers.iam.user_fields._PIECE": "LONGEST",
@@ -45,7 +47,8 @@ def expressions() -> Iterator[Expression]:
                 if isinstance(value, re.Pattern):
                     searched = any(f"{attribute}.{method}(" in source for method in _SEARCHING)
                     yield Expression(f"{name}.{attribute}", _text(value.pattern), value.flags, searched)
-            yield from _in_calls(name, ast.parse(source))
+            if _MAY_HAVE.search(source):
+                yield from _in_calls(name, ast.parse(source))
 
 
 def _text(pattern: str | bytes) -> str:
@@ -55,7 +58,7 @@ def _text(pattern: str | bytes) -> str:
 def _in_calls(module: str, tree: ast.AST) -> Iterator[Expression]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            called = ast.unparse(node.func)
+            called = _dotted(node.func)
             given = node.args[1:2] if called in ("text", "shapes.text") else node.args[:1]
             # what re.compile() makes is held by the module
             if (called.startswith("re.") and called != "re.compile") or called in ("text", "shapes.text"):
@@ -68,6 +71,13 @@ def _in_calls(module: str, tree: ast.AST) -> Iterator[Expression]:
                 if isinstance(key, ast.Constant) and key.value == "pattern"
             ]
             yield from _constants(module, node.lineno, values, True)
+
+
+def _dotted(node: ast.expr) -> str:
+    """A name, or a module's name and an attribute; empty for anything else."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _constants(module: str, line: int, nodes: list[ast.expr], searched: bool) -> Iterator[Expression]:

@@ -281,11 +281,6 @@ class CustomerPolicy:
         )
 
     @property
-    def originals(self) -> frozenset[PolicyStatement]:
-        """Its original statements."""
-        return frozenset(translation.original for translation in self.translations)
-
-    @property
     def translated(self) -> tuple[PolicyStatement, ...]:
         """Its statements that a permission set can have."""
         return tuple(translation.translated for translation in self.translations if translation.translated)

@@ -159,24 +159,8 @@ class DirectoryStore:
 
     def names(self, prefix: str, *last: str, since: datetime | None = None) -> list[str]:
         """See Store. ``since`` leaves none out, since a copied file may have any time."""
-        if last:
-            return sorted(self._with_last(self.directory / prefix, last))
-        found = (self.directory / prefix).rglob("*") if (self.directory / prefix).is_dir() else ()
-        return sorted(str(path.relative_to(self.directory)) for path in found if path.is_file())
-
-    def _with_last(self, top: Path, last: Sequence[str]) -> Iterator[str]:
-        """Raises OSError for a directory that can't be read, and for a link, since their content would be left out."""
-        for directory, below, files in os.walk(top, onerror=_raise_unless_missing):
-            if len(Path(directory).relative_to(top).parts) > _DEEPEST:
-                raise OSError(
-                    f"{directory} is nested deeper than any run writes: find out who created it, and remove it"
-                )
-            for name in below:
-                path = Path(directory, name)
-                if path.is_symlink():
-                    _refuse_other_kinds(path)
-            for each in {*below, *files}.intersection(last):
-                yield str(Path(directory, each).relative_to(self.directory))
+        found = below(self.directory / prefix, *last)
+        return sorted(str(path.relative_to(self.directory)) for path in found)
 
     def entries(self, place: str, leap: tuple[str, str] | None = None) -> dict[str, str]:
         """See Store. Raises OSError for a link that leads nowhere in place of the directory, too."""
@@ -192,8 +176,10 @@ class DirectoryStore:
 
     def siblings(self) -> Sequence[DirectoryStore]:
         """See Store."""
-        directories = sorted(path.parent for path in self.directory.parent.glob(f"*/{JOURNAL}"))
-        return [DirectoryStore(directory) for directory in directories if directory != self.directory]
+        above = self.directory.parent
+        beside = (above / name for name in sorted(DirectoryStore(above).entries("")))
+        stores = [DirectoryStore(each) for each in beside if each != self.directory and each.is_dir()]
+        return [each for each in stores if JOURNAL in each.entries("")]
 
     def place(self, name: str) -> str:
         """See Store."""
@@ -212,6 +198,25 @@ def _version(entry: os.DirEntry[str]) -> str | None:
     if not stat.S_ISREG(status.st_mode):
         return ""
     return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
+
+
+def below(top: Path, *last: str) -> Iterator[Path]:
+    """The files below the directory ``top``; with ``last``, whatever has one of these names, of any kind.
+
+    None where ``top`` is missing. Raises OSError for a directory that can't be read, for a link to one, and for one
+    nested deeper than any run writes: what is in them would be left out, and nobody would know.
+    """
+    for directory, directories, files in os.walk(top, onerror=_raise_unless_missing):
+        if len(Path(directory).relative_to(top).parts) > _DEEPEST:
+            raise OSError(
+                f"{directory} is nested deeper than any run writes: find out who created it, and remove it"
+            )
+        for name in directories:
+            path = Path(directory, name)
+            if path.is_symlink():
+                _refuse_other_kinds(path)
+        found = {*directories, *files}.intersection(last) if last else files
+        yield from (Path(directory, name) for name in found)
 
 
 def _raise_unless_missing(error: OSError) -> None:

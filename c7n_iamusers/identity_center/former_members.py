@@ -115,7 +115,7 @@ class Deletions:
         """Raises IdentityCenterError if no policy has left anything on users there; OSError, ValueError."""
         self._output, self._objects = output, defaultdict[str, list[str]](list)
         # What runs of provision left there is on no deletions.
-        names = [name for name in output.names("", OUTCOMES, JOURNAL) if f"{RUNS}/" not in name]
+        names = [name for name in output.names("", OUTCOMES, JOURNAL) if RUNS not in name.split("/")]
         for name in output.names(""):
             if f"/{BUCKET_JOURNALS}" in f"/{name}" and (unique_id := user_of_object(name)[1]):
                 self._objects[unique_id].append(name)

@@ -3,59 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from c7n_iamusers.text.addresses import is_address
 from c7n_iamusers.text.wording import all_visible, visible
 
 Item = TypeVar("Item")
-
-
-def subject_line(
-    account: str,
-    users: int | None,
-    days: Iterable[date],
-    *,
-    reminder: bool,
-    stop: date | None = None,
-    others: Sequence[int] = (),
-    part: int = 1,
-    parts: int = 1,
-) -> str:
-    """The subject. ``users``: how many are to be deleted, in all parts; None if recipients get different users.
-
-    ``days``: of their deletion. ``stop``: the day on which all of them are denied everything; None if these differ.
-    ``others``: how many are in use, need a replacement first, and are left alone for another reason.
-    """
-    first, *more = sorted(set(days))
-    when = f"from {first} on" if more else f"on {first}"
-    spared = [f"{number} {what}" for number, what in zip(others, _SPARED, strict=False) if number]
-    if users is None:
-        said = f"IAM users are to be deleted {when}"
-    elif users or not spared:
-        denied = f"denied everything on {stop} and " if stop else ""
-        said = f"{_counted(users)} {'is' if users == 1 else 'are'} to be {denied}deleted {when}"
-        if spared:
-            number, _, what = spared[0].partition(" ")
-            spared[0] = f"{number} other{'' if number == '1' else 's'} {what}"
-        said = ", ".join([said, *spared])
-    else:
-        head, *rest = spared
-        count, _, what = head.partition(" ")
-        said = ", ".join([f"{_counted(int(count))} {what}", *rest])
-        moved = f": move {'it' if sum(others) == 1 else 'them'} by {first}"
-        said += moved if any(others[:2]) else ", and announced"
-    return headline(f"{account}: {'reminder: ' if reminder else ''}{said}{part_of(part, parts)}")
-
-
-#: What is said of users that are spared, in the order of ``others``.
-_SPARED = ("in use", "without a replacement", "left alone")
-
-
-def _counted(number: int) -> str:
-    return f"{number} IAM user{'s' if number != 1 else ''}"
 
 
 def part_of(part: int, parts: int) -> str:

@@ -43,7 +43,7 @@ from c7n_iamusers.identity_center.requests.intents import Intents
 from c7n_iamusers.identity_center.requests.member_accounts import PERMISSIONS as READING
 from c7n_iamusers.identity_center.requests.people import Candidate
 from c7n_iamusers.identity_center.sign_ins import parse_sign_ins, require_fresh
-from c7n_iamusers.plugins import people_options, provisioning_settings
+from c7n_iamusers.plugins import people_of_users, provisioning_settings
 from c7n_iamusers.plugins.policy_checks import NONE, require_own_account
 from c7n_iamusers.plugins.resources import AccountReadings, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at, records_at
@@ -92,7 +92,7 @@ class AccessGate:
 
     def __init__(self, manager: Any, data: Mapping[str, Any], where: str, calls: Calls | None = None) -> None:
         self._manager, self._data, self._where, self._calls = manager, data, where, calls or Calls()
-        self._identity = people_options.IdentitySettings(data, where)
+        self._identity = people_of_users.IdentitySettings(data, where)
         self._center: Center | None = None
         self._reader: AccessReader | None = None
         self._use: access_state.RequiredUse | None = None
@@ -275,7 +275,7 @@ class AccessGate:
             inventory = AccountReadings.of(self._manager).inventory(PIECES, Backoff())
             credentials = credentials_of_users(inventory, account.details, account.created, utc_now())
         names_in = self._identity.names_in(self._identity.people())
-        users = people_options.user_intents(candidates, account.details, credentials, names_in)
+        users = people_of_users.user_intents(candidates, account.details, credentials, names_in)
         intents = Intents(account_id, self._where, users, derive=options, source=account.source)
         derivation = AccessDerivation(lambda: username_tags(self._connected_center()), clock=time.monotonic)
         desired = desired_access([intents], derivation)

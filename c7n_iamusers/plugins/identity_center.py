@@ -12,7 +12,7 @@ from c7n.utils import type_schema
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.identity_center import access_state
-from c7n_iamusers.plugins import people_options, provisioning_settings
+from c7n_iamusers.plugins import people_of_users, provisioning_settings
 from c7n_iamusers.plugins.access_gate import AccessGate
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.policy_checks import DAYS, check_options, is_pull, require_bounded
@@ -96,16 +96,16 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         required=list(REQUIRED),
         **{
             "state": {"enum": [*access_state.STATES, ANY]},
-            "user": people_options.USER,
-            "people-from": people_options.PEOPLE_FROM,
-            "email-domains": people_options.EMAIL_DOMAINS,
-            "role": people_options.TEXT,
-            "region": people_options.TEXT,
-            "permission-set": {"oneOf": [people_options.TEXT, provisioning_settings.PERMISSION_SET]},
+            "user": people_of_users.USER,
+            "people-from": people_of_users.PEOPLE_FROM,
+            "email-domains": people_of_users.EMAIL_DOMAINS,
+            "role": people_of_users.TEXT,
+            "region": people_of_users.TEXT,
+            "permission-set": {"oneOf": [people_of_users.TEXT, provisioning_settings.PERMISSION_SET]},
             "derive": provisioning_settings.DERIVE,
-            "sign-ins": people_options.TEXT,
+            "sign-ins": people_of_users.TEXT,
             "used-within": DAYS,
-            "records": people_options.TEXT,
+            "records": people_of_users.TEXT,
         },
     )
     schema_alias = False
@@ -162,7 +162,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
     @property
     def naming_tags(self) -> tuple[str, ...]:
         """The keys of the tags that may say who a user's person is."""
-        return people_options.IdentitySettings(self.data, self._where).naming_tags
+        return people_of_users.IdentitySettings(self.data, self._where).naming_tags
 
     def gate(self, calls: Calls | None = None) -> AccessGate:
         """The reader of users' access with this filter's options; also for an action that checks again."""

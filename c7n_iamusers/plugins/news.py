@@ -3,26 +3,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from datetime import date
+from collections.abc import Mapping
 from typing import Any
 
 from c7n_iamusers.evidence.attempted_calls import ATTEMPTED
 from c7n_iamusers.execution.outcomes import (
-    BROWNED_OUT,
-    DELETED,
     FAILED,
     PROVISIONED,
-    QUARANTINED,
     RELEASED,
     RESTORED,
     SKIPPED,
     UNCHANGED,
 )
 from c7n_iamusers.identity_center import access_state
-from c7n_iamusers.identity_center.requests.intents import INTENDED
-from c7n_iamusers.notices.mailer_texts import headline
 from c7n_iamusers.plugins.resources import ANNOTATION
 from c7n_iamusers.reasons import STOPPED
 
@@ -32,22 +25,6 @@ ACCESS = "access"
 SELECTED = "selected"
 #: Statuses of provisioning, and states of access, that mean ACCESS.
 _ACCESS = (PROVISIONED, UNCHANGED, access_state.USED)
-#: In a subject, after a number of users, in this order.
-_WORDS = {
-    DELETED: "deleted",
-    QUARANTINED: "denied everything",
-    BROWNED_OUT: "denied everything for some minutes",
-    RESTORED: "restored",
-    RELEASED: "released from quarantine",
-    ACCESS: "with access through IAM Identity Center",
-    INTENDED: "with access through IAM Identity Center on its way",
-    ATTEMPTED: "still in use",
-    access_state.PENDING: "without complete access through IAM Identity Center",
-    access_state.ABSENT: "without access through IAM Identity Center",
-    FAILED: "failed",
-    SKIPPED: "left alone",
-    SELECTED: "to look at",
-}
 
 
 def news_of(resource: Mapping[str, Any]) -> str:
@@ -97,15 +74,3 @@ def was_stopped(resource: Mapping[str, Any]) -> bool:
 def was_skipped(resource: Mapping[str, Any]) -> bool:
     """Whether an action on users left this one alone."""
     return (resource.get(ANNOTATION, {}).get("outcome") or {}).get("status") == SKIPPED
-
-
-def news_line(account: str, news: Iterable[str], day: date, *, counted: bool = True, part: str = "") -> str:
-    """The subject. ``news``: of all users. ``counted``: not where each recipient gets other users."""
-    counts = Counter(word.partition(":")[0] for word in news)
-    order = [*_WORDS, *sorted(counts.keys() - _WORDS.keys())]
-    said = list[str]()
-    for word in (word for word in order if word in counts):
-        noun = "" if said else " IAM user" if counted and counts[word] == 1 else " IAM users"
-        text = f"{noun} {_WORDS.get(word, word.replace('-', ' '))}"
-        said.append((f"{counts[word]}{text}" if counted else text).strip())
-    return headline(f"{account}: {', '.join(said)} on {day}{part}")

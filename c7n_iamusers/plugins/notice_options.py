@@ -15,7 +15,7 @@ from c7n_iamusers.plugins import policy_checks, safeguarded_action, second_conta
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.notice_steps import Announce, CreatedCredentials, Denied, Inform, Remind, Step
 from c7n_iamusers.plugins.overdue_step import Overdue
-from c7n_iamusers.plugins.people_options import EMAIL_DOMAINS
+from c7n_iamusers.plugins.people_of_users import EMAIL_DOMAINS
 from c7n_iamusers.plugins.recorded_notify import notify_schema
 from c7n_iamusers.plugins.run_outputs import NOTICES
 from c7n_iamusers.plugins.use_step import Used

@@ -21,10 +21,10 @@ from c7n_iamusers.iam.accounts import detail_attachments
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.lockout_state import quarantine_of
-from c7n_iamusers.notices.mailer_texts import headline, part_of, subject_line
 from c7n_iamusers.notices.notices import ANNOUNCED, CREATED, DENY_REMOVED, INFORMED, Notice, Notices
 from c7n_iamusers.notices.owed import due_for, reminder
-from c7n_iamusers.plugins.news import is_new, news_line, news_of, was_skipped, was_stopped
+from c7n_iamusers.plugins import subject_lines
+from c7n_iamusers.plugins.news import is_new, news_of, was_skipped, was_stopped
 from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
 from c7n_iamusers.reasons import DEACTIVATED_WITHOUT_DENY, QUARANTINED_AGAIN, codes_of
 from c7n_iamusers.safeguards.forecast import GOES, IN_USE, REPLACE_FIRST, STAYS, Forecast
@@ -277,8 +277,8 @@ class Inform(Step):
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
-        news, end = [user.news for user in users], part_of(part, parts)
-        return news_line(account, news, users[0].day, counted=counted, part=end)
+        news = [user.news for user in users]
+        return subject_lines.of_news(account, news, users[0].day, counted=counted, part=part, parts=parts)
 
 
 @dataclass(frozen=True)
@@ -350,11 +350,11 @@ def _deletion(
 ) -> str:
     days = [user.day for user in users]
     if not counted:
-        return subject_line(account, None, days, reminder=reminder, part=part, parts=parts)
+        return subject_lines.of_deletion(account, None, days, reminder=reminder, part=part, parts=parts)
     fates = [user.forecast or Forecast(GOES) for user in users]
     groups = Counter(fate.group for fate in fates)
     stops = {fate.denied for fate in fates if fate.group == GOES}
-    return subject_line(
+    return subject_lines.of_deletion(
         account,
         groups[GOES],
         [fate.deleted or user.day for user, fate in zip(users, fates, strict=True) if fate.group == GOES]
@@ -401,10 +401,8 @@ class CreatedCredentials(Step):
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
-        what = f"{self._call.name} for" if self._call else "new long-term credentials of"
-        noun = "IAM user" if len(users) == 1 else "IAM users"
-        number = f"{len(users)} {noun}" if counted else "IAM users"
-        return headline(f"{account}: {what} {number} on {users[0].day}{part_of(part, parts)}")
+        call = self._call.name if self._call else ""
+        return subject_lines.of_credentials(account, call, len(users), users[0].day, counted, part, parts)
 
     def _is_new(self, resource: Resource, notices: Notices, now: datetime) -> bool:
         """Whether there is something to report of the user that no message reported."""

@@ -15,16 +15,16 @@ from c7n_iamusers.execution.outcomes import PROVISIONED, UNCHANGED
 from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.output.aws_config import PROFILES, file_of, verified_config
 from c7n_iamusers.notices.delivery import UNCHECKED
-from c7n_iamusers.notices.mailer_texts import headline
 from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.notices.stock_rows import ACCESS, action_text, plain
 from c7n_iamusers.plugins.identity_center import require_keys
-from c7n_iamusers.plugins.people_options import EMAIL_DOMAINS
+from c7n_iamusers.plugins.people_of_users import EMAIL_DOMAINS
 from c7n_iamusers.plugins.policy_checks import acts_on, check_options, require_exemptions
 from c7n_iamusers.plugins.provisioning_settings import INTENT
 from c7n_iamusers.plugins.recorded_notify import RecordedNotify, notify_schema
 from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store, visible_errors
+from c7n_iamusers.plugins.subject_lines import of_access
 from c7n_iamusers.text.addresses import foreign_domain, is_address
 from c7n_iamusers.text.wording import folded, quoted
 
@@ -175,7 +175,7 @@ class NotifyPeople(RecordedNotify):
             to = [address, *([f"slack://{address}"] if "slack_template" in self.data else ())]
             action = {**message["action"], "to": to, "profiles": self._profiles(users[0])}
             name = str(action.get("account-name") or message.get("account") or message["account_id"])
-            subject = headline(f"{name}: you have access through IAM Identity Center")
+            subject = of_access(name)
             action.setdefault("subject", subject)
             action.setdefault("violation_desc", plain(f"{subject} (AWS account {message['account_id']})"))
             start_url = str((access_of(users[0]) or {}).get("start-url", ""))

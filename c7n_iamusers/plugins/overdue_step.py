@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from c7n_iamusers.notices.mailer_texts import headline, part_of
 from c7n_iamusers.notices.notices import OVERDUE, Notices
+from c7n_iamusers.plugins import subject_lines
 from c7n_iamusers.plugins.notice_steps import Due, Step
 from c7n_iamusers.plugins.resources import Resource
 from c7n_iamusers.safeguards.forecast import IN_USE, REPLACE_FIRST
@@ -64,17 +63,6 @@ class Overdue(Step):
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
-        number, groups = (
-            max(int(user.news) for user in users),
-            Counter(user.forecast.group for user in users if user.forecast),
-        )
-        said = [
-            f"{groups[group]} {what}"
-            for group, what in ((IN_USE, "in use"), (REPLACE_FIRST, "without a replacement"))
-            if groups[group]
-        ]
-        which = (
-            f"{len(users)} IAM user{'s are' if len(users) != 1 else ' is'}" if counted else "IAM users are"
-        )
-        end = f": {', '.join(said)}" if counted else ""
-        return headline(f"{account}: {which} overdue, message {number}{end}{part_of(part, parts)}")
+        groups = [user.forecast.group if user.forecast else "" for user in users]
+        message = max(int(user.news) for user in users)
+        return subject_lines.of_overdue(account, groups, message, counted, part, parts)

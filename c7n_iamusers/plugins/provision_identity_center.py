@@ -43,7 +43,7 @@ from c7n_iamusers.identity_center.requests.intents import INTENDED, INTENTS_FILE
 from c7n_iamusers.identity_center.requests.member_accounts import PERMISSIONS as READING
 from c7n_iamusers.identity_center.requests.people import AGAINST, hints
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
-from c7n_iamusers.plugins import people_options, provisioning_settings
+from c7n_iamusers.plugins import people_of_users, provisioning_settings
 from c7n_iamusers.plugins.access_gate import identity_center_session
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
@@ -339,7 +339,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         asked = {key: detail for key, detail in details.items() if key in selected}
         credentials = credentials_of_users(inventory, asked, created, utc_now())
         names_in = settings.identity.names_in(people)
-        users = people_options.user_intents(candidates, details, credentials, names_in)
+        users = people_of_users.user_intents(candidates, details, credentials, names_in)
         return replace(intents, users=users, source=source)
 
     def _desired(self, intents: Intents) -> tuple[DesiredAccess, str]:

@@ -20,7 +20,7 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.identity_center.aws.instance import PERMISSION
 from c7n_iamusers.identity_center.requests.intents import Intents
-from c7n_iamusers.plugins.people_options import EMAIL_DOMAINS, PEOPLE_FROM, TEXT, USER, IdentitySettings
+from c7n_iamusers.plugins.people_of_users import EMAIL_DOMAINS, PEOPLE_FROM, TEXT, USER, IdentitySettings
 from c7n_iamusers.text.documents import NotInFormat, read_json
 
 PERMISSION_SET = {

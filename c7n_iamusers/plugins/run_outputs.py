@@ -25,7 +25,7 @@ from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalWriter
 from c7n_iamusers.execution.locks import holder_of, run_lock
 from c7n_iamusers.execution.outcomes import FAILED, OUTCOMES, Outcome
 from c7n_iamusers.execution.stores import JOURNAL as JOURNAL
-from c7n_iamusers.execution.stores import DirectoryStore, Store, foreign_entry, make_directory
+from c7n_iamusers.execution.stores import DirectoryStore, Store, below, foreign_entry, make_directory
 from c7n_iamusers.execution.user_locks import UserLocks
 from c7n_iamusers.identity_center.applying.run_records import RUNS
 from c7n_iamusers.plugins.policy_checks import is_pull
@@ -266,7 +266,7 @@ def store_at(manager: Any, place: str) -> list[Store]:
             BucketStore(manager.session_factory(assume=False).client("s3"), bucket, prefix, {})
         ]
     else:
-        found = [DirectoryStore(path.parent) for path in sorted(Path(place).rglob(JOURNAL))]
+        found = [DirectoryStore(path.parent) for path in _below(manager, "record-from", Path(place), JOURNAL)]
     if not found:
         raise PolicyExecutionError(
             f"policy {manager.data.get('name')}: record-from: there is no {JOURNAL} in {place}. Nothing was touched: "
@@ -284,9 +284,22 @@ def records_at(manager: Any, place: str) -> list[Store]:
     if not isinstance(store, DirectoryStore) or (store.directory / RUNS).exists():
         return [store]
     found: list[Store] = [
-        DirectoryStore(each.parent) for each in sorted(store.directory.rglob(RUNS)) if each.is_dir()
+        DirectoryStore(each.parent)
+        for each in _below(manager, "records", store.directory, RUNS)
+        if each.is_dir()
     ]
     return found or [store]
+
+
+def _below(manager: Any, option: str, top: Path, name: str) -> list[Path]:
+    """Raises PolicyExecutionError for what can't be read: what is there would count for nothing."""
+    try:
+        return sorted(below(top, name))
+    except OSError as error:
+        raise PolicyExecutionError(
+            f"policy {manager.data.get('name')}: {option}: {error}. Nothing was touched: run as a user who can read "
+            f"all of {top}, or name another place"
+        ) from error
 
 
 def content_at(manager: Any, place: str) -> bytes:

@@ -9,12 +9,11 @@ from typing import Any
 
 from c7n_iamusers.evidence.attempted_calls import SIGN_IN
 from c7n_iamusers.evidence.user_calls import user_call
-from c7n_iamusers.notices.mailer_texts import headline, part_of
 from c7n_iamusers.notices.notices import USED, Notices
+from c7n_iamusers.plugins import subject_lines
 from c7n_iamusers.plugins.notice_steps import Due, Step
 from c7n_iamusers.plugins.resources import ANNOTATION, Resource
 from c7n_iamusers.text.times import moment
-from c7n_iamusers.text.wording import shown
 
 #: What a message says of a user of which somebody failed to sign in. Anybody who knows an account's id and the name can
 #: do that as often as it likes, so these are counted by themselves: they hide no call.
@@ -42,11 +41,9 @@ class Used(Step):
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
-        who = f" {shown([str(user.resource['UserName']) for user in users], 3)}" if counted else "s"
-        happened = "may have been used" if all(user.news == UNREAD for user in users) else "used"
-        return headline(
-            f"ALARM: {account}: break-glass user{who} {happened} on {users[0].day}{part_of(part, parts)}"
-        )
+        names = [str(user.resource["UserName"]) for user in users]
+        certain = any(user.news != UNREAD for user in users)
+        return subject_lines.of_use(account, names, users[0].day, certain, counted, part, parts)
 
     def _use(self, resource: Resource, notices: Notices, now: datetime) -> tuple[str, str]:
         """USED, FAILED_SIGN_IN or UNREAD, and what is to be told of the user's use; empty if nothing is."""

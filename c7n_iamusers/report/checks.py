@@ -14,7 +14,8 @@ from c7n_iamusers.reasons import BROKEN, trouble_of
 from c7n_iamusers.report import outputs as ended
 from c7n_iamusers.report.accounts import ReportedAccount
 from c7n_iamusers.report.outputs import PolicyOutput
-from c7n_iamusers.report.users import OF_EXEMPT, Row, User, Users, began, is_stopped, when
+from c7n_iamusers.report.users import OF_EXEMPT, Row, User, began, is_stopped, when
+from c7n_iamusers.report.users_of_runs import Users
 from c7n_iamusers.text.wording import shown
 
 BLOCKING, ATTENTION = "blocking", "attention"

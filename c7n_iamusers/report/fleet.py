@@ -30,7 +30,8 @@ from c7n_iamusers.report.checks import BLOCKING, REMEMBERED, needs
 from c7n_iamusers.report.outputs import PolicyOutput
 from c7n_iamusers.report.progress import Progress, progress_of
 from c7n_iamusers.report.standing import Belongs, Told, asks_of, stand
-from c7n_iamusers.report.users import FIRST, LAST, Row, User, Users, began, event_of, users_of, when
+from c7n_iamusers.report.users import FIRST, LAST, Row, User, began, when
+from c7n_iamusers.report.users_of_runs import Users, event_of, users_of
 from c7n_iamusers.text.times import as_text
 
 #: Of a fleet whose notices are not known.

@@ -9,7 +9,6 @@ directories may stand above, one for each run, say.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from typing import Any
 
 from c7n_iamusers.evidence.seen_users import FLAGGED, SEEN, SeenUsers, parse_seen, sees_all
 from c7n_iamusers.exceptions import InvalidPolicyData, OutputUnreadable
-from c7n_iamusers.execution.journal import BUCKET_JOURNALS, CREATED, RESTORE_JOURNAL, parsed
+from c7n_iamusers.execution.journal import RESTORE_JOURNAL
 from c7n_iamusers.execution.outcomes import (
     MEMBERS,
     OUTCOMES,
@@ -28,9 +27,10 @@ from c7n_iamusers.execution.outcomes import (
     provisioned_fault,
     unfinished_restorations,
 )
-from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store, read_all
+from c7n_iamusers.execution.stores import JOURNAL, Store
 from c7n_iamusers.exemptions import KEYS as RULE_KEYS
 from c7n_iamusers.iam.user_fields import named_alone
+from c7n_iamusers.report.output_files import GZ, OutputFiles
 from c7n_iamusers.report.output_shapes import METADATA_SHAPE, RESULT_SHAPE, ROWS_SHAPE, USER_ARN, USERS_SHAPE
 from c7n_iamusers.report.outputs import (
     ACTION_FAILED,
@@ -48,10 +48,8 @@ from c7n_iamusers.report.outputs import (
     PolicyOutput,
 )
 from c7n_iamusers.report.selected_users import Selected, selected_users
-from c7n_iamusers.text.documents import LARGEST, NotInFormat, most_json_of, pieces, read_json, unpacked
 from c7n_iamusers.text.kept import Kept, plain, size
 from c7n_iamusers.text.validators import (
-    Shape,
     is_account_id,
     record,
 )
@@ -65,7 +63,6 @@ _JOURNALS = (JOURNAL, RESTORE_JOURNAL)
 #: which are never packed. ``verification`` looks at the same ones.
 OF_CUSTODIAN, OF_RUNS = (RESOURCES, METADATA, LOG, SEEN), (OUTCOMES, RESULT_FILE, *_JOURNALS)
 _NAMES = (*OF_CUSTODIAN, *OF_RUNS)
-_GZ = ".gz"
 #: Directories that are read at once, so that a bucket's answers are waited for together.
 _AT_ONCE = 8
 _DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
@@ -82,12 +79,8 @@ _DENIED = (b"AccessDenied", b"not authorized to perform")
 #: The files of several directories are read at once, and those of one at a time are unpacked and parsed: what is parsed
 #: takes much more memory than what is kept of it.
 _PARSING = Lock()
-#: What is kept of outcomes, those of provisioning among them, and of lines of journals.
+#: What is kept of outcomes, those of provisioning among them.
 _OF_ROWS = (*MEMBERS, "policy", "users")
-_OF_LINES = (
-    *("time", "user", "arn", "unique_id", "phase", "operation", "result", "status", "reason", "code", "also"),
-    *("for_owners", "calls", "seconds", "call", "error", "rests_on"),
-)
 
 
 def read_outputs(
@@ -100,7 +93,7 @@ def read_outputs(
     run leaves, or the place itself can't be read.
     """
     try:
-        found = store.names("", *_NAMES, *(name + _GZ for name in _NAMES))
+        found = store.names("", *_NAMES, *(name + GZ for name in _NAMES))
     except OSError as error:
         raise OutputUnreadable(f"{error}: let this user read all of {store}, and run again") from error
     of_directory: dict[PurePosixPath, list[str]] = {}
@@ -108,7 +101,7 @@ def read_outputs(
         path = PurePosixPath(name)
         if RUNS not in path.parts:
             of_directory.setdefault(path.parent, []).append(name)
-    if not any(PurePosixPath(name).name.removesuffix(_GZ) not in _JOURNALS for name in found):
+    if not any(PurePosixPath(name).name.removesuffix(GZ) not in _JOURNALS for name in found):
         raise OutputUnreadable(
             f"{store} holds no output of a run: no {RESOURCES}, {METADATA} or {OUTCOMES} lies in it or below it: give "
             "-s the directory or s3://BUCKET/PREFIX that custodian run or c7n-org run was given"
@@ -122,7 +115,7 @@ def read_outputs(
         }
 
     def read(directory: PurePosixPath, names: Collection[str]) -> PolicyOutput | None:
-        files = _Files(store, directory, names)
+        files = OutputFiles(store, directory, names)
         files.read_ahead()
         with _PARSING:
             return _read(files, known, rules)
@@ -148,131 +141,7 @@ def _dated(outputs: list[PolicyOutput]) -> list[PolicyOutput]:
     return [output if output.time else replace(output, time=times.get(output.run)) for output in outputs]
 
 
-class _Files:
-    """The files of one directory; what is wrong with them is in ``faults``. ``packed``: the bytes that were read."""
-
-    def __init__(self, store: Store, directory: PurePosixPath, names: Collection[str]) -> None:
-        self.store, self.directory, self.packed = store, directory, 0
-        #: What was read, or why it could not be; each is taken once. And the journal's objects, with their names.
-        self._read = dict[str, bytes | OSError | None]()
-        self._objects: list[tuple[str, bytes | None]] | OSError = []
-        self._names = {PurePosixPath(name).name.removesuffix(_GZ): name for name in names}
-        self.faults = [
-            f"{name} lies here twice, packed and not: find out which is the run's"
-            for name, of in Counter(PurePosixPath(each).name.removesuffix(_GZ) for each in names).items()
-            if of > 1
-        ]
-
-    def has(self, name: str) -> bool:
-        return name in self._names
-
-    def read_ahead(self) -> None:
-        """Read the journal's objects and, but of a directory, whose files are at hand, and not packed, all files."""
-        if not isinstance(self.store, DirectoryStore):
-            self._read = {name: self._content(name) for name in self._names}
-        try:
-            objects = self.store.names(f"{PurePosixPath(self.directory, BUCKET_JOURNALS)}/")
-            self._objects = [*read_all(self.store, objects)]
-        except OSError as error:
-            self._objects = error
-
-    def _content(self, name: str) -> bytes | OSError | None:
-        try:
-            return self.store.read(self._names[name])
-        except OSError as error:
-            return error
-
-    def _packed(self, name: str) -> bytes | None:
-        """As it lies there; None where there is no such file, or it can't be read."""
-        if name not in self._names:
-            return None
-        found = self._read.pop(name) if name in self._read else self._content(name)
-        if isinstance(found, OSError):
-            self.fault(name, str(found))
-            return None
-        self.packed += len(found or b"")
-        return found
-
-    def _unpacked(self, name: str, packed: bytes | None) -> bytes | None:
-        try:
-            return unpacked(packed, LARGEST) if packed else packed
-        except NotInFormat as error:
-            self.fault(name, str(error))
-            return None
-
-    def mentions(self, name: str, words: Collection[bytes]) -> bool:
-        """Whether one of the ``words`` is in a file, which may be large: it is not held whole, unpacked."""
-        longest, before, found = max(map(len, words)), b"", False
-        try:
-            for piece in pieces(self._packed(name) or b"", LARGEST):
-                found = found or any(word in before + piece for word in words)
-                before = (before + piece)[-longest:]
-        except NotInFormat as error:
-            self.fault(name, str(error))
-        return found
-
-    def data(self, name: str, shape: Shape, what: str, members: Sequence[str] = ()) -> Any:
-        """The JSON of a file; None as above, and where it has another ``shape`` than that of ``what``.
-
-        ``members``: those that are kept of each object; all where it is empty.
-        """
-        packed = self._packed(name)
-        if packed is None or (content := self._unpacked(name, packed)) is None:
-            return None
-        try:
-            data = read_json(content, Kept(members).of if members else None, most_json_of(packed))
-        except NotInFormat as error:
-            self.fault(name, f"is no JSON ({error}): it was cut off, or is not a run's")
-            return None
-        try:
-            shape(data, what)
-        except ValueError as error:
-            self.fault(name, f"is not {what} that a run leaves: {error}")
-            return None
-        return data
-
-    def lines(self, name: str) -> list[Mapping[str, Any]]:
-        """Those of the journal in the file ``name``, as far as outcomes are made of them."""
-        kept, found, packed = Kept(_OF_LINES), list[Mapping[str, Any]](), self._packed(name)
-        try:
-            found += (
-                _line(kept, each)
-                for each in parsed(self._unpacked(name, packed) or b"", name, most_json_of(packed or b""))
-            )
-        except OSError as error:
-            self.fault(name, str(error))
-        return found
-
-    def journal(self) -> list[Mapping[str, Any]]:
-        """All lines of runs, in the same way."""
-        kept, found = Kept(_OF_LINES), self.lines(JOURNAL)
-        try:
-            if isinstance(self._objects, OSError):
-                raise self._objects
-            for name, content in self._objects:
-                self.packed += len(content or b"")
-                found += (_line(kept, each) for each in parsed(content or b"", self.store.place(name)))
-        except OSError as error:
-            self.fault(BUCKET_JOURNALS, str(error))
-        return found
-
-    def fault(self, name: str, why: str) -> None:
-        """Note what is wrong with a file."""
-        place = self.store.place(self._names.get(name, name))
-        of_file = place.rpartition("/")[2] or name
-        self.faults.append(why if place in why else f"{of_file} {why}")
-
-
-def _line(kept: Kept, line: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What ``missing_outcomes`` and ``unfinished_restorations`` read of it; empty where no run writes such."""
-    created = (line.get("saved") or {}).get(CREATED)
-    if not plain(line, set(_OF_LINES) - {"also"}) or isinstance(created, dict | list):
-        return {}
-    found = kept.of(line)
-    return found if created is None else {**found, "saved": {CREATED: created}}
-
-
-def _read(files: _Files, known: frozenset[str], rules: Kept) -> PolicyOutput | None:
+def _read(files: OutputFiles, known: frozenset[str], rules: Kept) -> PolicyOutput | None:
     """As ``_output``; whatever is wrong in one directory is said of that directory, and hides no other.
 
     ``rules``: those of all directories, of which the refused ones leave none there.
@@ -284,10 +153,10 @@ def _read(files: _Files, known: frozenset[str], rules: Kept) -> PolicyOutput | N
         fault = f"holds more than a run leaves: what a report keeps of it takes more than {most} bytes"
     except Exception as error:  # noqa: BLE001  # its files may hold anything
         fault = f"holds what no run leaves: {error!r}"[:_LONGEST_FAULT]
-    return _output(_Files(files.store, files.directory, ()), known, fault)
+    return _output(OutputFiles(files.store, files.directory, ()), known, fault)
 
 
-def _output(files: _Files, known: frozenset[str], fault: str = "") -> PolicyOutput | None:
+def _output(files: OutputFiles, known: frozenset[str], fault: str = "") -> PolicyOutput | None:
     """None for a policy on other resources. ``fault``: why nothing is read."""
     store, directory, kept = files.store, files.directory, Kept(RULE_KEYS)
     files.faults += [fault] if fault else []
@@ -327,7 +196,7 @@ def _output(files: _Files, known: frozenset[str], fault: str = "") -> PolicyOutp
     )
 
 
-def _seen(files: _Files, execution: str) -> SeenUsers | None:
+def _seen(files: OutputFiles, execution: str) -> SeenUsers | None:
     """What the filter ``unnecessary`` saw in this ``execution``; the file may be an earlier one's."""
     if (data := files.data(SEEN, record({}, others=True), "a list of seen users")) is None:
         return None
@@ -365,7 +234,7 @@ def _names(filters: Any) -> tuple[str, ...] | None:
     return None if names is None else tuple(dict.fromkeys(names))
 
 
-def _state(files: _Files, metadata: Any, selected: bool, denied: bool) -> tuple[str, str]:
+def _state(files: OutputFiles, metadata: Any, selected: bool, denied: bool) -> tuple[str, str]:
     """How the run ended, and in words why not well. A list of users may be an earlier run's.
 
     ``denied``: whether its log tells of a denied call.
@@ -393,7 +262,7 @@ def _state(files: _Files, metadata: Any, selected: bool, denied: bool) -> tuple[
     return RAN, ""
 
 
-def _rows(files: _Files) -> tuple[Mapping[str, Any], ...]:
+def _rows(files: OutputFiles) -> tuple[Mapping[str, Any], ...]:
     """Outcomes, those of provisioning, of a run that was killed and of restorations that are not done among them."""
     rows = list(files.data(OUTCOMES, ROWS_SHAPE, "a list of outcomes", _OF_ROWS) or ())
     result = files.data(RESULT_FILE, RESULT_SHAPE, "a result of provisioning", _OF_ROWS) or {}
@@ -415,7 +284,7 @@ def _rows(files: _Files) -> tuple[Mapping[str, Any], ...]:
     )
 
 
-def _provisioned(files: _Files, rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def _provisioned(files: OutputFiles, rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """Those of provisioning's ``rows`` that it can write; that there are others is a fault."""
     for row in rows:
         if fault := provisioned_fault(row):

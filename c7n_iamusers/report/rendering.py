@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report's data as one HTML page that needs nothing else, as JSON, or as CSV. Pure."""
+"""A report's data as one HTML page that needs nothing else, or as JSON. Pure."""
 
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
-import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
-from itertools import chain
 from typing import Any
 
 from c7n_iamusers.evidence.seen_users import EXEMPT, LEFT_OUT
@@ -33,12 +30,13 @@ from c7n_iamusers.report.accounts import UNSEEN
 from c7n_iamusers.report.burn_down import burn_down
 from c7n_iamusers.report.checks import KINDS
 from c7n_iamusers.report.comparisons import ALONE_IN_WORDS
+from c7n_iamusers.report.csv_columns import finding_ids
 from c7n_iamusers.report.embedding import EmbeddedUsers
 from c7n_iamusers.report.standing import BLOCKS
 from c7n_iamusers.report.users import FLAGGED, GONE, SEVERITIES, UNJUDGED
 from c7n_iamusers.text.json_pieces import json_pieces
 from c7n_iamusers.text.times import moment
-from c7n_iamusers.text.wording import all_visible, cell, visible
+from c7n_iamusers.text.wording import all_visible
 
 Row = Mapping[str, Any]
 _STATUSES = (
@@ -76,60 +74,6 @@ def render_json(data: Row) -> Iterator[bytes]:
     """Everything, as ASCII, so that no name can do anything to a terminal; in pieces, since it may be large."""
     yield from json_pieces(data)
     yield b"\n"
-
-
-def render_csv(data: Row) -> Iterator[bytes]:
-    """A row for each user, and for each account of which no users are known."""
-    yield _line(_COLUMNS)
-    names = {each["account"]: each for each in data["accounts"]}
-    unseen = [each for each in data["accounts"] if each["state"] != "ran" and not each["users"]]
-    for row in chain(({"account": each["account"]} for each in unseen), data["users"]):
-        account = names.get(row["account"], {})
-        values = (value(row, account) for value in _COLUMNS.values())
-        yield _line(cell(visible(str(each))) for each in values)
-
-
-def _line(cells: Iterable[str]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode()
-
-
-def _text(key: str) -> Callable[[Row, Row], str]:
-    return lambda user, _: user.get(key) or ""
-
-
-_COLUMNS: dict[str, Callable[[Row, Row], str]] = {
-    "account": _text("account"),
-    "account_name": lambda _, account: account.get("name", ""),
-    "account_state": lambda _, account: account.get("state", ""),
-    "user": _text("user"),
-    "arn": _text("arn"),
-    "unique_id": _text("unique_id"),
-    "kind": _text("kind"),
-    "severity": _text("severity"),
-    "findings": lambda user, _: " ".join(_ids(user)),
-    "created": _text("created"),
-    "last_activity": lambda user, _: (user.get("last_activity") or {}).get("time") or "",
-    "oldest_credential": _text("oldest_credential"),
-    "replacement": lambda user, _: " ".join(user.get("replacement", ())),
-    "status": _text("status"),
-    "exempt": lambda user, _: "yes" if user.get("exempt") else "",
-    "reason": _text("reason"),
-    "code": _text("code"),
-    "quarantine": _text("quarantine"),
-    "policy": _text("policy"),
-    "time": _text("time"),
-    "last_seen": _text("last_seen"),
-    "owner": _text("owner"),
-    "ou": _text("ou"),
-    "announced": _text("announced"),
-    "planned": _text("planned"),
-    "goes": _text("goes"),
-    "blocked": _text("blocked"),
-    "until": _text("until"),
-    "overdue": lambda user, _: "yes" if user.get("overdue") else "",
-}
 
 
 def render_html(data: Row) -> Iterator[bytes]:
@@ -293,15 +237,11 @@ def _counts() -> tuple[_Counts, ...]:
     ages = (*(name for _, name in _AGES), _OLD, _NONE, _UNKNOWN)
     return (
         _Counts("Outcomes", "status", lambda user: [user["status"]], _STATUSES),
-        _Counts("Findings", "finding", _ids),
+        _Counts("Findings", "finding", finding_ids),
         _Counts("Kinds", "kind", lambda user: [user["kind"]]),
         _Counts("Last activity", "activity", lambda user: [user["activity"]], activity),
         _Counts("Oldest active credential", "age", lambda user: [user["age"]], ages),
     )
-
-
-def _ids(user: Row) -> list[str]:
-    return list(dict.fromkeys(finding["id"] for finding in user.get("findings", ())))
 
 
 def made_at(content: bytes) -> datetime | None:

@@ -16,7 +16,7 @@ from c7n_iamusers.exceptions import RestorationRefused, SnapshotInvalid
 from c7n_iamusers.execution.journal import BUCKET_JOURNALS, GIVEN_UP, SNAPSHOT, JournalReader, parsed
 from c7n_iamusers.execution.journal import RESTORE_JOURNAL as RESTORE_JOURNAL
 from c7n_iamusers.execution.locks import LockHeld, run_lock
-from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, others_may_write, read_file
+from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, below, others_may_write, read_file
 from c7n_iamusers.lockout.journal_lines import history_of
 from c7n_iamusers.restoration.plan import Recorded
 from c7n_iamusers.snapshots.archive import SNAPSHOTS, unique_id_in
@@ -102,8 +102,18 @@ def collected(paths: Iterable[Path]) -> Collection:
     A file is a problem if its fingerprint, or its SHA-256 in the journal, shows that it was changed. Then the other
     files of its user are problems too, since a user is only restored from a complete record. The same holds if the
     journal of any output in the directories names a snapshot of the user that is not there. Raises SnapshotInvalid if a
-    directory contains no snapshot, and no journal that names one.
+    directory contains no snapshot, and no journal that names one, or can't be read whole.
     """
+    try:
+        return _collected(paths)
+    except OSError as error:
+        raise SnapshotInvalid(
+            f"{error}: what lies there may be later snapshots of any user, so nobody is restored: run as a user who "
+            "can read all of it, or give the outputs in question alone"
+        ) from error
+
+
+def _collected(paths: Iterable[Path]) -> Collection:
     paths = [each.resolve() if each.is_dir() else each.parent.resolve() / each.name for each in paths]
     found, users, broken = Collection(), defaultdict[str, list[_File]](list), set[str]()
     journals = _Journals()
@@ -296,7 +306,7 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
                 # a user may have the unique id of another one in its name
                 [
                     each
-                    for each in path.parent.glob("*.json")
+                    for each in _snapshots_in(path.parent)
                     if unique_id_in(each.name) == unique_id_in(path.name)
                 ]
                 if path.parent.name == SNAPSHOTS
@@ -304,8 +314,7 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
             )
             yield from ((each, run) for each in sorted({*others, path}))
             continue
-        directories = [path] if path.name == SNAPSHOTS else sorted(path.rglob(SNAPSHOTS))
-        files = [file for directory in directories for file in sorted(directory.glob("*.json"))]
+        files = [file for directory in _places(path) for file in _snapshots_in(directory)]
         if not files and not has_record(path):
             raise SnapshotInvalid(
                 f"{path}: no snapshot in it: give a run's output, its snapshots, a snapshot, or a directory of outputs"
@@ -315,8 +324,7 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
 
 def has_record(directory: Path) -> bool:
     """Whether there are snapshots in ``directory``, or below it, or a journal names one, or can't be read."""
-    places = [directory] if directory.name == SNAPSHOTS else directory.rglob(SNAPSHOTS)
-    if any(True for place in places for _ in place.glob("*.json")):
+    if any(map(_snapshots_in, _places(directory))):
         return True
     pins = (_pins(_journal(run)) for run in _runs(directory))
     return any(isinstance(each, OSError) or each.names for each in pins)
@@ -329,7 +337,17 @@ def _runs(path: Path) -> list[Path]:
     if path.name == SNAPSHOTS:
         return [path.parent]
     names = JOURNAL, PurePosixPath(BUCKET_JOURNALS).name
-    return sorted({found.parent for name in names for found in path.rglob(name)})
+    return sorted({found.parent for found in below(path, *names)})
+
+
+def _places(path: Path) -> list[Path]:
+    """The directories of snapshots in ``path``."""
+    return [path] if path.name == SNAPSHOTS else sorted(below(path, SNAPSHOTS))
+
+
+def _snapshots_in(directory: Path) -> list[Path]:
+    names = DirectoryStore(directory).entries("")
+    return [directory / name for name in sorted(names) if name.endswith(".json")]
 
 
 def _journal(run: Path) -> JournalReader:

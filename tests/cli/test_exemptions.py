@@ -20,6 +20,7 @@ from c7n_iamusers.notices.notices import ANNOUNCED, Notice
 from c7n_iamusers_cli.main import main
 from tests.policies import ACCOUNT
 from tests.readme import ROOT
+from tests.unreadable import UNREADABLE, Lose
 
 OWNER = "payments-owner@example.com"
 LIST = Path("policies", "exemptions.csv")
@@ -163,3 +164,15 @@ def test_what_cannot_be_read_is_no_quiet_success(broken: str) -> None:
         "charset": "replies/odd.eml: can't be read: its charset is 'punycode'",
     }
     assert told.get(broken, "has no column account, owner") in result.stderr
+
+
+@pytest.mark.parametrize(("lose", "told"), UNREADABLE)
+def test_replies_that_can_not_be_read_are_no_quiet_success(
+    monkeypatch: pytest.MonkeyPatch, lose: Lose, told: str
+) -> None:
+    reply("a.eml", row())
+    reply("december/b.eml", row("=sum"))
+    lose(monkeypatch, Path("replies", "december").absolute())
+    result = requests(place=str(Path("replies").absolute()))
+    assert result.exit_code == 1
+    assert told in result.stderr

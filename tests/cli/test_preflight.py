@@ -1075,6 +1075,7 @@ def test_functions_that_send_to_the_mailers_queue_are_a_hole(
     policies = [POLICY, {**POLICY, "name": "function", "mode": mode, "actions": [acting]}]
     Path("policies.yml").write_text(yaml.safe_dump({"policies": policies}))
     Path("mailer.yml").write_text(yaml.safe_dump({"queue_url": reads or QUEUE}))
+    fleet.org.client("sqs").create_queue(QueueName="iam-users-realtime")
     found = fleet.checks(*(["--mailer", "mailer.yml"] if reads else []))
     holes = [each for each in found if each["name"] == "who may write to c7n-mailer"]
     assert [each["status"] for each in holes] == ["hole"] * is_hole

@@ -50,10 +50,12 @@ FUNCTION = {
 USER = {"username": "tag:Email", "email": "tag:Email"}
 
 
-def roles(*options: str, policies: tuple[str, ...] = ("delete",), accounts: bool = True) -> Result:
+def roles(
+    *options: str, policies: tuple[str, ...] = ("delete",), accounts: bool = True, runner: str = RUNNER
+) -> Result:
     files = [each for name in policies for each in ("-u", str(ROOT / "policies" / f"{name}.yml"))]
     config = ["-c", str(ROOT / "accounts.yml")] if accounts else []
-    return CliRunner().invoke(main, ["roles", *files, "--runner", RUNNER, *config, *options])
+    return CliRunner().invoke(main, ["roles", *files, "--runner", runner, *config, *options])
 
 
 def actions(document: Any) -> set[str]:
@@ -763,7 +765,7 @@ def test_no_role_trusts_one_of_another_partition(
     kept = {key: value for key, value in data["accounts"][0].items() if key not in ("role", "regions")}
     accounts = tmp_path / "accounts.yml"
     accounts.write_text(yaml.safe_dump({**data, "accounts": [{**kept, **account}]}))
-    result = roles("-c", str(accounts), "--runner", runner, accounts=False)
+    result = roles("-c", str(accounts), accounts=False, runner=runner)
     assert (result.exit_code != 0) == bool(message)
     assert message in result.output
 

@@ -30,6 +30,7 @@ from c7n_iamusers_cli.main import main
 from tests.full_users import create_full_user
 from tests.plugins.deletions import acting
 from tests.policies import ACCOUNT
+from tests.unreadable import UNREADABLE, Lose
 
 DELETE = Path("output/delete")
 PARK = Path("output/park")
@@ -374,6 +375,18 @@ def test_a_place_without_a_journal_is_refused(tmp_path: Path) -> None:
     assert "no journal lies there" in result.output
     assert verify(place=str(tmp_path / "missing")).exit_code == 1
     assert verify("--role", ROLE, place=str(tmp_path)).exit_code == 2
+
+
+@pytest.mark.parametrize(("lose", "told"), UNREADABLE)
+def test_what_can_not_be_read_is_no_quiet_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lose: Lose, told: str
+) -> None:
+    for policy in ("flag", "delete"):
+        DirectoryStore(tmp_path / "output" / policy).create("journal.jsonl", b"")
+    lose(monkeypatch, tmp_path / "output" / "delete")
+    result = verify(place=str(tmp_path / "output"))
+    assert result.exit_code == 1
+    assert told in result.output
 
 
 def trail(*arguments: str) -> tuple[int, dict[str, Any], str]:

@@ -28,6 +28,7 @@ from c7n_iamusers.execution.stores import DirectoryStore, Store, open_appending,
 from tests.execution.syncing import synced
 from tests.fakes import ScriptedClient, Sleeps, client_error
 from tests.gateway import FEW_FORMS, Gateway
+from tests.unreadable import UNREADABLE, Lose, locked
 
 ENCRYPTED = {"ServerSideEncryption": "AES256"}
 
@@ -299,6 +300,32 @@ def test_siblings_are_the_other_outputs_of_the_account(tmp_path: Path) -> None:
     DirectoryStore(tmp_path / "other" / "delete").create("journal.jsonl", b"")
     found = DirectoryStore(tmp_path / "account" / "delete").siblings()
     assert [str(each) for each in found] == [f"{tmp_path}/account/{name}" for name in ("flag", "quarantine")]
+
+
+@pytest.mark.parametrize(("lose", "told"), UNREADABLE)
+@pytest.mark.parametrize("last", [(), ("journal.jsonl",)], ids=["all", "of-a-name"])
+def test_names_of_what_can_not_be_read_whole_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lose: Lose, told: str, last: tuple[str, ...]
+) -> None:
+    for policy in ("flag", "delete"):
+        DirectoryStore(tmp_path / "account" / policy).create("journal.jsonl", b"")
+    lose(monkeypatch, tmp_path / "account" / "delete")
+    with pytest.raises(OSError, match=told):
+        DirectoryStore(tmp_path / "account").names("", *last)
+
+
+def test_names_deeper_than_any_run_writes_are_an_error(tmp_path: Path) -> None:
+    DirectoryStore(tmp_path).create("/".join(["deep"] * 40), b"")
+    with pytest.raises(OSError, match="is nested deeper than any run writes"):
+        DirectoryStore(tmp_path).names("")
+
+
+def test_a_sibling_that_can_not_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for policy in ("quarantine", "delete"):
+        DirectoryStore(tmp_path / policy).create("journal.jsonl", b"")
+    locked(monkeypatch, tmp_path / "quarantine")
+    with pytest.raises(PermissionError):
+        DirectoryStore(tmp_path / "delete").siblings()
 
 
 def test_siblings_in_a_bucket_are_the_other_prefixes_of_the_account(s3: Any) -> None:

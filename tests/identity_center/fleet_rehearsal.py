@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 
 from aws_local_org import LocalOrg
@@ -240,11 +241,13 @@ def provision_earlier_form(fleet: FleetRehearsal, arn: str) -> None:
     sso.detach_managed_policy_from_permission_set(**policy)
 
 
-def as_earlier_version(result: Path) -> None:
-    """The run of ``result`` as an earlier version left it: its journal does not have the SHA-256 of the result."""
+def pin(result: Path) -> None:
+    """Let the journal of a forged result end as a run's does: with the SHA-256 of the result as it is now."""
     journal = result.parent / "journal.jsonl"
-    lines = journal.read_text().splitlines(keepends=True)
-    journal.write_text("".join(line for line in lines if json.loads(line)["phase"] != "result"))
+    lines = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
+    lines = [line for line in lines if line["phase"] != "result"]
+    lines.append({"phase": "result", "sha256": sha256(result.read_bytes()).hexdigest()})
+    journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
 
 
 def assert_wider(failures: Sequence[str]) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from jinja2 import Template
 
-from c7n_iamusers.notices.mailer_texts import in_parts, subject_line
+from c7n_iamusers.notices.mailer_texts import in_parts
+from c7n_iamusers.plugins.subject_lines import of_deletion
 
 pytestmark = pytest.mark.pure
 
@@ -84,7 +85,7 @@ DAY, LATER = date(2026, 12, 26), date(2026, 12, 31)
 )
 def test_the_subject(account: str, users: int | None, options: dict[str, Any], expected: str) -> None:
     given = {"days": [DAY], "reminder": False, **options}
-    found = subject_line(account, users, given.pop("days"), **given)
+    found = of_deletion(account, users, given.pop("days"), **given)
     assert found == expected
     assert Template(found).render() == expected
 

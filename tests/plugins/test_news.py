@@ -8,7 +8,8 @@ import pytest
 
 from c7n_iamusers import reasons
 from c7n_iamusers.plugins.message_contents import reason_for_owners
-from c7n_iamusers.plugins.news import is_new, news_line, news_of, was_skipped, was_stopped
+from c7n_iamusers.plugins.news import is_new, news_of, was_skipped, was_stopped
+from c7n_iamusers.plugins.subject_lines import of_news
 from c7n_iamusers.reasons import Reason
 from tests.records import said
 
@@ -178,7 +179,7 @@ def test_whom_an_action_left_alone() -> None:
             ["attempted: x"] * 2, {}, "payments: 2 IAM users still in use on 2026-12-26", id="attempted"
         ),
         pytest.param(["selected"], {}, "payments: 1 IAM user to look at on 2026-12-26", id="selected"),
-        pytest.param(["browned-out"], {}, "payments: 1 IAM user browned out on 2026-12-26", id="no-words"),
+        pytest.param(["left-behind"], {}, "payments: 1 IAM user left behind on 2026-12-26", id="no-words"),
         pytest.param(
             ["deleted", "failed"],
             {"counted": False},
@@ -187,14 +188,14 @@ def test_whom_an_action_left_alone() -> None:
         ),
         pytest.param(
             ["deleted"] * 900,
-            {"part": " (part 1 of 2)"},
+            {"part": 1, "parts": 2},
             "payments: 900 IAM users deleted on 2026-12-26 (part 1 of 2)",
             id="parts",
         ),
     ],
 )
 def test_the_subject(news: list[str], options: dict[str, Any], subject: str) -> None:
-    assert news_line("payments", news, DAY, **options) == subject
+    assert of_news("payments", news, DAY, **options) == subject
 
 
 @pytest.mark.parametrize(("code", "stopped"), [("Stopped", True), ("AccessDenied", False), (None, False)])

@@ -194,12 +194,18 @@ ACTIVE, INACTIVE = {"status": "Active"}, {"status": "Inactive"}
             id="boundary-deleted",
         ),
         pytest.param(
-            event("PutUserPermissionsBoundary", trail.CONSOLE, {**DENY, "permissionsBoundary": "x"}),
+            event(
+                "PutUserPermissionsBoundary", trail.CONSOLE, {"userName": "bob", "permissionsBoundary": "x"}
+            ),
             ["bob"],
             id="boundary-replaced",
         ),
         pytest.param(
-            event("PutUserPermissionsBoundary", trail.CONSOLE, {**DENY, "permissionsBoundary": DENY_ALL}),
+            event(
+                "PutUserPermissionsBoundary",
+                trail.CONSOLE,
+                {"userName": "bob", "permissionsBoundary": DENY_ALL},
+            ),
             [],
             id="boundary-is-the-deny",
         ),

@@ -25,6 +25,7 @@ from tests.full_users import create_full_user
 from tests.interference import deny, on_call
 from tests.plugins.deletions import acting, user_names
 from tests.policies import ACCOUNT, policy
+from tests.unreadable import UNREADABLE, Lose
 from tests.used_permissions import run_within_permissions
 
 PREFIX = f"here/{ACCOUNT}/under-test"
@@ -223,3 +224,16 @@ def test_a_run_ends_once_its_lock_or_its_journal_is_no_longer_there(
             (tmp_path / name).touch()
         with pytest.raises(RunLockLost, match=f"{name} (was replaced|is gone)"):
             output.check()
+
+
+@pytest.mark.parametrize(("lose", "told"), UNREADABLE)
+def test_a_record_that_can_not_be_read_stops_the_run(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lose: Lose, told: str
+) -> None:
+    for name in ("quarantine", "listen"):
+        DirectoryStore(tmp_path / "there" / name).create(JOURNAL, b"")
+    create_full_user(org, "jane")
+    lose(monkeypatch, tmp_path / "there" / "listen")
+    found = acting({"type": "release", "record-from": str(tmp_path / "there")}, tmp_path / "here")
+    with pytest.raises(PolicyExecutionError, match=f"record-from: .*{told}.*Nothing was touched"):
+        found.run()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.plugins.deletions import user_names
 from tests.plugins.test_identity_center import FILTER
 from tests.policies import policy
+from tests.unreadable import UNREADABLE, Lose
 
 EXEMPT = {"user": "alice", "reason": "on leave", "expires": "2999-12-31"}
 ADDRESS = "alice@example.com"
@@ -155,6 +157,19 @@ def test_a_place_without_records_selects_nobody(fleet: FleetRehearsal, tmp_path:
         PolicyExecutionError, match=r"has no record of a run: give the place .* as records; or"
     ):
         states(fleet, tmp_path, "alice", records=str(tmp_path / "elsewhere"))
+
+
+@pytest.mark.parametrize(("lose", "told"), UNREADABLE)
+def test_records_that_can_not_be_read_select_nobody(
+    fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lose: Lose, told: str
+) -> None:
+    """They may say that the person's access is another user's."""
+    gone(fleet, "alice")
+    shutil.copytree(fleet.output, tmp_path / "records" / "later")
+    shutil.copytree(fleet.output, tmp_path / "records" / "former")
+    lose(monkeypatch, tmp_path / "records" / "former")
+    with pytest.raises(PolicyExecutionError, match=f"records: .*{told}.*Nothing was touched"):
+        states(fleet, tmp_path, "ali-team", records=str(tmp_path / "records"))
 
 
 def test_a_requirement_says_where_the_records_are(org: Any) -> None:

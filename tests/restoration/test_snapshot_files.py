@@ -24,6 +24,7 @@ from c7n_iamusers.snapshots.archive import SnapshotArchive
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from c7n_iamusers.text.times import moment
 from tests.records import EVERYTHING, user
+from tests.unreadable import UNREADABLE, Lose
 
 pytestmark = pytest.mark.pure
 
@@ -408,6 +409,20 @@ def test_a_snapshot_that_no_journal_proves_is_named(tmp_path: Path) -> None:
 def test_a_directory_without_snapshots_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SnapshotInvalid, match="no snapshot in it: give a run's output"):
         collected([tmp_path])
+
+
+@pytest.mark.parametrize(("lose", "told"), UNREADABLE)
+@pytest.mark.parametrize("where", ["", "snapshots"])
+def test_nobody_is_restored_where_an_output_can_not_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lose: Lose, told: str, where: str
+) -> None:
+    """It may have a later snapshot of any user, with fewer rights."""
+    outputs = tmp_path / "outputs"
+    output(outputs / "quarantine", snapshot(user("carol")))
+    output(outputs / "delete", snapshot(user("carol"), month=2))
+    lose(monkeypatch, outputs / "delete" / where)
+    with pytest.raises(SnapshotInvalid, match=f"{told}.*so nobody is restored"):
+        collected([outputs])
 
 
 def test_lines_of_restorations_are_those_of_the_journals_that_are_there(tmp_path: Path) -> None:

@@ -18,14 +18,14 @@ from c7n_iamusers.execution.journal import Journal, JournalWriter, SegmentedJour
 from c7n_iamusers.execution.stores import DirectoryStore, Store, others_may_write, read_all
 from c7n_iamusers.identity_center import object_records
 from c7n_iamusers.identity_center.applying import record_format, served_users
-from c7n_iamusers.identity_center.model import MEMBERSHIP, Instance
+from c7n_iamusers.identity_center.model import Instance
 from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json
 from c7n_iamusers.text.json_pieces import json_pieces
 
 RUNS = "identity-center-runs"
 JOURNAL, RESULT, RESULT_SCHEMA = "journal.jsonl", "result.json", 1
 _SUFFIX = ".jsonl"
-#: The phase of a journal's last line, with the SHA-256 of the run's result. Runs of earlier versions have none.
+#: The phase of a journal's last line, with the SHA-256 of the run's result.
 _PIN = "result"
 
 
@@ -153,30 +153,18 @@ def read_result(output: Store, name: str, digest: str = "") -> dict[str, Any]:
 def read_results(output: Store) -> Iterator[tuple[str, dict[str, Any]]]:
     """Time and result of each finished run. Raises IdentityCenterError and OSError.
 
-    A result without its journal, with objects that its journal does not show, or of a run that follows one of which
-    nothing is there, is refused: nobody would know for which IAM users that run gave access.
+    A result that its journal does not pin, or of a run that follows one of which nothing is there, is refused: nobody
+    would know for which IAM users that run gave access.
     """
     names = [name for name in output.names(f"{RUNS}/", RESULT) if name.count("/") == 2]
     times = {name.split("/")[1] for name in names}
-    shown = set[object_records.MembershipKey]()
     for name, content in read_all(output, names):
         data = _result(output.place(name), content)
-        pin = _check_pin(output, name, content or b"")
-        if pin is None:
-            raise IdentityCenterError(
-                f"{output.place(journals_of(name, {})[-1])} is missing or empty: {_LOST}"
-            )
-        if not pin:
-            check_journaled(output, name, data)
+        _check_pin(output, name, content or b"")
         follows = set(data.get("follows", ())) - times
         for lost in sorted(follows and follows - with_journal(output)):
             raise IdentityCenterError(f"{output.place(f'{RUNS}/{lost}')} is missing: {_LOST}")
-        created = map(object_records.Created.from_data, data["created"])
-        shown |= {each.membership for each in created if each.kind == MEMBERSHIP}
-        rows = [
-            row for row in data.get("memberships", ()) if pin or object_records.membership_of(row) in shown
-        ]
-        yield name.split("/")[1], {**data, "memberships": rows}
+        yield name.split("/")[1], data
 
 
 def check_writers(output: Store) -> None:
@@ -195,33 +183,20 @@ def check_writers(output: Store) -> None:
             )
 
 
-def pin_of(output: Store, name: str) -> str | None:
-    """The SHA-256, in hex, of result ``name`` in its journal; empty if it has none, None without a journal.
-
-    Raises OSError.
-    """
+def _check_pin(output: Store, name: str, content: bytes) -> None:
+    """Raises IdentityCenterError unless the last line of the journal of result ``name`` has its SHA-256; OSError."""
     journal = journals_of(name, {})[-1]
     segments = sorted(output.names(f"{journal.removesuffix(_SUFFIX)}/"))
     ((_, texts),) = _texts(output, [segments[-1] if segments else journal])
     ends = deque(texts, maxlen=1)
     last = next(parsed_lines(ends, output.place(journal)), {}) if ends else None
     if last is None:
-        return None
-    return str(last.get("sha256", "")) if last.get("phase") == _PIN else ""
-
-
-def _check_pin(output: Store, name: str, content: bytes) -> str | None:
-    """The SHA-256 of result ``name`` in its journal; empty for an earlier version's journal, None without a journal.
-
-    Raises IdentityCenterError if ``content`` has another; OSError.
-    """
-    pin, journal = pin_of(output, name), journals_of(name, {})[-1]
-    if pin and pin != sha256(content).hexdigest():
+        raise IdentityCenterError(f"{output.place(journal)} is missing or empty: {_LOST}")
+    if last.get("phase") != _PIN or last.get("sha256") != sha256(content).hexdigest():
         raise IdentityCenterError(
-            f"{output.place(name)} is not as the run wrote it: its SHA-256 is not the one in {output.place(journal)}: "
-            f"{_CHANGED}"
+            f"{output.place(name)} is not as the run wrote it: the last line of {output.place(journal)} does not have "
+            f"its SHA-256: {_CHANGED}"
         )
-    return pin
 
 
 def _result(place: str, content: bytes | None) -> dict[str, Any]:

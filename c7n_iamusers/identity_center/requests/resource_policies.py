@@ -19,6 +19,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.given import read_given
+from c7n_iamusers.execution.stores import below
 from c7n_iamusers.identity_center.requests.others import ResourcePolicies
 from c7n_iamusers.policy_comparison.other_policies import RESOURCE, OtherPolicy, parse_other_policy
 from c7n_iamusers.text.documents import read_json, unpacked
@@ -67,7 +68,11 @@ def read_resource_policies(
     listed_in, unread = defaultdict[str, set[_Kind]](set), defaultdict[str, list[str]](list)
     kinds = set[_Kind]()
     listed = list(places)
-    for directory in sorted({each for place in listed for each in _directories(place)}):
+    try:
+        directories = sorted({each for place in listed for each in _directories(place)})
+    except OSError as error:
+        raise _unusable(", ".join(map(str, listed)), f"can't be read whole: {error}") from error
+    for directory in directories:
         run = _Run(directory)
         if not run.is_of_policies:
             continue
@@ -97,8 +102,8 @@ def _directories(place: Path) -> set[Path]:
     """The directories of runs."""
     if not place.is_dir():
         return {place.parent}
-    names = {name for each in (_FILE, _METADATA) for name in (each, f"{each}.gz")}
-    return {each.parent for each in place.rglob("*.json*") if each.name in names}
+    names = (name for each in (_FILE, _METADATA) for name in (each, f"{each}.gz"))
+    return {each.parent for each in below(place, *names)}
 
 
 def _unusable(place: object, why: str) -> IdentityCenterError:

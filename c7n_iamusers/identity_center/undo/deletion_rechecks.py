@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from c7n_iamusers.identity_center import access_plan, model, object_records
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.applying.deletion_checks import DeletionChecks, kept
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.undo.deletions import differ, has_changed
+from c7n_iamusers.identity_center.undo.undo_plan import UndoBasis
 from c7n_iamusers.text.wording import shown
 
 
@@ -25,7 +26,7 @@ class UndoChecks(DeletionChecks):
         self,
         reader: CenterReader,
         changes: Iterable[access_plan.Change],
-        basis: object_records.UndoBasis,
+        basis: UndoBasis,
         clock: Callable[[], float],
     ) -> None:
         super().__init__(reader, changes, clock, basis.held)

@@ -27,6 +27,7 @@ from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.undo.restorations import RestorationPlan, deletion_key
+from c7n_iamusers.identity_center.undo.undo_plan import Kept, UndoBasis, UndoPlan
 from c7n_iamusers.text.wording import shown
 
 
@@ -161,7 +162,7 @@ def plan_undo(
     before: Mapping[str, Collection[model.Assignment]] | None = None,
     relied_on: Mapping[object_records.AssignmentKey, str] | None = None,
     members: Mapping[str, Collection[str]] | None = None,
-) -> object_records.UndoPlan:
+) -> UndoPlan:
     """The plan of an undo: first ``restoration``, then the deletions.
 
     ``requested``: the run's requested permission sets, by name. ``needed``: memberships whose people may have no other
@@ -175,7 +176,7 @@ def plan_undo(
     changes = list(undo.all())
     going = [change for change in changes if change.key not in back.existing]
     there = [
-        object_records.Kept(
+        Kept(
             f"{change.kind} {change.name}", "it existed before the run, which removed and recreated it", True
         )
         for change in changes
@@ -195,7 +196,7 @@ def plan_undo(
     late = [each for each in first if each.key in of and of[each.key].widening]
     first = [each for each in first if each not in late]
     last = [replace(each, waits_for=ends) for each in late]
-    return object_records.UndoPlan((*first, *going, *last), (*back.kept, *undo.kept, *there), undo.basis)
+    return UndoPlan((*first, *going, *last), (*back.kept, *undo.kept, *there), undo.basis)
 
 
 @dataclass
@@ -206,7 +207,7 @@ class _Undo:
     needed: Mapping[object_records.MembershipKey, str]
     back: RestorationPlan
     before: Mapping[str, Collection[model.Assignment]]
-    kept: list[object_records.Kept] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
 
     def decide(
         self, relied_on: Mapping[object_records.AssignmentKey, str], members: Mapping[str, Collection[str]]
@@ -280,12 +281,12 @@ class _Undo:
         further = self._held(group_id).difference(own, recorded)
         return assigned_since(further) if further else ""
 
-    def _basis(self, staying: Collection[object_records.MembershipKey]) -> object_records.UndoBasis:
+    def _basis(self, staying: Collection[object_records.MembershipKey]) -> UndoBasis:
         members = defaultdict[str, set[str]](set)
         for group_id, user_id in staying:
             members[group_id].add(user_id)
         created = self.state.created
-        return object_records.UndoBasis(
+        return UndoBasis(
             {group_id: self._held(group_id) for group_id, _ in self._joined},
             {group_id: frozenset(users) for group_id, users in members.items()},
             {each.group_id: created[number].parameters for number, each in self.state.groups.items()},
@@ -335,7 +336,7 @@ class _Undo:
 
     def _memberships(self) -> Iterator[access_plan.Change]:
         for (group_id, user_id), reason in sorted(self._kept_memberships.items()):
-            self.kept.append(object_records.Kept(f"membership {user_id} in {group_id}", reason))
+            self.kept.append(Kept(f"membership {user_id} in {group_id}", reason))
         for member in sorted(self._leaving & self.state.memberships.keys()):
             call = operations.membership_deletion(self.state.memberships[member], self.instance)
             accounts = {each.account_id for each in self._held(member[0])}
@@ -355,7 +356,7 @@ class _Undo:
             if assignment not in self.state.assignments.get(group_id, ()):
                 continue
             if reason := self._assignment_reason(group_id, assignment):
-                self.kept.append(object_records.Kept(f"assignment {name}", reason))
+                self.kept.append(Kept(f"assignment {name}", reason))
                 continue
             change = self._change(
                 model.ASSIGNMENT,
@@ -425,7 +426,7 @@ class _Undo:
 
     def _unless(self, reasons: list[str], change: access_plan.Change) -> Iterator[access_plan.Change]:
         if reasons:
-            self.kept.append(object_records.Kept(f"{change.kind} {change.name}", "; ".join(reasons)))
+            self.kept.append(Kept(f"{change.kind} {change.name}", "; ".join(reasons)))
         else:
             yield change
 

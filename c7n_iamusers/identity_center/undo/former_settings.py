@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from c7n_iamusers.derivation.requested_permission_set import PermissionSet, duration_seconds
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import model
-from c7n_iamusers.identity_center.object_records import SETTINGS, Kept
+from c7n_iamusers.identity_center.object_records import SETTINGS
 from c7n_iamusers.identity_center.planning import permission_sets
+from c7n_iamusers.identity_center.undo.undo_plan import Kept
 from c7n_iamusers.text.wording import shown
 
 NOT_OURS = "it is not managed, so no run removed it"

@@ -9,18 +9,19 @@ from dataclasses import dataclass, field, replace
 
 from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.aws.reader import CenterReader
+from c7n_iamusers.identity_center.undo.undo_plan import UndoPlan
 
 #: The ARN of a permission set, an id of the identity store, or an account id.
 _ID = re.compile(r"arn:[^\s,;()]+|(?<![^\s,;()])[0-9A-Za-z-]{8,}(?![^\s,;():])")
 
 
 def with_names(
-    plan: object_records.UndoPlan,
+    plan: UndoPlan,
     state: object_records.CreatedState,
     unexpected: Collection[str],
     reader: CenterReader,
     accounts: Mapping[str, str],
-) -> object_records.UndoPlan:
+) -> UndoPlan:
     """``plan`` with the names of people, groups, permission sets and accounts instead of their ids.
 
     Deleted objects have the name that the run gave them. ``unexpected``: ids of further people in the plan.
@@ -39,7 +40,7 @@ def with_names(
     def named(text: str) -> str:
         return _ID.sub(lambda found: names.get(found[0], found[0]), text)
 
-    return object_records.UndoPlan(
+    return UndoPlan(
         tuple(
             _renamed(change, named(change.name), tuple(map(named, change.details))) for change in plan.changes
         ),
@@ -54,7 +55,7 @@ def _renamed(change: access_plan.Change, name: str, details: tuple[str, ...]) ->
     return replace(change, name=name, subject=subject, details=details)
 
 
-def _texts(plan: object_records.UndoPlan) -> Iterator[str]:
+def _texts(plan: UndoPlan) -> Iterator[str]:
     for change in plan.changes:
         yield from (change.name, *change.details)
     for kept in plan.kept:

@@ -19,13 +19,14 @@ from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall, Ref
 from c7n_iamusers.identity_center import access_plan, model
-from c7n_iamusers.identity_center.object_records import SETTINGS, Kept, RemovedState, content_of, holders_in
+from c7n_iamusers.identity_center.object_records import SETTINGS, RemovedState, content_of, holders_in
 from c7n_iamusers.identity_center.planning import operations, permission_sets
 from c7n_iamusers.identity_center.planning.account_provisioning import Provisioning, way_out
 from c7n_iamusers.identity_center.planning.changeset import assignment_key, group_key, set_key
 from c7n_iamusers.identity_center.planning.set_contents import administrative, changed, granted
 from c7n_iamusers.identity_center.requests.intents import permission_set_from
 from c7n_iamusers.identity_center.undo.former_settings import LOST, NOT_OURS, FormerSettings
+from c7n_iamusers.identity_center.undo.undo_plan import Kept
 from c7n_iamusers.text.wording import shown
 
 NEW_ROLE = (

@@ -58,6 +58,7 @@ from c7n_iamusers.identity_center.undo.only_access import (
 )
 from c7n_iamusers.identity_center.undo.restoration_rechecks import RestorationChecks, not_restored
 from c7n_iamusers.identity_center.undo.restorations import RestorationPlan, plan_restoration
+from c7n_iamusers.identity_center.undo.undo_plan import Kept, UndoPlan
 from c7n_iamusers.identity_center.writer.change import RecheckResult
 from c7n_iamusers.identity_center.writer.writer import (
     DONE,
@@ -146,7 +147,7 @@ def _checked_result(
     return successors.of_result(data), center
 
 
-def _require_consent(plan: object_records.UndoPlan, place: str, accepted: Callable[[], bool]) -> None:
+def _require_consent(plan: UndoPlan, place: str, accepted: Callable[[], bool]) -> None:
     """Raises IdentityCenterError if the plan gives people access and nobody accepts that."""
     if any(change.action != access_plan.DELETE for change in plan.changes) and not accepted():
         raise IdentityCenterError(
@@ -168,7 +169,7 @@ def _begin_ages_anew(
         say("Ages of former people whose memberships come back count anew, for provision prune --former.")
 
 
-def _incomplete(plan: object_records.UndoPlan) -> Iterator[str]:
+def _incomplete(plan: UndoPlan) -> Iterator[str]:
     """A sentence if anything that the run changed stays as it is."""
     if kept := sum(not each.as_before for each in plan.kept):
         yield (
@@ -227,7 +228,7 @@ def _plan(
     restoration: RestorationPlan,
     later: RunHistory,
     undo_options: UndoOptions,
-) -> object_records.UndoPlan:
+) -> UndoPlan:
     read_users, created = undo_options.read_users, tuple(_created(data))
     gone = later.undone | later.removed
     ended = {each.assignment for each in created if each.kind == model.ASSIGNMENT}.intersection(gone)
@@ -258,7 +259,7 @@ def _created(data: Mapping[str, Any]) -> Iterator[object_records.Created]:
 
 def _assigned_again(
     ended: Collection[object_records.AssignmentKey], later: RunHistory, reader: CenterReader
-) -> Iterator[object_records.Kept]:
+) -> Iterator[Kept]:
     """The run's assignments that have ended and exist: they are others'. Raises ClientError."""
     for group_id, assignment in sorted(ended):
         if reader.assignments.exists(assignment, group_id):
@@ -266,7 +267,7 @@ def _assigned_again(
                 f"assignment {group_id} -> {assignment.permission_set_arn} in account {assignment.account_id}"
             )
             undone = (group_id, assignment) in later.undone
-            yield object_records.Kept(name, _AGAIN_UNDONE if undone else _AGAIN_REMOVED, undone)
+            yield Kept(name, _AGAIN_UNDONE if undone else _AGAIN_REMOVED, undone)
 
 
 _AGAIN_UNDONE = "an earlier undo ended the run's, so this was assigned after it, and is not the run's"
@@ -281,7 +282,7 @@ class _UndoRecheck:
         reader: CenterReader,
         restoration: RestorationPlan,
         instance: model.Instance,
-        plan: object_records.UndoPlan,
+        plan: UndoPlan,
         clock: Callable[[], float],
     ) -> None:
         self._deletion_checks = UndoChecks(reader, plan.changes, plan.basis, clock)
@@ -326,7 +327,7 @@ class _UndoRecheck:
 
 
 def _apply(
-    plan: object_records.UndoPlan,
+    plan: UndoPlan,
     center: Center,
     output: Store,
     prefix: str,
@@ -360,9 +361,7 @@ def _is_complete(record: bytes | None) -> bool:
         return False
 
 
-def _record(
-    plan: object_records.UndoPlan, ended: Mapping[str, ChangeResult], output: Store, name: str
-) -> None:
+def _record(plan: UndoPlan, ended: Mapping[str, ChangeResult], output: Store, name: str) -> None:
     names = {change.key: f"{change.kind} {change.name}" for change in plan.changes}
     deletions = {change.key for change in plan.changes if change.action == access_plan.DELETE}
     provisioned = {change.key for change in plan.changes if change.action == access_plan.PROVISION}
@@ -385,7 +384,7 @@ def _record(
     output.replace(name, json.dumps(data, indent=1).encode())
 
 
-def _lines(plan: object_records.UndoPlan) -> Iterator[str]:
+def _lines(plan: UndoPlan) -> Iterator[str]:
     changes = [each for each in plan.changes if not each.instead_of]
     counts = Counter(change.action for change in changes)
     for change in changes:

@@ -12,10 +12,10 @@ from c7n_iamusers.identity_center.object_records import (
     CreatedSet,
     CreatedState,
     CreatedUser,
-    UndoPlan,
 )
 from c7n_iamusers.identity_center.planning.operations import REMOVING
 from c7n_iamusers.identity_center.undo.deletions import plan_undo
+from c7n_iamusers.identity_center.undo.undo_plan import UndoPlan
 from c7n_iamusers.plugins.provisioning_settings import PERMISSIONS
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT, SET_ARN, WANTED, known_set
 

@@ -10,7 +10,7 @@ import pytest
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.identity_center.model import Person
 from c7n_iamusers.identity_center.requests.people import Candidate
-from c7n_iamusers.plugins.people_options import IdentitySettings
+from c7n_iamusers.plugins.people_of_users import IdentitySettings
 from tests.access_center import ACCOUNT
 
 RESOURCE: dict[str, Any] = {

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The subjects of mails about users, one function for each step of a message. Pure.
+
+A policy's own ``subject`` replaces them. ``headline`` and ``part_of``, which all of them end with, are in
+``notices/mailer_texts.py``. ``part`` is the number of a message among the ``parts`` of a split one; ``counted`` is
+false where each recipient gets other users.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+from c7n_iamusers.evidence.attempted_calls import ATTEMPTED
+from c7n_iamusers.execution.outcomes import (
+    BROWNED_OUT,
+    DELETED,
+    FAILED,
+    QUARANTINED,
+    RELEASED,
+    RESTORED,
+    SKIPPED,
+)
+from c7n_iamusers.identity_center import access_state
+from c7n_iamusers.identity_center.requests.intents import INTENDED
+from c7n_iamusers.notices.mailer_texts import headline, part_of
+from c7n_iamusers.plugins.news import ACCESS, SELECTED
+from c7n_iamusers.safeguards.forecast import IN_USE, REPLACE_FIRST
+from c7n_iamusers.text.wording import shown
+
+#: In a subject, after a number of users, in this order.
+_WORDS = {
+    DELETED: "deleted",
+    QUARANTINED: "denied everything",
+    BROWNED_OUT: "denied everything for some minutes",
+    RESTORED: "restored",
+    RELEASED: "released from quarantine",
+    ACCESS: "with access through IAM Identity Center",
+    INTENDED: "with access through IAM Identity Center on its way",
+    ATTEMPTED: "still in use",
+    access_state.PENDING: "without complete access through IAM Identity Center",
+    access_state.ABSENT: "without access through IAM Identity Center",
+    FAILED: "failed",
+    SKIPPED: "left alone",
+    SELECTED: "to look at",
+}
+
+
+def of_deletion(
+    account: str,
+    users: int | None,
+    days: Iterable[date],
+    *,
+    reminder: bool,
+    stop: date | None = None,
+    others: Sequence[int] = (),
+    part: int = 1,
+    parts: int = 1,
+) -> str:
+    """An announcement or a reminder. ``users``: how many are to be deleted; None if recipients get different users.
+
+    ``days``: of their deletion. ``stop``: the day on which all of them are denied everything; None if these differ.
+    ``others``: how many are in use, need a replacement first, and are left alone for another reason.
+    """
+    first, *more = sorted(set(days))
+    when = f"from {first} on" if more else f"on {first}"
+    spared = [f"{number} {what}" for number, what in zip(others, _SPARED, strict=False) if number]
+    if users is None:
+        said = f"IAM users are to be deleted {when}"
+    elif users or not spared:
+        denied = f"denied everything on {stop} and " if stop else ""
+        said = f"{_counted(users)} {'is' if users == 1 else 'are'} to be {denied}deleted {when}"
+        if spared:
+            number, _, what = spared[0].partition(" ")
+            spared[0] = f"{number} other{'' if number == '1' else 's'} {what}"
+        said = ", ".join([said, *spared])
+    else:
+        head, *rest = spared
+        count, _, what = head.partition(" ")
+        said = ", ".join([f"{_counted(int(count))} {what}", *rest])
+        moved = f": move {'it' if sum(others) == 1 else 'them'} by {first}"
+        said += moved if any(others[:2]) else ", and announced"
+    return headline(f"{account}: {'reminder: ' if reminder else ''}{said}{part_of(part, parts)}")
+
+
+#: What is said of users that are spared, in the order of ``others``.
+_SPARED = ("in use", "without a replacement", "left alone")
+
+
+def _counted(number: int) -> str:
+    return f"{number} IAM user{'s' if number != 1 else ''}"
+
+
+def of_news(
+    account: str, news: Iterable[str], day: date, *, counted: bool = True, part: int = 1, parts: int = 1
+) -> str:
+    """What has become of users. ``news``: of all of them."""
+    counts = Counter(word.partition(":")[0] for word in news)
+    order = [*_WORDS, *sorted(counts.keys() - _WORDS.keys())]
+    said = list[str]()
+    for word in (word for word in order if word in counts):
+        noun = "" if said else " IAM user" if counted and counts[word] == 1 else " IAM users"
+        text = f"{noun} {_WORDS.get(word, word.replace('-', ' '))}"
+        said.append((f"{counts[word]}{text}" if counted else text).strip())
+    return headline(f"{account}: {', '.join(said)} on {day}{part_of(part, parts)}")
+
+
+def of_overdue(
+    account: str, groups: Sequence[str], message: int, counted: bool, part: int, parts: int
+) -> str:
+    """Who is overdue. ``groups``: of all users, by the forecast; ``message``: the highest number of one's messages."""
+    counts = Counter(groups)
+    words = ((IN_USE, "in use"), (REPLACE_FIRST, "without a replacement"))
+    said = ", ".join(f"{counts[group]} {what}" for group, what in words if counts[group])
+    which = f"{_counted(len(groups))} {'is' if len(groups) == 1 else 'are'}" if counted else "IAM users are"
+    end = f": {said}" if counted else ""
+    return headline(f"{account}: {which} overdue, message {message}{end}{part_of(part, parts)}")
+
+
+def of_credentials(
+    account: str, call: str, users: int, day: date, counted: bool, part: int, parts: int
+) -> str:
+    """New credentials. ``call``: the event's operation; empty without an event."""
+    what = f"{call} for" if call else "new long-term credentials of"
+    number = _counted(users) if counted else "IAM users"
+    return headline(f"{account}: {what} {number} on {day}{part_of(part, parts)}")
+
+
+def of_use(
+    account: str, names: Sequence[str], day: date, certain: bool, counted: bool, part: int, parts: int
+) -> str:
+    """The use of break-glass users. ``certain``: of one at least it is known that it was used."""
+    who = f" {shown(names, 3)}" if counted else "s"
+    happened = "used" if certain else "may have been used"
+    return headline(f"ALARM: {account}: break-glass user{who} {happened} on {day}{part_of(part, parts)}")
+
+
+def of_access(account: str) -> str:
+    """To a person who has access."""
+    return headline(f"{account}: you have access through IAM Identity Center")
