@@ -18,7 +18,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from c7n_iamusers.cycle.steps import APPROVABLE, DELETE
-from c7n_iamusers.deletion.reviewed_plan import DeletionPlan
+from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion
+from c7n_iamusers.lockout.deny_all import is_denial
 from c7n_iamusers.text.documents import NotInFormat, read_json
 from c7n_iamusers.text.rows import read_rows
 from c7n_iamusers.text.times import as_text, moment
@@ -206,9 +207,13 @@ def _too_late(state: PlanState, approvals: Iterable[Approval], now: datetime) ->
 
 
 def deletions(plans: Iterable[DeletionPlan]) -> dict[str, Any]:
-    """What the ``plans`` of accounts and policies delete together, in JSON types; without users that they skip."""
+    """What the ``plans`` of accounts and policies delete together, in JSON types; without users that they skip.
+
+    And without the Deny on everything that a deletion begins with: its name has the time, and a deletion may take
+    another form than was reviewed, as it only denies (``review_refusal``).
+    """
     rows = [
-        {"account_id": plan.account_id, "policy": plan.policy, **_deletion(user.as_data())}
+        {"account_id": plan.account_id, "policy": plan.policy, **_deletion(user)}
         for plan in plans
         for user in plan.users
         if not user.skipped
@@ -217,7 +222,8 @@ def deletions(plans: Iterable[DeletionPlan]) -> dict[str, Any]:
     return {"schema": _SCHEMA, "step": DELETE, "deletions": rows}
 
 
-def _deletion(data: Mapping[str, Any]) -> dict[str, Any]:
+def _deletion(user: PlannedDeletion) -> dict[str, Any]:
+    data = replace(user, calls=tuple(each for each in user.calls if not is_denial(each))).as_data()
     return {key: value for key, value in data.items() if key not in ("skipped", "code")}
 
 

@@ -71,11 +71,11 @@ class Run:
         )
 
 
-def report_line(accounts: str, output: str) -> Line:
-    """`report --check` over all that lies in the output, with its page there."""
+def report_line(accounts: str, output: str, check: str = own("report.check.json"), page: str = "") -> Line:
+    """`report --check` over all that lies in the output. ``page``: by default there, too."""
     return (
         *("c7n-iamusers", "report", "-s", output, "-c", accounts, "-t", TAG),
-        *("--check", "--check-output", own("report.check.json"), "--output", below(output, "report.html")),
+        *("--check", "--check-output", check, "--output", page or below(output, "report.html")),
     )
 
 

@@ -25,6 +25,7 @@ from c7n_iamusers_cli.yaml_files import as_yaml
 if TYPE_CHECKING:
     from c7n_iamusers.cycle.approvals import Approval, PlanState
     from c7n_iamusers.cycle.due import Account
+    from c7n_iamusers_cli.cycle.workspace import Workspace
 
 _INTENTS_ACTION = "provision-identity-center"
 
@@ -111,7 +112,7 @@ def _apply_access(day: Day, run: Run, plans: Plans, state: PlanState) -> None:
 
 def delete(day: Day, step: Step, accounts: list[Account]) -> None:
     """Delete at once in accounts that need no approval; in the others what was approved, and plan the rest."""
-    waiting = [each for each in accounts if _needs_approval(day, each)]
+    waiting = [each for each in accounts if needs_approval(day.workspace, each)]
     if at_once := [each for each in accounts if each not in waiting]:
         plain(day, step, at_once)
     if waiting := day.free(waiting):
@@ -121,11 +122,12 @@ def delete(day: Day, step: Step, accounts: list[Account]) -> None:
             day.problem(f"nothing was deleted that needs an approval: {error}")
 
 
-def _needs_approval(day: Day, account: Account) -> bool:
-    asked = day.workspace.settings.approve
+def needs_approval(workspace: Workspace, account: Account) -> bool:
+    """Whether deletions in ``account`` wait for an approval: as the settings say, by default in the first wave."""
+    asked = workspace.settings.approve
     if asked is not None:
         return DELETE in asked
-    return (account.wave or 0) == min(wave_of(each.tags) or 0 for each in day.workspace.targets)
+    return (account.wave or 0) == min(wave_of(each.tags) or 0 for each in workspace.targets)
 
 
 class _Deletions:

@@ -54,6 +54,11 @@ def _only(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> Cho
 @click.command()
 @workspace_option
 @click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show whom today's steps would take, and why not the others; change and write nothing.",
+)
+@click.option(
     "--only",
     multiple=True,
     metavar="WHAT=NAME",
@@ -64,7 +69,7 @@ def _only(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> Cho
     "--until", type=click.Choice([each.name for each in STEPS]), default=None, help="End after this step."
 )
 @format_option("text", "json")
-def cycle(directory: Path, only: Choice, until: str | None, output_format: str) -> None:
+def cycle(directory: Path, dry_run: bool, only: Choice, until: str | None, output_format: str) -> None:
     """Do what is due today in a workspace, and nothing else. Run it daily.
 
     The steps: announce, remind, provision, listen, quarantine, attempts, delete, your-access, report. Each is a command
@@ -83,6 +88,11 @@ def cycle(directory: Path, only: Choice, until: str | None, output_format: str) 
             f"--until {choice.until}: the workspace has no such step; see {SETTINGS_FILE}"
         )
     as_json = output_format == "json"
+    if dry_run:
+        from c7n_iamusers_cli.cycle.dry_run import show_today
+
+        show_today(workspace, choice, as_json)
+        return
     _run(workspace, choice, as_json)
 
 

@@ -26,6 +26,7 @@ from c7n_iamusers_cli.yaml_files import as_yaml, put
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.stores import Store
+    from c7n_iamusers.notices.notices import Notices
     from c7n_iamusers.organization.readiness import Target
 
 #: Accounts whose notices are read at once.
@@ -183,6 +184,12 @@ class Workspace:
         return self.open(self.settings.output)
 
     @property
+    def left(self) -> Store | None:
+        """The same, for reading alone; None if there is none yet."""
+        place = self.settings.output
+        return None if not place.startswith(S3) and not (self.directory / place).is_dir() else self.output
+
+    @property
     def own(self) -> Path:
         """The directory of what the cycle writes for its commands."""
         return self.directory / OWN
@@ -199,8 +206,6 @@ class Workspace:
             return list(pool.map(lambda each: self._account(each, last, now), targets))
 
     def _account(self, target: Target, last: Record | None, now: datetime) -> Account:
-        from c7n_iamusers.notices.notices import Notices
-
         known = Account(
             target.account_id,
             target.name,
@@ -208,20 +213,26 @@ class Workspace:
             target.variables,
             ran={step: of[target.account_id] for step, of in _ran(last).items() if target.account_id in of},
         )
-        place = self.notices_of(target)
         try:
-            if not place:
-                raise NoticesUnreadable(
-                    f"{self.settings.accounts} says no place for them: write notices under vars"
-                )
-            if not place.startswith(S3) and not (self.directory / place).is_dir():
-                return known  # nothing was announced yet: the first run creates it
-            store = self.open(place)
-            return replace(
-                known, announced=announcements_of(Notices.read(store, target.account_id, now), now)
-            )
-        except (NoticesUnreadable, OutputUnreadable) as error:
+            return replace(known, announced=announcements_of(self.notices(target, now), now))
+        except NoticesUnreadable as error:
             return replace(known, announced=None, fault=str(error))
+
+    def notices(self, target: Target, now: datetime) -> Notices:
+        """The notices of an account. Raises NoticesUnreadable."""
+        from c7n_iamusers.notices.notices import Notices
+
+        place = self.notices_of(target)
+        if not place:
+            raise NoticesUnreadable(
+                f"{self.settings.accounts} says no place for them: write notices under vars"
+            )
+        if not place.startswith(S3) and not (self.directory / place).is_dir():
+            return Notices((), place)  # nothing was announced yet: the first run creates it
+        try:
+            return Notices.read(self.open(place), target.account_id, now)
+        except OutputUnreadable as error:
+            raise NoticesUnreadable(str(error)) from error
 
 
 def _ran(last: Record | None) -> Mapping[str, Mapping[str, datetime]]:
@@ -259,16 +270,8 @@ class Records:
         self._store, self._name = store, f"{_RUNS}{began:%Y%m%dT%H%M%SZ}-{run}.json"
 
     def last(self) -> Record | None:
-        """What the latest cycle left; None before the first one. Raises OutputUnreadable if that can't be read."""
-        try:
-            names = [each for each in self._store.names(_RUNS) if each.endswith(".json")]
-            content = self._store.read(names[-1]) if names else None
-            return parse_record(content) if content else None
-        except (OSError, ValueError) as error:
-            raise OutputUnreadable(
-                f"the records of cycles below {self._store.place(_RUNS)} can't be read: {error}: they say which waves "
-                "are open; make them readable, or move the broken one away"
-            ) from error
+        """See ``last_record``."""
+        return last_record(self._store)
 
     def write(self, record: Record) -> None:
         """Raises OutputUnreadable."""
@@ -278,6 +281,19 @@ class Records:
             raise OutputUnreadable(
                 f"the record {self._store.place(self._name)} can't be written: {error}"
             ) from error
+
+
+def last_record(store: Store) -> Record | None:
+    """What the latest cycle left; None before the first one. Raises OutputUnreadable if that can't be read."""
+    try:
+        names = [each for each in store.names(_RUNS) if each.endswith(".json")]
+        content = store.read(names[-1]) if names else None
+        return parse_record(content) if content else None
+    except (OSError, ValueError) as error:
+        raise OutputUnreadable(
+            f"the records of cycles below {store.place(_RUNS)} can't be read: {error}: they say which waves are open; "
+            "make them readable, or move the broken one away"
+        ) from error
 
 
 def check_rows(path: Path) -> list[Mapping[str, Any]]:

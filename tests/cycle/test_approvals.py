@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -27,6 +28,7 @@ from c7n_iamusers.cycle.approvals import (
 )
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, load_plan
 from c7n_iamusers.execution.calls import ApiCall, Subject
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.reasons import NOT_IN_PLAN
 from c7n_iamusers.text.documents import NotInFormat
 
@@ -162,6 +164,16 @@ def planned(name: str, fingerprint: str = "1", skipped: bool = False) -> Planned
     return PlannedDeletion(subject, fingerprint * 64, (call,), {"access-key": 1})
 
 
+def denied(user: PlannedDeletion, at: datetime) -> PlannedDeletion:
+    """The same with the Deny that a deletion begins with, as composite-delete plans it at that time."""
+    parameters = {
+        "UserName": user.subject.name,
+        "PolicyName": DENY_ALL_NAME,
+        "PolicyDocument": deny_all_document(f"Deletion{at:%Y%m%dT%H%M%SZ}"),
+    }
+    return replace(user, calls=(ApiCall("iam", "PutUserPolicy", parameters), *user.calls))
+
+
 def plan(*users: PlannedDeletion, made: datetime = NOW) -> dict[str, Any]:
     return deletions([DeletionPlan(ACCOUNT, "iam-users-delete", made, users)])
 
@@ -170,6 +182,9 @@ def test_the_same_deletions_have_the_same_digest() -> None:
     jane, joe = planned("jane"), planned("joe")
     first = sha256_of(plan(jane, joe))
     assert first == sha256_of(plan(joe, jane, planned("ann", skipped=True), made=NOW + timedelta(days=1)))
+    # whenever it is made, and whatever the Deny is named then
+    later = NOW + timedelta(days=1)
+    assert first == sha256_of(plan(denied(jane, NOW), denied(joe, later), made=later))
     others = [plan(jane), plan(jane, planned("joe", "2")), plan(), plan(jane, joe, planned("ann"))]
     assert len({first, *map(sha256_of, others)}) == 5
     assert as_bytes(plan(jane)).endswith(b"\n")

@@ -54,13 +54,14 @@ def _run(
         mock.patch.dict(os.environ, environment),
     ):
         try:
-            _call(*command)
+            call(*command)
         except SystemExit as end:
             return int(end.code or 0)
     return 0
 
 
-def _call(program: str, *arguments: str) -> None:
+def call(program: str, *arguments: str) -> None:
+    """Run a command in this process. Raises SystemExit as it ends."""
     if program == "c7n-mailer":
         with mock.patch("sys.argv", [program, *arguments]), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of pyasn1, by ldap3

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whom a step would take today, and why it leaves the others: by the functions that its action itself decides by. Pure.
+
+The users are those that a dry run of its policies selected, as they were read then. The action reads each of them
+again, so it may spare more: it alone asks who is exempt since, and what the journals have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from c7n_iamusers import defaults
+from c7n_iamusers.iam.accounts import detail_attachments
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.iam.users import embedded_attachments
+from c7n_iamusers.lockout.lockout_state import quarantine_of
+from c7n_iamusers.notices.notices import Notices
+from c7n_iamusers.reasons import Reason
+from c7n_iamusers.safeguards.forecast import Flagged
+from c7n_iamusers.safeguards.reasons_to_spare import Before, Guards, refusal, unquiet
+
+#: What would become of a user.
+ANNOUNCED, BROWNED_OUT, DENIED, DEACTIVATED, DELETED, STAYS = (
+    "announced",
+    "denied for some minutes",
+    "denied",
+    "deactivated",
+    "deleted",
+    "stays",
+)
+#: An option that waives what it asks.
+_NONE = "none"
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """A user of a step. ``outcome``: what becomes of it; of STAYS, ``why`` in words."""
+
+    account_id: str
+    user: str
+    policy: str
+    outcome: str
+    why: str = ""
+
+
+def foresee(
+    policy: Mapping[str, Any], resources: Iterable[Mapping[str, Any]], notices: Notices, now: datetime
+) -> Iterator[Foreseen]:
+    """Each user that ``policy``, with its variables filled in, selected. Nothing of a policy that takes nobody."""
+    for action in policy.get("actions") or ():
+        data = {"type": action} if isinstance(action, str) else dict(action)
+        if (judge := _JUDGES.get(str(data.get("type")))) is None:
+            continue
+        for resource in resources:
+            user = _user(resource)
+            outcome, why = judge(data, user, resource.get("c7n:IamUser") or {}, notices, now)
+            yield Foreseen(user.subject.account_id, user.name, str(policy["name"]), outcome, why)
+
+
+def _user(resource: Mapping[str, Any]) -> IamUser:
+    detail = dict(resource)
+    return IamUser(detail, {**detail_attachments(detail), **embedded_attachments(detail)})
+
+
+def _announced(
+    action: Mapping[str, Any], user: IamUser, _: Mapping[str, Any], notices: Notices, now: datetime
+) -> tuple[str, str]:
+    if action.get("step") != "announce":
+        return STAYS, "this policy announces nobody"
+    notice = notices.announcement(user.unique_id, now)
+    return (STAYS, f"it is announced for {notice.day}") if notice else (ANNOUNCED, "")
+
+
+def _quarantined(
+    action: Mapping[str, Any], user: IamUser, known: Mapping[str, Any], notices: Notices, now: datetime
+) -> tuple[str, str]:
+    keep, brownout = action.get("credentials") == "keep", "brownout" in action
+    quarantine = quarantine_of(user)
+    if quarantine and not brownout and (keep or not quarantine.kept):
+        return STAYS, f"it is in quarantine since {quarantine.since:%Y-%m-%d}"
+    guards = Guards.of_quarantine(
+        _callers(user), _active(action), _days(action, "noticed"), brownout=brownout
+    )
+    reason = _refused(user, known, guards, notices, now)
+    done = BROWNED_OUT if brownout else DENIED if keep else DEACTIVATED
+    return (STAYS, reason.text) if reason else (done, "")
+
+
+def _deleted(
+    action: Mapping[str, Any], user: IamUser, known: Mapping[str, Any], notices: Notices, now: datetime
+) -> tuple[str, str]:
+    guards = Guards(
+        _callers(user),
+        (),
+        _active(action),
+        _days(action, "quarantined-for"),
+        bool(action.get("include-compromised")),
+        _days(action, "noticed"),
+    )
+    reason = _refused(user, known, guards, notices, now)
+    if reason is None and (quiet := action.get("quiet")):
+        reason = unquiet(known.get("attempts"), str(quiet))
+    return (STAYS, reason.text) if reason else (DELETED, "")
+
+
+_JUDGES = {"notify-owners": _announced, "quarantine": _quarantined, "composite-delete": _deleted}
+
+
+def _refused(
+    user: IamUser, known: Mapping[str, Any], guards: Guards, notices: Notices, now: datetime
+) -> Reason | None:
+    flagged = Flagged.of(user, known)
+    before = Before(quarantine=quarantine_of(user))
+    return refusal(user.subject, flagged.user, replace(guards, notices=notices), now, flagged.keys, before)
+
+
+def _callers(user: IamUser) -> tuple[str, ...]:
+    return (f"arn:aws:sts::{user.subject.account_id}:assumed-role/-/-",)
+
+
+def _active(action: Mapping[str, Any]) -> float | None:
+    return _number(action.get("active-within", defaults.ACTIVE_WITHIN))
+
+
+def _days(action: Mapping[str, Any], name: str) -> float | None:
+    return _number(action.get(name))
+
+
+def _number(value: Any) -> float | None:
+    """A number of days, also one that a variable was filled in for; None for none."""
+    return None if value in (None, _NONE) else float(value)

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``cycle --dry-run``: whom today's steps would take. It writes to a directory that ends with it, and nowhere else."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from c7n_iamusers.cycle.approvals import to_apply
+from c7n_iamusers.cycle.command_lines import Line, Run, report_line
+from c7n_iamusers.cycle.due import Account, Due, due_today, mails_told
+from c7n_iamusers.cycle.foresight import STAYS, Foreseen, foresee
+from c7n_iamusers.cycle.steps import BY_NAME, DELETE
+from c7n_iamusers.exceptions import NoticesUnreadable
+from c7n_iamusers.execution.given import parsed_file
+from c7n_iamusers.report.checks import BLOCKING
+from c7n_iamusers.text.documents import read_json
+from c7n_iamusers_cli.cycle.approved import needs_approval
+from c7n_iamusers_cli.cycle.command import utc_now
+from c7n_iamusers_cli.cycle.day import Choice, chosen_accounts, opening_lines
+from c7n_iamusers_cli.cycle.plans import Plans, approvals_in
+from c7n_iamusers_cli.cycle.workspace import Workspace, check_rows, last_record
+from c7n_iamusers_cli.only import narrowed
+from c7n_iamusers_cli.output import end_check, print_json, print_table, say
+from c7n_iamusers_cli.yaml_files import as_yaml
+
+if TYPE_CHECKING:
+    from c7n_iamusers.notices.notices import Notices
+
+#: The steps whose users are named: they announce, deny or delete. The others are shown as due or not.
+_NAMED = ("announce", "brownout", "listen", "quarantine", "delete")
+
+
+@dataclass
+class Today:
+    """What a cycle would do now. ``due``: each step. ``users``: of the steps that take any, by step.
+
+    ``checks``: the lines of the check of what earlier runs left. ``plans``: what waits for an approval, in words.
+    ``problems``: what could not be found out.
+    """
+
+    workspace: Workspace
+    execute: Callable[[Line], int]
+    scratch: Path
+    choice: Choice
+    now: datetime
+    due: list[Due] = field(default_factory=list)
+    users: dict[str, list[Foreseen]] = field(default_factory=dict)
+    checks: list[Mapping[str, Any]] = field(default_factory=list)
+    plans: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def look(self) -> None:
+        """Find it out. Raises IamUsersError."""
+        store = self.workspace.left
+        last = last_record(store) if store else None
+        self.accounts, self.waves = chosen_accounts(self.workspace, last, self.choice, self.now)
+        self.due = due_today(self.workspace.steps, self.accounts, self.now)
+        for each in self.due:
+            if each.accounts and each.step.name in _NAMED:
+                self.users[each.step.name] = list(self._foreseen(each))
+            if each.step.name == self.choice.until:
+                break
+        if store:
+            self._check()
+            self._plans(Plans(store, self.workspace.settings.output))
+
+    def _plans(self, plans: Plans) -> None:
+        """The plans that are not applied yet, and whether a cycle would apply them now."""
+        states, approvals = plans.states(), approvals_in(self.workspace.directory)
+        for each in states:
+            if not each.ended:
+                applied = each in to_apply(each.step, states, approvals, self.now)
+                told = "approved, and applied by the next cycle" if applied else "waits for an approval"
+                self.plans.append(f"{each.step}: {told}: {plans.place(each.sha256)}")
+
+    def _foreseen(self, due: Due) -> Iterator[Foreseen]:
+        step, data = due.step, self.workspace.policies(due.step)
+        accounts, policies = self.scratch / f"{step.name}.yml", self.scratch / f"{step.name}.policies.yml"
+        self.workspace.write_accounts(str(accounts), due.accounts, step.changes_users)
+        used = self.workspace.policies_of(step)
+        if self.choice.users:
+            data, used = narrowed(data, self.choice.users), str(policies)
+            self.workspace.write(used, as_yaml(data))
+        if code := self.execute(
+            Run(str(accounts), used, str(self.scratch)).policies_line(step.name, dry=True)
+        ):
+            self.problems.append(f"{step.name}: the dry run ended with {code}")
+        for account in due.accounts:
+            yield from self._of_account(step.name, account, data)
+
+    def _of_account(self, step: str, account: Account, data: Mapping[str, Any]) -> Iterator[Foreseen]:
+        from c7n_iamusers.organization.readiness import filled_in
+
+        (target,) = (each for each in self.workspace.targets if each.account_id == account.account_id)
+        try:
+            notices = self.workspace.notices(target, self.now)
+        except NoticesUnreadable as error:
+            self.problems.append(f"{step}: {account}: {error}")
+            return
+        for policy in data["policies"]:
+            files = sorted((self.scratch / step / account.name).glob(f"*/{policy['name']}/resources.json"))
+            if not files:
+                self.problems.append(f"{step}: {account}: the policy {policy['name']} did not run, see above")
+            for file in files:
+                yield from self._of_file(filled_in(policy, target), file, notices)
+
+    def _of_file(self, policy: Any, file: Path, notices: Notices) -> Iterator[Foreseen]:
+        yield from foresee(policy, parsed_file(file, read_json), notices, self.now)
+
+    def _check(self) -> None:
+        """What earlier runs left that blocks accounts; their page goes to the scratch directory, too."""
+        accounts, check = self.scratch / "report.yml", self.scratch / "check.json"
+        self.workspace.write_accounts(str(accounts), self.accounts, False)
+        line = report_line(
+            str(accounts), self.workspace.settings.output, str(check), str(self.scratch / "r.html")
+        )
+        code = self.execute(line)
+        if check.exists():
+            self.checks = check_rows(check)
+        else:
+            self.problems.append(f"the check of what earlier runs left ended with {code}, see above")
+
+
+def show_today(workspace: Workspace, choice: Choice, as_json: bool) -> None:
+    """Print what a cycle would do now, and end as its checks say."""
+    from c7n_iamusers.execution.interruption import Interruption
+    from c7n_iamusers_cli.cycle.processes import Processes
+
+    with tempfile.TemporaryDirectory(prefix="c7n-iamusers-") as scratch, Interruption() as interruption:
+        run = Processes(workspace.directory, {}, interruption.stopped, quiet=True)
+
+        def execute(line: Line) -> int:
+            say(f"$ {shlex.join(line)}", err=True)
+            interruption.exit_if_stopped()
+            return run(line)
+
+        today = Today(workspace, execute, Path(scratch), choice, utc_now())
+        today.look()
+    interruption.exit_if_stopped()
+    if as_json:
+        print_json(as_data(today))
+    else:
+        show(today)
+    blocking = sum(each["level"] == BLOCKING for each in today.checks)
+    end_check(blocking + len(today.problems), len(today.checks) + len(today.plans))
+
+
+def show(today: Today) -> None:
+    """In words, and as a table of users."""
+    for line in opening_lines(today.workspace, today.accounts, today.waves):
+        say(line)
+    for each in today.due:
+        counts = Counter(user.outcome for user in today.users.get(each.step.name, ()))
+        told = "".join(f", {count} {outcome}" for outcome, count in sorted(counts.items()))
+        waits = "; ".join(f"{why} ({len(of)} accounts)" for why, of in each.waiting.items())
+        due = f"due in {len(each.accounts)} accounts{told}" if each.accounts else "not due"
+        say(f"{each.step.name}: {due}{': ' + waits if waits else ''}")
+        asked = [of for of in each.accounts if needs_approval(today.workspace, of)]
+        if each.step.name == DELETE and asked:
+            say(f"delete: only by a plan that was approved, in {len(asked)} accounts")
+    # of those that are announced already there is nothing to say, and the later steps say why they leave them
+    rows = [
+        [step, user.account_id, user.user, user.outcome, user.why]
+        for step, users in today.users.items()
+        for user in sorted(users, key=lambda each: (each.outcome == STAYS, each.account_id, each.user))
+        if (step, user.outcome) != (BY_NAME["announce"].name, STAYS)
+    ]
+    if rows:
+        print_table(["Step", "Account", "User", "Would be", "Why not"], rows)
+    for row in today.checks:
+        level = "blocking" if row["level"] == BLOCKING else "attention"
+        say(f"{level}: {row['account'] or 'all accounts'} {row['user']}: {row['what']}: {row['why']}")
+    for plan in today.plans:
+        say(f"plan: {plan}")
+    for problem in today.problems:
+        say(f"failed: {problem}", err=True)
+    say(f"mails: {mails_told(today.accounts)}")
+
+
+def as_data(today: Today) -> dict[str, Any]:
+    """The same in JSON types."""
+    return {
+        "accounts": [each.account_id for each in today.accounts],
+        "waves": {"open": list(today.waves.open), "next": today.waves.opens, "why": today.waves.why},
+        "steps": [
+            {
+                "name": each.step.name,
+                "accounts": [account.account_id for account in each.accounts],
+                "waiting": {why: [account.account_id for account in of] for why, of in each.waiting.items()},
+                "users": [asdict(user) for user in today.users.get(each.step.name, ())],
+            }
+            for each in today.due
+        ],
+        "checks": [dict(each) for each in today.checks],
+        "plans": today.plans,
+        "problems": today.problems,
+        "mails": mails_told(today.accounts),
+    }

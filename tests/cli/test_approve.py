@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans that wait: deletions and access, `c7n-iamusers approve`, and what is not applied."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from c7n_iamusers.cycle.approvals import Approval, with_approval
+from c7n_iamusers.cycle.command_lines import Line
+from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion
+from c7n_iamusers.execution.calls import ApiCall, Subject
+from c7n_iamusers_cli.main import main
+from tests.cli.cycle_workspace import (
+    IDS,
+    NOW,
+    PAYMENTS,
+    RESEARCH,
+    Commands,
+    Killed,
+    accounts_in,
+    announce,
+    cycled,
+    make_workspace,
+    row,
+)
+
+DELETING = ("iam-users-delete", "iam-users-delete-people")
+
+
+@dataclass
+class Planning(Commands):
+    """Leaves the plans that composite-delete and `provision plan` would. ``users``: account -> who is to be deleted."""
+
+    users: dict[str, Sequence[str]] = field(default_factory=dict)
+    access: Sequence[str] = ()
+    now: datetime = NOW
+
+    def __call__(self, line: Line) -> int:
+        code = super().__call__(line)
+        if ".cycle/delete-plan.yml" in line and line[0] == "c7n-org":
+            for name in accounts_in(self.workspace, "delete"):
+                self._plan(name, self.users.get(name, ()))
+        if "--out" in line:
+            changes = [{"key": each} for each in self.access]
+            (self.workspace / line[line.index("--out") + 1]).write_text(json.dumps({"changes": changes}))
+        return code
+
+    def _plan(self, name: str, users: Sequence[str]) -> None:
+        arn = f"arn:aws:iam::{IDS[name]}:user/"
+        found = tuple(
+            PlannedDeletion(
+                Subject(each, f"{arn}{each}", f"AIDA{each.upper()}"),
+                hashlib.sha256(each.encode()).hexdigest(),
+                (ApiCall("iam", "DeleteUser", {"UserName": each}),),
+            )
+            for each in users
+        )
+        plan = DeletionPlan(IDS[name], DELETING[0], self.now, found)
+        place = (
+            self.workspace / "output" / "removal" / name / "us-east-1" / DELETING[0] / "deletion-plan.json"
+        )
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(plan.as_json())
+
+    @property
+    def applied(self) -> list[Line]:
+        """The commands that apply a plan that was approved."""
+        return [each for each in self.lines if ".cycle/delete-approved.yml" in each and each[0] == "c7n-org"]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    found = make_workspace(tmp_path / "w", steps=["announce", "delete"], provision=False)
+    announce(found, 31, *IDS)
+    # `approve` and plans have the clock of the machine
+    monkeypatch.setattr("c7n_iamusers_cli.cycle.approve.utc_now", lambda: NOW)
+    return found
+
+
+def planned(workspace: Path, users: dict[str, Sequence[str]], days: float = 0, **more: Any) -> Any:
+    """A cycle in which these users are to be deleted."""
+    now = NOW + timedelta(days=days)
+    return cycled(workspace, Planning(workspace, users=users, now=now, **more), now)
+
+
+def approve(workspace: Path, sha256: str, *more: str) -> Any:
+    return CliRunner().invoke(main, ["approve", sha256, "-w", str(workspace), "--by", "jane", *more])
+
+
+def waiting(found: Any) -> str:
+    """The plan that a cycle waits for; empty if it waits for none."""
+    return next((each.plan for each in found.day.steps if each.plan), "")
+
+
+def test_deletions_wait_until_their_plan_is_approved(workspace: Path) -> None:
+    first = planned(workspace, {"payments": ["joe", "ann"], "research": []})
+    sha256 = waiting(first)
+    assert (first.code, len(sha256), first.commands.applied) == (3, 64, [])
+    # the policies of the plan delete nobody, and tell nobody
+    plan = yaml.safe_load((workspace / ".cycle" / "delete-plan.yml").read_text())
+    assert [each["name"] for each in plan["policies"]] == [*DELETING]
+    assert all(each["actions"][0]["plan-only"] for each in plan["policies"])
+    text = (workspace / "output" / "cycle" / "plans" / sha256 / "plan.txt").read_text()
+    assert "2 users are deleted by 2 calls" in text
+
+    assert approve(workspace, sha256[:10], "--note", "as agreed").exit_code == 0
+    second = planned(workspace, {}, 1)
+    (line,) = second.commands.applied
+    assert (second.code, waiting(second), accounts_in(workspace, "delete")) == (0, "", [*IDS])
+    bound = yaml.safe_load((workspace / ".cycle" / "delete-approved.yml").read_text())
+    places = [each.get("plan") for policy in bound["policies"] for each in policy["actions"]]
+    assert places == [
+        *(f"output/cycle/plans/{sha256}/{each}/{{account_id}}.json" for each in DELETING),
+        None,
+    ]
+    # each policy has a plan in each account of the plan, also one that deletes nobody
+    for policy in DELETING:
+        assert (workspace / places[DELETING.index(policy)].format(account_id=PAYMENTS)).is_file()
+    assert "-s" in line
+    # it was applied, and is not applied again
+    third = planned(workspace, {"payments": ["joe"]}, 2)
+    assert (third.code, third.commands.applied, waiting(third) != sha256) == (3, [], True)
+
+
+def test_the_plan_of_the_next_day_is_the_same_as_long_as_it_deletes_the_same(workspace: Path) -> None:
+    first, second = (planned(workspace, {"payments": ["joe"]}, day) for day in range(2))
+    assert waiting(first) == waiting(second)
+    third = planned(workspace, {"payments": ["ann"]}, 2)
+    assert waiting(third) != waiting(first)
+    assert [each for each in third.said if "of account" in each] == [
+        f"delete: + ann of account {PAYMENTS}",
+        f"delete: - joe of account {PAYMENTS}",
+    ]
+
+
+def test_only_the_first_wave_waits_by_default(tmp_path: Path) -> None:
+    waves = {"payments": 1, "research": 2, "platform": 2}
+    workspace = make_workspace(
+        tmp_path / "w", waves, steps=["announce", "delete"], provision=False, waves={"clean-days": 0}
+    )
+    announce(workspace, 40, *IDS)
+    cycled(workspace)
+    found = planned(workspace, {"payments": ["joe"]})
+    lines = [each for each in found.commands.lines if each[0] == "c7n-org" and ".cycle/delete.yml" in each]
+    assert [each[each.index("-u") + 1] for each in lines] == ["policies/delete.yml", ".cycle/delete-plan.yml"]
+    assert accounts_in(workspace, "delete") == ["payments"]
+    assert waiting(found)
+
+
+def test_a_cycle_that_is_killed_while_it_applies_goes_on_with_the_same_plan(workspace: Path) -> None:
+    sha256 = waiting(planned(workspace, {"payments": ["joe"], "research": ["ann"]}))
+    approve(workspace, sha256)
+    commands = Planning(workspace, dies_at=2)
+    with pytest.raises(Killed):
+        cycled(workspace, commands)
+    assert commands.applied
+    # two weeks later: a plan that was begun is applied to its end
+    again = planned(workspace, {}, 14)
+    assert len(again.commands.applied) == 1
+    assert planned(workspace, {}, 15).commands.applied == []
+
+
+def test_an_account_that_failed_gets_the_plan_again(workspace: Path) -> None:
+    approve(workspace, waiting(planned(workspace, {"payments": ["joe"], "research": ["ann"]})))
+    failed = planned(workspace, {}, findings={"delete": [row("research", "iam-users-delete failed")]})
+    assert (failed.code, [*failed.day.blocked]) == (1, [RESEARCH])
+    again = planned(workspace, {}, 1)
+    assert len(again.commands.applied) == 1
+    assert planned(workspace, {}, 2).commands.applied == []
+
+
+@pytest.mark.parametrize("file", ["plan.json", f"iam-users-delete/{PAYMENTS}.json", "state.json"])
+@pytest.mark.parametrize("how", ["changed", "removed"])
+def test_a_plan_that_was_changed_is_not_applied(workspace: Path, file: str, how: str) -> None:
+    sha256 = waiting(planned(workspace, {"payments": ["joe"]}))
+    approve(workspace, sha256)
+    path = workspace / "output" / "cycle" / "plans" / sha256 / file
+    if how == "removed":
+        path.unlink()
+    else:
+        path.write_text(path.read_text().replace("joe", "ann").replace('"accounts"', '"counts"'))
+    found = planned(workspace, {})
+    assert found.commands.applied == []
+    if (file, how) != ("state.json", "removed"):  # then it is no plan any more
+        assert found.code == 1, found.said
+        assert any(
+            "it is not applied" in each or "nothing is applied" in each or "is not" in each
+            for each in found.said
+        )
+
+
+def test_a_broken_approvals_file_approves_nothing(workspace: Path) -> None:
+    sha256 = waiting(planned(workspace, {"payments": ["joe"]}))
+    approve(workspace, sha256)
+    file = workspace / "approvals.csv"
+    file.write_text(file.read_text() + "x,delete,joe,2026-11-30,\n")
+    found = planned(workspace, {})
+    assert (found.code, found.commands.applied) == (1, [])
+    assert any("approvals.csv: line 3" in each for each in found.day.problems)
+    assert approve(workspace, sha256).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("sha256", "says"),
+    [
+        ("0" * 64, "0 plans have a SHA-256 that begins with"),
+        ("xyz", "is no SHA-256 of a plan"),
+        ("abc", "is no SHA-256 of a plan"),
+    ],
+)
+def test_what_is_no_plan_cannot_be_approved(workspace: Path, sha256: str, says: str) -> None:
+    plan = waiting(planned(workspace, {"payments": ["joe"]}))
+    done = approve(workspace, sha256)
+    assert done.exit_code in (1, 2)
+    assert says in done.output
+    assert (plan in done.output) is (done.exit_code == 1)
+    assert not (workspace / "approvals.csv").exists()
+
+
+def test_a_plan_that_was_applied_cannot_be_approved_again(workspace: Path) -> None:
+    sha256 = waiting(planned(workspace, {"payments": ["joe"]}))
+    approve(workspace, sha256)
+    planned(workspace, {})
+    done = approve(workspace, sha256)
+    assert (done.exit_code, "was applied on" in done.output) == (1, True)
+
+
+def test_a_pull_request_approves_as_well(workspace: Path) -> None:
+    sha256 = waiting(planned(workspace, {"payments": ["joe"]}))
+    (workspace / "approvals.csv").write_bytes(with_approval(None, Approval(sha256, "delete", "joe", NOW)))
+    assert len(planned(workspace, {}).commands.applied) == 1
+
+
+# access
+
+
+@pytest.fixture
+def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("c7n_iamusers_cli.cycle.plans._access_in_words", lambda content: content.decode())
+    monkeypatch.setattr("c7n_iamusers_cli.cycle.approve.utc_now", lambda: NOW)
+    return make_workspace(tmp_path / "w", steps=["announce", "provision"], approve=["provision"])
+
+
+def applies(found: Any) -> list[str]:
+    """The SHA-256 of the plans of access that were applied."""
+    lines = [each for each in found.commands.lines if Commands.kind(each) == "provision apply"]
+    return [each[each.index("--plan-sha256") + 1] for each in lines]
+
+
+def test_access_waits_until_its_plan_is_approved(people: Path) -> None:
+    first = cycled(people, Planning(people, access=["jane"]))
+    sha256 = waiting(first)
+    assert (first.code, applies(first)) == (3, [])
+    # those who have access are told all the same
+    assert first.commands.kinds[-2] == "check provision"
+    assert approve(people, sha256).exit_code == 0
+    second = cycled(people, Planning(people, access=["jane"]))
+    assert (second.code, applies(second)) == (0, [sha256])
+    file = people / ".cycle" / "provision-approved.json"
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == sha256
+
+
+def test_access_that_would_differ_by_now_waits_again(people: Path) -> None:
+    approve(people, waiting(cycled(people, Planning(people, access=["jane"]))))
+    found = cycled(people, Planning(people, access=["jane", "joe"]))
+    assert (found.code, applies(found), bool(waiting(found))) == (3, [], True)
+
+
+def test_access_that_was_begun_is_applied_to_its_end(people: Path) -> None:
+    sha256 = waiting(cycled(people, Planning(people, access=["jane"])))
+    approve(people, sha256)
+    whole = cycled(people, Planning(people, access=["jane"]))
+    at = whole.commands.kinds.index("provision apply")
+    # as if it had been killed there: it has begun, and not ended
+    state = people / "output" / "cycle" / "plans" / sha256 / "state.json"
+    data = json.loads(state.read_text())
+    state.write_text(json.dumps({**data, "ended": None, "applied": []}))
+    again = cycled(people, Planning(people, access=["less"]))
+    assert applies(again) == [sha256]
+    assert again.commands.kinds.count("provision plan") == 0
+    assert at
+
+
+@pytest.mark.parametrize(
+    ("codes", "access"),
+    [({"provision plan": 1}, ["jane"]), ({"provision": 0}, [])],
+    ids=["failed", "nothing"],
+)
+def test_a_plan_that_failed_or_changes_nothing_waits_for_nobody(
+    people: Path, codes: dict[str, int], access: list[str]
+) -> None:
+    found = cycled(people, Planning(people, codes=codes, access=access))
+    assert (found.code, waiting(found), applies(found)) == (int(bool(access)), "", [])
+
+
+def test_access_without_intents_has_no_plan(people: Path) -> None:
+    (people / "policies" / "provision-intents.yml").unlink()
+    found = cycled(people)
+    assert found.code == 1
+    assert "take provision-intents.yml" in found.day.problems[0]
