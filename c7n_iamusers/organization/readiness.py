@@ -206,7 +206,9 @@ def _chosen_texts(target: Target) -> Check:
     c7n-org makes a directory of the name. ``custodian run --vars-file`` writes values into the text of the policy,
     before that is parsed as YAML.
     """
-    faults = [f"its name {target.name!r} has {fault}" for fault in name_faults(target.name, target.account_id)]
+    faults = [
+        f"its name {target.name!r} has {fault}" for fault in name_faults(target.name, target.account_id)
+    ]
     for key, value in target.variables.items():
         faults += (f"{key} has {fault}" for text in (key, *_texts(value)) for fault in _text_faults(text))
     if faults:
