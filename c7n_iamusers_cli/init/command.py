@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,17 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.text.validators import is_account_id
 from c7n_iamusers_cli.accounts import variables_option
 from c7n_iamusers_cli.init.questions import QUESTIONS, Question, answered
-from c7n_iamusers_cli.init.record import EDITED, REMOVED, SAME, Change, Record, change, read_record, write
+from c7n_iamusers_cli.init.record import (
+    EDITED,
+    REMOVED,
+    REPLACED,
+    SAME,
+    Change,
+    Record,
+    change,
+    read_record,
+    write,
+)
 from c7n_iamusers_cli.output import PROBLEM, end_check, progress_bar, say
 from c7n_iamusers_cli.owners import owner_sources
 
@@ -93,7 +103,8 @@ def init(directory: Path, yes: bool, replace: tuple[str, ...], **options: Any) -
     waves = {each.account_id: each.wave for each in plan.members}
     kept = Record(plan.found.organization, plan.day, plan.answers, chosen, waves, record.files)
     write(directory, texts, changes, kept)
-    _end(plan, directory, _tell(directory, changes, notes))
+    left = _tell(directory, changes, notes)
+    _end(plan, directory, {each.path for each in changes if each.status == REPLACED}, left)
 
 
 def _remembered(record: Record, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -314,21 +325,30 @@ def _lines_of(directory: Path, change: Change) -> list[str]:
     return [] if change.status == SAME else [f"{change.status} {directory / change.path}"]
 
 
-def _end(plan: Plan, directory: Path, left: int) -> None:
-    """End with preflight where the roles are deployed, or else say what to do next."""
-    from c7n_iamusers_cli.init.checking import deployed_as, run_preflights, taken_names
+def _end(plan: Plan, directory: Path, replaced: Collection[str], left: int) -> None:
+    """End with preflight where the roles are deployed, or else say what to do next. ``replaced``: paths of files."""
+    from c7n_iamusers_cli.init.checking import is_ready, run_preflights, taken_names, undone
     from c7n_iamusers_cli.init.guide import deployments
 
-    if deployed_as(plan):
+    if is_ready(plan):
+        for each in deployments(plan):
+            if f"stacks/{each.template}.json" in replaced:
+                say(f"deploy again ({each.what}):")
+                say(f"  {each.again}")
         code = run_preflights(plan, directory)
         end_check(code == PROBLEM, left or code)
         return
-    taken = taken_names(plan)
+    to_do = undone(plan)
+    taken = taken_names(plan, to_do)
     for name in taken:
         say(
             f"look: the role {name} is there, and a stack makes none of a name that is taken: delete it first"
         )
-    what, command = next(iter(deployments(plan)))
-    say(f"next, in {directory} ({what}), and then the other lines of its README.md:")
-    say(f"  {command}")
-    end_check(0, left + len(taken))
+    if to_do:
+        say(f"next, in {directory} ({to_do[0].what}), and then the other lines of its README.md:")
+        say(f"  {to_do[0].command}")
+    else:
+        say(
+            "look: all stacks are there, and not checked: the caller may not act as Runner, which --operators names"
+        )
+    end_check(0, left + len(taken) + (not to_do))

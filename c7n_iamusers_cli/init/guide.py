@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from c7n_iamusers_cli.init.plan import DEPLOYER, MAILER, ON_CALL, PROVISIONER, REMOVER, RESTORER, RUNNER, Plan
 from c7n_iamusers_cli.init.questions import EXTERNAL, REALTIME, chosen
@@ -12,37 +13,52 @@ from c7n_iamusers_cli.init.stacks import CENTER, MEMBERS, REALTIME_STACK, RUNNER
 from c7n_iamusers_cli.init.texts import policy_files
 
 
-def deploy(stack: str, region: str, template: str = "") -> str:
-    """The command that makes a stack, or brings it to its template."""
-    file = f"stacks/{template or stack}.json"
-    return (
-        f"aws cloudformation deploy --region {region} --stack-name {stack} --template-file {file} "
-        "--capabilities CAPABILITY_NAMED_IAM"
+@dataclass(frozen=True)
+class Deployment:
+    """``template``: the name of its file and of the stack or, with ``is_set``, of the stack set. ``what``: in words.
+
+    ``again``: the command that brings it to a template that has changed.
+    """
+
+    template: str
+    region: str
+    what: str
+    command: str
+    again: str
+    is_set: bool = False
+
+
+def _stack(template: str, region: str, what: str) -> Deployment:
+    command = (
+        f"aws cloudformation deploy --region {region} --stack-name {template} --template-file "
+        f"stacks/{template}.json --capabilities CAPABILITY_NAMED_IAM"
     )
+    return Deployment(template, region, what, command, command)
 
 
-def deployments(plan: Plan) -> Iterator[tuple[str, str]]:
-    """The commands that make the roles and buckets, in their order, each with what it is for."""
+def deployments(plan: Plan) -> Iterator[Deployment]:
+    """What makes the roles and buckets, in its order."""
     where = "" if plan.runner == plan.found.account else f", with credentials of account {plan.runner}"
-    yield f"runner's account{where}", deploy(RUNNERS, plan.region)
+    yield _stack(RUNNERS, plan.region, f"runner's account{where}")
     if REALTIME in chosen(plan.answers):
-        yield f"what functions in real time share{where}", deploy(REALTIME_STACK, plan.home)
+        yield _stack(REALTIME_STACK, plan.home, f"what functions in real time share{where}")
     if plan.center:
-        yield "roles for Identity Center", deploy(CENTER, plan.home)
-    yield "roles in the management account, which stack sets skip", deploy(MEMBERS, plan.home)
-    yield (
-        "roles in all other accounts, also those that join later",
-        " && ".join(
-            [
-                f"aws cloudformation activate-organizations-access --region {plan.home}",
-                f"aws cloudformation create-stack-set --region {plan.home} --stack-set-name {MEMBERS} --template-body "
-                f"file://stacks/{MEMBERS}.json --capabilities CAPABILITY_NAMED_IAM --permission-model SERVICE_MANAGED "
-                "--auto-deployment Enabled=true,RetainStacksOnAccountRemoval=false",
-                f"aws cloudformation create-stack-instances --region {plan.home} --stack-set-name {MEMBERS} "
-                f"--deployment-targets OrganizationalUnitIds={plan.found.root} --regions {plan.home}",
-            ]
-        ),
+        yield _stack(CENTER, plan.home, "roles for Identity Center")
+    yield _stack(MEMBERS, plan.home, "roles in the management account, which stack sets skip")
+    given = (
+        f"--region {plan.home} --stack-set-name {MEMBERS} --template-body file://stacks/{MEMBERS}.json "
+        "--capabilities CAPABILITY_NAMED_IAM --permission-model SERVICE_MANAGED --auto-deployment "
+        "Enabled=true,RetainStacksOnAccountRemoval=false"
     )
+    commands = [
+        f"aws cloudformation activate-organizations-access --region {plan.home}",
+        f"aws cloudformation create-stack-set {given}",
+        f"aws cloudformation create-stack-instances --region {plan.home} --stack-set-name {MEMBERS} "
+        f"--deployment-targets OrganizationalUnitIds={plan.found.root} --regions {plan.home}",
+    ]
+    what = "roles in all other accounts, also those that join later"
+    again = f"aws cloudformation update-stack-set {given}"
+    yield Deployment(MEMBERS, plan.home, what, " && ".join(commands), again, is_set=True)
 
 
 def preflights(plan: Plan) -> list[tuple[str, list[str]]]:
@@ -90,7 +106,7 @@ def functions(plan: Plan) -> list[str]:
 
 def readme(plan: Plan) -> str:
     """README.md."""
-    steps = [f"{what}: `{command}`" for what, command in deployments(plan)]
+    steps = [f"{each.what}: `{each.command}`" for each in deployments(plan)]
     run = f"sh as {RUNNER}"
     steps += [
         "check what each role may do: `c7n-iamusers init . --yes`, which ends with `preflight`",

@@ -237,6 +237,28 @@ def test_what_can_not_be_is_refused_before_anything_is_written(org: LocalOrg, ca
     assert not Path("ws").exists()
 
 
+#: What docs/init.md names.
+READS = {
+    *(
+        f"organizations:{each}"
+        for each in ("DescribeOrganization", "ListAccounts", "ListRoots", "ListAccountsForParent")
+    ),
+    *(f"organizations:{each}" for each in ("ListOrganizationalUnitsForParent", "ListTagsForResource")),
+    *("account:GetAlternateContact", "sso:ListInstances", "identitystore:ListUsers"),
+    *("iam:GetRole", "cloudformation:DescribeStacks", "cloudformation:DescribeStackSet", "sts:AssumeRole"),
+}
+
+
+def test_it_needs_what_the_page_says_and_no_more(org: LocalOrg, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "init.md").read_text()
+    (named,) = (each for each in page.split("\n\n") if "It needs these, and nothing else" in each)
+    assert {*re.findall(r"`(?:[a-z]+:)?([A-Z]\w+)`", named)} - {"Runner", "OnCall"} == {
+        each.partition(":")[2] for each in READS
+    }
+    become(org, monkeypatch, {"Effect": "Deny", "NotAction": sorted(READS), "Resource": "*"})
+    init(*GIVEN)
+
+
 @pytest.mark.whole
 @pytest.mark.parametrize(
     "action",
@@ -441,12 +463,13 @@ def test_where_the_stacks_are_deployed_it_ends_with_preflight(
             for name, value in env.items():
                 patch.setenv(name, value)
             result = CliRunner().invoke(main, words[3:])
+        assert isinstance(result.exception, SystemExit | None), result.exception
         ran.append((result.exit_code, result.output))
         return subprocess.CompletedProcess(words, result.exit_code)
 
     monkeypatch.setattr(subprocess, "run", run)
     # c7n-mailer renders each template, which takes seconds: tests/cli/test_mail_templates.py
-    monkeypatch.setattr(mail_templates, "checks", lambda *_: iter(()))
+    monkeypatch.setattr(mail_templates, "checks", lambda *_, **__: iter(()))
     # to look at are the name of an account, the exemption of nobody and SES, which can't be asked
     init("--yes", "--owner", f"{ODD}=ada@example.com")
     assert [code for code, _ in ran] == [3, 3, 0, 3, 0, 3], ran
@@ -457,15 +480,34 @@ def test_where_the_stacks_are_deployed_it_ends_with_preflight(
         assert f"{checked}identity center permissions, " in told
     for _, told in ran:
         assert "problem" not in told
+    # the address of the sender is in the role of c7n-mailer
+    monkeypatch.setattr(subprocess, "run", lambda words, **_: subprocess.CompletedProcess(words, 0))
+    printed = init("--yes", "--contact", "new@example.com").output
+    assert printed.count("deploy again (") == printed.count("deploy again (runner's account)") == 1
 
 
-def deploy_as_the_readme_says(org: LocalOrg) -> None:
+def test_what_is_deployed_is_not_in_the_way_of_itself(org: LocalOrg, monkeypatch: pytest.MonkeyPatch) -> None:
+    init(*GIVEN)
+    deploy(org, MANAGEMENT, "iam-users-runner", Path("ws/stacks/iam-users-runner.json").read_text(), {})
+    printed = init("--yes").output
+    assert "the role Runner is there" not in printed
+    assert "next, in ws (roles for Identity Center)" in printed
+    # whoever may not act as Runner is not told to make it anew
+    deploy_as_the_readme_says(org, "iam-users-runner")
+    become(org, monkeypatch)
+    printed = init("--yes").output
+    assert "look: all stacks are there, and not checked: the caller may not act as Runner" in printed
+
+
+def deploy_as_the_readme_says(org: LocalOrg, *there: str) -> None:
     iam = org.client("iam")
     administrator = "arn:aws:iam::aws:policy/AdministratorAccess"
     iam.detach_role_policy(RoleName="IdentityCenterProvisioner", PolicyArn=administrator)
     iam.delete_role(RoleName="IdentityCenterProvisioner")
     readme = Path("ws/README.md").read_text()
     for stack in re.findall(r"deploy --region us-east-1 --stack-name (\S+) ", readme):
+        if stack in there:
+            continue
         template = Path(f"ws/stacks/{stack}.json").read_text()
         deploy(org, MANAGEMENT, stack, template, {})
     (target,) = re.findall(r"OrganizationalUnitIds=(\S+) ", readme)
