@@ -137,9 +137,8 @@ def test_a_workspace_has_all_files_and_each_can_be_read(org: LocalOrg) -> None:
     assert {each.stat().st_mode & 0o077 for each in Path("ws").rglob("*")} == {0}
 
 
-@pytest.mark.parametrize("arguments", [(), ("--policies", "machines"), ("--policies", "people")])
-def test_run_again_it_changes_nothing(org: LocalOrg, arguments: tuple[str, ...]) -> None:
-    init(*GIVEN, *arguments)
+def test_run_again_it_changes_nothing(org: LocalOrg) -> None:
+    init(*GIVEN, "--policies", "people")
     before = files()
     # the answers are those of the last run
     assert "ws is as it was" in init("--yes").output
@@ -550,7 +549,8 @@ def test_each_partition_has_its_own_names(
     assert f"arn:{partition}:" in written
     assert "arn:aws:" not in written
     assert f"https://sqs.{region}.{host}/" in found["accounts.yml"]
-    lint(tmp_path)
+    if partition == "aws-cn":  # which takes seconds
+        lint(tmp_path)
 
 
 def lint(directory: Path) -> None:
