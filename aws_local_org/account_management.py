@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AWS Account Management: alternate contacts, and which Regions are enabled.
+"""AWS Account Management: alternate contacts, and enabled Regions.
 
-moto has the contacts; what is added is AWS's rules of who may ask about which account. Source:
+moto has the contacts. This adds AWS's rules for who may ask about which account. Source:
 https://docs.aws.amazon.com/accounts/latest/reference/API_GetAlternateContact.html, AccountId.
 """
 
@@ -17,8 +17,8 @@ from moto.ec2.models.availability_zones_and_regions import Region, RegionsAndZon
 
 from aws_local_org import organization, settings
 
-#: Partition -> the Regions that are enabled in every account, where moto's DescribeRegions has all of AWS's. Every
-#: Region answers, as moto does; this is for callers that ask which there are.
+#: Partition -> the Regions that are enabled in every account; moto's DescribeRegions has all of AWS's. This is only for
+#: callers that ask which there are: every Region answers.
 ENABLED = {
     "aws": frozenset({"us-east-1", "us-west-2", "eu-west-1"}),
     "aws-us-gov": frozenset({"us-gov-west-1", "us-gov-east-1"}),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The accounts of the running organization: their settings, moto's backends behind them, and the calls they saw."""
+"""The accounts of the running organization: their settings, moto's backends behind them, and their calls."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ ORGANIZATION_ROLE = "OrganizationAccountAccessRole"
 #: The role in the management account that provisions Identity Center for all accounts.
 PROVISIONER_ROLE = "IdentityCenterProvisioner"
 
-#: The queue in the management account through which c7n's notify reaches c7n-mailer.
+#: The queue in the management account from c7n's notify to c7n-mailer.
 MAILER_QUEUE = "c7n-mailer"
-#: Seconds for which its messages are kept: the longest that SQS has.
+#: Seconds for which it keeps messages: the maximum of SQS.
 RETENTION = 14 * 24 * 60 * 60
 
 ADMINISTRATOR = "arn:{partition}:iam::aws:policy/AdministratorAccess"
@@ -50,10 +50,10 @@ class Accounts:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._log = CallLog()
-        #: What every request to this run must show, or a session that was issued by it. Whoever has its environment may
-        #: drive it.
+        #: Every request to this run must show it, or a session that the run issued. Whoever has the run's environment
+        #: may drive it.
         self.token = secrets.token_urlsafe(32)
-        #: Held while moto handles a request. Hold it while seeding through backends too.
+        #: Held while moto handles a request. Also hold it to seed through backends.
         self.lock = threading.RLock()
 
     @property
@@ -85,7 +85,7 @@ class Accounts:
         self._log.clear()
 
     def backend(self, service: str, account_id: str | None = None, region: str | None = None) -> Any:
-        """moto's backend of a service in an account, to seed at speed (hold `lock` meanwhile)."""
+        """moto's backend of a service in an account, for fast seeding (hold `lock` meanwhile)."""
         in_account = get_backend(service)[account_id or self._settings.management_account]
         partition = self._settings.partition
         return in_account[partition if partition in in_account else region or self._settings.region]
@@ -135,7 +135,7 @@ def build(settings: Settings, run_token: str) -> None:
         backend = iam_backends[account_id]["aws"]
         if partition == "aws":
             backend.attach_role_policy(ADMINISTRATOR.format(partition=partition), ORGANIZATION_ROLE)
-        else:  # moto always makes it in aws
+        else:  # moto always makes it in partition aws
             backend.delete_role(ORGANIZATION_ROLE)
             _role(partition, account_id, ORGANIZATION_ROLE, [root])
 

@@ -44,7 +44,7 @@ class Application:
         self._faults = Faults()
 
     def refusal(self, environ: Mapping[str, Any]) -> WireResponse | None:
-        """The answer to a request that its line and headers forbid; None to any other."""
+        """The answer to a request that its line and headers forbid; None for any other."""
         return control.refusal_by_head(self._org, environ)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -127,7 +127,7 @@ class Application:
 
 
 def _checked(request: AwsRequest, response: WireResponse) -> WireResponse:
-    """A response that an AWS client can read; moto answers some gaps with an HTML page or an empty 404."""
+    """A response that an AWS client can read. For some gaps, moto answers with an HTML page or an empty 404."""
     if response.status < 400:
         return response
     html = response.headers.get("Content-Type", "").startswith("text/html")
@@ -136,7 +136,7 @@ def _checked(request: AwsRequest, response: WireResponse) -> WireResponse:
     ):
         raise _not_implemented(request, None)
     if response.status == 400 and str(error_code_of(response, request.protocol)).startswith("Internal"):
-        # AWS's own fault; moto gives every error of a JSON service the status of a refusal
+        # a failure at AWS; moto gives every error of a JSON service the status of a refusal
         return replace(response, status=500)
     return response
 
@@ -161,13 +161,13 @@ def _failed(request: AwsRequest, failure: Exception) -> AwsError:
 #: Seconds between two reads of a queue.
 INTERVAL = 0.05
 
-#: The maximum of WaitTimeSeconds is 20 (ReceiveMessage, SQS API reference). Here no message takes that long to arrive,
-#: and c7n-mailer ends each run with such a wait.
+#: The maximum of WaitTimeSeconds is 20 (ReceiveMessage, SQS API reference). Here messages arrive faster, and c7n-mailer
+#: ends each run with such a wait.
 LONGEST_WAIT = 1
 
 
 def poll(request: AwsRequest, body: bytes, send: Callable[[bytes], WireResponse]) -> WireResponse:
-    """Send a request; a long-polling ReceiveMessage as short polls until a message is there or its wait is over."""
+    """Send a request. A long-polling ReceiveMessage becomes short polls until a message or the end of the wait."""
     if request.service != "sqs" or request.operation != "ReceiveMessage":
         return send(body)
     wait = _seconds(request.parameters.get("WaitTimeSeconds"))
@@ -197,7 +197,7 @@ def _empty(response: WireResponse) -> bool:
     return response.status == 200 and b"ReceiptHandle" not in response.body
 
 
-#: moto's routes for its own administration, which the control routes replace, and EC2's metadata service.
+#: moto's administration, which the control routes replace, and EC2's metadata service.
 _OWN_HOSTS = ("moto_api", "instance_metadata")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a request must be allowed: its actions, each on its resources, and the condition keys that are known of it.
+"""What permissions a request needs: its actions, each on its resources, with its known condition keys.
 
 Sources: Service Authorization Reference for actions, dependent actions, resources and keys; "AWS global condition
 context keys" (IAM User Guide); "Required permissions for Amazon S3 API operations" (S3 User Guide).
@@ -43,9 +43,9 @@ _PREFIXES = {"sso-admin": "sso", "sesv2": "ses"}
 
 
 def requests(principal: Principal, request: AwsRequest) -> Iterator[Request]:
-    """What must be allowed for ``request``: each of its actions on each of its resources.
+    """What ``request`` needs: each of its actions on each of its resources.
 
-    Raises AwsError for an operation whose actions are not known.
+    Raises AwsError for an operation with unknown actions.
     """
     if request.operation not in _operations(request.service):
         raise _unsupported(request)
@@ -75,10 +75,10 @@ def _unsupported(request: AwsRequest) -> AwsError:
 
 # IAM
 
-#: The parameter that names what an operation acts on, in this order -> the resource type.
+#: The parameter that names an operation's resource -> its type. The first one given counts.
 _NAMES = {
     "InstanceProfileName": "instance-profile",
-    "GroupName": "group",  # of a membership the group counts
+    "GroupName": "group",  # a membership counts as its group
     "UserName": "user",
     "RoleName": "role",
     "ServerCertificateName": "server-certificate",
@@ -87,7 +87,7 @@ _NAMES = {
     "Name": "saml-provider",
 }
 _ARNS = ("SerialNumber", "PolicyArn", "PolicySourceArn", "Arn", "SAMLProviderArn", "OpenIDConnectProviderArn")
-#: Operations that have a resource type and do not name the resource.
+#: Operations with a resource type that don't name the resource.
 _UNNAMED = frozenset(
     {
         "AcquireRole",
@@ -135,7 +135,7 @@ def _of_iam(principal: Principal, request: AwsRequest) -> Iterator[_Wanted]:
 
 
 def _owner(principal: Principal, operation: str, parameters: Parameters) -> str | None:
-    """The user whose key or device is named, by an operation that acts on the user."""
+    """The user of the named key or device, for an operation on the user."""
     backend: Any = iam_backends[principal.account][settings.current().partition]
     if operation == "GetAccessKeyLastUsed":
         key = backend.access_keys.get(parameters.get("AccessKeyId"))
@@ -155,7 +155,7 @@ def _in_iam(principal: Principal, parameters: Parameters) -> Iterator[str]:
     account, partition = principal.account, settings.current().partition
     for member, kind in _NAMES.items():
         if name := parameters.get(member):
-            if path := parameters.get("Path"):  # of what is to be created
+            if path := parameters.get("Path"):  # the one to create
                 yield _iam_arn(account, kind, str(name), str(path))
                 return
             before = _path(account, kind, str(name))
@@ -196,7 +196,7 @@ def _of_center(principal: Principal, request: AwsRequest) -> Iterator[_Wanted]:
         if member in parameters:
             found.append(f"arn:{partition}:sso:::account/{parameters[member]}")
     if request.operation == "CreatePermissionSet":
-        # whose id is to be drawn
+        # which has no id yet
         instance = str(parameters.get("InstanceArn", "")).rpartition("/")[2]
         found.append(f"arn:{partition}:sso:::permissionSet/{instance}/ps-new")
     elif request.operation.startswith("Create") and parameters.get("Tags"):
@@ -293,7 +293,7 @@ _S3_ACTIONS = {
     }.items()
     for operation in operations.split()
 }
-#: Operations that have no action of their name, and none in the table.
+#: Operations without an action of their name or in the table.
 _S3_UNKNOWN = frozenset(
     {
         *("BucketCORSPreflightCheck", "CreateBucketMetadataConfiguration", "CreateSession"),
@@ -301,14 +301,14 @@ _S3_UNKNOWN = frozenset(
         *("ObjectCORSPreflightCheck", "PostObject", "RenameObject", "WriteGetObjectResponse"),
     }
 )
-#: Actions that have a second one for a version of an object.
+#: Actions with a second one for versions of objects.
 _VERSIONED = frozenset(
     {
         *("DeleteObject", "DeleteObjectTagging", "GetObject", "GetObjectAcl", "GetObjectAttributes"),
         *("GetObjectTagging", "PutObjectAcl", "PutObjectTagging"),
     }
 )
-#: Operation -> parameters -> the actions that those take besides. A parameter that ends in a star is a beginning.
+#: Operation -> parameters -> their additional actions. A star at the end stands for any rest of the name.
 _WRITING = {
     "ACL Grant*": "PutObjectAcl",
     "Tagging": "PutObjectTagging",
@@ -329,7 +329,7 @@ _S3_PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "DeleteObjects": _DELETING,
     "PutObjectRetention": _DELETING,
 }
-#: Operations that tell who may list the bucket that an object is missing (S3 API reference); others get AccessDenied.
+#: Operations that report a missing object only to who may list the bucket (S3 API reference), else AccessDenied.
 _TELLING = frozenset({"GetObject", "GetObjectAttributes", "HeadObject"})
 _GRANTS = ("full-control", "read", "read-acp", "write", "write-acp")
 
@@ -400,7 +400,7 @@ def _copied(source: str) -> _Wanted:
     """``source``: the value of the header x-amz-copy-source."""
     place, _, version = source.partition("?versionId=")
     bucket, _, key = unquote(place).lstrip("/").partition("/")
-    # an ARN is that of an access point
+    # an ARN names an access point
     resource = None if place.startswith("arn:") else _in_s3({"Bucket": bucket, "Key": key})
     return f"s3:{_on_version('GetObject', {'VersionId': version})}", resource
 
@@ -429,13 +429,13 @@ def _in_sqs(principal: Principal, request: AwsRequest) -> Iterator[str | None]:
 
 
 def _account_and_name(url: str) -> tuple[str, str]:
-    """The account, empty if there is none, and the name in the URL of a queue."""
+    """The account (empty for none) and the name in a queue's URL."""
     place, _, name = urlparse(url).path.rpartition("/")
     return place.rpartition("/")[2], name
 
 
 def answering_account(principal: Principal, request: AwsRequest) -> str:
-    """The account whose resources a request is about: the caller's, or that of a queue that has a policy."""
+    """The account of a request's resources: the caller's, or that of a queue with a policy."""
     account, name = _account_and_name(str(request.parameters.get("QueueUrl", "")))
     if request.service != "sqs" or account not in settings.current().account_ids:
         return principal.account
@@ -459,7 +459,7 @@ def _of_sts(principal: Principal, request: AwsRequest) -> Iterator[_Wanted]:
     parameters = request.parameters
     role = str(parameters["RoleArn"]) if "RoleArn" in parameters else None
     yield f"sts:{request.operation}", ANYTHING if request.operation in _WITHOUT_ROLE else role
-    # What a session hands on to the sessions that it starts takes the same permissions.
+    # Tags that a session passes on to its own sessions need the same permissions.
     if parameters.get("Tags") or parameters.get("TransitiveTagKeys") or principal.transitive_tags:
         yield "sts:TagSession", role
     if parameters.get("SourceIdentity") or principal.source_identity:
@@ -539,7 +539,7 @@ def _of_ses(principal: Principal, request: AwsRequest) -> Iterator[_Wanted]:
 
 
 def _sender(parameters: Parameters) -> str | None:
-    """The address from which a mail is sent; that of a raw one stands in its header."""
+    """The sender's address; a raw mail has it in its header."""
     raw = dict(parameters.get("RawMessage") or {}).get("Data") or b""
     text = raw if isinstance(raw, bytes) else str(raw).encode()
     if text and b"\n" not in text:
@@ -563,7 +563,7 @@ _FINDERS: Mapping[str, Callable[[Principal, AwsRequest], Iterator[_Wanted]]] = {
 
 # Condition keys
 
-#: Keys that are known, and missing in a request unless they are found below.
+#: Known keys, which a request lacks unless they are found below.
 _KNOWN = frozenset(
     {
         *("aws:assumedroot", "aws:calledvia", "aws:calledviafirst", "aws:calledvialast"),
@@ -596,7 +596,7 @@ _KNOWN_OF_SERVICES: Mapping[str, frozenset[str]] = {
 def _known(request: AwsRequest, resource: str | None) -> frozenset[str]:
     known = _KNOWN | _KNOWN_OF_SERVICES.get(request.service, frozenset())
     if entity_of(resource or "") is None:
-        # What does not exist yet, and what this module does not find, could have any tags.
+        # A resource that does not exist yet, or that this module does not find, could have any tags.
         return known
     return known | {"aws:resourcetag/", "iam:resourcetag/"}
 
@@ -612,7 +612,7 @@ def _of_principal(principal: Principal, request: AwsRequest) -> _Context:
         "aws:principalorgid": organization.id_of(principal.account),
         "aws:principaltype": "AssumedRole" if principal.role_arn else "User",
         "aws:requestedregion": request.region,
-        # as if loopback were TLS, without which a bucket's usual policy denies everything
+        # as if loopback were TLS, because a bucket's usual policy denies everything without TLS
         "aws:securetransport": "true",
         "aws:sourceidentity": principal.source_identity,
         "aws:userid": principal.user_id,
@@ -635,12 +635,12 @@ def _of_mfa(principal: Principal, request: AwsRequest) -> dict[str, str]:
 
 
 def tags_of(principal: Principal) -> dict[str, str]:
-    """The principal's tags, with those of its session in their place."""
+    """The principal's tags, overridden by its session's."""
     entity = entity_of(principal.role_arn or principal.arn)
     return {**listed_tags(getattr(entity, "tags", ())), **dict(principal.session_tags)}
 
 
-#: The service of a request -> that to which it passes a role.
+#: The service of a request -> the service to which it passes a role.
 _PASSED_TO = {
     "iam": "ec2.amazonaws.com",
     "lambda": "lambda.amazonaws.com",
@@ -701,7 +701,7 @@ def _of_s3_request(parameters: Parameters) -> dict[str, Any]:
 
 
 def _by_key(prefix: str, tags: Mapping[str, str]) -> dict[str, Any]:
-    """The condition keys of tags. Keys of tags that differ in case alone are one condition key."""
+    """The condition keys of tags. Tag keys that differ only in case are one condition key."""
     found: dict[str, list[str]] = {}
     for key, value in tags.items():
         found.setdefault(f"{prefix}{key.lower()}", []).append(value)
@@ -724,7 +724,7 @@ def _of_resource(principal: Principal, request: AwsRequest, resource: str | None
     if account in settings.current().account_ids:
         given |= {"aws:resourceaccount": account, "aws:resourceorgid": organization.id_of(account)}
     if (entity := entity_of(resource or "")) is not None:
-        # iam:ResourceTag is of users and roles alone.
+        # only users and roles have iam:ResourceTag
         prefixes = ("aws", "iam") if fields[5].startswith(("user/", "role/")) else ("aws",)
         for key, value in listed_tags(getattr(entity, "tags", ())).items():
             given |= {f"{prefix}:resourcetag/{key.lower()}": value for prefix in prefixes}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Buckets whose policies moto does not judge: it looks at no condition, so a Deny without TLS would deny everything.
+"""Buckets without moto's judgement of policies: it ignores conditions, so a Deny without TLS would deny everything.
 
-With the setting ``enforce`` they are judged as those of other resources are (``enforcement.py``).
+With the setting ``enforce``, ``enforcement.py`` judges these policies like any other resource's.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-#: Enough for a test with tens of thousands of users; beyond it the oldest calls are dropped.
+#: Enough for a test with tens of thousands of users. Beyond it, the oldest calls are dropped.
 CAPACITY = 500_000
 
 

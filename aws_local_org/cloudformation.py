@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CloudFormation, as moto creates stacks. It is loaded at the first call, since it brings most of moto with it."""
+"""CloudFormation, over moto's stacks. It is loaded at the first call, because it imports most of moto."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _delete_stack = CloudFormationBackend.delete_stack
 _create_instances = StackInstances.create_instances
 _create_resources, _update_stack = Stack.create_resources, Stack.update
 _create_resource, _update_resource = parsing.parse_and_create_resource, parsing.parse_and_update_resource
-#: What Fn::Sub puts in: the name of a resource or a parameter, with or without an attribute.
+#: What Fn::Sub replaces: the name of a resource or a parameter, with or without an attribute.
 _PUT_IN = re.compile(r"\$\{(\w+)[.}]", re.ASCII)
-#: Kinds that are made anew for any change. moto updates few members of them.
+#: Kinds that any change replaces, because moto updates few of their members.
 _NEVER_UPDATED = frozenset({"AWS::ECS::TaskDefinition", "AWS::EC2::SecurityGroup"})
-#: The state of a stack that has a change set, and nothing else yet.
+#: The state of a stack with only a change set so far.
 _NEW = "REVIEW_IN_PROGRESS"
 
 
@@ -77,7 +77,7 @@ def _activated(_: Any) -> EmptyResult:
 
 
 def _without_no_values(data: Any, resources: Any) -> Any:
-    """moto lets AWS::NoValue remove members of mappings only, and CloudFormation also items of lists.
+    """In moto AWS::NoValue removes only members of mappings, in CloudFormation also items of lists.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/pseudo-parameter-reference.html
     """
@@ -112,10 +112,10 @@ def _created(logical_id: str, resource_json: Any, resources_map: Any, **of: Any)
 
 
 def _brought_to(self: Any, template: Any, parameters: dict[str, Any] | None = None) -> None:
-    """Make and update resources, each after those that it refers to, and then delete what the stack has no more.
+    """Create and update resources, each after those that it refers to, then delete those that the stack lost.
 
-    moto compares templates and not what they evaluate to, updates resources that a condition had left out, and does so
-    in any order.
+    moto compares templates instead of their evaluated properties, updates resources that a condition had left out, and
+    does so in any order.
     """
     former, replaced = _existing(self), dict[str, tuple[Any, Any]]()
     self._template, self._resource_json_map = template, template["Resources"]
@@ -138,7 +138,7 @@ def _brought_to(self: Any, template: Any, parameters: dict[str, Any] | None = No
 
 
 def _take_back(resources: Any, former: dict[str, Any], replaced: dict[str, tuple[Any, Any]]) -> None:
-    """What was ``replaced`` takes the place of what was made for it. ``former``: the template of each resource."""
+    """The ``replaced`` resources take the place of their replacements. ``former``: each resource's template."""
     there = resources._parsed_resources
     for name, (resource, given) in replaced.items():
         if made := there.get(name):
@@ -147,19 +147,19 @@ def _take_back(resources: Any, former: dict[str, Any], replaced: dict[str, tuple
 
 
 def _let_go(resources: Any, resource: Any, given: Any, policy: str) -> None:
-    """Delete what a stack has no more, unless its ``policy`` keeps it."""
+    """Delete a resource that the stack lost, unless its ``policy`` keeps it."""
     if given.get(policy) != "Retain":
         resources._delete_resource(resource, given)
 
 
 def _bring(resources: Any, name: str, replaced: dict[str, tuple[Any, Any]]) -> None:
-    """Make a resource, or update it where its template evaluates to something else than it was given.
+    """Create a resource, or update it if its template now evaluates to other properties.
 
-    A resource whose name changes is made anew. ``replaced``: gets the former one, with what it was given.
+    A resource whose name changes is replaced. ``replaced``: gets the former one with its properties.
     """
     given, there = resources._resource_json_map[name], resources._parsed_resources
     if name not in there:
-        _ = resources[name]  # moto makes what is asked for and not there
+        _ = resources[name]  # moto creates what is requested and missing
         return
     try:
         before, wanted, kind = _applied(resources)[name], _evaluated(resources, given), given["Type"]
@@ -185,7 +185,7 @@ def _updated(resources: Any, name: str, given: Any) -> Any:
 
 
 def _applied(resources: Any) -> dict[str, Any]:
-    """The name of each resource that is there -> the properties that it was given."""
+    """The name of each existing resource -> its properties."""
     found: dict[str, Any] = resources.__dict__.setdefault("properties_of_resources", {})
     return found
 
@@ -209,7 +209,7 @@ def _in_order(given: dict[str, Any]) -> Iterator[str]:
 
 
 def _referred(data: Any) -> Iterator[str]:
-    """The names to which a part of a template refers: those of resources, and others."""
+    """The names of resources and others to which a part of a template refers."""
     if isinstance(data, str):
         yield from _PUT_IN.findall(data)
     elif isinstance(data, list):
@@ -225,7 +225,7 @@ def _referred(data: Any) -> Iterator[str]:
 
 
 def _change_set(self: Any, stack_name: str, change_set_name: str, **given: Any) -> Any:
-    """A stack has one name, and one that was not created can only be deleted. moto makes a second one of the name.
+    """Names of stacks are unique, and a stack that failed to be created can only be deleted. moto creates a second one.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html (stack status codes)
     """
@@ -247,9 +247,9 @@ def _change_set(self: Any, stack_name: str, change_set_name: str, **given: Any) 
 
 
 def _with_outputs(self: Any, change_set_name: str, stack_name: str | None = None) -> None:
-    """`aws cloudformation deploy` makes stacks by change sets, which leave moto's stacks without outputs.
+    """`aws cloudformation deploy` uses change sets, with which moto's stacks get no outputs.
 
-    It returns also where a resource fails: the stack's status and events tell of it, as in AWS.
+    It returns even if a resource fails: as in AWS, the stack's status and events say so.
     """
     change_set = self.describe_change_set(change_set_name)
     stack = self.stacks[change_set.stack_id]
@@ -277,7 +277,7 @@ def _created_or_rolled_back(self: Any) -> None:
 
 
 def _as_given(self: Any) -> dict[str, Any]:
-    """The values of parameters, which an update without them uses again: lists as texts, that moto has split."""
+    """The values of parameters, for an update that reuses them. Lists, which moto has split, become text again."""
     resources = self.resource_map
     return {
         key: resources.input_parameters.get(key, value)
@@ -294,9 +294,9 @@ def _updated_or_rolled_back(self: Any, template: str, *of: Any, **more: Any) -> 
 
 
 def _deleted(self: Any, name_or_stack_id: str) -> None:
-    """A stack with a resource that can't be deleted stays, such as with a role that somebody attached a policy to.
+    """A stack stays if a resource can't be deleted, such as a role to which somebody attached a policy.
 
-    moto knows the deletion policy Retain alone.
+    moto knows only the deletion policy Retain.
     """
     found = [each for each in self.stacks.values() if name_or_stack_id in (each.name, each.stack_id)]
     for stack in found:
@@ -315,12 +315,12 @@ def _deleted(self: Any, name_or_stack_id: str) -> None:
 
 
 def _roll_back_creation(stack: Any, failed: _ResourceFailed) -> None:
-    """What was created is deleted again. The stack stays, without resources and outputs, until it is deleted."""
+    """Deletes the created resources. The stack stays without resources and outputs until it is deleted."""
     _tell(stack, failed, "CREATE_FAILED")
     told = f"The following resource(s) failed to create: [{failed.name}]. Rollback requested by user."
     stack._add_stack_event("ROLLBACK_IN_PROGRESS", resource_status_reason=told)
     resources = stack.resource_map
-    # only these: moto creates what is asked for and not there
+    # only these: moto creates what is requested and missing
     resources._resource_json_map = _existing(resources)
     _end(stack, "ROLLBACK", resources.delete)
     resources._resource_json_map, stack.template_dict = {}, {}
@@ -328,7 +328,7 @@ def _roll_back_creation(stack: Any, failed: _ResourceFailed) -> None:
 
 
 def _roll_back_update(stack: Any, failed: _ResourceFailed, before: str, parameters: Any) -> None:
-    """The stack gets the template and the parameters that it had."""
+    """The stack gets back its template and parameters."""
     _tell(
         stack,
         failed,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The resources of stacks that moto's CloudFormation does not have, or creates and updates otherwise than AWS."""
+"""The resources that moto's CloudFormation lacks, or creates and updates differently from AWS."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def install() -> None:
 
 
 def _as_text(self: Any, name: str, document: Any) -> None:
-    """IAM has policies as texts, and a template as mappings."""
+    """IAM has policies as text, a template as mappings."""
     self.policies[name] = document if isinstance(document, str) else json.dumps(document)
 
 
@@ -40,7 +40,7 @@ def _text(document: Any) -> str:
 
 
 class ResourceModel(CloudFormationModel):
-    """What moto's CloudFormation does not have. ``TYPE``: of the resource. ``physical_resource_id``: its name."""
+    """A resource that moto's CloudFormation lacks. ``TYPE``: of the resource. ``physical_resource_id``: its name."""
 
     TYPE = ""
 
@@ -104,7 +104,7 @@ class _Schedule(ResourceModel):
 
 
 class _LogGroup(ResourceModel):
-    """moto updates none, and gives none a retention."""
+    """moto neither updates log groups nor sets their retention."""
 
     TYPE = "AWS::Logs::LogGroup"
 
@@ -136,7 +136,7 @@ class _LogGroup(ResourceModel):
 
 
 class _TaskDefinition(ResourceModel):
-    """moto keeps the one of a stack that is deleted."""
+    """moto keeps it when its stack is deleted."""
 
     TYPE = "AWS::ECS::TaskDefinition"
 
@@ -156,7 +156,7 @@ class _TaskDefinition(ResourceModel):
 
 
 class _Role(ResourceModel):
-    """moto neither checks whom a role trusts, as CreateRole does, nor updates more than the description."""
+    """Unlike CreateRole, moto does not check whom a role trusts. It updates only the description."""
 
     TYPE = "AWS::IAM::Role"
 
@@ -184,7 +184,7 @@ class _Role(ResourceModel):
     def update_from_cloudformation_json(
         cls, original_resource: Any, new_resource_name: str, cloudformation_json: Any, **of: Any
     ) -> Any:
-        """A new path is refused, and all else is updated. What others added to it stays.
+        """A new path is refused, and all else is updated. Others' additions stay.
 
         https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html
         """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """CloudTrail's event history: the management events of each account's last 90 days, and LookupEvents over them.
 
-An event costs little until somebody reads it. Source of the rules of LookupEvents, which replaces moto's:
-https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html. Unlike on AWS an event can be
-found at once, and calls are not throttled.
+An event takes little time and memory until it is read. Source of the rules of LookupEvents, which replaces moto's:
+https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html. Unlike on AWS, events are found at
+once, and calls are not throttled.
 """
 
 from __future__ import annotations
@@ -74,10 +74,10 @@ _READING = ("Get", "List", "Describe", "Lookup", "Head", "Simulate", "BatchGet",
 
 @dataclass(frozen=True)
 class Event:
-    """One event. ``resources``: (type, name) of those that it names.
+    """One event. ``resources``: the (type, name) of each one that it names.
 
-    ``detail``: makes the rest of the record when somebody reads it. ``username``: the attribute Username of
-    LookupEvents, which is the name of a user or of a role session.
+    ``detail``: makes the rest of the record when it is read. ``username``: the attribute Username of LookupEvents,
+    which is the name of a user or of a role session.
     """
 
     name: str
@@ -145,7 +145,7 @@ HISTORY = EventHistory()
 
 
 def event_source(service: str) -> str:
-    """The event source of a service by boto3's name for it."""
+    """The event source of a service, by boto3's name."""
     return f"{_SOURCES.get(service, service)}.amazonaws.com"
 
 
@@ -173,7 +173,7 @@ def lower_first(value: Any) -> Any:
 
 # The events of the calls that the organization served.
 
-#: Responses of more bytes are not kept: the event has no response elements then.
+#: Longer responses (bytes) are not kept, so that the event has no response elements.
 LARGEST_BODY = 65_536
 
 
@@ -252,7 +252,7 @@ class _Answer:
     request_id: str = ""
 
     def parsed(self) -> dict[str, Any]:
-        """The response as boto3 shows it, without secrets; empty where it was not kept or can't be parsed."""
+        """The response as boto3 shows it, without secrets; empty if it was not kept or can't be parsed."""
         if not self.body:
             return {}
         try:
@@ -271,7 +271,7 @@ _REQUEST_ID = re.compile(rb"<RequestId>([^<]+)</RequestId>")
 
 
 def _request_id(response: WireResponse) -> str:
-    """The id that the client reads in the response. Whether AWS's events of IAM have the same one is not documented."""
+    """The id that the client reads in the response. It is undocumented whether AWS's events of IAM have the same."""
     if found := _REQUEST_ID.search(response.body):
         return found[1].decode()
     return next((value for name, value in response.headers.items() if name.lower() == "x-amzn-requestid"), "")
@@ -376,7 +376,7 @@ def _matcher(attributes: list[dict[str, str]]) -> Callable[[Event], bool]:
 
 
 def _after(token: str | None, events: list[Event]) -> int:
-    """Where the page of ``token`` begins. The token names the last event of the page before."""
+    """Where the page of ``token`` begins. The token names the last event of the previous page."""
     if not token:
         return 0
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers local-org``: starts the local organization, fills it, shows the calls that it saw, empties it."""
+"""``c7n-iamusers local-org``: starts the local organization, fills it, shows its calls, empties it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from c7n_iamusers_cli.arguments import account_id, account_ids
 from c7n_iamusers_cli.output import format_option, print_json, print_table, say
 
 PORT = 5000
-#: That of mailer.yml, as c7n-mailer ends without an error if nothing listens there, and loses the mails.
+#: The port in mailer.yml. If nothing listens there, c7n-mailer loses the mails and ends without an error.
 SMTP_PORT = 2525
 
 #: The counts that make a table row; the rest is in the JSON.
@@ -279,7 +279,7 @@ def reset(endpoint: str | None) -> None:
     click.echo("reset", err=True)
 
 
-# The client of a running organization. It calls no address that is not on this machine.
+# The client of a running organization. It only calls this machine.
 
 START_IT = "start one with `c7n-iamusers local-org serve` and export what it prints or writes to --env-file"
 TIMEOUT_SECONDS = 600  # loading the documents of a very large account
@@ -293,9 +293,9 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 class LocalOrgEndpoint:
-    """The control routes of the local organization at ``url``, asked with the token in the environment.
+    """Calls the control routes of the local organization at ``url``, with the token in the environment.
 
-    Raises LocalOrgError at once where ``url`` is missing or not on loopback, so that nothing is ever sent to AWS.
+    Raises LocalOrgError at once if ``url`` is missing or not on loopback, so that nothing is ever sent to AWS.
     """
 
     def __init__(self, url: str | None) -> None:
@@ -303,7 +303,7 @@ class LocalOrgEndpoint:
             raise LocalOrgError(f"no endpoint: give --endpoint or set AWS_ENDPOINT_URL; {START_IT}")
         _refuse_other_machines(url)
         self.url = url.rstrip("/")
-        # No proxy either: it would be another machine.
+        # Nor a proxy, which would be another machine.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects())
 
     def get(self, route: str) -> Any:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The routes under /_local_org/, by which another process drives the organization; and who may ask anything at all.
+"""The routes under /_local_org/, with which another process drives the organization; and the checks of any request.
 
-A web page in a browser on this machine reaches a server on loopback too. So a request must name this machine as its
-host, since a page can have its own name lead to loopback (DNS rebinding); it must not come from another site; and a
-control request must show the token of this run.
+A web page in a browser on this machine reaches a server on loopback, too. So a request must name this machine as its
+host, because a page's own name can lead to loopback (DNS rebinding). It must not come from another site, and a control
+request must show the token of this run.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from aws_local_org.errors import LocalOrgError, WireResponse
 
 PREFIX = "/_local_org/"
 _TOKEN_KEY = "HTTP_" + TOKEN_HEADER.upper().replace("-", "_")
-#: botocore puts a bucket before localhost. No other machine can have a name that ends so (RFC 6761).
+#: botocore puts a bucket before localhost. No other machine can have a name with this ending (RFC 6761).
 _HOST = re.compile(r"(?:127\.0\.0\.1|(?:[a-z0-9.-]+\.)?localhost)(?::\d{1,5})?", re.IGNORECASE | re.ASCII)
 
-#: Values of Sec-Fetch-Site for what a person or a page of this server asks.
+#: Values of Sec-Fetch-Site for requests by a person or a page of this server.
 _OWN_SITE = ("none", "same-origin")
 LOAD_IT = f"export what `c7n-iamusers local-org serve` printed, {TOKEN_VARIABLE} among it"
 
@@ -35,18 +35,18 @@ logger = logging.getLogger(__name__)
 
 
 def refusal(environ: Mapping[str, Any]) -> WireResponse | None:
-    """The answer to a request that may come from a web page of another site; None to any other."""
+    """The answer to a request that may come from another site's web page; None for any other."""
     host, origin = environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN")
     if not _HOST.fullmatch(host):
         return _json(403, {"error": f"the local organization is 127.0.0.1 or localhost, not {host[:80]!r}"})
-    # browsers send the one or the other, also where a page may not read the answer
+    # browsers send one or the other, even if a page may not read the answer
     if origin not in (None, f"http://{host}") or environ.get("HTTP_SEC_FETCH_SITE", "none") not in _OWN_SITE:
         return _json(403, {"error": "the local organization answers no page of another site"})
     return None
 
 
 def refusal_by_head(org: Accounts, environ: Mapping[str, Any]) -> WireResponse | None:
-    """The answer to a request that its line and headers alone forbid, before its body is read; None to any other."""
+    """The answer to a request that its line and headers forbid, before its body is read; None for any other."""
     if foreign := refusal(environ):
         return foreign
     if str(environ["PATH_INFO"]).startswith(PREFIX) and not hmac.compare_digest(
@@ -57,7 +57,7 @@ def refusal_by_head(org: Accounts, environ: Mapping[str, Any]) -> WireResponse |
 
 
 def answer(org: Accounts, environ: dict[str, Any], body: bytes) -> WireResponse:
-    """Answer a control request that ``refusal_by_head`` lets pass, in JSON, with `error` where it is refused.
+    """Answer a control request that passed ``refusal_by_head``, in JSON, with `error` if it is refused.
 
     400 for an invalid request, 404 for an unknown route.
     """

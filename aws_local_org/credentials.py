@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is calling: the base credentials, sessions that STS issued, and access keys of IAM users.
+"""Identifies callers: the base credentials, sessions that STS issued, and access keys of IAM users.
 
-Signatures are not checked; session tokens are, as any process of this machine reaches a server on loopback. What does
-not expire, the base credentials and access keys of IAM users, needs the random token of this run, which only its owner
-can read. On AWS a user's key has no session token.
+It checks session tokens but no signatures: any process of this machine reaches a server on loopback. Credentials that
+don't expire, which are the base credentials and access keys of IAM users, need the random token of this run, which only
+its owner can read. On AWS a user's key has no session token.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Principal:
 
     arn: as GetCallerIdentity gives it. expires: naive UTC, None for what does not expire.
     role_arn: the IAM role behind a session; user_name: the IAM user: one of them is None.
-    Of a session: its policies' documents, None if it has none; its tags; the keys of those that its own sessions keep;
-    when a code of an MFA device was given, naive UTC.
+    For a session: its policies' documents, None if it has none; its tags; the keys of tags that its own sessions keep;
+    the time of its MFA code, naive UTC.
     """
 
     account: str
@@ -72,7 +72,7 @@ class Principal:
         return self.role_arn is not None or self.expires is not None
 
 
-#: The key of the WSGI environ under which STS finds the caller, for GetCallerIdentity.
+#: The key in the WSGI environ with the caller, for STS's GetCallerIdentity.
 ENVIRON_KEY = "aws_local_org.principal"
 
 _sessions: dict[str, Principal] = {}
@@ -102,12 +102,12 @@ def is_operator(principal: Principal) -> bool:
 
 
 def issue(access_key_id: str, principal: Principal, token: str) -> None:
-    """Let the keys of a session act as ``principal``. ``token``: its session token."""
+    """Let a session's keys act as ``principal``. ``token``: the session token."""
     _sessions[access_key_id], _tokens[access_key_id] = principal, token
 
 
 def resolve(access_key_id: str | None, token: str, region: str | None = None) -> Principal:
-    """The caller behind an access key id. ``token``: the request's session token; empty for none. ``region``: its own.
+    """The caller behind an access key id. ``token``: a request's session token; empty for none. ``region``: its Region.
 
     Raises AwsError MissingAuthenticationToken, InvalidClientTokenId or ExpiredToken in the words of
     https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html. Credentials are unknown in other partitions.

@@ -26,7 +26,7 @@ from aws_local_org.errors import LocalOrgError
 from aws_local_org.server import ServerThread
 from aws_local_org.settings import Settings
 
-#: A role session lasts an hour; a new one is taken a little earlier.
+#: A role session lasts an hour; it is renewed a little earlier.
 SESSION_SECONDS = 55 * 60
 
 _one_at_a_time = threading.Lock()
@@ -38,8 +38,8 @@ class LocalOrg(Accounts):
         with LocalOrg(Settings(page_limit=2)) as org:
             org.client("iam", "111122223333").list_users()
 
-    Only one runs in a process at a time, since moto's backends are globals of the process.
-    Raises LocalOrgError where one runs already, or the port is taken.
+    Only one runs in a process at a time, because moto's backends are globals of the process. Raises LocalOrgError if
+    one runs already, or the port is taken.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -98,7 +98,7 @@ class LocalOrg(Accounts):
         return f"http://{self._server.host}:{self._server.port}"
 
     def environment(self) -> dict[str, str]:
-        """What a process exports to work in the management account of this organization.
+        """The environment of a process that works in the management account of this organization.
 
         The shared configuration files are disabled, so that no profile can point to a real account.
         """

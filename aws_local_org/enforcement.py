@@ -2,8 +2,8 @@
 """Permissions: whether the policies of a caller allow its request. Only with the setting ``enforce``.
 
 The policies of a role or user, its groups, its boundary and its session decide, with resources and conditions. The
-policy of a bucket or queue can deny, and has to allow what another account asks for. Nothing but an identity-based
-policy can allow a request within an account, also sts:AssumeRole. Service control policies do not exist here. The base
+policy of a bucket or queue can deny, and must allow requests from another account. Within an account, only an
+identity-based policy can allow a request, even sts:AssumeRole. Service control policies do not exist here. The base
 credentials may do everything.
 
 Sources: "Policy evaluation logic" and "Troubleshoot access denied error messages" (IAM User Guide).
@@ -37,7 +37,7 @@ from c7n_iamusers.policy_comparison.evaluation import (
 
 
 def check(principal: Principal, request: AwsRequest) -> None:
-    """Raises AwsError AccessDenied, in AWS's words, where ``principal`` may not make ``request``."""
+    """Raises AwsError AccessDenied, in AWS's words, if ``principal`` may not make ``request``."""
     if credentials.is_operator(principal):
         return
     _check_session_of_user(principal, request)
@@ -48,11 +48,11 @@ def check(principal: Principal, request: AwsRequest) -> None:
 
 
 def _check_session_of_user(principal: Principal, request: AwsRequest) -> None:
-    """The limits of what GetSessionToken gives, whatever policies say (STS API reference, GetSessionToken)."""
+    """The limits of GetSessionToken's sessions, whatever policies say (STS API reference, GetSessionToken)."""
     if principal.user_name is None or not principal.is_session:
         return
     if request.service == "iam" and principal.mfa_since is None:
-        # AWS's code, which speaks of the token; its message says no more than this one's beginning.
+        # AWS's code, which mentions the token; its message has only the beginning of this one.
         raise AwsError(
             "InvalidClientTokenId",
             "The security token included in the request is invalid: credentials of GetSessionToken can call IAM only "
@@ -134,7 +134,7 @@ def _denied(principal: Principal, request: Request, reason: str) -> AwsError:
 
 
 def policies_of(principal: Principal) -> Policies:
-    """The policies behind ``principal``; none if its user or role was deleted, also if another has the name now."""
+    """The policies behind ``principal``; none if its user or role was deleted, even if another now has the name."""
     backend: Any = iam_backends[principal.account][settings.current().partition]
     entities = backend.roles if principal.role_arn else backend.users
     entity = next((each for each in entities.values() if each.id == principal.entity_id), None)
@@ -146,7 +146,7 @@ def policies_of(principal: Principal) -> Policies:
 
 # Resource-based policies: trust policies, and those of buckets and queues.
 
-#: Kinds of principals that no caller here is one of.
+#: Kinds of principals that no caller here is.
 _OTHERS = frozenset({"Service", "Federated", "CanonicalUser"})
 _DENY_ALL = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}
 
@@ -154,12 +154,12 @@ _DENY_ALL = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": 
 def policies_for(
     document: str | bytes, caller: Principal, resource: str | None = None
 ) -> Iterator[Mapping[str, Any]]:
-    """What a resource-based policy says of the caller, as identity-based policies.
+    """A resource-based policy's rules for the caller, in the form of identity-based policies.
 
-    ``resource``: of all statements, for a trust policy, whose statements have none; None for others.
+    ``resource``: for a trust policy, whose statements have none; None for others.
 
-    A statement that can't be read, or of which nobody can tell whether it names the caller, allows nothing; it denies
-    everything unless it is an Allow. Source: "AWS JSON policy elements: Principal" (IAM User Guide).
+    A statement that can't be read, or that may or may not name the caller, allows nothing; it denies everything unless
+    it is an Allow. Source: "AWS JSON policy elements: Principal" (IAM User Guide).
     """
     try:
         found = json.loads(document)
@@ -194,7 +194,7 @@ def _without_principal(
 
 
 def _names(statement: Any, caller: Principal) -> bool | None:
-    """Whether a statement names the caller; None if nobody can tell."""
+    """Whether a statement names the caller; None if unknown."""
     principal = statement.get("Principal") if isinstance(statement, Mapping) else None
     if principal == "*":
         return True
@@ -212,7 +212,7 @@ def _names_of(caller: Principal) -> set[str]:
     names.add(f"arn:{settings.current().partition}:iam::{caller.account}:root")
     arn = caller.role_arn or caller.arn
     entity = entity_of(arn)
-    # not those of another user or role that has the name now
+    # not those of another user or role that now has the name
     return names if entity is not None and entity.id != caller.entity_id else names | {arn, caller.arn}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The environment of commands: the local organization's token in it, and no AWS settings of whoever runs them."""
+"""The environment of commands: with the local organization's token, and without the user's own AWS settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-#: Where a process finds the token of a local organization's run, and where a control request shows it.
+#: The variable and the header with the token of a local organization's run.
 TOKEN_VARIABLE, TOKEN_HEADER = "C7N_IAMUSERS_LOCAL_ORG_TOKEN", "X-Local-Org-Token"
 
 
@@ -17,9 +17,9 @@ def without_aws(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def not_by_proxy(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables by which nothing for this machine goes to a proxy, which would get the run's token.
+    """The variables that keep requests to this machine from a proxy, which would get the run's token.
 
-    Programs read either name, and what ``environment`` has there stays.
+    Programs read either name. Existing values in ``environment`` stay.
     """
     found = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
     hosts = ",".join(
@@ -30,7 +30,7 @@ def not_by_proxy(environment: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def no_aws_settings() -> Iterator[None]:
-    """This process without these settings: moto makes sessions, for which even a missing profile is an error."""
+    """Remove these settings from this process: moto makes sessions, which fail if a profile is missing."""
     before = dict(os.environ)
     for name in before.keys() - without_aws(before).keys():
         del os.environ[name]

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 
 class LocalOrgError(Exception):
-    """The local organization could not be started, seeded or loaded as asked; the message says what to do."""
+    """The local organization could not be started, seeded or loaded. The message says what to do."""
 
 
 #: A code that no retry mode of botocore or Cloud Custodian retries.
@@ -22,7 +22,7 @@ NOT_IMPLEMENTED = "NotImplementedByLocalOrg"
 class AwsError(Exception):
     """An AWS error: code, message and HTTP status.
 
-    May be raised from anywhere below the WSGI application, inside moto's classes too.
+    May be raised anywhere below the WSGI application, even inside moto's classes.
     """
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
@@ -91,7 +91,7 @@ _XML_CODE = re.compile(rb"<Code>([^<]+)</Code>")
 
 
 def error_code_of(response: WireResponse, protocol: str) -> str | None:
-    """The error code of a failed response; None where it succeeded, the bare status where it names no code."""
+    """The error code of a failed response, or its bare status if it has no code; None for success."""
     if response.status < 400:
         return None
     found = _of_json(response) if "json" in protocol else _of_xml(response)

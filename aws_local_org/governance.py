@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpsItems of Systems Manager, and what AWS Config says of a rule that does not exist.
+"""OpsItems of Systems Manager, and AWS Config's answer about a rule that does not exist.
 
 Cloud Custodian's filter ``ops-item``, its action ``post-item`` and its mode ``config-rule`` ask for them. moto has no
 OpsItems, and answers DescribeConfigRules with an empty list while an account has no rule. Sources:
@@ -124,7 +124,7 @@ def _data(item: Item) -> Mapping[str, Mapping[str, str]]:
     return found
 
 
-#: Key of a filter -> what of an item it compares. Others are refused.
+#: Key of a filter -> the part of an item that it compares. Other keys are refused.
 _COMPARED: dict[str, Callable[[Item], list[str]]] = {
     "OpsItemId": lambda item: [item["OpsItemId"]],
     "Status": lambda item: [item["Status"]],

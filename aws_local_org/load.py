@@ -43,12 +43,12 @@ def load(
 ) -> dict[str, Any]:
     """Fill an account from GetAccountAuthorizationDetails (one document or a list of pages) and a credential report.
 
-    The document may come from any account: what names it is rewritten to ``account_id``. Everything is read before
+    The document may come from any account: mentions of it are rewritten to ``account_id``. Everything is read before
     anything is written, so a document that cannot be read leaves the account as it was.
 
     Returns ``{"account", "document_account", "entries": {list: n}, "report_rows", "counts": {what: n},
-    "warnings": [text]}``: ``entries`` is what the document has, ``counts`` what the account was filled with, and the
-    warnings name every difference. Raises LocalOrgError for an account that the organization does not have or that
+    "warnings": [text]}``: ``entries`` are the document's, ``counts`` the account's, and the warnings name every
+    difference. Raises LocalOrgError for an account that the organization does not have or that
     is filled already, and for text that is not such a document.
     """
     pages = entries(authorization_details)
@@ -74,7 +74,7 @@ def _check_account(org: Accounts, account_id: str) -> None:
 
 def _reading(pages: list[Any], account_id: str) -> Reading:
     source = document_account(page for page in pages if isinstance(page, Mapping))
-    # Invented ids depend on the account alone, so that loading a document again makes the same ones.
+    # Invented ids depend only on the account, so that loading a document again makes the same ones.
     ids = Identifiers(account_id, random.Random(f"load:{account_id}"))
     return Reading(
         AccountRewriter(source, account_id), ids, datetime.now(timezone.utc).replace(microsecond=0)
@@ -106,10 +106,10 @@ def _summary(
 def complete(
     contents: AccountContents, catalogue: Collection[str], own_roles: Collection[str], reading: Reading
 ) -> AccountContents:
-    """Add the groups and policies that are referred to, and leave out the roles that exist already.
+    """Add the referenced groups and policies, and leave out existing roles.
 
-    AWS changes its policies: one of the catalogue takes the document's version and text, where the document has it.
-    ``catalogue``: ARNs of the policies that exist in the account. ``own_roles``: names of the roles that do.
+    AWS changes its policies: the document's version and text, if any, replace the catalogue's. ``catalogue``: ARNs of
+    the account's existing policies. ``own_roles``: names of its existing roles.
     """
     policies = tuple(
         policy
@@ -136,7 +136,7 @@ def _policy_arn(policy: ManagedPolicy, reading: Reading) -> str:
 
 
 def _takes_text(policy: ManagedPolicy, arn: str, catalogue: Collection[str], reading: Reading) -> bool:
-    """Whether a policy of the document is loaded: not an AWS-managed one without its text."""
+    """Whether a policy of the document is loaded, unlike an AWS-managed one without text."""
     texts = {version.version_id: version.document for version in policy.versions}
     if not policy.aws_managed or texts[policy.default_version] != UNKNOWN_DOCUMENT:
         return True

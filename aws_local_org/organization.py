@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AWS Organizations: a management account, its members in one organizational unit, and who may ask about them.
+"""AWS Organizations: a management account, its members in one organizational unit, and who may read them.
 
-moto's backend is used as it is; what is added is the account ids, names and addresses of the settings (moto draws
-account ids at random), and the refusal of member accounts, which moto answers as if each had an organization.
+moto's backend is used unchanged. Added are the account ids, names and addresses of the settings (moto draws account ids
+at random), and the refusal of member accounts: moto answers as if each had an organization.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def install() -> None:
 
 
 def populate(settings: Settings) -> None:
-    """Create the organization; an earlier one of this process is forgotten."""
+    """Create the organization, in place of an earlier one of this process."""
     global _backend
     partition = get_partition(settings.region)
     organizations_backends.master_accounts.clear()
@@ -116,7 +116,7 @@ def _create_organization(backend: OrganizationsBackend, settings: Settings) -> N
     organization, account = backend.org, backend.accounts[0]
     organization.master_account_email = account.email = email(MANAGEMENT_NAME)
     account.name, account.joined_method = MANAGEMENT_NAME, "INVITED"
-    # moto puts the members' role into the management account too, and always in this partition.
+    # moto also puts the members' role into the management account, and always in this partition.
     iam_backends[settings.management_account]["aws"].delete_role("OrganizationAccountAccessRole")
 
 
@@ -139,7 +139,7 @@ def _create_members(backend: OrganizationsBackend, settings: Settings) -> None:
 
 
 def _date_apart(accounts: list[FakeAccount]) -> None:
-    """moto pages accounts by the time they joined, which must therefore differ."""
+    """moto pages accounts by their joining time, which must therefore differ."""
     now = utcnow()
     for age, account in enumerate(reversed(accounts)):
         account.create_time = now - timedelta(minutes=age)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queues of SQS from which messages expire. moto keeps them, and counts them, for ever.
+"""SQS queues whose messages expire. moto keeps and counts messages forever.
 
 "Amazon SQS automatically deletes messages that have been in a queue for more than the maximum message retention
 period": https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html.
@@ -29,7 +29,7 @@ def _without_expired(self: Any, queue_name: str) -> Any:
 
 
 def age(backend: Any, back: timedelta) -> None:
-    """As if the queues of ``backend`` and their messages were so much older."""
+    """Make the queues of ``backend`` and their messages that much older."""
     for queue in backend.queues.values():
         queue.created_timestamp -= back.total_seconds()
         for message in queue._messages:

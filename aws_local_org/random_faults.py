@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random faults of IAM: throttling, broken connections, temporary conflicts; the settings have the share of each."""
+"""Random faults of IAM: throttling, broken connections and temporary conflicts, each with a share in the settings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ConnectionLost(Exception):
 
 
 class Fault(Enum):
-    """What happens to a call."""
+    """The fate of a call."""
 
     NONE = "none"
     THROTTLED = "throttled"
@@ -41,7 +41,7 @@ class Faults:
         self._asked: Counter[str] = Counter()
 
     def of(self, settings: Settings, request: AwsRequest, account_id: str) -> Fault:
-        """What happens to this call in the account."""
+        """The fate of this call in the account."""
         if request.service != "iam" or not (settings.throttled or settings.resets or settings.conflicts):
             return Fault.NONE
         if settings.faulty_accounts and account_id not in settings.faulty_accounts:
@@ -54,7 +54,7 @@ class Faults:
 
 
 def refusal(fault: Fault, request: AwsRequest) -> AwsError | None:
-    """The error that the call is answered with; None where it is not refused."""
+    """The error that answers the call; None if it is not refused."""
     if fault is Fault.THROTTLED:
         return AwsError("Throttling", "Rate exceeded", 400)
     if fault is not Fault.CONFLICT:

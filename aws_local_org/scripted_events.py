@@ -35,9 +35,9 @@ def attempt(
     """Act as if ``user`` had made one call, such as ``ec2:DescribeInstances``, by one of its access keys.
 
     It is denied if a policy of the user denies everything; nothing else is checked. An allowed call is the key's last
-    use; a denied one is not, as it is unknown whether AWS counts it. CloudTrail gets no event of a data event, nor of a
-    call with an inactive key. ``time``: ISO 8601, by default now. ``access_key_id``: by default the first active one.
-    Gives the event's id and error code, or why there is no event.
+    use. A denied one is not, because it is unknown whether AWS counts it. CloudTrail gets no data event, and no event
+    of a call with an inactive key. ``time``: ISO 8601, by default now. ``access_key_id``: by default the first active
+    one. Gives the event's id and error code, or why there is no event.
     Raises LocalOrgError if there is no such user or key.
     """
     service, _, operation = action.partition(":")
@@ -93,9 +93,9 @@ def sign_in(
 ) -> dict[str, Any]:
     """Act as if a person had signed in to an account through Identity Center.
 
-    ``event_name``: ``Federate`` for the console, ``GetRoleCredentials`` for the CLI. The event is in the account and
-    Region of Identity Center, where AWS has it; its members are those of "Understanding CloudTrail events for IAM
-    Identity Center" and of its use cases (IAM Identity Center User Guide). It is also the last use of the role of that
+    ``event_name``: ``Federate`` for the console, ``GetRoleCredentials`` for the CLI. As in AWS, the event is in the
+    account and Region of Identity Center. Its members are those of "Understanding CloudTrail events for IAM Identity
+    Center" and of its use cases (IAM Identity Center User Guide). It is also the last use of the role of that
     permission set in the account, if there is one.
     Raises LocalOrgError if Identity Center has no such user.
     """

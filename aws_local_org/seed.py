@@ -75,7 +75,7 @@ def seed(
 def invent(
     members: tuple[tuple[str, str], ...], seed: int, users: int, now: datetime
 ) -> Iterator[tuple[AccountContents, dict[str, int]]]:
-    """The content of each account of ``members``, in their order, and its users by kind."""
+    """The content of each account of ``members``, in order, and its users by kind."""
     people = People(random.Random(f"{seed}:people"), shared=max(2, users // 10))
     for index, (account_id, _) in enumerate(members):
         rng = random.Random(f"{seed}:{account_id}")
@@ -84,7 +84,7 @@ def invent(
 
 
 def _residents(people: People, rng: random.Random) -> list[Person]:
-    """The people with users in several accounts who have one in this account; the first has one in every account."""
+    """People with users in several accounts, this one included; the first has one in every account."""
     first, *others = people.shared
     return [first, *(person for person in others if rng.random() < 0.6)]
 
@@ -140,7 +140,7 @@ MOST_SQUADS = 280  # IAM's quota of groups in an account is 300
 def invent_account(draft: Draft, users: int, variant: int) -> tuple[AccountContents, dict[str, int]]:
     """An account with ``users`` users, and how many there are of each kind.
 
-    ``variant`` picks the document of the customer-managed policy that goes by one name in every account.
+    ``variant`` picks the document of the customer-managed policy that has the same name in every account.
     """
     kinds: Counter[str] = Counter()
     invented = []
@@ -188,7 +188,7 @@ def _policy(draft: Draft, path_and_name: str, document: str) -> ManagedPolicy:
 
 
 def _roles(draft: Draft, users: Sequence[User]) -> tuple[Role, ...]:
-    """Roles as every account has them; where a pipeline exists, a role trusts it by its user's ARN."""
+    """The roles of every account; if there is a pipeline, a role trusts its user's ARN."""
     lambda_trust = trust({"Service": "lambda.amazonaws.com"})
     roles = [_role(draft, "lambda-basic", lambda_trust, ("AWSLambda_FullAccess",), path="/service/")]
     pipelines = [user for user in users if user.path == "/machines/"]

@@ -16,24 +16,24 @@ from werkzeug.serving import ThreadedWSGIServer
 from aws_local_org.errors import LocalOrgError, WireResponse
 from aws_local_org.random_faults import ConnectionLost
 
-#: The only address to listen on: of a request only its token is checked, which goes over the wire.
+#: The only address to listen on: only a request's token is checked, and it is sent in clear.
 LOOPBACK = "127.0.0.1"
 
-#: What the line and headers of a request forbid, by its environ; None if nothing.
+#: The answer to a request that its line and headers forbid, by its environ; None for any other.
 Refusal = Callable[[Mapping[str, Any]], WireResponse | None]
 
 BACKLOG = 256
-#: Bytes of a request's body. The largest that AWS takes in one request of a service that is emulated here: SQS, 1 MiB;
-#: S3 takes more, in parts.
+#: The maximum bytes of a request's body: as for SQS, 1 MiB, the largest of the services emulated here. S3 takes more,
+#: in parts.
 LARGEST_BODY = 256 * 1024 * 1024
 
 
-#: Seconds without anything more, and bytes, after which a connection is closed whose request was refused.
+#: Seconds of silence, and bytes, after which the connection of a refused request is closed.
 _LINGER, _MOST_LINGERING = 0.5, 1024 * 1024
 
 
 class _BodyRefused(Exception):
-    """A body of which nobody can tell where it ends, or that is too large. ``args``: status and reason."""
+    """A body without a known end, or one that is too large. ``args``: status and reason."""
 
 
 def _pieces(stream: Any) -> Iterator[bytes]:
@@ -50,20 +50,20 @@ def _pieces(stream: Any) -> Iterator[bytes]:
 
 
 class _KeepAliveHandler(MotoRequestHandler):
-    """werkzeug closes every connection because an application may leave a body unread; this one reads it first."""
+    """werkzeug closes every connection, as an application may leave a body unread. This one reads it first."""
 
     protocol_version = "HTTP/1.1"
     # Headers and body leave in two writes: with Nagle's algorithm the second waits for the client's delayed ACK.
     disable_nagle_algorithm = True
 
     def handle_expect_100(self) -> bool:
-        """Not yet: ``run_wsgi`` answers, once it knows that the request may go on."""
+        """Not yet: ``run_wsgi`` answers once it knows that the request may go on."""
         return True
 
     def run_wsgi(self) -> None:
         environ = self.make_environ()
         if foreign := self.server.refusal(environ):
-            # Its body is not read, so where the next request begins is not known.
+            # Its body is unread, so the beginning of the next request is unknown.
             self.close_connection = True
             headers = [*foreign.headers.items(), ("Connection", "close")]
             self._respond(f"{foreign.status} {HTTPStatus(foreign.status).phrase}", headers, foreign.body)
@@ -74,7 +74,7 @@ class _KeepAliveHandler(MotoRequestHandler):
         try:
             body = self._body(environ)
         except _BodyRefused as refused:
-            # Where the next request begins is not known.
+            # The beginning of the next request is unknown.
             self.close_connection = True
             self._respond(str(refused), [("Connection", "close")], b"")
             return
@@ -90,9 +90,9 @@ class _KeepAliveHandler(MotoRequestHandler):
         self._respond(started[0], started[1], b"".join(chunks))
 
     def _let_go(self) -> None:
-        """Take what the client still sends for a moment, and keep none of it.
+        """For a moment, read and discard what the client still sends.
 
-        A connection that is closed while something is unread is reset, and the client may lose the answer.
+        Closing with unread data resets the connection, and the client may lose the answer.
         """
         self.connection.shutdown(socket.SHUT_WR)
         self.connection.settimeout(_LINGER)

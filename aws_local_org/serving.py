@@ -21,8 +21,8 @@ from aws_local_org.errors import LocalOrgError
 from aws_local_org.seed import seed
 from c7n_iamusers.execution.given import read_given
 
-#: Its version 1 has endpoints of its own for these services, in awscli/customizations/overridesslcommonname.py: no
-#: variable overrides them, the option does.
+#: Version 1 has its own endpoints for these services, in awscli/customizations/overridesslcommonname.py. Only the
+#: option overrides them, no variable does.
 _OLD_CLI = (
     "AWS CLI 1 would call AWS for sqs, emr, rds, docdb, neptune and health: give it --endpoint-url $AWS_ENDPOINT_URL, "
     "or use version 2"
@@ -32,7 +32,7 @@ ENV_FILE_HEADING = "# The local organization of c7n-iamusers; load it with: . FI
 
 @dataclass(frozen=True)
 class Serving:
-    """What to run beside the organization: ``seed`` None leaves it empty, ``mail_dir`` None starts no SMTP sink."""
+    """What to run beside the organization. ``seed``: None leaves it empty. ``mail_dir``: None starts no SMTP sink."""
 
     seed: int | None = None
     users_per_account: int = 30
@@ -41,9 +41,9 @@ class Serving:
 
 
 def serve_until_stopped(settings: Settings, serving: Serving) -> None:
-    """Start everything, print or write what to export, and return after SIGINT or SIGTERM.
+    """Start everything, print or write the environment to export, and return after SIGINT or SIGTERM.
 
-    Raises LocalOrgError where a port is taken, or the env file is not one of this command's.
+    Raises LocalOrgError if a port is taken, or the env file is not one of this command's.
     """
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -80,7 +80,7 @@ def _seed(org: LocalOrg, number: int, users_per_account: int) -> None:
 
 
 def _announce(environment: Mapping[str, str], env_file: Path | None) -> None:
-    """Write the environment, which has the token of this run, to a file of its owner, or else to standard output."""
+    """Write the environment, with this run's token, to a file for its owner only, or else to standard output."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in environment.items() if value]
     text = "\n".join(lines) + "\n"
     if env_file:
@@ -91,7 +91,7 @@ def _announce(environment: Mapping[str, str], env_file: Path | None) -> None:
 
 
 def _discard_stale(env_file: Path) -> None:
-    """Remove the file of an earlier run, so that a script that waits for the file waits for this run."""
+    """Remove an earlier run's file, so that a script that waits for the file waits for this run."""
     try:
         if env_file.exists() and not _is_ours(env_file):
             raise LocalOrgError(
@@ -107,7 +107,7 @@ def _is_ours(env_file: Path) -> bool:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file so that a reader sees all of it or none, and only its owner can read it."""
+    """Write a file atomically, and readable only by its owner."""
     try:
         descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}")
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -15,7 +15,7 @@ _PARTITIONS = {"us-gov-": "aws-us-gov", "cn-": "aws-cn"}
 #: Partition -> the Region of IAM's endpoint ("IAM endpoints and quotas", AWS General Reference).
 _HOME_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
 
-#: Settings that decide accounts or sockets, so they are read once, at start.
+#: Settings that decide accounts or sockets, so that they are only read at start.
 FIXED_WHILE_RUNNING = frozenset(
     {
         *("management_account", "member_accounts", "suspended_accounts", "accounts_without_address"),
@@ -126,6 +126,6 @@ def current() -> Settings:
 
 
 def make_current(settings: Settings) -> None:
-    """Called by LocalOrg alone, at start and at every change."""
+    """Only LocalOrg calls it, at start and at every change."""
     global _current
     _current = settings

@@ -32,7 +32,7 @@ class SmtpSink:
     File names sort by arrival and contain the first recipient; X-Envelope-From and X-Envelope-To head each file, since
     the recipients that an SMTP client names need not be in the mail. Any user name and password is accepted, so
     that a mailer configuration with a login works unchanged; neither is kept. No STARTTLS: set ``smtp_ssl: false``.
-    Raises LocalOrgError where the port is taken or the directory cannot be made.
+    Raises LocalOrgError if the port is taken or the directory cannot be made.
     """
 
     def __init__(self, mail_dir: Path | str, port: int = 0) -> None:

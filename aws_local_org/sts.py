@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""STS with the roles that exist and their trust policies; moto's lets every caller assume every role.
+"""STS with existing roles and their trust policies; moto's lets every caller assume every role.
 
 Sources: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html and API_GetSessionToken.html.
 """
@@ -121,7 +121,7 @@ class LocalTokenResponse(TokenResponse):
         )
 
     def _session_policies(self, role: Role) -> tuple[str, ...] | None:
-        """The documents that limit the session: the intersection of them and the role's policies is allowed."""
+        """The documents that limit the session to their intersection with the role's policies."""
         inline, arns = (
             self._get_param("Policy"),
             [each["arn"] for each in self._get_param("PolicyArns") or ()],
@@ -143,7 +143,7 @@ class LocalTokenResponse(TokenResponse):
         return (*([] if inline is None else [inline]), *documents)
 
     def _has_mfa(self) -> bool:
-        """Whether the call has a code of one of the user's devices; any six digits are one."""
+        """Whether the call has a code of one of the user's devices. Any six digits count."""
         serial, code = self._get_param("SerialNumber"), self._get_param("TokenCode")
         if not serial and not code:
             return False
@@ -153,7 +153,7 @@ class LocalTokenResponse(TokenResponse):
         return True
 
     def get_session_token(self) -> ActionResult:
-        """A user's session: it acts as the user, and no policy can deny it."""
+        """A user's session, which acts as the user. No policy can deny it."""
         if self.caller.is_session:
             raise access_denied("Cannot call GetSessionToken with session credentials")
         now = utcnow()
@@ -222,7 +222,7 @@ def _invalid(value: str | None, where: str, pattern: str) -> AwsError:
 def distrust(document: str, caller: Principal, parameters: Mapping[str, Any]) -> str | None:
     """None if a trust policy (JSON) lets the caller assume the role with these ``parameters`` of AssumeRole.
 
-    Otherwise the end of the message: what is not known of the request, if that decides; empty if it does not.
+    Otherwise the end of the message: unknown facts of the request that decide; empty if none do.
     """
     asked = AwsRequest("sts", "AssumeRole", "query", settings.current().region, None, dict(parameters))
     policies = list(policies_for(document, caller, resource="*"))

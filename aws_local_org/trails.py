@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trail of the organization, which logs the management events of all accounts, and Lambda's limits for an account.
+"""The organization's trail, which logs all accounts' management events, and Lambda's limits for an account.
 
-moto has the trails that an account makes itself, and no GetAccountSettings. Sources:
+moto has only an account's own trails, and no GetAccountSettings. Sources:
 https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_DescribeTrails.html and
 https://docs.aws.amazon.com/lambda/latest/api/API_GetAccountSettings.html.
 """

@@ -336,7 +336,7 @@ _LISTED = re.compile(r"[|;]|\d{12}(?:\s+|\s*[,/]\s*)\d{12}")
 def _account_fault(text: str) -> str:
     """Why ``text`` is an account's id that matches no account, in words; empty if it may match one."""
     if visible(text) != text or "\u00a0" in text:
-        return "matches no account: it has a character that nobody sees: type it anew"
+        return "matches no account: it has an invisible character: type it anew"
     plain = unicodedata.normalize("NFKC", text)
     digits = _SEPARATED.sub("", plain)
     if digits.isdigit() and (digits == text or len(digits) >= 8):

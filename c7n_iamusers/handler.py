@@ -40,7 +40,7 @@ def run(event: dict[str, Any], context: Any) -> Any:
     """
     if not str(event.get("source", _AWS)).startswith(_AWS):
         _LOG.error(
-            "the event is by %.200r, and not of AWS: somebody in this account made it up", event["source"]
+            "the event is from %.200r, not from AWS: somebody in this account forged it", event["source"]
         )
         return None
     register()

@@ -232,6 +232,16 @@ OTHER_MAYBE_CHANGED = _kind(
     "these calls may have changed that user before this was noticed, check it: {calls}",
     owners="calls may have changed that user before this was noticed",
 )
+NAMESAKE_MAYBE_CHANGED = _kind(
+    "NamesakeMaybeChanged",
+    "the name {name} now belongs to another user ({unique_id}), and these calls of the run that was stopped may have "
+    "changed that one: {calls}",
+    ": compare that user with what it should have",
+    owners="calls of a run that was stopped may have changed another user, who has the name {name} now",
+)
+DENY_ON_NAMESAKE = _kind(
+    "DenyOnNamesake", "a Deny-all that may be ours is on that user", ": {command} takes it off", owners=""
+)
 RENAMED = _kind("Renamed", "{user}: renamed to {name} meanwhile", "; run again")
 STILL_LISTED = _kind("StillListed", "{user}: ListUsers lists it, but GetUser does not find it", ": run again")
 ALREADY_GONE = _kind("AlreadyGone", "already gone")
@@ -490,6 +500,11 @@ NO_ROOM_FOR_BROWNOUT = _kind(
 IN_BROWNOUT = _kind("InBrownout", "in a brownout until {end:%Y-%m-%d %H:%M:%S} UTC")
 BROWNED_OUT_UNTIL = _kind(
     "BrownedOutUntil", "until {end:%Y-%m-%d %H:%M:%S} UTC, when its Deny-all ends by itself"
+)
+BROWNOUT_PASSED = _kind(
+    "BrownoutPassed",
+    "{user}: its brownout was until {end:%Y-%m-%d %H:%M:%S} UTC, which had passed before this run went on",
+    ": run again where no machine sleeps",
 )
 
 # --- what a release did

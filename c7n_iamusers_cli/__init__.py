@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``c7n-iamusers``. This module imports the standard library only, so it can say which extra is missing."""
+"""The command ``c7n-iamusers``. It imports only the standard library, so it can say which extra is missing."""
 
 from __future__ import annotations
 

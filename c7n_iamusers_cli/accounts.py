@@ -20,7 +20,7 @@ from c7n_iamusers_cli.yaml_files import as_yaml, output_options, put
 _ROLE = re.compile(r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", re.ASCII)
 #: The name of a variable, as Cloud Custodian fills it in.
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-#: A number of days or the like, and no account id.
+#: A number, such as of days, but no account id.
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?")
 
 
@@ -78,7 +78,7 @@ def accounts(config: Path, role: str, variables: dict[str, Any], output: Path | 
 def with_role(data: Any, role: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     """The content of an accounts file with ``role`` in each entry, and ``variables`` in all.
 
-    Raises ValueError if it is none, an entry would stay as it is, or it has no such variable, which nothing may use.
+    Raises ValueError for another file, an entry that would not change, or a variable that the file does not have.
     """
     from c7n_iamusers.organization.readiness import targets
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What commands are given, checked before they do anything: account ids, partitions, role ARNs, an accounts file."""
+"""Checks arguments before a command does anything: account ids, partitions, role ARNs, an accounts file."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ accounts_file = click.option(
 def open_place(place: str, below: str = "") -> Store:
     """The store of a directory, or of ``s3://BUCKET/PREFIX``. Raises OutputUnreadable if there is no such directory.
 
-    ``below``: what follows the prefix in the keys of a bucket. It is no part of a URL: others may have chosen it.
+    ``below``: what follows the prefix in a bucket's keys. It is not parsed as a URL, because others may have chosen it.
 
     Like Cloud Custodian's own output, a bucket is accessed with the session's own credentials, without any --role.
     """
@@ -80,7 +80,7 @@ def open_place(place: str, below: str = "") -> Store:
 def fleet_choice(
     about_file: str, about_account: str, required: bool = False
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The options -c, c7n-org's accounts file, and -a, of commands on outputs. ``about_...``: their help."""
+    """The options -c (c7n-org's accounts file) and -a of commands on outputs. ``about_...``: their help."""
 
     def options(command: Callable[..., Any]) -> Callable[..., Any]:
         path = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -95,7 +95,7 @@ def fleet_choice(
 
 
 def account_choice(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options -a and -t, which choose accounts of the file that -c names, as those of c7n-org do."""
+    """The options -a and -t, which choose accounts of -c's file as c7n-org's options do."""
     for option in (
         click.option(
             "-t",
@@ -244,9 +244,9 @@ def targets_in(
 
 
 def read_accounts(path: Path, read: Callable[[Any], _Read]) -> _Read:
-    """What ``read`` makes of the content of the accounts file. Raises InvalidPolicyData where that raises ValueError.
+    """The result of ``read`` for the content of the accounts file. Its ValueError becomes InvalidPolicyData.
 
-    A key that is given twice is refused: YAML's reader would silently drop the first value.
+    A repeated key is refused: YAML's reader would silently drop the first value.
     """
     from c7n_iamusers.execution.given import parsed_file
     from c7n_iamusers.text.yaml_documents import read_yaml
@@ -259,7 +259,7 @@ def read_accounts(path: Path, read: Callable[[Any], _Read]) -> _Read:
 
 def is_role_arn(value: str) -> bool:
     """Whether ``value`` is the ARN of one role."""
-    # in a policy * and ? stand for other roles too
+    # in a policy, * and ? stand for other roles, too
     return bool(_ROLE.fullmatch(value)) and not {"*", "?"} & set(value)
 
 
@@ -273,7 +273,7 @@ def role_name(context: click.Context, parameter: click.Parameter, value: str) ->
 
 
 def role_template(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """The ARN of a role, in which {account_id} may stand for an account's id. Raises click.BadParameter."""
+    """The ARN of a role, with {account_id} allowed in place of an account's id. Raises click.BadParameter."""
     role_arn(context, parameter, value and value.replace(ACCOUNT_ID, "111122223333"))
     return value
 
@@ -286,7 +286,7 @@ def _check_partition(name: str) -> None:
 
 
 def check_principal(option: str, principal: str, role: str) -> None:
-    """Raises click.UsageError for one that ``role`` (its ARN) can't trust, or that would let in too many."""
+    """Raises click.UsageError for a principal that ``role`` (its ARN) can't trust, or that would let in too many."""
     found = _PRINCIPAL.fullmatch(principal)
     if found is None:
         raise click.UsageError(

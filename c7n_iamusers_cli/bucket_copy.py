@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copies of what outputs in a bucket hold of one user: ``restore`` reads and writes files.
+"""Copies one user's records from outputs in a bucket, because ``restore`` reads and writes files.
 
-Its journal is in the bucket before each call, so that another machine, or another directory, carries on what was
-killed. Meanwhile the user is locked in each of these outputs.
+Before each call, its journal is written to the bucket, so that another machine or directory can continue a killed run.
+Meanwhile the user is locked in each of these outputs.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 #: Where the copies lie.
 COPIES = Path("given-back")
-#: Parts of a path that lead elsewhere, and bytes of one that a file system takes beside those of a draft's name.
+#: Parts of a path that lead elsewhere, and the maximum bytes of a part, with room for the name of a draft.
 _ELSEWHERE, _LONGEST = frozenset(("", ".", "..")), 200
 
 
 @contextmanager
 def copied(outputs: Mapping[str, Store], user: Subject) -> Iterator[tuple[set[Path], Callable[[], None]]]:
-    """The directories with copies of ``outputs``, by their places, and what adds new journal lines to the bucket.
+    """The directories with copies of ``outputs``, by place, and a function that adds new journal lines to the bucket.
 
-    That is to be called before each call. Raises ClickException if a run or another restoration works on ``user``, or
-    something can't be copied: nothing was done then.
+    Call it before each call. Raises ClickException, with nothing done, if a run or another restoration works on
+    ``user``, or something can't be copied.
     """
     from c7n_iamusers.exceptions import IamUsersError
     from c7n_iamusers.execution.locks import holder_of
@@ -64,7 +64,7 @@ def copied(outputs: Mapping[str, Store], user: Subject) -> Iterator[tuple[set[Pa
 
 
 def _is_foreign_place(place: str) -> bool:
-    """Whether no run writes there, and a copy would lie beside another's. It is named."""
+    """Whether no run can write there. Says so, since its copy could lie in another's directory."""
     if all(map(_is_plain, place.removeprefix(S3).split("/"))):
         return False
     say(f"{place} is left out: it is no place that a run writes to: find out who wrote it", err=True)
@@ -76,7 +76,7 @@ def _is_plain(part: str) -> bool:
 
 
 class _Copy:
-    """A copy of what ``store``, the output at ``place``, holds of ``user``."""
+    """Copies the user's records from ``store``, the output at ``place``."""
 
     def __init__(self, place: str, store: Store, user: Subject) -> None:
         from c7n_iamusers.execution.stores import DirectoryStore
@@ -86,7 +86,7 @@ class _Copy:
         self._put: bytes | None = None
 
     def fetched(self) -> Path:
-        """The directory with the copy. What a stopped run left in its journal of restorations stays."""
+        """The directory with the copy. A stopped run's journal of restorations stays in it."""
         from c7n_iamusers.execution.journal import RESTORE_JOURNAL
 
         for name in self._names():
@@ -97,7 +97,7 @@ class _Copy:
         return self._files.directory
 
     def _names(self) -> Iterator[str]:
-        """Those of the user's snapshots and journals. Others with its unique id, which no run gives, are named."""
+        """The names of the user's snapshots and journals. Names with its unique id that no run gives are reported."""
         from c7n_iamusers.execution.journal import BUCKET_JOURNALS
         from c7n_iamusers.snapshots.archive import SNAPSHOTS
 
@@ -117,7 +117,7 @@ class _Copy:
                 )
 
     def put_back(self) -> None:
-        """Add what is new in the journal of restorations to the one in the bucket, where other machines add theirs.
+        """Add the new lines of the journal of restorations to the bucket's journal, to which other machines add, too.
 
         Raises JournalRefused.
         """
@@ -138,6 +138,6 @@ class _Copy:
 
 
 def _merged(held: bytes | None, more: bytes | None) -> bytes:
-    """A journal of the lines of ``held``, and those of ``more`` that it has not."""
+    """A journal of the lines of ``held``, and of those in ``more`` that it lacks."""
     lines = [*(held or b"").splitlines(), *(more or b"").splitlines()]
     return b"".join(line + b"\n" for line in dict.fromkeys(lines))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from c7n_iamusers.notices.held import HeldMessage
     from c7n_iamusers.notices.notices import Notices
     from c7n_iamusers.organization.readiness import Target
-    from c7n_iamusers.report.digest import Address, Entry
+    from c7n_iamusers.report.digest import Address, Entry, Message
 
-#: The Region of a queue whose URL has none, such as that of a test.
+#: The Region of a queue whose URL has none, such as a test's.
 _DEFAULT_REGION = "us-east-1"
 
 
@@ -63,13 +63,14 @@ def digest(
 ) -> None:
     """Send each owner one summary over all its accounts: what was done to which IAM user, and what comes when.
 
-    It reads outputs and notices, and does not call AWS. Policies with digest: true hold their messages for it; it sends
-    and records these in their place, so run it within twelve hours after them. It does not send what was held for
-    longer, and ends with 1: the next run of the policy holds it anew. Otherwise the summary announces nothing, and each
-    call sends it again, so without digest: true run it once a week.
+    It reads outputs and notices, and does not call AWS. Policies with digest: true hold their messages for it. It sends
+    and records these, so run it within twelve hours after the policies. It does not send messages held for longer, and
+    ends with 1: the policy's next run holds them anew. Without digest: true, the summary announces nothing and each
+    call sends it again, so run it once a week.
 
-    Further recipients are the variable slack of each account (slack://#channel, slack://ADDRESS or a webhook), and
-    those of held messages. If something can't be read, it sends nothing and ends with 1.
+    The variable slack of an account (slack://#channel, slack://ADDRESS or a webhook) gets what is of this account, and
+    the recipients of a held message what is of its users. If something of an account can't be read, its owner gets
+    nothing, and the command ends with 1.
     """
     targets = targets_in(accounts_file, names, tags)
     chosen = [each for each in targets if not owners or _variable(each, "owner") in owners]
@@ -78,21 +79,26 @@ def digest(
             f"{accounts_file} has no account whose owner is {', '.join(owners)}: correct it, or --owner"
         )
     now = datetime.now(timezone.utc)
-    told, held = _told(places, chosen, days, now)
-    addresses = _addresses(chosen, held)
+    told, held, unread = _told(places, chosen, targets_in(accounts_file), days, now)
+    addresses = [each for each in _addresses(chosen) if _is_read(each, unread)]
     queues = {address.owner: queue or _queue_of(address, chosen) for address in addresses}
     for address in addresses:
         _require_queue(address, held, queues[address.owner])
-    rows, failed = list[tuple[str, int, int, str]](), any(each.late for each in held.values())
+    rows, failed = (
+        list[tuple[str, str, int, int, str]](),
+        bool(unread) or any(each.late for each in held.values()),
+    )
     for address in addresses:
         its = [each for each in told if each.history.account in address.accounts]
-        accounts = len({each.history.account for each in its})
         sent = _sent(address, its, queues[address.owner], now, dry_run)
         failed = failed or sent is None
-        rows += [(address.owner, accounts, len(its), subject) for subject in sent or ()]
+        for message, _ in sent or ():
+            accounts = len({each.history.account for each in message.users})
+            rows.append((address.owner, _shown(message.to), accounts, len(message.users), message.subject))
         if sent and not dry_run:
-            failed = not _recorded(address, held, queues[address.owner], tuple(sent.values())) or failed
-    print_table(("owner", "accounts", "users", "subject"), rows)
+            ids = tuple(message_id for _, message_id in sent)
+            failed = not _recorded(address, held, queues[address.owner], ids) or failed
+    print_table(("owner", "to", "accounts", "users", "subject"), rows)
     say(
         f"{len(rows)} messages {'would be ' if dry_run else ''}sent to {len({row[0] for row in rows})} owners",
         err=True,
@@ -101,11 +107,16 @@ def digest(
         raise click.exceptions.Exit(1)
 
 
+def _shown(to: Iterable[str]) -> str:
+    """Recipients for people. Whoever knows a webhook can post there."""
+    return ", ".join(dict.fromkeys("a webhook" if each.startswith("https://") else each for each in to))
+
+
 @dataclass(frozen=True)
 class _Held:
-    """What is held of one account. ``store``: of its notices. ``messages``: by the names of their files.
+    """One account's held messages. ``store``: of its notices. ``messages``: by the names of their files.
 
-    ``queues``: of the policies that hold them. ``late``: whether something was held for too long.
+    ``queues``: of the policies that hold them. ``late``: whether one was held for too long.
     """
 
     store: Store
@@ -115,36 +126,47 @@ class _Held:
 
 
 def _told(
-    places: Sequence[str], targets: Sequence[Target], days: int, now: datetime
-) -> tuple[list[Entry], dict[str, _Held]]:
-    """What is on record of the accounts' users, and what is held. Exits with 1 where something can't be read."""
+    places: Sequence[str], targets: Sequence[Target], known: Sequence[Target], days: int, now: datetime
+) -> tuple[list[Entry], dict[str, _Held], dict[str, str]]:
+    """What is on record of the users of ``targets``, what is held, and what can't be read of which account.
+
+    ``known``: all accounts of the accounts file. Exits with 1 where nobody knows of which account it is.
+    """
     from c7n_iamusers.report.digest import entries, held_users
     from c7n_iamusers.report.fleet import fleet_of
 
     asked = {each for target in targets for each in (target.account_id, target.name)}
-    record = Record(places, asked, targets, None, once=True)
+    record = Record(places, asked, known, None, once=True)
     histories = record.histories(None)
-    without = [str(each) for each in targets if each.account_id not in record.notices]
-    problems = [*record.problems, *(f"there are no notices of {each}" for each in without)]
+    without = [each for each in targets if each.account_id not in record.notices]
+    problems = record.problems | {f"there are no notices of {each}": each.account_id for each in without}
     held = {
         each.account_id: _held(each, record.notices[each.account_id], now, problems)
         for each in targets
         if each.account_id in record.notices
     }
-    if problems:
-        for problem in dict.fromkeys(problems):
-            say(f"can't be read: {problem}", err=True)
+    for problem in problems:
+        say(f"can't be read: {problem}", err=True)
+    if "" in problems.values():
         say("nobody was written to: make it readable, or leave the account out by -a", err=True)
         raise click.exceptions.Exit(1)
     gone = fleet_of(record.outputs, (), now).gone()
     names = {each.account_id: _variable(each, "account_name") or each.name for each in targets}
     messages = [message for each in held.values() for message in each.messages.values()]
     since = now - timedelta(days=days)
-    return entries(histories, record.notices, names, gone, since, now, held_users(messages)), held
+    return entries(histories, record.notices, names, gone, since, now, held_users(messages)), held, problems
 
 
-def _held(target: Target, notices: Notices, now: datetime, problems: list[str]) -> _Held:
-    """``problems``: gets what can't be read."""
+def _is_read(address: Address, unread: Mapping[str, str]) -> bool:
+    """Whether all of the owner's accounts could be read; says it where not. ``unread``: what was not -> its account."""
+    if its := sorted({*unread.values()} & {*address.accounts}):
+        which = ", ".join(f"{address.accounts[each]} ({each})" for each in its)
+        say(f"{address.owner} was not written to: make {which} readable, or leave it out by -a", err=True)
+    return not its
+
+
+def _held(target: Target, notices: Notices, now: datetime, problems: dict[str, str]) -> _Held:
+    """``problems``: gets what can't be read, and of which account it is."""
     from c7n_iamusers.notices.held import parse_held
     from c7n_iamusers.text.wording import shown
 
@@ -155,7 +177,7 @@ def _held(target: Target, notices: Notices, now: datetime, problems: list[str]) 
         try:
             found[name] = parse_held(store.read(name) or b"", target.account_id)
         except (OSError, ValueError) as error:
-            problems.append(f"{store.place(name)}, which is held for a digest: {error}")
+            problems[f"{store.place(name)}, which is held for a digest: {error}"] = target.account_id
     late = notices.never_told(now)
     if late:
         users = sorted({user.name for each in late for user in each.users})
@@ -169,7 +191,7 @@ def _held(target: Target, notices: Notices, now: datetime, problems: list[str]) 
 
 
 def _require_queue(address: Address, held: Mapping[str, _Held], queue: str) -> None:
-    """Raises ClickException where policies hold messages for another queue: nothing would read whether they left it."""
+    """Raises ClickException if policies hold messages for another queue: nothing would check whether they left it."""
     for account in address.accounts:
         if other := sorted(held[account].queues - {queue}):
             raise click.ClickException(
@@ -180,18 +202,18 @@ def _require_queue(address: Address, held: Mapping[str, _Held], queue: str) -> N
 
 def _sent(
     address: Address, told: Sequence[Entry], queue: str, now: datetime, dry_run: bool
-) -> dict[str, str] | None:
-    """The subjects of the messages and their ids; None where AWS does not say that each is in the queue."""
+) -> list[tuple[Message, str]] | None:
+    """The messages and their ids; None where AWS does not say that each is in the queue."""
     from c7n_iamusers.execution.sessions import account_session
     from c7n_iamusers.report.digest import messages
 
     region = region_of(queue) or _DEFAULT_REGION
     made = messages(address, told, region, now)
     if dry_run or not made:
-        return {subject: "" for subject, _ in made}
+        return [(each, "") for each in made]
     try:
         client = account_session().client("sqs", region_name=region)
-        return {subject: send(client, queue, body) for subject, body in made}
+        return [(each, send(client, queue, each.body)) for each in made]
     except EvidenceUnreadable as error:
         say(
             f"{address.owner}: not all was sent: {error.__cause__}: send it again by --owner {address.owner}",
@@ -201,7 +223,7 @@ def _sent(
 
 
 def _recorded(address: Address, held: Mapping[str, _Held], queue: str, ids: tuple[str, ...]) -> bool:
-    """Write into the notices of each account that what was held is told. Whether that was possible."""
+    """Record in each account's notices that the held messages were sent. Returns whether that was possible."""
     from c7n_iamusers.notices.held import DigestRecord
 
     done = True
@@ -222,7 +244,7 @@ def _recorded(address: Address, held: Mapping[str, _Held], queue: str, ids: tupl
     return done
 
 
-def _addresses(targets: Sequence[Target], held: Mapping[str, _Held]) -> list[Address]:
+def _addresses(targets: Sequence[Target]) -> list[Address]:
     """Each owner with all its accounts. Raises ClickException for an account without one."""
     from c7n_iamusers.report.digest import Address
     from c7n_iamusers.text.addresses import is_address
@@ -240,15 +262,15 @@ def _addresses(targets: Sequence[Target], held: Mapping[str, _Held]) -> list[Add
         replace(
             Address(owner, {each.account_id: each.name for each in its}),
             contact=_variable(its[0], "contact"),
-            also=tuple(dict.fromkeys(to for each in its for to in _also(each, held[each.account_id]))),
+            channels={each.account_id: _channel(each) for each in its},
             start_url=_variable(its[0], "start_url"),
         )
         for owner, its in by_owner.items()
     ]
 
 
-def _also(target: Target, held: _Held) -> list[str]:
-    """Who else gets the digest of an account's owner. Raises ClickException for what is no recipient in Slack."""
+def _channel(target: Target) -> str:
+    """What also gets what is of an account; may be empty. Raises ClickException for what is no recipient in Slack."""
     from c7n_iamusers.notices.forwarding import is_in_slack
 
     channel = _variable(target, "slack")
@@ -257,11 +279,11 @@ def _also(target: Target, held: _Held) -> list[str]:
             f"account {target} has slack: {channel} under vars: write slack://#channel, slack://ADDRESS, or the URL of "
             "a webhook of Slack. Nobody was written to"
         )
-    return [*([channel] if channel else ()), *(to for each in held.messages.values() for to in each.to)]
+    return channel
 
 
 def _queue_of(address: Address, targets: Sequence[Target]) -> str:
-    """The one queue of an owner's accounts. Raises ClickException where there is none, or several."""
+    """The one queue of an owner's accounts. Raises ClickException if there is none, or several."""
     found = {_variable(each, "queue_url") for each in targets if each.account_id in address.accounts}
     if len(found) != 1 or not all(found):
         raise click.ClickException(

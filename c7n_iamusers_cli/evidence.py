@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.evidence.assessment import Assessment
     from c7n_iamusers.organization.readiness import Target
 
-#: An account of the accounts file, or None for the only one; and what is known of its users.
+#: An account of the accounts file, or None for the only one; and the evidence on its users.
 Found = tuple["Target | None", "AccountEvidence"]
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -131,7 +131,7 @@ def _each_once(targets: Sequence[Target]) -> tuple[list[Target], list[str]]:
 
 
 def _read_all(targets: Sequence[Target], notes: list[str], unread: list[str]) -> Iterator[Found]:
-    """The accounts in their order, a few at once. ``notes`` and ``unread`` are filled with lines on the way."""
+    """The accounts in their order, a few at once. It adds lines to ``notes`` and ``unread``."""
     from c7n_iamusers.execution.retries import Backoff
     from c7n_iamusers.execution.sessions import account_session
     from c7n_iamusers.organization.preflight_checks import Probes
@@ -147,7 +147,7 @@ def _read_all(targets: Sequence[Target], notes: list[str], unread: list[str]) ->
             target, future = reading.popleft()
             try:
                 found = future.result()
-            # Whatever is wrong with one account's answers, the others are read all the same.
+            # Whatever is wrong with one account's answers, the other accounts are read.
             except Exception as error:  # noqa: BLE001
                 known = isinstance(error, EvidenceUnreadable)
                 unread.append(f"not read: {target}: {error if known else f'{type(error).__name__}: {error}'}")
@@ -247,7 +247,7 @@ def _text(name: str) -> Callable[[dict[str, Any]], str]:
     return lambda row: str(row[name])
 
 
-#: The columns of the account, where there are several.
+#: The account's columns, if there are several accounts.
 _ACCOUNT = ("account", "account_name")
 _COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
     "user": lambda row: str(row["user"]),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers exemptions requests``: the rows for the list of exemptions in replies, each checked for a person."""
+"""``c7n-iamusers exemptions requests``: rows for the list of exemptions, found in replies and checked for a person."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def requests(
 ) -> None:
     """List the rows for the list of exemptions in REPLIES to announcements, and check each before a person merges it.
 
-    REPLIES are mails (.eml, mbox or text), and directories of these. What passes is printed in the columns of the list,
-    to be appended to it. The command changes no list: a sender can be forged, so read each row and ask the person who
-    is named as its sender. It ends with 1 if a row is refused, or a mail has none.
+    REPLIES are mails (.eml, mbox or text), and directories of these. Rows that pass are printed in the list's columns,
+    for you to append. The command changes no list: a sender can be forged, so read each row and ask the person who is
+    named as its sender. It ends with 1 if a row is refused, or a mail has none.
     """
     from c7n_iamusers.notices import exemption_requests as rows
 
@@ -105,7 +105,7 @@ def requests(
 
 
 def _replies(places: Sequence[Path]) -> tuple[list[Reply], list[str]]:
-    """The mails with rows; and what else lies there, as problems."""
+    """The mails with rows; all other files become problems."""
     from c7n_iamusers.execution.given import read_given
     from c7n_iamusers.notices.exemption_requests import replies
 
@@ -173,7 +173,7 @@ def _list(path: Path) -> tuple[list[str], tuple[ExemptionRule, ...]]:
 
 
 def _line(rule: ExemptionRule, columns: Sequence[str]) -> str:
-    """A line of CSV without its end. No spreadsheet takes its texts for a formula; names stay as they are."""
+    """A line of CSV without its end. No spreadsheet takes its texts for formulas; names stay unchanged."""
     data = {**rule.as_data(), "reason": cell(rule.reason), "owner": cell(rule.owner)}
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow([data.get(name, "") for name in columns])
@@ -183,7 +183,7 @@ def _line(rule: ExemptionRule, columns: Sequence[str]) -> str:
 def _notices(
     targets: Sequence[Target], place: str | None, problems: list[str]
 ) -> Iterator[tuple[str, Notices]]:
-    """The notices of each account, as far as they can be read."""
+    """The readable notices of each account."""
     from c7n_iamusers.notices.notices import Notices
 
     for target in targets:

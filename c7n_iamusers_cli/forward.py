@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers forward``: messages of functions in member accounts to c7n-mailer's queue, each made anew."""
+"""``c7n-iamusers forward``: moves functions' messages to c7n-mailer's queue, each made anew."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 #: A queue as an account's owner writes it ("Amazon SQS queue and message identifiers", SQS Developer Guide).
 _QUEUE = re.compile(r"https?://[A-Za-z0-9.:-]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}", re.ASCII)
 _REGION = re.compile(r"https://(?:sqs\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.")
-#: Seconds for which a message that was received is hidden from others. A refused one is back after that.
+#: Seconds for which a received message is hidden from others. Then a refused one is back.
 _HIDDEN = 600
-#: Seconds. A short poll asks only some of the servers that hold messages (ReceiveMessage, SQS API reference).
+#: Seconds. A short poll would ask only some of the servers with messages (ReceiveMessage, SQS API reference).
 _WAIT = 1
-#: Messages of one run. Whoever fills the queue must not keep a run going.
+#: The maximum messages of one run, so that nobody keeps it going by filling the queue.
 _MOST = 10_000
-#: Refused messages that stay in the queue: of one sender, and of all. They come back, to every run: more would leave no
-#: room for the messages of others.
+#: The maximum of refused messages that stay in the queue, of one sender and of all. They come back in every run: more
+#: would leave no room for the messages of others.
 _KEPT_OF_ONE, _KEPT = 200, 2_000
-#: Refusals that are printed; the others are counted.
+#: The maximum of printed refusals; further ones are counted.
 _MOST_PRINTED = 100
-#: The variable whose domain is that of addresses, as the shipped policies name it.
+#: The variable of the shipped policies with the domain of addresses.
 _DOMAIN = "email_domain"
-#: As c7n's ``notify`` sends a message.
+#: What c7n's ``notify`` sends with a message.
 _ATTRIBUTES = {"mtype": {"DataType": "String", "StringValue": "maidmsg/1.0"}}
 
 
@@ -86,14 +86,14 @@ def queue_url(_: click.Context, __: click.Parameter, value: str | None) -> str |
 def forward(source: str, target: str, config: Path, domains: tuple[str, ...], delete_refused: bool) -> None:
     """Move messages of functions in member accounts to c7n-mailer's queue. Run it before c7n-mailer.
 
-    c7n-mailer evaluates what is in its queue, so a member account must not write there. The command makes each message
-    anew, from these parts alone: an account of the accounts file, recipients that a variable of the account names or of
-    its email_domain, a template of this package or of c7n-mailer, texts without templates.
+    c7n-mailer evaluates messages in its queue, so a member account must not write there. The command makes each message
+    anew, and only from these parts: an account of the accounts file, recipients in a variable of the account or in its
+    email_domain, a template of this package or of c7n-mailer, and texts without templates.
 
-    Anything else is refused and named, and the command ends with 1. A refused message stays in the queue, and a run
-    after ten minutes sees it again, so that you can correct the accounts file; --delete-refused removes it. At most 200
+    Anything else is refused and named, and the command ends with 1. A refused message stays in the queue, so that you
+    can correct the accounts file: a run after ten minutes sees it again. --delete-refused removes it. At most 200
     messages of one sender stay, and 2,000 in all. Further ones are deleted and their sender is named, so that no sender
-    blocks the others. A message is deleted after it was sent; if that fails, it is forwarded again.
+    blocks the others. A message is deleted after it was sent. If its deletion fails, it is forwarded again.
     """
     from c7n_iamusers.execution.sessions import account_session
 
@@ -156,7 +156,7 @@ def _addressed(target: Target, domains: tuple[str, ...]) -> Addressed:
 class _Count:
     """``refused``: the ids of messages. ``faults``: calls that AWS refused after a message was sent.
 
-    ``kept``, ``deleted``: how many of the refused ones each sender has in the queue, and had.
+    ``kept``, ``deleted``: how many refused messages of each sender stay in the queue, and were deleted.
     """
 
     forwarded: int = 0
@@ -172,7 +172,7 @@ class _Count:
 
 @dataclass(frozen=True)
 class _Queues:
-    """The functions' queue and c7n-mailer's, with a client for each. Their methods raise IamUsersError."""
+    """The functions' queue and c7n-mailer's, with a client for each. The methods raise IamUsersError."""
 
     receiving: Any
     sending: Any
@@ -180,7 +180,7 @@ class _Queues:
     target: str
 
     def received(self) -> Iterator[Mapping[str, Any]]:
-        """What is in the functions' queue, each message once, until it is empty or a message comes again."""
+        """The messages in the functions' queue, each once, until it is empty or a message comes again."""
         seen = set[str]()
         asked = {"MaxNumberOfMessages": 10, "VisibilityTimeout": _HIDDEN, "WaitTimeSeconds": _WAIT}
         while len(seen) < _MOST:
@@ -222,7 +222,7 @@ def _asked(call: Any, **parameters: Any) -> Any:
         return Backoff().call(call, **parameters)
     except (BotoCoreError, ClientError) as error:
         raise EvidenceUnreadable(
-            f"{parameters['QueueUrl']}: {error}: what was not forwarded is still there"
+            f"{parameters['QueueUrl']}: {error}: messages that were not forwarded are still there"
         ) from error
 
 
@@ -244,7 +244,7 @@ def _handle(
         counted.refused.append(name)
         if len(counted.refused) <= _MOST_PRINTED:
             say(f"refused: message {name} of {sent:%Y-%m-%d %H:%M} UTC: {str(error)[:400]}", err=True)
-        # the unique id of the user or role, by AWS: a message can't say another one; a session's name follows a colon
+        # the unique id of the user or role, from AWS, so a message can't forge it; a session's name follows a colon
         sender = str(message["Attributes"].get("SenderId") or "somebody unknown").partition(":")[0]
         if delete_refused or not counted.keeps(sender):
             queues.delete(message)

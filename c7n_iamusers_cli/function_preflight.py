@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``preflight`` asks about policies that run as Lambda functions: who deploys them, and what they rest on."""
+"""What ``preflight`` asks about policies that run as Lambda functions: who deploys them, and what they need."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.organization.readiness import Check, Target
     from c7n_iamusers.roles.resource_policies import ResourcePolicy
 
-#: Stands for who runs: the deployer's permissions don't depend on it.
+#: Stands for the runner, on which the deployer's permissions don't depend.
 _ANY_RUNNER = "role/Runner"
 
 
@@ -24,7 +24,7 @@ class Deployed:
     """Policies that run as functions. ``data``: theirs. ``used``: their variables.
 
     ``statements``: what their deployer needs. ``resources``: the policies that buckets and queues need for them.
-    ``lists``: of exemptions, as ``s3:::BUCKET/KEY``. ``fault``: why these are not known.
+    ``lists``: of exemptions, as ``s3:::BUCKET/KEY``. ``fault``: why these are unknown.
     """
 
     data: Sequence[Mapping[str, Any]] = ()
@@ -45,9 +45,9 @@ class Deployed:
 def deployed(
     policies: Sequence[Any], values: AccountValues, used: Mapping[str, frozenset[str]], runner: str
 ) -> Deployed | None:
-    """What c7n's ``policies`` take, which run as functions; None if there are none.
+    """What those of c7n's ``policies`` need that run as functions; None if there are none.
 
-    ``used``: policy -> its variables. ``runner``: the ARN of who asks.
+    ``used``: policy -> its variables. ``runner``: the ARN of the asking role.
     """
     from c7n_iamusers.roles.documents import DEPLOYER, RoleNeeds, RoleSettings, role_documents
     from c7n_iamusers.roles.places import Places
@@ -74,7 +74,7 @@ def deployed(
 
 
 def _concrete(statement: Mapping[str, Any], target: Target) -> Mapping[str, Any]:
-    """``statement`` with its resources in one account and Region, as the policy simulator asks for them."""
+    """``statement`` with its resources in one account and Region, as the policy simulator requires."""
     region, account = target.region, target.account_id
     resources = [
         arn.replace(":*:*:", f":{region}:{account}:").replace(":iam::*:", f":iam::{account}:")

@@ -34,11 +34,11 @@ def give_back(
     policies: Path,
     accepted: Mapping[str, Any],
 ) -> None:
-    """Release or restore the user, and mail its owner. Raises ClickException if it is not given back, or not told.
+    """Release or restore the user, and mail its owner. Raises ClickException if one of these fails.
 
-    A user that a deletion began with is restored and, if it is denied everything even then, released: a restoration
-    leaves its quarantine on. Of a release or restoration that is done, and was not told, only the mail is sent.
-    ``policies``: the file with the policy that releases. ``accepted``: the options of a restoration.
+    A user whose deletion has begun is restored. If it is then still denied everything, it is also released, because a
+    restoration leaves its quarantine on. If only the mail of an earlier release or restoration is missing, only the
+    mail is sent. ``policies``: the file with the policy that releases. ``accepted``: the options of a restoration.
     """
     from c7n_iamusers.execution.outcomes import RELEASED, RESTORED
 
@@ -71,7 +71,7 @@ def give_back(
 
 
 def _target(record: Record, history: UserHistory) -> Target:
-    """The account's entry. Raises ClickException if it has none, or one by which no policy can run here."""
+    """The account's entry. Raises ClickException if it has none, or none with which a policy can run here."""
     found = [each for each in record.targets if each.account_id == history.account]
     if not found:
         raise click.ClickException(f"the accounts file has no account {history.account}: nothing was done")
@@ -97,14 +97,14 @@ def _is_deleted(record: Record, history: UserHistory) -> bool:
 
 
 def _lines(record: Record, history: UserHistory, others: Iterable[str] = ()) -> Iterator[Mapping[str, Any]]:
-    """The lines about the user in the journals of its outputs; also by the unique ids of ``others``."""
+    """The lines about the user in the journals of its outputs, and those with the unique ids of ``others``."""
     for unique_id in {history.subject.unique_id, *others}:
         for place in history.outputs:
             yield from record.journal(place, replace(history.subject, unique_id=unique_id))
 
 
 def _taken_again(record: Record, history: UserHistory) -> bool:
-    """Whether a run began to change the user after it was given back, be it with the unique id that it has since."""
+    """Whether a run began to change the user after it was given back, with its former or its new unique id."""
     from c7n_iamusers.execution.calls import BEFORE
     from c7n_iamusers.execution.outcomes import RELEASED, RESTORED
     from c7n_iamusers.text.times import moment
@@ -117,7 +117,7 @@ def _taken_again(record: Record, history: UserHistory) -> bool:
 
 
 def _base(record: Record, history: UserHistory) -> str:
-    """The directory or URL of the account's outputs, in which the one of the user's quarantine lies."""
+    """The directory or URL of the account's outputs that has the output of the user's quarantine."""
     from c7n_iamusers.execution.outcomes import QUARANTINED
 
     of_quarantine = [event.place for event in reversed(history.events) if event.what == QUARANTINED]
@@ -136,7 +136,7 @@ def _base(record: Record, history: UserHistory) -> str:
 def _release_policy(file: Path, user: Subject) -> dict[str, Any]:
     """The policy that releases ``user`` and nobody else, by the file's own. Raises InvalidPolicyData.
 
-    By its unique id too: the name may be another user's by now, whom this command must not free.
+    It also selects the unique id: another user may have the name by now, and must not be freed.
     """
     from c7n_iamusers.execution.given import parsed_file
     from c7n_iamusers.text.documents import read_json
@@ -208,9 +208,7 @@ class _Release:
         try:
             rows = load_outcomes(run_store(self._policy.resource_manager).store)
         except (OSError, ValueError) as error:
-            raise click.ClickException(
-                f"{history.subject}: what became of it can't be read: {error}"
-            ) from error
+            raise click.ClickException(f"{history.subject}: its outcome can't be read: {error}") from error
         new = [
             row
             for row in rows
@@ -220,17 +218,17 @@ class _Release:
             say(f"{history.subject}: {': '.join(filter(None, (row['status'], row.get('reason'))))}")
         if not new and not fault:
             fault = (
-                f"account {self._target} has no user {history.subject.name} with this unique id any more: it was "
-                "deleted or renamed by somebody else, and whoever has the name now is another user"
+                f"account {self._target} has no user {history.subject.name} with this unique id now: somebody else "
+                "deleted or renamed it, and whoever has the name now is another user"
             )
         if not any(row["status"] == RELEASED for row in new):
             raise click.ClickException(f"{history.subject} was not released{f': {fault}' if fault else ''}")
         self._told(history, fault)
 
     def tell(self, history: UserHistory, status: str, at: str) -> None:
-        """Mail the owner that the user, which exists, has ``status`` since ``at``, by the journal of what gave it back.
+        """Mail the owner that the existing user has ``status`` since ``at``, a time from the journal.
 
-        Raises ClickException if it is not told.
+        Raises ClickException if that fails.
         """
         from c7n_iamusers.execution.outcomes import Outcome, OutcomeWriter
         from c7n_iamusers.execution.retries import Backoff
@@ -248,20 +246,20 @@ class _Release:
             subject = subject_of(resource)
             with self._policy.ctx:
                 target = run_store(manager)
-                # it is owed until it is told: by the next run with this output, or the next --give-back
+                # the next run with this output, or the next --give-back, sends a mail that is still owed
                 with target.held() as output:
                     writer = OutcomeWriter(target.store, output.journal)
                     outcome = writer.add(subject, Outcome.of(subject, status, rests_on=at))
                     writer.close()
                 annotate(resource, "outcome", outcome.as_data())
-                for action in manager.actions:  # which grows by the error of the message
+                for action in manager.actions:  # which the message's error makes longer
                     if action.type in (_NOTIFY, _LATER):
                         action.process([resource])
 
         self._told(history, self._fault(notify))
 
     def denied(self, history: UserHistory) -> str:
-        """The unique id of the user that has the name now, if it is under a Deny-all; else empty."""
+        """The unique id of the user with this name now, if it is under a Deny-all; else empty."""
         from c7n_iamusers.execution.retries import Backoff
         from c7n_iamusers.iam.users import read_user
         from c7n_iamusers.restoration.deny import deny_forms
@@ -276,7 +274,7 @@ class _Release:
         return session.client("iam", self._target.region)
 
     def owes(self, history: UserHistory) -> bool:
-        """Whether an earlier run of this command gave the user back, and its owner was not told.
+        """Whether an earlier run of this command gave the user back without telling its owner.
 
         Raises ClickException, NoticesUnreadable if that can't be read.
         """
@@ -292,7 +290,7 @@ class _Release:
         return any(each.resource["UserName"] == history.subject.name for each in found)
 
     def tell_owed(self, history: UserHistory) -> None:
-        """Mail the owner what is owed. Raises ClickException if it is not told."""
+        """Send the owner the owed mail. Raises ClickException if that fails."""
         with self._policy.ctx:
             for action in self._notifying:
                 action.send_owed()
@@ -303,7 +301,7 @@ class _Release:
         return [action for action in self._policy.resource_manager.actions if action.type == _NOTIFY]
 
     def _fault(self, run: Any) -> str:
-        """What ends ``run``, in words; empty if nothing does."""
+        """The error that ends ``run``, in words; empty if none does."""
         from botocore.exceptions import BotoCoreError, ClientError
         from c7n.exceptions import CustodianError
 
@@ -328,7 +326,7 @@ def _restore(
     target: Target,
     accepted: Mapping[str, Any],
 ) -> bool:
-    """Restore the user; whether that was not done before. Raises ClickException if it is not restored."""
+    """Restore the user. Returns whether it was not restored before. Raises ClickException if that fails."""
     from c7n_iamusers.restoration.snapshot_files import has_record
 
     directories = {Path(output) for output in history.outputs if not output.startswith(S3)}
@@ -351,7 +349,7 @@ def _restore(
 
 
 def _restored_at(record: Record, history: UserHistory) -> str:
-    """The time of the line by which a restoration of the user ended last; empty if no journal has one."""
+    """The time when a restoration of the user last ended, by the journals; empty if none did."""
     from c7n_iamusers.execution.journal import OUTCOME
     from c7n_iamusers.execution.outcomes import RESTORED
 
@@ -360,7 +358,7 @@ def _restored_at(record: Record, history: UserHistory) -> str:
 
 
 def _calls(record: Record, history: UserHistory) -> int:
-    """How many calls were begun on the user, by the journals."""
+    """How many calls on the user were begun, by the journals."""
     from c7n_iamusers.execution.calls import BEFORE
 
     return sum(line.get("phase") == BEFORE for line in _lines(record, history))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Saying that a snapshot is gone for good: a line in the journal that names it, by which runs miss it no more."""
+"""Gives up a lost snapshot for good: with a line in the journal that names it, runs no longer miss it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def give_up(record: Record, history: UserHistory, names: Collection[str]) -> None:
     """Give up the snapshots ``names`` of the user, in each output whose journal names them.
 
-    Raises ClickException if one is there, or no journal names it, or a run works there, or not everything on record
-    could be read: nothing is written then.
+    Raises ClickException, and writes nothing, if one is there, no journal names it, a run works there, or a record
+    could not be read.
     """
     if record.problems:
         raise click.ClickException(f"{history.subject}: not everything can be read: nothing was written")
@@ -39,7 +39,7 @@ def give_up(record: Record, history: UserHistory, names: Collection[str]) -> Non
 
 
 def _missing(record: Record, place: str, user: Subject) -> set[str]:
-    """The snapshots that the journal of the output at ``place`` names, and that are not there."""
+    """The missing snapshots that the journal of the output at ``place`` names."""
     from c7n_iamusers.snapshots.before_deny import given_up, pinned
 
     lines, store = record.journal(place, user), record.store(place)
@@ -63,7 +63,7 @@ def _write(record: Record, place: str, user: Subject, names: Collection[str]) ->
         ):
             if isinstance(held.journal, BucketJournal):
                 reader = JournalReader(lambda: [store])
-                reader.of(user)  # which notes the digest of the user's last line
+                reader.of(user)  # which records the digest of the user's last line
                 held.journal.follows = reader.last_digest
             for name in sorted(names):
                 held.journal.write(user, GIVEN_UP, snapshot=name, by=getuser())

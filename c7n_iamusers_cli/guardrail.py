@@ -105,14 +105,14 @@ def guardrail(
 ) -> None:
     """Print a service control policy that denies creating IAM users, and creating or activating credentials.
 
-    Only the roles given as --spare may do so, in each account that the policy is attached to. They alone can also
-    deactivate credentials; everybody can still delete credentials, and deny a user everything. Only these and the roles
-    given as --admin may create or change roles of these names, and those given as --protect. Only the deployer and
-    --admin may change, or invoke, the functions custodian-iam-users-*, or change their rules, their queue and the
-    trail. A name includes its path, if it has one, and may contain a * after its beginning. Each denied and each spared
-    action is checked before the policy is printed.
+    Only the roles given as --spare may do so, in each account that the policy is attached to. Only they can also
+    deactivate credentials. Everybody can still delete credentials, and deny a user everything. Only they and the roles
+    given as --admin may create or change roles with these names, and those given as --protect. Only the deployer and
+    --admin may change or invoke the functions custodian-iam-users-*, and change their rules, their queue and the trail.
+    A name includes its path, if it has one, and may contain a * after its beginning. Each denied and each spared action
+    is checked before the policy is printed.
 
-    It does not bind the management account and service-linked roles, and existing credentials keep working.
+    It binds neither the management account nor service-linked roles, and existing credentials keep working.
 
     --check prints lines, or with --format json their values, and how many accounts were read. It ends with 3 if
     somebody would have been denied, and with 1 if an account could not be read.
@@ -151,7 +151,7 @@ def guardrail(
 
 
 def _check_options(given: Mapping[str, Any], admins: Sequence[str]) -> None:
-    """Raises click.UsageError for options that don't go together, and for what would lock out who deploys our roles."""
+    """Raises click.UsageError for options that don't go together, or would lock out the deployers of our roles."""
     from c7n_iamusers.roles.guardrail_history import TABLE
 
     asked = [each for each in ("checks", "athena", "bearer_tokens") if given[each]]

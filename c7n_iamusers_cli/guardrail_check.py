@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.roles.guardrail import Guardrail
     from c7n_iamusers.roles.guardrail_history import DeniedCalls
 
-#: Accounts at once. CloudTrail counts its two calls a second for each by itself.
+#: Accounts at once. CloudTrail's quota of two calls a second is per account.
 _WORKERS = 8
 
 
@@ -54,7 +54,7 @@ def check(guardrail: Guardrail, targets: Sequence[Target], as_json: bool) -> Non
 
 
 def _of_account(probes: Probes, target: Target, guardrail: Guardrail) -> tuple[tuple[DeniedCalls, ...], str]:
-    """The calls, and why they are not all known; or empty."""
+    """The calls, and why some are unknown, or empty."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     from c7n_iamusers.evidence.event_history import named_events

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether c7n-mailer finds and renders the templates that policies name, by its own code, in the folders it searches.
+"""Checks with c7n-mailer's own code that it finds and renders the templates that policies name.
 
-c7n-mailer logs an error where it finds no template, sends a message with an empty body, and ends with 0.
+Without a template, c7n-mailer logs an error, sends a message with an empty body, and exits with 0.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ SHIPPED = Path(c7n_iamusers.__file__).parent / "mailer_templates"
 _PARTS = "iam-users-parts"
 _PLACE, _NAME = "organization", "templates"
 _ACTIONS = ("notify", "notify-owners", "notify-people")
-#: The steps that announce a day, which a mail has to say.
+#: The steps that announce a day, which their mails must give.
 _OF_A_DAY = ("announce", "remind")
 _DAY = "2030-01-31"
-#: A user about which everything is known that a message of ours may have.
+#: A user with everything that a message of ours can contain.
 _SAMPLE: Mapping[str, Any] = {
     "UserName": "sample.user",
     "UserId": "AIDASAMPLE",
@@ -76,7 +76,7 @@ _SAMPLE: Mapping[str, Any] = {
 def folders(templates: str | None) -> tuple[str, ...]:
     """The folders that c7n-mailer searches, in its order (``main`` in c7n_mailer/cli.py). ``templates``: its ``-t``.
 
-    ``.`` is the working directory. Raises ModuleNotFoundError where c7n-mailer is not installed.
+    ``.`` is the working directory. Raises ModuleNotFoundError if c7n-mailer is not installed.
     """
     from c7n_mailer import cli
 
@@ -155,14 +155,14 @@ def refused_by_mailer(mailer: Path) -> Iterator[Check]:
 
 
 def _said(error: ValidationError) -> str:
-    """What is wrong, without the value, which may be a password. Of keys jsonschema names no values."""
+    """What is wrong, without the value, which may be a password. For keys, jsonschema names no values."""
     if error.validator in ("additionalProperties", "required"):
         return str(error.message)[:500]
     return f"its value is not what the schema allows ({error.validator}: {json.dumps(error.validator_value)[:200]})"
 
 
 def _uses(policies: Iterable[Mapping[str, Any]], found: Sequence[Target]) -> Iterator[_Use]:
-    """Each template of each action once, though several accounts have the same."""
+    """Each template of each action once, even if several accounts have it."""
     for policy in policies:
         seen = set[tuple[int, str, str]]()
         actions = [each for each in policy.get("actions") or () if isinstance(each, Mapping)]
@@ -189,9 +189,9 @@ def _slack_recipients(action: Mapping[str, Any]) -> list[str]:
 
 
 def _unreachable(mailer: Path, uses: Iterable[_Use]) -> Iterator[Check]:
-    """Recipients in Slack that c7n-mailer can't post to as it is configured: it says so in its log at most.
+    """Slack recipients that c7n-mailer can't post to as configured: it says so only in its log, or not at all.
 
-    For a person without a token it stops with an error each time, after the mail, which it then sends again
+    Without a token for a person, it fails each time after the mail, and then sends the mail again
     (``slack_delivery.py``).
     """
     config = _configuration(mailer)
@@ -212,7 +212,7 @@ def _unreachable(mailer: Path, uses: Iterable[_Use]) -> Iterator[Check]:
 
 
 def _configuration(mailer: Path) -> Any:
-    """c7n-mailer's; None where it can't be read, which the check of its queue tells."""
+    """c7n-mailer's; None if it can't be read, which the check of its queue reports."""
     try:
         return parsed_file(mailer, read_yaml)
     except ValueError:
@@ -220,14 +220,14 @@ def _configuration(mailer: Path) -> Any:
 
 
 def _files(name: str, searched: Sequence[str]) -> list[str]:
-    """The files of a template, in the order of c7n-mailer, which takes the first."""
+    """The files of a template in c7n-mailer's order. It takes the first."""
     return [
         file for each in dict.fromkeys(searched) if os.path.isfile(file := os.path.join(each, f"{name}.j2"))
     ]
 
 
 def _fault(use: _Use, searched: Sequence[str]) -> tuple[str, str]:
-    """What is wrong with a template, and what to do; two empty texts if nothing is."""
+    """What is wrong with a template, and what to do; both empty if nothing is."""
     if fault := template_fault(use.action):
         return fault, "correct the name in the policy, or in vars of the accounts file"
     template = f"{use.key} {use.name}"
@@ -251,7 +251,7 @@ def _fault(use: _Use, searched: Sequence[str]) -> tuple[str, str]:
 
 
 def _other_texts(use: _Use, files: Sequence[str]) -> str:
-    """Which file of the same name has another text, and is not read."""
+    """Which unread file of the same name has another text."""
     first, *others = files
     if use.name in OURS[use.key]:
         others.append(str(SHIPPED / f"{use.name}.j2"))
@@ -264,7 +264,7 @@ def _other_texts(use: _Use, files: Sequence[str]) -> str:
 
 
 def _other_parts(use: _Use, searched: Sequence[str]) -> str:
-    """The same of what our templates import. Where it is missing, they do not render."""
+    """The same for what our templates import. Without it, they don't render."""
     parts = _files(_PARTS, searched) if use.name in OURS[use.key] else []
     shipped = SHIPPED / f"{_PARTS}.j2"
     if parts and Path(parts[0]).read_bytes() != shipped.read_bytes():
@@ -277,7 +277,7 @@ def _is_about_users(use: _Use) -> bool:
 
 
 def _unrendered(use: _Use, searched: Sequence[str]) -> str:
-    """Why c7n-mailer makes no message of a template; empty if it makes one."""
+    """Why c7n-mailer can't make a message from a template; empty if it can."""
     from c7n_mailer.utils import get_jinja_env, get_rendered_jinja
 
     log, said = logging.Logger("mailer"), _Said()
@@ -317,7 +317,7 @@ def _fault_of_text(use: _Use, text: str) -> str:
 
 
 def _message(use: _Use) -> dict[str, Any]:
-    """A message as our actions send it: with all that c7n-mailer's own templates show, too."""
+    """A message as our actions send it, with all that c7n-mailer's own templates show."""
     told = {"violation_desc": f"1 IAM user is to be deleted on {_DAY}", "action_desc": "It is deleted."}
     action = {**told, **use.action, "part": 1, "parts": 1, "users": 1}
     resources: list[Any] = [dict(_SAMPLE)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The role of c7n-mailer, by its own configuration, for ``roles`` and ``preflight``."""
+"""The role of c7n-mailer from its own configuration, for ``roles`` and ``preflight``."""
 
 from __future__ import annotations
 
@@ -96,9 +96,9 @@ def mailer_arn(config: Mapping[str, Any], account: str, partition: str, name: st
 
 
 def mailer_role(options: MailerOptions, runner: str, setup: bool) -> MailerRole | None:
-    """The role that c7n-mailer takes; None without a configuration. ``runner``: an ARN. Raises InvalidPolicyData.
+    """The role that c7n-mailer needs; None without a configuration. ``runner``: an ARN. Raises InvalidPolicyData.
 
-    Also click.UsageError for options that need one.
+    Also raises click.UsageError for options that need a configuration.
     """
     from c7n_iamusers.notices.mailer_needs import mailer_needs
     from c7n_iamusers.roles.documents import MailerRole

@@ -99,7 +99,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, summary) for name, (_, summary) in sorted(SUBCOMMANDS.items())])
 
     def invoke(self, ctx: click.Context) -> Any:
-        arguments = list(ctx.args)  # which click takes away
+        arguments = list(ctx.args)  # which click removes
         try:
             return super().invoke(ctx)
         except IamUsersError as error:
@@ -109,7 +109,7 @@ class LazyGroup(click.Group):
 
 
 def _too_large(arguments: Sequence[str]) -> str:
-    """The error where this process may have no more memory. It names the files among ``arguments``, largest first."""
+    """The error if this process runs out of memory. It names the files among ``arguments``, largest first."""
     files = sorted(filter(os.path.isfile, arguments), key=os.path.getsize, reverse=True)
     read = f" while it read {', '.join(files)}" if files else ""
     return f"this took more memory than the process may have{read}: find out what is large, or run where there is more"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers only``: policies for the users that are named, and for nobody else."""
+"""``c7n-iamusers only``: narrows policies to the named users."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from c7n_iamusers_cli.yaml_files import as_yaml, output_options, put
 _NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _GLOB = frozenset("*?[]{}")
 _RESOURCES = ("aws.iam-user", "iam-user")
-#: The filter of a policy that selects nobody, since every user has a name: it tells of the outcomes of others.
+#: The filter of a policy that selects nobody, as every user has a name. It reports other policies' outcomes.
 _NOBODY = {NAME_KEY: "absent"}
 
 
@@ -69,11 +69,11 @@ def only(
 ) -> None:
     """Print the policies of a file for the named users alone, to be run by c7n-org or custodian.
 
-    The condition comes first in the filters of each policy. All else stays, also the policies' names, so that a run
-    with the same -s finds the records of earlier ones. A policy that selects nobody and reports the outcomes of others
-    stays as it is. A file that was narrowed before can only be narrowed to some of its users. The command fails, and
-    writes nothing, if a policy can't be narrowed: it is not on aws.iam-user, has no list of filters, or is deployed as
-    a function, which would replace the one for all users.
+    The condition comes first in the filters of each policy. All else stays, even the policies' names, so that a run
+    with the same -s finds the records of earlier runs. A policy that selects nobody and reports other policies'
+    outcomes stays unchanged. A narrowed file can only be narrowed further. The command fails, and writes nothing, if a
+    policy can't be narrowed: it is not on aws.iam-user, has no list of filters, or is deployed as a function, which
+    would replace the one for all users.
     """
     from c7n_iamusers.execution.given import parsed_file
     from c7n_iamusers.text.documents import read_json
@@ -92,7 +92,7 @@ def only(
 def narrowed(data: Any, names: Sequence[str], policies: Sequence[str] = ()) -> dict[str, Any]:
     """The content of a file of policies, each of which selects only users with these ``names``.
 
-    ``policies``: the names of those that are wanted; empty for all. Raises ValueError if one can't be narrowed.
+    ``policies``: the names of the wanted ones; empty for all. Raises ValueError if one can't be narrowed.
     """
     given = data.get("policies") if isinstance(data, Mapping) else None
     if not isinstance(given, list) or not given:
@@ -129,11 +129,11 @@ def _narrowed(policy: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
                 f"{where} to {', '.join(others)}: it is for {', '.join(before)} alone; begin with the file for all "
                 "users"
             )
-    # a condition on names that holds for all of these says nothing beside the new one; an empty one waited for names
+    # an earlier condition that all of these names meet is redundant, and an empty one was a placeholder
     rest = [each for each in filters if named_alone(each) is None]
     return {**policy, "filters": [_condition(names), *rest]}
 
 
 def _condition(names: Sequence[str]) -> dict[str, Any]:
-    # As a list, since the filter takes a name such as `present` for another condition.
+    # A list, because the filter takes a name such as `present` for another condition.
     return {"type": "value", "key": NAME_KEY, "op": "in", "value": list(names)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of ``preflight`` by a role of the management account: of Identity Center, and the organization's accounts."""
+"""Checks by ``preflight`` of Identity Center and the organization's accounts, by a role in the management account."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from c7n_iamusers_cli.arguments import targets_in
 if TYPE_CHECKING:
     from c7n_iamusers.organization.readiness import Check, Target
 
-#: Seconds for the tries of one call.
+#: Seconds to retry one call.
 BUDGET = 30
 
 
 def center(
     role: str, region: str | None, needed: Collection[str], commanded: Collection[str]
 ) -> Iterator[Check]:
-    """The organization's instance, as provisioning finds it, by ``role``, and whether this may do what is ``needed``.
+    """Checks the organization's instance with ``role``, as provisioning finds it, and that the role may do ``needed``.
 
-    ``needed``, ``commanded``: actions. A command can be given another role for those of the latter.
+    ``needed``, ``commanded``: actions. Commands can be given another role for ``commanded``.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -100,7 +100,7 @@ def _of_the_organization(session: Any, instance: Any) -> Check:
     try:
         management = OrganizationReader(session, Backoff(budget=BUDGET)).management_account()
     except EvidenceUnreadable as error:
-        told = f"{where}: whether it is the organization's is not known: {error}"
+        told = f"{where}: it is unknown whether it is the organization's: {error}"
         return Check(ORGANIZATION, name, UNKNOWN, told, "allow organizations:DescribeOrganization")
     if instance.owner not in ("", management):
         return Check(
@@ -116,7 +116,7 @@ def _of_the_organization(session: Any, instance: Any) -> Check:
 def members(found: Sequence[Target], roles: Sequence[str], config: Path) -> Iterator[Check]:
     """Whether the accounts file has each account of the organization, and no other.
 
-    ``roles``: by which the organization may be read; or else without one.
+    ``roles``: those that may read the organization; without a role if there are none.
     """
     from c7n_iamusers.execution.retries import Backoff
     from c7n_iamusers.execution.sessions import account_session

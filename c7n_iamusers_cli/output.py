@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Output of commands: tables, drawn by rich on a terminal and as plain aligned text elsewhere; and JSON.
+"""Output of commands: JSON, and tables, which rich draws on a terminal and which are aligned text elsewhere.
 
 Text from files and from AWS is escaped by ``visible``. Values are never truncated: on a terminal that is too narrow for
 the table, each row is printed as a block of lines.
@@ -34,7 +34,7 @@ def format_option(*formats: str) -> Callable[[Any], Any]:
 
 
 def end_check(problems: int, attention: int) -> None:
-    """End the command with PROBLEM if there are any, otherwise with ATTENTION if there is anything to look at."""
+    """End the command with PROBLEM if there are problems, else with ATTENTION if something needs it."""
     if problems or attention:
         raise click.exceptions.Exit(PROBLEM if problems else ATTENTION)
 
@@ -46,14 +46,14 @@ def say(line: str, err: bool = False) -> None:
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Shows how many of how many are done, on a terminal; nothing elsewhere, where it would fill a log."""
+    """Shows progress on a terminal. Elsewhere it would fill a log, so it shows nothing."""
     if not sys.stderr.isatty():
         yield lambda ended, total: None
         return
     from rich.console import Console
     from rich.progress import Progress
 
-    # rich leads stdout to its console too, which would take what is printed meanwhile away from a file or a pipe
+    # rich would redirect stdout to its console, too, so that a file or a pipe would lose what is printed meanwhile
     console, same = Console(stderr=True), sys.stdout.isatty()
     with Progress(console=console, transient=True, redirect_stdout=same) as bar:
         task: Any = bar.add_task(what, total=None)

@@ -88,8 +88,7 @@ def owners(
     mailer: Path | None,
     output_format: str,
 ) -> None:
-    """Show who owns each account, and where that comes from; with --write, put it into the files of c7n-org and
-    c7n-mailer.
+    """Show the owner of each account and its source; with --write, put it into the files of c7n-org and c7n-mailer.
 
     Closed and suspended accounts are left out. The command fails if an account has no owner; with --write, it still
     writes the owners of the others.
@@ -186,7 +185,7 @@ def _checked(data: Any) -> AccountsFile:
 
 
 def _refuse_any_domain(found: list[Owner], domains: tuple[str, ...]) -> None:
-    """Who may tag an account, or change its contacts, would choose who gets mail about its users."""
+    """Whoever may tag an account, or change its contacts, would choose who gets mail about its users."""
     checked = [each for each in found if each.source and each.source.is_checked]
     if checked and not domains:
         raise InvalidPolicyData(
@@ -205,7 +204,7 @@ def _write(found: list[Owner], config: Path, target: Path, mailer: Path | None) 
     )
 
     owned = {each.account.account_id: each.address for each in found if each.address}
-    # What the accounts file says itself, perhaps once for all accounts, stays as it is.
+    # What the accounts file itself says, maybe for all accounts at once, stays unchanged.
     new = {
         each.account.account_id: each.address
         for each in found
@@ -233,7 +232,7 @@ def _write(found: list[Owner], config: Path, target: Path, mailer: Path | None) 
 
 
 def _replace(source: Path, path: Path, content: bytes) -> None:
-    """Writes a whole file with the permissions of ``source``; where that fails, the old one stays."""
+    """Writes a whole file with the permissions of ``source``; if that fails, the old file stays."""
     from c7n_iamusers.execution.stores import write_draft
 
     try:

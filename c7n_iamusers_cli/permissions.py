@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PACKAGE = "c7n_iamusers."
 #: Permissions that are needed in the account of Identity Center, by a role of its own.
 OF_CENTER = ("sso:", "identitystore:", "organizations:")
-#: What Cloud Custodian's own actions call and do not declare.
+#: Calls that Cloud Custodian's own actions don't declare.
 _UNDECLARED = {
     "notify": frozenset({"iam:ListAccountAliases"}),
     # it keeps the finding's id in a tag of the user
@@ -73,7 +73,7 @@ def permissions(
 
 
 def account_values(config: Path | None) -> AccountValues:
-    """The values of variables in the accounts file; of none if it is not given."""
+    """The values of variables in the accounts file; empty without a file."""
     from c7n_iamusers.organization.account_values import AccountValues
 
     return AccountValues(targets_in(config) if config else ())
@@ -94,10 +94,10 @@ def needed_in_account(part: Any, values: AccountValues) -> Needed:
     if isinstance(part, Notify):
         sending = frozenset[str]()
         if data.get("assume_role") is not False:
-            # of a queue of which runs read whether messages leave it
+            # of a queue that runs watch for messages that leave
             counting = (ATTRIBUTES, METRIC) if getattr(part, "queue", "") else ()
             sending = frozenset((*Notify.get_permissions(part), *counting))
-        # who is overdue is also told to a contact that is looked up in the account itself
+        # overdue users are also reported to a contact that is looked up in the account itself
         return Needed(_UNDECLARED["notify"] | (found & {PERMISSION}), sending)
     if not _is_own(part):
         return Needed(_UNDECLARED.get(getattr(part, "type", ""), frozenset()), found)
@@ -127,13 +127,13 @@ def needed_in_center(part: Any) -> frozenset[str]:
 
 
 def called_in_center(part: Any) -> frozenset[str]:
-    """What the run of a policy calls there."""
+    """What a policy's run calls there."""
     found = part.get_permissions() if _is_own(part) and part_data(part).get("role") else ()
     return frozenset(each for each in found if each.startswith(OF_CENTER))
 
 
 def commanded_in_center(part: Any) -> frozenset[str]:
-    """What the commands call there that work beside a run: they can be given another role."""
+    """What commands beside a run call there. They can be given another role."""
     from c7n_iamusers.identity_center.aws.sign_in_events import PERMISSION
 
     data = part_data(part)
@@ -157,7 +157,7 @@ def _is_own(part: Any) -> bool:
 
 
 def parts_of(policies: Iterable[Any]) -> Iterator[Any]:
-    """What needs permissions in c7n's policies: sources, filters, also those within and, or and not, and actions."""
+    """What needs permissions in c7n's policies: sources, filters, even within and, or and not, and actions."""
     for policy in policies:
         manager = policy.resource_manager
         yield getattr(manager, "source", manager)

@@ -37,7 +37,7 @@ def loaded(file: Path) -> list[Any]:
     try:
         return list(parsed_file(file, lambda content: loader.load_data(read(content), str(file))))
     except (PolicyValidationError, ValueError, RecursionError) as error:
-        # that of a schema may have all of the file in it
+        # a schema error may contain the whole file
         raise InvalidPolicyData(f"{file}: {str(error)[:_SHOWN]}") from error
     except (ImportError, RuntimeError) as error:
         raise InvalidPolicyData(
@@ -46,9 +46,9 @@ def loaded(file: Path) -> list[Any]:
 
 
 def policy_fault(data: Mapping[str, Any], account_id: str, region: str, variables: Mapping[str, Any]) -> str:
-    """What is wrong with a policy in an account, as its plugins check it, without the account's id; empty if nothing.
+    """A policy's fault in an account, by its plugins' checks and without the account's id; empty if there is none.
 
-    ``variables``: those of the account. One that is missing is no fault here.
+    ``variables``: the account's. A missing one is no fault here.
     """
     from c7n.exceptions import PolicyValidationError
     from c7n.policy import PolicyCollection
@@ -102,7 +102,7 @@ class FleetPolicies:
         return settings
 
     def names_in(self, intents: Intents) -> list[str]:
-        """The policies that run in the account and Region of ``intents``, by their conditions."""
+        """The policies whose conditions let them run in the account and Region of ``intents``."""
         return [name for name in self._policies if self._filled_in(name, intents).is_runnable()]
 
     def _filled_in(self, name: str, intents: Intents) -> Any:
@@ -151,7 +151,7 @@ class FleetPolicies:
 
     @cached_property
     def _accounts(self) -> Mapping[str, Mapping[str, Any]]:
-        """Account id -> the account in the accounts file, with the variables common to all accounts."""
+        """Account id -> the account in the accounts file, with the variables that all accounts share."""
         if self._given is None:
             return {}
         from jsonschema import ValidationError, validate
@@ -174,7 +174,7 @@ class FleetPolicies:
 
 
 def _action(policy: Any) -> Any:
-    """The policy's action that writes intents, the last one of several; None if it has none."""
+    """The policy's last action that writes intents; None if it has none."""
     found = [
         action
         for action in policy.resource_manager.actions

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers preflight``: before the first run over an organization, what is missing, and what to do."""
+"""``c7n-iamusers preflight``: what is missing before the first run over an organization, and what to do."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 #: Accounts at once.
 _WORKERS = 8
-#: What is not checked where nothing names it.
+#: What is not checked unless something names it.
 _UNNAMED = {
     "queue": "not checked: neither a policy (-u) nor the variable queue_url names a queue",
     "notices": "not checked: neither a policy (-u) nor the variable notices names their place",
@@ -38,7 +38,7 @@ _UNNAMED = {
 
 @dataclass(frozen=True)
 class Read:
-    """What the accounts' users tell of exemptions, and the rules of lists that only their roles can read."""
+    """How the accounts' users match exemptions, and the rules of lists that only their roles can read."""
 
     names: list[NamesRead] = field(default_factory=list)
     rules: dict[ExemptionRule, None] = field(default_factory=dict)
@@ -118,21 +118,20 @@ def preflight(
 ) -> None:
     """Check that a first run over the accounts can work, and say what to do about each problem.
 
-    For each account: its role is in it, can be assumed and can read; the role's identity policies allow what the
-    policies need (iam:SimulatePrincipalPolicy, which leaves out service control policies); its Region; its owner's
-    address; the variables; the policies with these filled in, and the list of exemptions; for policies with a Lambda
-    mode, whether Lambda can assume the role of the function (iam:GetRole). Once: the queue, the place of the notices,
-    the role for Identity Center and its instance. With --mailer: c7n-mailer's queue and mail server, whether its role
-    may do what this configuration needs, and each template of the policies. The c7n-mailer of this environment finds
-    and renders these, so run the command where c7n-mailer runs, in its working directory.
+    For each account, it checks its role, which must be in it, assumable and able to read, and whose identity policies
+    must allow what the policies need (iam:SimulatePrincipalPolicy, which leaves out service control policies); its
+    Region; its owner's address; the variables; the policies with these filled in, and the list of exemptions; for
+    policies with a Lambda mode, whether Lambda can assume the role of the function (iam:GetRole). Once: the queue, the
+    place of the notices, the role for Identity Center and its instance. With --mailer: c7n-mailer's queue and mail
+    server, whether its role may do what this configuration needs, and each template of the policies. The c7n-mailer of
+    this environment finds and renders these, so run the command where c7n-mailer runs, in its working directory.
 
-    What is valid but probably a mistake needs attention: accounts of the organization that the file lacks, exemptions
-    that match nobody or narrowly miss a user, owners of a domain that no other has, a queue in which messages wait, a
-    bucket in another Region. Variables as this package ships them are problems.
+    Likely mistakes need attention: accounts of the organization that the file lacks, exemptions that match nobody or
+    narrowly miss a user, owners with a domain of their own, waiting messages in a queue, a bucket in another Region.
+    Variables with their shipped values are problems.
 
-    It changes nothing but this: it puts a probe beside the notices and deletes it, and requests a credential report if
-    there is none. It ends with 1 if there is a problem, otherwise with 3 if something needs attention or is unknown,
-    because it was not checked.
+    It changes nothing, but puts a probe beside the notices and deletes it, and requests a credential report if there is
+    none. It ends with 1 if there is a problem, otherwise with 3 if something needs attention or was not checked.
     """
     if (mailer_templates or mailer_role) and not mailer:
         option = "--mailer-templates" if mailer_templates else "--mailer-role"
@@ -160,7 +159,7 @@ def preflight(
 
 
 def _of_accounts(probes: Probes, found: Sequence[Target], wanted: Wanted, read: Read) -> Iterator[Check]:
-    """``read``: gets what the users of each account tell of exemptions, and the rules of lists that are elsewhere."""
+    """``read``: gets each account's matches of exemptions, and the rules of lists that are elsewhere."""
     with ThreadPoolExecutor(_WORKERS) as pool, progress_bar("accounts") as progress:
         for number, checks in enumerate(
             pool.map(lambda each: _account(probes, each, wanted, read), found), 1
@@ -217,7 +216,7 @@ def _probes(found: Sequence[Target]) -> Probes:
 def _mail(
     probes: Probes, queues: Sequence[str], found: Sequence[Target], file: Path | None, role: str
 ) -> Iterator[Check]:
-    """Whether mails can be known to leave the ``queues``, and whether c7n-mailer may take and send them.
+    """Whether runs can see mails leave the ``queues``, and whether c7n-mailer may take and send them.
 
     ``file``: its configuration. ``role``: its ARN.
     """
@@ -250,7 +249,7 @@ def _mail(
 def _queues(
     probes: Probes, found: Sequence[Target], wanted: Wanted, named: Sequence[str], mailer: Path | None
 ) -> Generator[Check, None, Sequence[str]]:
-    """What is wrong with the queues, and c7n-mailer. ``named``: those of policies that run here. Returns all queues."""
+    """Checks queues and c7n-mailer. ``named``: the queues of policies that run here. Returns all queues."""
     from c7n_iamusers.organization.queue_senders import function_queues, open_mailer
     from c7n_iamusers.organization.readiness import HOLE, ORGANIZATION, Check
 
@@ -262,7 +261,7 @@ def _queues(
 
 
 def _queue_of(mailer: Path) -> tuple[str, ...]:
-    """The queue that c7n-mailer reads; none where its configuration can't be read, which ``_mail`` says."""
+    """The queue that c7n-mailer reads; none if its configuration can't be read, which ``_mail`` reports."""
     from c7n_iamusers.exceptions import InvalidPolicyData
     from c7n_iamusers_cli.mailer import mailer_config
 
@@ -275,7 +274,7 @@ def _queue_of(mailer: Path) -> tuple[str, ...]:
 def _templates(
     found: Sequence[Target], wanted: Wanted, mailer: Path | None, templates: str | None
 ) -> Iterator[Check]:
-    """Whether c7n-mailer makes a message of each template."""
+    """Whether c7n-mailer can make a message from each template."""
     from c7n_iamusers.organization.readiness import ORGANIZATION, UNKNOWN, Check
     from c7n_iamusers_cli import mail_templates
 
@@ -288,7 +287,7 @@ def _templates(
 
 
 def _centers(named: Sequence[tuple[str, str]], role: str | None) -> Sequence[tuple[str, str]]:
-    """Which role is to be asked in which Region: as ``named``, but by ``role`` if that is given."""
+    """Which role to ask in which Region: as in ``named``, but with ``role`` if given."""
     if role is None:
         return named
     return [(role, region) for region in dict.fromkeys(region for _, region in named) or [""]]
@@ -304,7 +303,7 @@ def _center_roles(found: Sequence[Target], wanted: Wanted, role: str | None) -> 
 def _exemptions(config: Path, wanted: Wanted, read: Read) -> Iterator[Check]:
     """Whether each exemption holds in an account of the file, and matches a user there.
 
-    All accounts count, and not only those that -a and -t choose.
+    All accounts count, not only those that -a and -t choose.
     """
     from c7n_iamusers.organization.likely_mistakes import idle_exemptions
     from c7n_iamusers.organization.readiness import (
@@ -365,7 +364,7 @@ def _account(probes: Probes, target: Target, wanted: Wanted, read: Read) -> list
         take = (lambda users: read.names.append(names_of(target, users, rules, today))) if rules else None
         found.extend(probes.account(target, wanted.needed, wanted.functions, take, check))
         found.extend(lists)
-    # Whatever is wrong with one account's answers, the others are checked all the same.
+    # Whatever is wrong with one account's answers, the others are checked.
     except Exception as error:  # noqa: BLE001
         told = f"{type(error).__name__}: {error}"
         found.append(Check(str(target), "account", HOLE, told, "correct its entry, or report this error"))
@@ -375,7 +374,7 @@ def _account(probes: Probes, target: Target, wanted: Wanted, read: Read) -> list
 def _lists(probes: Probes, target: Target, wanted: Wanted) -> tuple[list[Check], list[ExemptionRule]]:
     """Whether the account's role can read the lists of exemptions that are not on this machine, and their rules.
 
-    Nothing where the role can't be assumed, which ``Probes.account`` says.
+    Nothing if the role can't be assumed, which ``Probes.account`` reports.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -408,17 +407,17 @@ def _lists(probes: Probes, target: Target, wanted: Wanted) -> tuple[list[Check],
 
 @dataclass(frozen=True)
 class _AsRole:
-    """A session of the account's role, as far as a list is read by it."""
+    """A session of the account's role, if it reads a list."""
 
     clients: Callable[[str], Any]
 
     def client(self, service: str, **_region: str | None) -> Any:
-        """S3 says in which Region a bucket is, and botocore follows."""
+        """S3 says a bucket's Region, and botocore follows."""
         return self.clients(service)
 
 
 def _policies(found: Sequence[Target], wanted: Wanted) -> Iterator[Check]:
-    """Each policy with the variables of each account, as its plugins check it. A fault of all accounts counts once."""
+    """Checks each policy, by its plugins, with each account's variables. A fault in all accounts counts once."""
     from c7n_iamusers.organization.likely_mistakes import told_of_others
     from c7n_iamusers.organization.readiness import HOLE, OK, ORGANIZATION, Check, with_valid_owner
     from c7n_iamusers_cli.policies import policy_fault

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``preflight`` must find allowed and defined, by the policies that are to run."""
+"""What the policies need allowed and defined, for the checks of ``preflight``."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Wanted:
 
     ``data``: the policies that run here. ``every``: also those that run as Lambda functions.
     ``functions``: the roles of those that run as Lambda functions.
-    ``rules``: their exemptions, as far as they are known before the run. ``unread``: why others are not.
-    ``deployed``: those that run as Lambda functions; None if there are none.
-    ``center``: what they call in Identity Center. ``commanded``: what commands call there beside them.
+    ``rules``: their exemptions that are known before the run. ``unread``: why others are unknown.
+    ``deployed``: the policies that run as Lambda functions; None if there are none.
+    ``center``: what policies call in Identity Center. ``commanded``: what commands beside them call there.
     """
 
     data: Sequence[Any]
@@ -60,7 +60,7 @@ def wanted_by(files: Sequence[Path], restore: bool, found: Sequence[Target], run
     if not files:
         return Wanted((), Needed(restoring=restoring) if restore else None, {}, frozenset())
     policies = [policy for file in files for policy in loaded(file)]
-    # What runs as a Lambda function has the function's role, which these checks do not have.
+    # A Lambda function runs as its own role, which these checks do not have.
     here = [each for each in policies if each.execution_mode == "pull"]
     functions = [str(each.data["mode"].get("role") or "") for each in policies if each not in here]
     needed = frozenset(

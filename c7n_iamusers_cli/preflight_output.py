@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How ``preflight`` says what it found, for people."""
+"""Prints the findings of ``preflight`` for people."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from c7n_iamusers_cli.output import end_check, say
 if TYPE_CHECKING:
     from c7n_iamusers.organization.readiness import Check
 
-#: What people read in place of a status.
+#: The words for each status.
 _SHOWN = {"hole": "problem"}
 
 
 def lines_of(found: Iterable[Check]) -> Iterator[str]:
-    """For each place one line with what is well, and a paragraph for each problem and for what is unknown."""
+    """One line per place with what is fine, and a paragraph for each problem and each unknown."""
     places: dict[str, list[Check]] = {}
     for each in found:
         places.setdefault(each.place, []).append(each)
@@ -33,7 +33,7 @@ def lines_of(found: Iterable[Check]) -> Iterator[str]:
 
 
 def end(found: Sequence[Check]) -> None:
-    """The last line, with all that is not well, and the exit code."""
+    """The last line, with all that is not fine, and the exit code."""
     statuses = Counter(each.status for each in found)
     problems, attention, unknown = (statuses[each] for each in ("hole", "attention", "unknown"))
     places = len({each.place for each in found if each.status == "hole"})

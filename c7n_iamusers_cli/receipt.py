@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers receipt``: what is on record of the deletion of each user, as a page and as JSON."""
+"""``c7n-iamusers receipt``: the records of each user's deletion, as a page and as JSON."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def receipt(
 
     Each is <account id>/<user>.<unique id>.html and .json, readable by their owner alone. It does not call AWS. What no
     output, journal or notice has is shown as "not on record". The command ends with 1 if no deletion is on record, or
-    if something can't be read, so that a receipt may lack it.
+    if something can't be read, which a receipt may then lack.
     """
     if bool(user) == everybody:
         raise click.UsageError("give one USER, or --all")
@@ -95,9 +95,8 @@ def _write(store: Store, history: UserHistory, materials: _Materials, now: datet
         data = receipt_of(materials.of(history), now)
         name, page = file_name(data), render_receipt(data)
     except Exception as error:  # noqa: BLE001  # its files may hold anything, and hide no other user
-        materials.problems.append(
-            f"{history.subject}: what is on record of it is not what a run writes: {error!r}"
-        )
+        text = f"{history.subject}: what is on record of it is not what a run writes: {error!r}"
+        materials.problems[text] = history.account
         return
     try:
         store.stream(f"{name}.json", render_json(data))
@@ -108,24 +107,29 @@ def _write(store: Store, history: UserHistory, materials: _Materials, now: datet
 
 
 def _say_problems(record: Record) -> bool:
-    for problem in dict.fromkeys(record.problems):
+    for problem in record.problems:
         say(f"can't be read: {problem}", err=True)
     return bool(record.problems)
 
 
+def _key(arn: str, unique_id: str) -> tuple[str, str]:
+    """An account's output may name the unique ids of others' users."""
+    return arn.split(":")[4], unique_id
+
+
 class _Materials:
-    """What is on record of each user. What can't be read is a problem of ``record``."""
+    """The records of each user. Unreadable ones become problems of ``record``."""
 
     def __init__(self, record: Record, notices_place: str | None, now: datetime) -> None:
         self._record, self._now, self.problems = record, now, record.problems
         self._stores: dict[str, Store] = {}
-        self._seen: defaultdict[str, list[tuple[PolicyOutput, Selected]]] = defaultdict(list)
-        self._rows: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        self._seen: defaultdict[tuple[str, str], list[tuple[PolicyOutput, Selected]]] = defaultdict(list)
+        self._rows: defaultdict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
         for output in record.outputs:
             for user in output.users or ():
-                self._seen[user.unique_id].append((output, user))
+                self._seen[_key(user.arn, user.unique_id)].append((output, user))
             for row in output.rows:
-                self._rows[str(row.get("unique_id"))].append(row)
+                self._rows[_key(str(row["arn"]), str(row.get("unique_id")))].append(row)
         self._rules = {output.place: (output.time, output.rules) for output in record.outputs}
         self._notices = {**dict(self._named_by_runs(notices_place)), **record.notices}
 
@@ -133,10 +137,11 @@ class _Materials:
         from c7n_iamusers.report.receipts import Material
         from c7n_iamusers.restoration.cannot_come_back import lost
 
+        key = history.account, history.subject.unique_id
         return Material(
             history,
-            self._seen[history.subject.unique_id],
-            self._rows[history.subject.unique_id],
+            self._seen[key],
+            self._rows[key],
             lambda place: self._rules.get(place, (None, ())),
             {place: self._record.journal(place, history.subject) for place in history.outputs},
             self._notices.get(history.account),
@@ -150,7 +155,7 @@ class _Materials:
         return self._stores[place].read(name)
 
     def _named_by_runs(self, given: str | None) -> Iterator[tuple[str, Notices]]:
-        """The notices of accounts where the policies name them, unless the accounts file does."""
+        """The notices in places that policies name, for accounts without a place in the accounts file."""
         from c7n_iamusers.notices.notices import Notices
         from c7n_iamusers.report.mail import places_of
 
@@ -159,14 +164,11 @@ class _Materials:
             if account in self._record.notices:
                 continue
             if not place.startswith(S3) and not Path(place).is_dir():
-                self._record.problems.append(
-                    f"there is no directory {place} with notices: run this command where c7n-org ran, or give --notices"
-                )
+                where = "run this command where c7n-org ran, or give --notices"
+                self.problems[f"there is no directory {place} with notices: {where}"] = account
                 continue
+            broken = self._record.of_account(account)
             try:
-                yield (
-                    account,
-                    Notices.read(open_place(place), account, self._now, self._record.problems.append),
-                )
+                yield account, Notices.read(open_place(place), account, self._now, broken)
             except (NoticesUnreadable, OutputUnreadable) as error:
-                self._record.problems.append(str(error))
+                broken(str(error))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers report``: what runs over a fleet have left, as a page, JSON or CSV, and as a check between waves."""
+"""``c7n-iamusers report``: the results of runs over a fleet, as a page, JSON or CSV, and as a check between waves."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _AGE = re.compile(r"(\d{1,4})([mhd])", re.ASCII)
 _PATH = "path:"
 #: Accounts whose notices are read at once.
 _AT_ONCE = 8
-#: What changed in so long is told where there is no earlier report.
+#: Without an earlier report, changes within this time are reported.
 _A_WEEK = timedelta(days=7)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
-    """A time in UTC, of ISO 8601 or so long ago as "2h" says. Raises click.BadParameter."""
+    """A time in UTC, in ISO 8601, or before now, such as "2h". Raises click.BadParameter."""
     from c7n_iamusers.text.times import moment
 
     if value is None:
@@ -48,8 +48,8 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
     found = now - timedelta(**{_UNITS[age[2]]: int(age[1])}) if age else moment(value)
     if found is None or found > now:
         raise click.BadParameter(
-            f"{value!r} is not a time that is past: give one in UTC, such as 2026-01-31T12:00:00Z, or how long ago it "
-            "is, such as 30m, 2h or 1d"
+            f"{value!r} is not a past time: give one in UTC, such as 2026-01-31T12:00:00Z, or how long ago it was, "
+            "such as 30m, 2h or 1d"
         )
     return found
 
@@ -137,10 +137,10 @@ def report(
 ) -> None:
     """Report on all accounts that policies ran over: users, evidence, outcomes, progress. It does not call AWS.
 
-    OUTPUT_DIR may be s3://BUCKET/PREFIX. Outputs of several runs show the progress; each user is shown as the latest
-    run saw it. The file is for its owner alone: it names every user and what is wrong with it.
+    OUTPUT_DIR may be s3://BUCKET/PREFIX. Outputs of several runs show the progress. Each user is shown as the latest
+    run saw it. Only its owner can read the file, which names every user and what is wrong with it.
 
-    It says what changed since the report that it replaces, or else in the last week.
+    It says what changed since the report that it replaces, or in the last week if it replaces none.
     """
     if (names or tags) and accounts_file is None:
         raise click.UsageError("-a and -t choose accounts of the accounts file: give -c FILE too")
@@ -150,15 +150,16 @@ def report(
     from c7n_iamusers.report.fleet import fleet_of
 
     wanted = Wanted([name for file in files for name in _policies(file)], since, bool(names or tags))
-    expected = list(_expected(accounts_file, names, tags)) if accounts_file else []
+    known = _entries_in(accounts_file) if accounts_file else []
+    expected = list(_expected(accounts_file, known, names, tags)) if accounts_file else []
     now = datetime.now(timezone.utc)
     place = output or f"report.{output_format}"
-    outputs = _outputs(places, expected)
+    outputs = _outputs(places, {each.name: each.id for each, _ in known})
     notices = _Notices.read(outputs, expected if wanted.expected_only else None, notices_place, now)
     fleet = fleet_of(outputs, expected, now, wanted, notices.known, _last_report(place, now))
     mail = notices.report(fleet.gone(), now)
     fleet = fleet.with_needs(mail.needs)
-    del outputs, notices  # a report may be on 600,000 users
+    del outputs, notices  # a report may cover 600,000 users
     made = {
         "generated": now.isoformat(timespec="seconds"),
         "outputs": list(places),
@@ -173,11 +174,10 @@ def report(
         _end_check(fleet, users_output, check_output, data["accounts"])
 
 
-def _outputs(places: Iterable[str], expected: Iterable[Expected]) -> list[PolicyOutput]:
-    """The outputs below ``places``, each once. Raises OutputUnreadable."""
+def _outputs(places: Iterable[str], known: Mapping[str, str]) -> list[PolicyOutput]:
+    """The outputs below ``places``, each once. ``known``: see ``read_outputs``. Raises OutputUnreadable."""
     from c7n_iamusers.report.output_reader import read_outputs
 
-    known = [each.name for each in expected]
     found = (each for place in places for each in read_outputs(open_place(place), known))
     return list({each.place: each for each in found}.values())
 
@@ -188,7 +188,7 @@ def _end_check(
     check_output: str | None,
     accounts: Iterable[Mapping[str, Any]],
 ) -> None:
-    """A line for each thing that needs attention, also in the file ``check_output``; ends the command if there is one.
+    """Prints a line for each thing that needs attention, also to ``check_output``; ends the command if there is one.
 
     ``users_output``: where the numbers of users of ``accounts`` go if nothing blocks.
     """
@@ -206,7 +206,7 @@ def _end_check(
 
 
 def _levels(fleet: FleetReport) -> tuple[int, int]:
-    """How many lines are blocking, and how many need attention."""
+    """The numbers of lines that block, and that need attention."""
     from c7n_iamusers.report.checks import BLOCKING
 
     blocking = sum(each["level"] == BLOCKING for each in fleet.attention)
@@ -229,7 +229,7 @@ class _Notices:
         given: str | None,
         now: datetime,
     ) -> _Notices:
-        """``only``: the accounts that count; None for all. ``given``: the place, if runs name another one."""
+        """``only``: the accounts that count; None for all. ``given``: the place to use instead of the runs'."""
         from c7n_iamusers.exceptions import NoticesUnreadable
         from c7n_iamusers.notices.notices import Notices
         from c7n_iamusers.report.mail import places_of
@@ -257,8 +257,8 @@ class _Notices:
             list(pool.map(lambda each: read(*each), places_of(outputs).items()))
         return cls(outputs, known, faults)
 
-    def report(self, gone: Collection[str], now: datetime) -> MailReport:
-        """What they say of their mails. ``gone``: unique ids of users."""
+    def report(self, gone: Collection[tuple[str, str]], now: datetime) -> MailReport:
+        """What they say of their mails. ``gone``: see ``mail_report``."""
         from c7n_iamusers.report.mail import mail_report
 
         names = {output.account: output.name for output in self.outputs if output.name}
@@ -266,19 +266,19 @@ class _Notices:
 
 
 def _last_report(place: str, now: datetime) -> datetime:
-    """When the report that is to be replaced was made; a week ago where there is none, or it does not say it."""
+    """The time of the report to replace; a week ago if there is none, or it has no time."""
     from c7n_iamusers.report.rendering import made_at
 
     store, name = file_target(place)
     try:
         found = made_at(store.read(name) or b"")
-    except OSError:  # too large, or no file: what is wrong with the place is said when it is written
+    except OSError:  # too large, or no file: a fault of the place is reported on writing
         found = None
     return found if found and found <= now else now - _A_WEEK
 
 
 def _who(row: Mapping[str, Any]) -> str:
-    """The beginning of a line of --check; empty where it is on several accounts."""
+    """The beginning of a line of --check; empty if it is about several accounts."""
     if not row["account"]:
         return ""
     user = f"user {row['user']} of " if row["user"] else ""
@@ -307,7 +307,7 @@ def _write_json(place: str, content: Any, option: str) -> None:
 
 
 def _split(fleet: FleetReport, made: Mapping[str, Any], place: str, now: datetime) -> Iterator[str]:
-    """Writes a page for each owner of users; says where, and of how many users the owner is not known."""
+    """Writes a page for each owner of users; says where, and how many users have an unknown owner."""
     path, mark, query = place.partition("?") if place.startswith(S3) else (place, "", "")
     beside = f"{path.removesuffix('.html')}-owners"
     pages, unknown = 0, 0
@@ -324,7 +324,7 @@ def _split(fleet: FleetReport, made: Mapping[str, Any], place: str, now: datetim
 
 
 def _page_of(owner: str) -> str:
-    """The name of an owner's page. What is no plain file name is told apart by its digest."""
+    """The name of an owner's page. A digest distinguishes owners whose address is no plain file name."""
     plain = re.sub(r"[^a-z0-9._@+-]", "_", owner.lower())[:100].lstrip(".") or "_"
     told_apart = "" if plain == owner else f"-{hashlib.sha256(owner.encode()).hexdigest()[:12]}"
     return f"{plain}{told_apart}.html"
@@ -359,7 +359,7 @@ def _tell(fleet: FleetReport, totals: Mapping[str, Any], place: str) -> None:
 
 
 def _did(row: Mapping[str, Any]) -> str:
-    """What the latest run of a policy did."""
+    """What a policy's latest run did."""
     from c7n_iamusers.execution.outcomes import SKIPPED
     from c7n_iamusers.reasons import in_words
 
@@ -400,13 +400,18 @@ def _policies(place: str) -> Iterator[str]:
     yield from (name for name, is_on_users in names.items() if is_on_users and only in ("", name))
 
 
-def _expected(path: Path, names: tuple[str, ...], tags: tuple[str, ...]) -> Iterator[Expected]:
-    """The accounts that have one of ``names`` (or ids), if any are given, and all ``tags``.
+def _entries_in(path: Path) -> list[tuple[Expected, set[str]]]:
+    """The accounts of the accounts file, each with its tags. Raises InvalidPolicyData."""
+    return read_accounts(path, lambda data: list(_entries(data)))
 
-    Raises OutputUnreadable and InvalidPolicyData.
+
+def _expected(
+    path: Path, rows: Sequence[tuple[Expected, set[str]]], names: tuple[str, ...], tags: tuple[str, ...]
+) -> Iterator[Expected]:
+    """Those of ``rows``, from ``path``, that have one of ``names`` (or ids), if any are given, and all ``tags``.
+
+    Raises OutputUnreadable.
     """
-
-    rows = read_accounts(path, lambda data: list(_entries(data)))
     ids = {each: {each.id, each.name} for each, _ in rows}
     if unknown := set(names).difference(*ids.values()):
         raise OutputUnreadable(

@@ -15,10 +15,13 @@ import click
 from c7n_iamusers_cli.arguments import ACCOUNT_ID, account_ids, external_id, role_template
 from c7n_iamusers_cli.output import say
 from c7n_iamusers_cli.restore_choice import (
+    Confirmation,
+    by_account,
     check_found,
     check_parts,
     check_unambiguous,
     is_wanted,
+    known_accounts,
     may_be_wanted,
 )
 from c7n_iamusers_cli.restore_output import (
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
 
 
 def acceptances(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options by which somebody accepts what a restoration asks about, or would refuse."""
+    """The options that accept what a restoration asks about, or would refuse."""
     for option in (
         click.option(
             "--yes",
@@ -105,12 +108,20 @@ def acceptances(command: Callable[..., Any]) -> Callable[..., Any]:
     help="With --role: the external id that its trust policy asks for, as external_id in the accounts file.",
 )
 @click.option(
+    "-c",
+    "--accounts",
+    "accounts_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="c7n-org's accounts file: with {account_id} in --role, roles are assumed only in its accounts.",
+)
+@click.option(
     "--account",
     "accounts",
     metavar="ID",
     multiple=True,
     callback=account_ids,
-    help="Only users of this account (repeatable).",
+    help="Only users of this account (repeatable). With {account_id} in --role, in the place of -c.",
 )
 @click.option(
     "--user",
@@ -130,6 +141,7 @@ def restore(
     dry_run: bool,
     role: str | None,
     external_id: str,
+    accounts_file: Path | None,
     accounts: tuple[str, ...],
     names: tuple[str, ...],
     recreate_groups: bool,
@@ -144,29 +156,31 @@ def restore(
 
     A user is restored with its path, tags, boundary, groups, policies, SSH public keys and signing certificates: as in
     its last snapshot, plus what was removed before that according to the journal. Passwords, secret keys, MFA devices
-    and the unique id can't be restored; they are listed. Restoring a restored user again changes nothing.
+    and the unique id can't be restored, and are listed. Restoring a restored user again changes nothing.
 
-    Groups, policies and the boundary can allow more now than when the snapshot was taken. So what the user could do
-    then is compared with what it could do now, before anything is changed and again at the end. If it could do more, or
-    nobody can tell, it is not restored, and the new statements are listed: --accept-wider NAME restores it
-    nevertheless. A Deny in the trust policy of a role counts too, since it does not hold for the new user. What AWS
-    added to AWS-managed policies is listed apart, and asked for once; scripts give --accept-aws-changes. Until the last
-    call, the user has AWSDenyAll as its boundary and can do nothing.
+    Groups, policies and the boundary can allow more now than when the snapshot was taken. So the command compares what
+    the user could do then and now, before anything is changed and again at the end. If it could do more, or that is
+    unknown, it is not restored, and the new statements are listed: --accept-wider NAME restores it anyway. A Deny in
+    the trust policy of a role counts, too, because it does not hold for the new user. What AWS added to AWS-managed
+    policies is listed apart, and asked about once; scripts give --accept-aws-changes. Until the last call, the user has
+    AWSDenyAll as its boundary and can do nothing.
 
     A user that still exists gets back only what was removed from it according to the journal, and only with --user.
     Another user of the same name, which no restoration created, is not changed.
 
-    While a run uses a user's output, that user is not restored; during a restoration, no run begins there. A snapshot
-    that was changed after it was taken is refused. The command asks before it uses a snapshot whose SHA-256 is in no
-    journal, or that others can write, and before it gives administrator rights; scripts give --yes.
+    While a run uses a user's output, that user is not restored. During a restoration, no run begins there. A changed
+    snapshot is refused. The command asks before it uses a snapshot whose SHA-256 is in no journal, or that others can
+    write, and before it gives administrator rights; scripts give --yes.
 
     Users of several accounts, such as all of c7n-org's output, need a role in each: --role
-    'arn:aws:iam::{account_id}:role/NAME'. An account whose role can't be assumed does not stop the others.
+    'arn:aws:iam::{account_id}:role/NAME' -c accounts.yml. An account whose role can't be assumed does not stop the
+    others.
     """
     from c7n_iamusers.restoration.snapshot_files import collected
 
     if external_id and not role:
         raise click.UsageError("--external-id is for assuming a role: give --role too")
+    known = known_accounts(role, accounts_file, accounts)
     collection = collected(snapshots)
     for line in (*collection.problems, *collection.left_out):
         say(line, err=True)
@@ -182,15 +196,22 @@ def restore(
         journal,
         external_id,
         frozenset(wider),
-        _Confirmation(accept_aws_changes),
+        Confirmation(accept_aws_changes),
         frozenset(without),
         copy,
     )
     results: dict[str, list[str]] = {}
     if role and ACCOUNT_ID in role:
-        for account_id, users in _by_account(wanted).items():
-            results[account_id] = _in_account(
-                role.replace(ACCOUNT_ID, account_id), account_id, users, options
+        for account_id, users in by_account(wanted).items():
+            in_account = role.replace(ACCOUNT_ID, account_id)
+            results[account_id] = (
+                _in_account(in_account, account_id, users, options)
+                if known is None or account_id in known
+                else _not_in(
+                    account_id,
+                    users,
+                    f"{accounts_file} does not have this account: add it, or find out who wrote its snapshots",
+                )
             )
         print_accounts(results, dry_run)
     else:
@@ -200,16 +221,8 @@ def restore(
     _fail(results, len(wanted), len(problems))
 
 
-def _by_account(users: Sequence[RestorableUser]) -> dict[str, list[RestorableUser]]:
-    accounts = sorted({each.recorded.subject.account_id for each in users})
-    return {
-        account: [user for user in users if user.recorded.subject.account_id == account]
-        for account in accounts
-    }
-
-
 def _in_account(role: str, account_id: str, users: Sequence[RestorableUser], options: _Options) -> list[str]:
-    """What became of each of the account's users. A problem of the account as a whole is said once."""
+    """The result for each of the account's users. A problem of the whole account is printed once."""
     from c7n_iamusers.exceptions import EvidenceUnreadable, RestorationRefused
 
     became: list[str] = []
@@ -217,10 +230,15 @@ def _in_account(role: str, account_id: str, users: Sequence[RestorableUser], opt
         with _restoring(role, options, users) as restoring:
             became += [restoring.restore(user) for user in users]
     except (EvidenceUnreadable, RestorationRefused) as error:
-        names = ", ".join(user.recorded.subject.name for user in users)
-        say(f"account {account_id}: {names}: not restored: {error}", err=True)
-        return [FAILED] * len(users)
+        return _not_in(account_id, users, str(error))
     return became
+
+
+def _not_in(account_id: str, users: Sequence[RestorableUser], why: str) -> list[str]:
+    """Says that none of the account's users is restored."""
+    names = ", ".join(user.recorded.subject.name for user in users)
+    say(f"account {account_id}: {names}: not restored: {why}", err=True)
+    return [FAILED] * len(users)
 
 
 def _fail(results: dict[str, list[str]], users: int, problems: int) -> None:
@@ -234,19 +252,6 @@ def _fail(results: dict[str, list[str]], users: int, problems: int) -> None:
     raise click.ClickException(f"{total} of {users + problems} were not restored{place}, see above")
 
 
-@dataclass
-class _Confirmation:
-    """Whether somebody accepted what AWS changed in its policies: for all users of the run."""
-
-    given: bool
-
-    def ask(self) -> bool:
-        """Ask on the terminal, unless it was accepted before."""
-        if not self.given and sys.stdin.isatty():
-            self.given = click.confirm("Accept what AWS changed, here and for the other users of this run?")
-        return self.given
-
-
 @dataclass(frozen=True)
 class _Options:
     dry_run: bool
@@ -256,7 +261,7 @@ class _Options:
     journal: Path | None
     external_id: str = ""
     wider: frozenset[str] = frozenset()
-    aws_changes: _Confirmation = field(default_factory=lambda: _Confirmation(given=False))
+    aws_changes: Confirmation = field(default_factory=lambda: Confirmation(given=False))
     without: frozenset[str] = frozenset()
     copy: Callable[[], None] = lambda: None
 
@@ -296,7 +301,7 @@ class _Restoring:
     """Restores users one after another, as ``caller`` (an ARN).
 
     ``names``: unique id -> name of each user in the account. ``roles``: of the account. ``check``: raises RunLockLost
-    once a run lock is lost. ``told``: what was said for all users.
+    once a run lock is lost. ``told``: what was printed for all users.
     """
 
     session: Any
@@ -312,7 +317,7 @@ class _Restoring:
     told: set[str] = field(default_factory=set)
 
     def restore(self, found: RestorableUser) -> str:
-        """Restore one user, or show its plan; what became of it. FAILED: it is not restored because of a problem."""
+        """Restore one user, or show its plan. Returns the result. FAILED: a problem kept it from being restored."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         from c7n_iamusers.exceptions import IamUsersError
@@ -341,7 +346,7 @@ class _Restoring:
         return FAILED
 
     def _restored(self, found: RestorableUser, restoration: UserRestoration, planned: Restoration) -> str:
-        """Show ``planned``, and apply it unless something in it is not accepted; what became of the user."""
+        """Show ``planned``, and apply it unless something in it is not accepted. Returns the result."""
         from c7n_iamusers.restoration.rights import RightsChange
 
         change = RightsChange() if planned.settled else planned.rights_change()
@@ -411,7 +416,7 @@ class _Restoring:
         return self.opened[path]
 
     def _why_not(self, planned: Restoration, change: RightsChange) -> str:
-        """Why the user is not restored unless somebody names it, in words; empty if it is."""
+        """Why the user is only restored if somebody names it, in words; empty if nobody has to."""
         from c7n_iamusers.restoration.acceptance import Accepted, Need
 
         name = planned.plan.subject.name
@@ -423,7 +428,7 @@ class _Restoring:
         return ""
 
     def _ask(self, found: RestorableUser, planned: Restoration, change: RightsChange) -> str:
-        """What was not accepted, by an option or on the terminal, and what to do, in words; empty if all was."""
+        """What no option and nobody on the terminal accepted, and what to do, in words; empty for nothing."""
         from c7n_iamusers.restoration.acceptance import warnings
 
         if change.by_aws and not self.options.aws_changes.ask():

@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from c7n_iamusers_cli.arguments import ACCOUNT_ID, targets_in
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.calls import Subject
@@ -15,14 +20,40 @@ if TYPE_CHECKING:
 
 
 def is_wanted(subject: Subject, accounts: Sequence[str], names: Sequence[str]) -> bool:
-    """Whether the user is one of those that are named; all are where no account, or no name, is given."""
+    """Whether options name the user. Without an account, or without a name, all are named."""
     return (not accounts or subject.account_id in accounts) and (not names or subject.name in names)
 
 
 def may_be_wanted(name: str | None, names: Sequence[str]) -> bool:
-    """Whether a problem is of one of the users that are named. ``name``: as in a file's name; None: of any user."""
+    """Whether a problem concerns a named user. ``name``: as in a file's name; None: it may concern any user."""
     # an underscore precedes a name that begins with a dash
     return name is None or not names or name in names or name.removeprefix("_") in names
+
+
+def by_account(users: Sequence[RestorableUser]) -> dict[str, list[RestorableUser]]:
+    """Account id -> its users."""
+    accounts = sorted({each.recorded.subject.account_id for each in users})
+    return {
+        account: [user for user in users if user.recorded.subject.account_id == account]
+        for account in accounts
+    }
+
+
+def known_accounts(
+    role: str | None, accounts_file: Path | None, accounts: Sequence[str]
+) -> frozenset[str] | None:
+    """The ids of the only accounts in which ``role`` may be assumed; None if options name them, or the role does.
+
+    Raises UsageError where whoever wrote a snapshot would choose them, and get the external id, and InvalidPolicyData.
+    """
+    if role and ACCOUNT_ID in role and not accounts_file and not accounts:
+        raise click.UsageError(
+            f"{ACCOUNT_ID} in --role stands for each account that a snapshot names, whoever wrote it: give "
+            "-c accounts.yml or --account ID, so that a role is assumed in your accounts alone"
+        )
+    if accounts_file is None:
+        return None
+    return frozenset(each.account_id for each in targets_in(accounts_file, strict=False))
 
 
 def check_found(wanted: Sequence[RestorableUser], accounts: Sequence[str], names: Sequence[str]) -> None:
@@ -38,7 +69,7 @@ def check_found(wanted: Sequence[RestorableUser], accounts: Sequence[str], names
 
 
 def check_unambiguous(wanted: Sequence[RestorableUser], wider: Sequence[str]) -> None:
-    """Nobody accepts the rights of a namesake in another account. Raises ClickException."""
+    """A name accepts no rights of a namesake in another account. Raises ClickException."""
     found = {each.recorded.subject.with_account for each in wanted}
     accounts = Counter(each.partition("/")[2] for each in found)
     if several := sorted(name for name in set(wider) if accounts[name] > 1):
@@ -48,9 +79,22 @@ def check_unambiguous(wanted: Sequence[RestorableUser], wider: Sequence[str]) ->
 
 
 def check_parts(wanted: Sequence[RestorableUser], without: Sequence[str]) -> None:
-    """Every part that is left out must be one of a user. Raises ClickException."""
+    """Some user must have each part that is left out. Raises ClickException."""
     from c7n_iamusers.restoration.cannot_come_back import parts
 
     known = {part for user in wanted for snapshot in user.recorded.snapshots for part in parts(snapshot)}
     if missing := sorted(set(without) - known):
         raise click.ClickException(f"no user has the part {', '.join(missing)}: nothing was done")
+
+
+@dataclass
+class Confirmation:
+    """Whether somebody accepted what AWS changed in its policies: for all users of the run."""
+
+    given: bool
+
+    def ask(self) -> bool:
+        """Ask on the terminal, unless it was accepted before."""
+        if not self.given and sys.stdin.isatty():
+            self.given = click.confirm("Accept what AWS changed, here and for the other users of this run?")
+        return self.given

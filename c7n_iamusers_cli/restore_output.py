@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``c7n-iamusers restore`` says of a user and its plan."""
+"""What ``c7n-iamusers restore`` prints about a user and its plan."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from c7n_iamusers.restoration.rights import RightsChange
     from c7n_iamusers.restoration.snapshot_files import RestorableUser
 
-#: What became of a user.
+#: The results for a user.
 RESTORED, SAME, LEFT, FAILED = "restored", "restored already", "left alone", "not restored"
-#: By what else a user with a new unique id may do more, which nothing here reads: said once an account.
+#: Why else a user with a new unique id may do more, unread here: printed once per account.
 NOT_LOOKED_AT = (
-    "not looked at: trust policies of roles in other accounts, the policies of buckets, keys and other resources, and "
-    "those of the organization. What names a deleted user there, as Principal or by its unique id, holds for the "
-    "restored one no more, an Allow or a Deny: the policy's owner must save the ARN again"
+    "not looked at: trust policies of roles in other accounts, the policies of buckets, keys and other resources, "
+    "and those of the organization. An Allow or a Deny there that names a deleted user, as Principal or by its "
+    "unique id, no longer holds for the restored one: the policy's owner must save the ARN again"
 )
 
 
 def print_accounts(results: dict[str, list[str]], dry_run: bool) -> None:
-    """A table: account -> how many of its users became what."""
+    """A table: account -> the number of its users with each result."""
     columns = (RESTORED, SAME, LEFT, FAILED)
     counts = [(account_id, Counter(became)) for account_id, became in results.items()]
     head = ("account", "would be restored" if dry_run else RESTORED, *columns[1:])
@@ -35,7 +35,7 @@ def print_accounts(results: dict[str, list[str]], dry_run: bool) -> None:
 
 
 def way_without(error: CallFailed, found: RestorableUser) -> str:
-    """How to restore the user without the part that ``error`` is about, in words; empty if it is about none."""
+    """How to restore the user without the part that ``error`` concerns, in words; empty if it concerns none."""
     from c7n_iamusers.restoration.cannot_come_back import part_of, parts
 
     part = part_of(error.call)
@@ -44,7 +44,7 @@ def way_without(error: CallFailed, found: RestorableUser) -> str:
 
 
 def left_alone(planned: Restoration) -> str:
-    """Why the user is changed only by --user, in words; empty if it is restored anyway."""
+    """Why only --user changes the user, in words; empty if it is restored without."""
     name = planned.plan.subject.name
     if planned.user_exists and not planned.plan.calls:
         return "still exists: nothing to restore"
@@ -59,7 +59,7 @@ def left_alone(planned: Restoration) -> str:
 
 
 def print_plan(planned: Restoration, change: RightsChange, planned_only: bool) -> None:
-    """What is done, or with ``planned_only`` would be, and all that somebody has to know or accept before."""
+    """What is done, or with ``planned_only`` would be done, and all that somebody must know or accept first."""
     calls = planned.plan.calls
     doing = "would be restored" if planned_only else "is being restored"
     done = "has everything back" if change.wider or change.unknown else "is restored already"
@@ -79,7 +79,7 @@ def print_plan(planned: Restoration, change: RightsChange, planned_only: bool) -
 
 
 def _shown(parameters: Mapping[str, Any]) -> str:
-    """``parameters`` on one line; of a text with several, such as a certificate, the first."""
+    """``parameters`` on one line, with only the first line of a longer text, such as a certificate."""
     import json
 
     def first(value: Any) -> Any:

@@ -53,7 +53,7 @@ def documents_of(
     _check_partitions(known, values.targets)
     pushed = [each for each in policies if each not in pulling]
     places = names.places(written, listed)
-    # the deployment of functions leaves an output, too, and `report` asks what became of their mails
+    # deploying functions also leaves an output, and `report` checks their mails
     places = replace(places, read=(*places.read, *NamedByPolicies([*parts_of(pushed)], values).reported()))
     functions = functions_of(pushed, values, outputs)
     needs = replace(role_needs(by_file, values, restore, undo), functions=functions, setup=setup)
@@ -64,9 +64,9 @@ def documents_of(
 def role_needs(
     files: Iterable[Iterable[Any]], values: AccountValues, restore: bool = False, undo: bool = False
 ) -> RoleNeeds:
-    """What c7n's policies need that c7n-org runs, by the role that calls. ``files``: the policies of each file.
+    """What the policies that c7n-org runs need, by the role that calls. ``files``: the policies of each file.
 
-    c7n-org runs a file as one role: that of a policy which changes users also has what the others of its file read.
+    c7n-org runs a file as one role, so the role of a policy that changes users may also read what the file's others do.
     ``restore``, ``undo``: also what `c7n-iamusers restore`, and `provision prune` and `undo`, need.
     """
     from c7n_iamusers.iam.permissions import RESTORATION, Needed
@@ -106,7 +106,7 @@ def _kind(needed: Needed) -> str:
 
 
 def _check_names(functions: Sequence[Functions], known: RoleSettings) -> None:
-    """Raises InvalidPolicyData where the functions would share a role with others."""
+    """Raises InvalidPolicyData if functions would share a role with others."""
     for each in functions:
         if each.role.rpartition("/")[2] in (known.reader, known.remover, known.restorer, known.deployer):
             raise InvalidPolicyData(
@@ -116,7 +116,7 @@ def _check_names(functions: Sequence[Functions], known: RoleSettings) -> None:
 
 
 def _check_queues(policies: Iterable[Any], values: AccountValues) -> None:
-    """Raises InvalidPolicyData where a member account could write to the queue that c7n-mailer reads."""
+    """Raises InvalidPolicyData if a member account could write to c7n-mailer's queue."""
     from c7n_iamusers.organization.queue_senders import open_mailer
 
     if fault := open_mailer(values.targets, [policy.data for policy in policies]):
@@ -124,7 +124,7 @@ def _check_queues(policies: Iterable[Any], values: AccountValues) -> None:
 
 
 def _check_partitions(settings: RoleSettings, targets: Iterable[Target]) -> None:
-    """Raises InvalidPolicyData for an account, or a role, in another partition than the runner's."""
+    """Raises InvalidPolicyData for an account or a role outside the runner's partition."""
     found = {
         str(target): target.partition for target in targets if target.roles or {*target.regions} - {"all"}
     } | {f"the runner {each}": each.split(":")[1] for each in settings.runners[1:]}
@@ -159,7 +159,7 @@ def functions_of(
 
 
 def _as_role(role: str, policies: Sequence[Any], values: AccountValues, outputs: Sequence[str]) -> Functions:
-    """``outputs``: of the runner, which a function has if it names no other."""
+    """``outputs``: the runner's, for a function that names no other."""
     from c7n_iamusers.roles.documents import Functions
 
     given = dict[str, None]()

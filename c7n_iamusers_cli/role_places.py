@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What policies name in buckets and queues, as far as it concerns the role that runs them."""
+"""The buckets and queues that policies name, for the role that runs them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from c7n_iamusers.organization.account_values import AccountValues
     from c7n_iamusers.roles.places import Places
 
-#: What Cloud Custodian fills in in an output's URL, and what of it changes between runs.
+#: What Cloud Custodian fills into an output's URL, and which of it changes between runs.
 _FILLED_IN = re.compile(r"\{(account_id|region|policy_name|now|uuid)([!:][^{}]*)?\}")
 _CHANGING = re.compile(r"\{(now|uuid)[^{}]*\}")
 
 
 def check_outputs(urls: Iterable[str]) -> None:
-    """Raises click.UsageError if one is no output in a bucket, or Cloud Custodian can't fill it in."""
+    """Raises click.UsageError for one that is no output in a bucket, or that Cloud Custodian can't fill in."""
     for url in urls:
         if not url.startswith("s3://") or "{" in _FILLED_IN.sub("", url):
             raise click.UsageError(
@@ -36,10 +36,10 @@ def check_outputs(urls: Iterable[str]) -> None:
 def output_places(
     urls: Iterable[str], values: AccountValues, account: str = "*"
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The places of the outputs, and the directories in which the outputs of several policies lie side by side.
+    """The places of the outputs, and the directories that several policies' outputs share.
 
-    This package's own files lie where the parts of a URL that change between runs are left out. An action finds the
-    journals of other policies beside its own output.
+    This package's own files lie at the URL without the parts that change between runs. An action finds other policies'
+    journals beside its own output.
     """
     written, listed = dict[str, None](), dict[str, None]()
     for url in urls:
@@ -61,7 +61,7 @@ class NamedByPolicies:
     account: str = "*"
 
     def places(self, outputs: tuple[str, ...], listed: tuple[str, ...]) -> Places:
-        """Where the runner's own session sends and writes, and what it reads: journals, plans, and who signed in."""
+        """Where the runner's own session sends and writes, and what it reads: journals, plans and sign-ins."""
         from c7n_iamusers.roles.places import Places
 
         sending = [part for part in self.parts if part_data(part).get("assume_role") is False]
@@ -83,12 +83,12 @@ class NamedByPolicies:
         )
 
     def reported(self) -> tuple[str, ...]:
-        """The notices that `c7n-iamusers report` reads: not those of messages about new credentials."""
+        """The notices that `c7n-iamusers report` reads, without those about new credentials."""
         told = (part for part in self.parts if part_data(part).get("step") != "created")
         return tuple(url for part in told for url in self._places(part, "notices"))
 
     def _notices(self) -> Places:
-        """The notices of all accounts, or of ``account`` alone, whose function must neither forge nor hide others'."""
+        """The notices of all accounts, or only of ``account``: its function must neither forge nor hide others'."""
         from c7n_iamusers.notices.held import DIRECTORY
         from c7n_iamusers.notices.notices import directories
         from c7n_iamusers.roles.places import Places
@@ -109,7 +109,7 @@ class NamedByPolicies:
                 listed += [] if asks else [notices]
                 continue
             written.append(notices)
-            # the step that announces nothing does not record who is exempt
+            # a step that announces nothing does not record exempt users
             if part_data(part).get("step") not in (None, "created"):
                 written.append(exempt)
             if part_data(part).get("digest"):

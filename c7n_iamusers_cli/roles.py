@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers roles``: the IAM roles that given policies take, with trust policies and exact permissions."""
+"""``c7n-iamusers roles``: the IAM roles for given policies, with trust policies and exact permissions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.roles.documents import RoleDocument
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-#: What is printed; of those in ``_NUMBERED`` there may be several: function, function-2, ...
+#: What is printed. ``_NUMBERED`` ones can be several: function, function-2, ...
 _NUMBER = re.compile(r"-([2-9]|[1-9]\d+)\Z", re.ASCII)
 _NUMBERED = ("function", "runner", "bucket-policy", "queue-policy")
 _KINDS = (
@@ -163,16 +163,16 @@ def roles(
 
     member-reader, member-remover and member-restorer are for each member account, identity-center for the account that
     administers Identity Center, and runner for the account in which c7n-org runs; further runners are runner-2, ...
-    Policies that give users back what they had, as release does, are the restorer's; others that change users are the
-    remover's; all others are the reader's, and also belong to the role that runs their file. Policies with a Lambda
+    Policies that give users back what they had, such as with release, are the restorer's. Others that change users are
+    the remover's. All others are the reader's, and also belong to the role that runs their file. Policies with a Lambda
     mode run as the role that mode.role names, here function (if they name several, also function-2, ..., in the order
-    of the files), and c7n-org deploys them as deployer; these are for each member account. What each role may do comes
-    from what the filters and actions declare. With --mailer there is one more, mailer, which runs c7n-mailer; its
-    permissions come from that file. The printed JSON has a member for each role; with --role it is the document alone.
+    of the files), and c7n-org deploys them as deployer. These are for each member account. Each role's permissions are
+    those that its filters and actions declare. With --mailer there is also mailer, the role of c7n-mailer, with the
+    permissions that this file needs. The printed JSON has a member for each role; with --role it is only that document.
 
     The buckets and queues that roles of member accounts reach need policies, too: bucket-policy and queue-policy, ...
-    admit only these roles, of the accounts in the accounts file or, with --org-id, of the organization. Each replaces
-    the policy that the bucket or queue has.
+    These admit only these roles, of the accounts in the accounts file or, with --org-id, of the organization. Each
+    replaces the policy that the bucket or queue has.
     """
     from c7n_iamusers.roles.documents import RoleSettings
     from c7n_iamusers.roles.rendering import rendered_role
@@ -199,7 +199,7 @@ def _print(found: Mapping[str, Any], only: str | None, names: Mapping[str, str])
         return
     if only not in found:
         raise InvalidPolicyData(
-            f"the policies take no role {only}; they take {', '.join(found)}, and with --mailer FILE also mailer"
+            f"the policies need no role {only}; they need {', '.join(found)}, and with --mailer FILE also mailer"
         )
     several = [each for each in found if _NUMBER.sub("", each) == only]
     if len(several) > 1:
@@ -209,7 +209,7 @@ def _print(found: Mapping[str, Any], only: str | None, names: Mapping[str, str])
 
 
 def _kind_given(value: str | None) -> str | None:
-    """Raises click.BadParameter for what is never printed."""
+    """Raises click.BadParameter for a document that never exists."""
     if not value or value in _KINDS or (_NUMBER.search(value) and _NUMBER.sub("", value) in _NUMBERED):
         return value
     numbered = ", ".join(f"{each}-2" for each in _NUMBERED)
@@ -219,7 +219,7 @@ def _kind_given(value: str | None) -> str | None:
 def _of_resources(
     documents: Sequence[RoleDocument], organization: str, values: AccountValues, output_format: str
 ) -> dict[str, Any]:
-    """The policies of buckets and queues, by their kind; none, and a warning, where nobody says whose roles."""
+    """The policies of buckets and queues, by kind; a warning instead without accounts or an organization."""
     from c7n_iamusers.roles.rendering import rendered_resource_policy
     from c7n_iamusers.roles.resource_policies import Trusted, reached_from_members, resource_policies
 
@@ -237,7 +237,7 @@ def _of_resources(
 
 
 def _check(runners: Sequence[str], settings: Mapping[str, Any], only: str | None) -> None:
-    """Raises click.UsageError for what would give roles that are useless or too wide."""
+    """Raises click.UsageError for options that would make a role useless or too wide."""
     names = ("reader", "remover", "restorer", "deployer")
     if len({settings[name] for name in names}) < len(names) and not only:
         raise click.UsageError(

@@ -17,9 +17,9 @@ from c7n_iamusers.text.wording import folded, quoted
 from c7n_iamusers_cli.arguments import accounts_file, read_accounts
 from c7n_iamusers_cli.output import end_check, say
 
-#: What an account takes beside its users, in users: its role, its report, its lists.
+#: The cost of an account beside its users, in users: its role, its report, its lists.
 _OF_ACCOUNT = 50
-#: What two accounts may not have in common, and why.
+#: What two accounts must not share, and why.
 _UNIQUE = {
     "account_id": "its users would be processed twice; IAM is the same in all Regions, so remove one of the two",
     "name": "c7n-org would write the outputs of both to one place (some file systems ignore case), so give each a name "
@@ -28,14 +28,14 @@ _UNIQUE = {
 
 
 def shard_of(account_id: str, shards: int) -> int:
-    """The index of the shard that processes an account: from 0, and the same whatever other accounts there are."""
+    """The index, from 0, of the shard that processes an account. It does not depend on other accounts."""
     return int.from_bytes(hashlib.sha256(account_id.encode()).digest(), "big") % shards
 
 
 def balanced(accounts: Iterable[str], users: Mapping[str, int], shards: int) -> dict[str, int]:
     """The index of the shard of each account: each shard has about as many users.
 
-    ``users``: of the accounts that are known; the others count as an average one. The same for the same numbers.
+    ``users``: account id -> number, if known; other accounts count as average. Equal numbers give equal shards.
     """
     average = sum(users.values()) // len(users) if users else 0
     weights = {each: _OF_ACCOUNT + users.get(each, average) for each in accounts}
@@ -70,9 +70,9 @@ def balanced(accounts: Iterable[str], users: Mapping[str, int], shards: int) -> 
 def shard(config: Path, indexes: tuple[int, ...], shards: int, users_file: str | None) -> None:
     """Print the accounts file of one shard, for c7n-org run -c.
 
-    An account's shard depends on its id and N alone: adding or removing an account moves no other. With --users it
-    depends on all accounts and these numbers, so give all shards of a run the same file. A shard may have no account,
-    and c7n-org then does nothing: the command ends with 3.
+    An account's shard depends only on its id and N: adding or removing an account moves no other. With --users it
+    depends on all accounts and these numbers, so give all shards of a run the same file. For a shard without accounts,
+    with which c7n-org does nothing, the command ends with 3.
     """
     import yaml
 
@@ -93,7 +93,7 @@ def shard(config: Path, indexes: tuple[int, ...], shards: int, users_file: str |
 
 
 def _users(place: str) -> dict[str, int]:
-    """Account id -> the number of its users; empty where there is no file. Raises InvalidPolicyData."""
+    """Account id -> the number of its users; empty without a file. Raises InvalidPolicyData."""
     from c7n_iamusers.text.documents import read_json
     from c7n_iamusers_cli.report import file_target
 
@@ -109,7 +109,7 @@ def _users(place: str) -> dict[str, int]:
 
 
 def _checked(data: Any) -> dict[str, Any]:
-    """Raises ValueError for an account that no shard would process, or that is not told from another."""
+    """Raises ValueError for an account that no shard would process, or that looks like another."""
     from c7n_iamusers.organization.readiness import targets
 
     rows = data.get("accounts") if isinstance(data, dict) else None
@@ -128,7 +128,7 @@ def _checked(data: Any) -> dict[str, Any]:
 
 
 def _account(number: int, entry: Any) -> str:
-    """An account in words. Raises ValueError for an id that is none, and a name that can't be a directory."""
+    """An account in words. Raises ValueError for an invalid id, and for a name that can't be a directory."""
     account_id = entry.get("account_id") if isinstance(entry, dict) else None
     if not is_account_id(account_id):
         raise ValueError(

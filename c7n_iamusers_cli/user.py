@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers user``: what was done to one user, by whom, when, and what comes next; and giving it back."""
+"""``c7n-iamusers user``: what was done to one user, by whom and when, what comes next; and giving it back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.report.outputs import PolicyOutput
     from c7n_iamusers.report.user_history import Event, UserHistory
 
-#: What begins something else in a URL of a bucket, or in the output of a policy: no run's key has it.
+#: Characters with another meaning in a bucket's URL or a policy's output. No run's key has them.
 _NO_PLACE = frozenset("?#{}")
 
 
@@ -81,14 +81,13 @@ def user(
     """Show what was done to the user NAME, by whom, when, and what comes next.
 
     It reads all outputs and notices, and does not call AWS. It shows each user that had the name, the latest first. It
-    ends with 1 if nobody of this name is on record, or if something can't be read, so that more may be on record than
-    it shows.
+    ends with 1 if nobody of this name is on record, or if something can't be read, so that there may be more.
 
-    --give-back undoes what was done last: it runs the action release for this user alone, or does what c7n-iamusers
+    --give-back undoes what was done last: it runs the action release for this user only, or does what c7n-iamusers
     restore does, with its questions, refusals and options. Then the owner gets a mail.
 
-    --gone-for-good writes a line to the journal that names the snapshot. From then on, only later snapshots count: what
-    only the lost one had is not given back, and no earlier one replaces it.
+    --gone-for-good writes a line to the journal that names the snapshot. From then on, only later snapshots count:
+    nothing that only the lost one had is given back, and no earlier one replaces it.
     """
     gone: Sequence[str] = accepted.pop("gone_for_good")
     targets = targets_in(accounts_file, strict=False) if accounts_file else ()
@@ -127,10 +126,11 @@ def targets_of(targets: Sequence[Target], names: Sequence[str]) -> list[Target]:
 
 
 class Record:
-    """What outputs and notices hold. ``asked``: ids and names of the only accounts that are wanted; empty for all.
+    """The content of outputs and notices. ``asked``: ids and names of the wanted accounts; empty for all.
 
-    ``problems``: what can't be read, in words, after ``histories``. ``once``: whether each journal is read once, since
-    the command changes nothing.
+    ``targets``: all accounts of the accounts file, since a directory of any name may tell of any account. ``problems``:
+    what can't be read, in words, after ``histories`` -> the id of its account, or empty. ``once``: whether each journal
+    is read once, since the command changes nothing.
     """
 
     def __init__(
@@ -144,15 +144,15 @@ class Record:
         self.places, self.targets, self._once = places, targets, once
         self._asked, self._notices_place = asked, notices_place
         self._journals: dict[str, JournalReader] = {}
-        self.problems: list[str] = []
+        self.problems: dict[str, str] = {}
         self.outputs: list[PolicyOutput] = []
         self.notices: dict[str, Notices] = {}
 
     def histories(self, name: str | None) -> list[UserHistory]:
-        """See user_history.histories. What was read for it is in ``outputs`` and ``notices`` (of each account id)."""
+        """See user_history.histories. Sets ``outputs`` and ``notices`` (by account id) to what it read."""
         from c7n_iamusers.report.user_history import histories
 
-        self.problems = []
+        self.problems = {}
         self.outputs = outputs = list(self._outputs())
         self.notices = notices = dict(self._notices())
         held = {
@@ -163,7 +163,7 @@ class Record:
         return histories(name, outputs, self.journal, notices, held, datetime.now(timezone.utc))
 
     def journal(self, place: str, subject: Subject) -> list[Mapping[str, Any]]:
-        """The lines about a user in the journals of an output. What can't be read is a problem."""
+        """The lines about a user in the journals of an output. An unreadable journal is a problem."""
         from c7n_iamusers.execution.journal import JournalReader
 
         if place not in self._journals or not self._once:
@@ -171,24 +171,28 @@ class Record:
         try:
             return [*self._journals[place].of(subject)]
         except (OSError, OutputUnreadable) as error:
-            self.problems.append(f"the journal in {place}: {error}")
+            self.problems[f"the journal in {place}: {error}"] = subject.account_id
             return []
+
+    def of_account(self, account: str) -> Callable[[str], None]:
+        """Notes what can't be read of ``account``."""
+        return lambda text: self.problems.update({text: account})
 
     def store(self, place: str) -> Store:
         """The store of the output at ``place``."""
         if not place.startswith(S3):
             return open_place(place)
         held = self._holding(place)
-        # exactly one slash: keys may have empty parts
+        # exactly one slash, as keys may have empty parts
         return open_place(held, f"{place}/".removeprefix(f"{_without_options(held)}/").removesuffix("/"))
 
     def url(self, place: str) -> str:
-        """``place``, which no hostile key names, with the options of what holds it, such as the Region."""
+        """``place``, never from a hostile key, with the options of what holds it, such as the Region."""
         _, mark, options = self._holding(place).partition("?")
         return f"{place}{mark}{options}"
 
     def _holding(self, place: str) -> str:
-        """That of ``places`` which holds ``place``."""
+        """The one of ``places`` that holds ``place``."""
         within = (each for each in self.places if f"{place}/".startswith(f"{_without_options(each)}/"))
         return next(within, place)
 
@@ -196,16 +200,18 @@ class Record:
         from c7n_iamusers.report.output_reader import read_outputs
         from c7n_iamusers.report.user_history import unread
 
-        known = [target.name for target in self.targets]
+        known = {target.name: target.account_id for target in self.targets}
         for place in self.places:
             found = read_outputs(open_place(place), known, self._asked)
-            self.problems += unread(found)
+            ids = {each.name: each.account for each in found if each.account} | known
+            self.problems |= {
+                text: each.account or ids.get(each.name, "") for each in found for text in unread([each])
+            }
             top = _without_options(place) if place.startswith(S3) else None
             for each in found:
                 if top is not None and _NO_PLACE.intersection(each.place.removeprefix(top)):
-                    self.problems.append(
-                        f"{each.place}: no run writes to a place of this name: it is left out"
-                    )
+                    text = f"{each.place}: no run writes to a place of this name: it is left out"
+                    self.problems[text] = each.account
                 else:
                     yield each
 
@@ -218,11 +224,11 @@ class Record:
             place = self._notices_place or target.variables.get("notices")
             if not place or (self._asked and not {target.account_id, target.name} & self._asked):
                 continue
+            account = target.account_id
             try:
-                found = Notices.read(notices_store(str(place)), target.account_id, now, self.problems.append)
-                yield target.account_id, found
+                yield account, Notices.read(notices_store(str(place)), account, now, self.of_account(account))
             except (NoticesUnreadable, OutputUnreadable) as error:
-                self.problems.append(str(error))
+                self.problems[str(error)] = account
 
 
 def _without_options(place: str) -> str:
@@ -246,7 +252,7 @@ def _one(found: Sequence[UserHistory]) -> UserHistory:
     return found[0]
 
 
-def _print(name: str, found: Sequence[UserHistory], problems: Sequence[str], output_format: str) -> None:
+def _print(name: str, found: Sequence[UserHistory], problems: Iterable[str], output_format: str) -> None:
     if output_format == "json":
         print_json({"name": name, "users": [each.as_data() for each in found], "unread": [*problems]})
     else:

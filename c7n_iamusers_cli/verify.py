@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers verify``: whether what runs left is as they wrote it, and whether AWS's own events are the same."""
+"""``c7n-iamusers verify``: whether runs' records are unchanged, and match AWS's own events."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from c7n_iamusers_cli.user import notices_store
 if TYPE_CHECKING:
     from c7n_iamusers.execution.stores import Store
     from c7n_iamusers.report.journal_calls import Call
+    from c7n_iamusers.report.outputs import PolicyOutput
     from c7n_iamusers.report.trail_matching import Matching
     from c7n_iamusers.report.verification import Found, Verified
 
-#: Of a kind of finding at most so many calls are named.
+#: The maximum of calls named per kind of finding.
 _MOST = 20
 
 
@@ -58,7 +59,8 @@ _MOST = 20
     "accounts_file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
-    help="c7n-org's accounts file. With {account_id} in --role, roles are assumed only in its accounts.",
+    help="c7n-org's accounts file, which says whose each directory is. With {account_id} in --role, roles are assumed "
+    "only in its accounts.",
 )
 @click.option(
     "--external-id", default="", callback=external_id, help="The sts:ExternalId that the role asks for."
@@ -74,10 +76,10 @@ def verify(
     external_id: str,
     output_format: str,
 ) -> None:
-    """Verify what runs left in DIR, which may be s3://BUCKET/PREFIX: every digest, and every journal line in order.
+    """Verify runs' records in DIR, which may be s3://BUCKET/PREFIX: every digest, and every journal line in order.
 
     --cloudtrail also matches each changing call with AWS's own event, and each change of these users by our roles with
-    a line of a journal. Give all outputs of these roles: a call whose journal lies elsewhere counts as a call without a
+    a journal's line. Give all outputs of these roles: a call with its journal elsewhere counts as a call without a
     line. The command ends with 1 if something is wrong or can't be read, and with 3 if something needs attention.
     """
     if (role or external_id) and not cloudtrail:
@@ -87,13 +89,15 @@ def verify(
             f"{ACCOUNT_ID} in --role stands for each account that a journal names, whoever wrote it: give "
             "-c accounts.yml, so that a role is assumed in your accounts alone"
         )
-    known = {each.account_id for each in targets_in(accounts_file, strict=False)} if accounts_file else None
+    targets = targets_in(accounts_file, strict=False) if accounts_file else ()
+    known = {each.account_id for each in targets} if accounts_file else None
     from c7n_iamusers.report.checks import ATTENTION, BLOCKING
     from c7n_iamusers.report.verification import Verified
 
     now = datetime.now(timezone.utc)
     verified = Verified(keeps_calls=cloudtrail)
-    _verify(verified, places, notices_place, plans, now)
+    names = {each.name: each.account_id for each in targets}
+    _verify(verified, places, names, notices_place, plans, now)
     found, counts = verified.found, verified.counts
     compared = (
         _compared(_by_account(verified.calls, known, found), role, external_id, now, found)
@@ -113,13 +117,18 @@ def verify(
 def _verify(
     verified: Verified,
     places: Sequence[str],
+    names: Mapping[str, str],
     notices_place: str | None,
     plans: Sequence[Path],
     now: datetime,
 ) -> None:
-    """Raises OutputUnreadable if a place can't be listed, or a plan can't be read."""
+    """``names``: of each account of the accounts file -> its id.
+
+    Raises OutputUnreadable if a place can't be listed, or a plan can't be read.
+    """
     from c7n_iamusers.deletion.reviewed_plan import load_plan
     from c7n_iamusers.exceptions import PlanInvalid
+    from c7n_iamusers.report.checks import BLOCKING
     from c7n_iamusers.report.grounds import verify_elsewhere, verify_notices, verify_plans
     from c7n_iamusers.report.verification import verify_outputs
 
@@ -144,7 +153,22 @@ def _verify(
         )
     verify_elsewhere(verified)
     verify_plans(verified, {*verified.plans, *_digests(plans), *_digests_named(verified)})
-    verify_notices(verified, _notices(places, notices_place, verified), now)
+    outputs = [*_outputs(places, names)]
+    for each in outputs:
+        for why in each.of_others:
+            verified.add(BLOCKING, each.place, why)
+    verify_notices(verified, _notices(outputs, notices_place, verified), now)
+
+
+def _outputs(places: Iterable[str], names: Mapping[str, str]) -> Iterator[PolicyOutput]:
+    """As reports read them."""
+    from c7n_iamusers.report.output_reader import read_outputs
+
+    for place in places:
+        try:
+            yield from read_outputs(open_place(place), names)
+        except OutputUnreadable:
+            continue  # a journal lies there without the files of Cloud Custodian
 
 
 def _digests(paths: Iterable[Path]) -> Iterator[str]:
@@ -161,34 +185,29 @@ def _digests(paths: Iterable[Path]) -> Iterator[str]:
 
 
 def _digests_named(verified: Verified) -> Iterator[str]:
-    """The SHA-256 of the plans that deletions name, where they still lie. A journal may name anything."""
+    """The SHA-256 of those plans named by deletions that still exist. A journal may name anything."""
     named = {str((line.get("plan") or {}).get("place") or "") for _, line in verified.decisions}
     for place in sorted(named):
         try:
             if place and not place.startswith(S3) and Path(place).is_file():
                 yield from _digests([Path(place)])
         except (OSError, ValueError, OutputUnreadable):
-            continue  # such a plan is not at hand, which is told of each deletion
+            continue  # the plan is unavailable, which each deletion reports
 
 
-def _notices(places: Sequence[str], given: str | None, verified: Verified) -> dict[str, Store]:
+def _notices(outputs: Iterable[PolicyOutput], given: str | None, verified: Verified) -> dict[str, Store]:
     """Account id -> where its notices are, if that is given, or the policies name it.
 
-    Several places of one account are told: whoever writes into an output may name another one.
+    Several places of one account are reported: whoever writes to an output may name another one.
     """
     from c7n_iamusers.report.checks import ATTENTION
     from c7n_iamusers.report.mail import places_of
-    from c7n_iamusers.report.output_reader import read_outputs
 
     named = dict[str, str]()
-    for place in places:
-        try:
-            for account, at in places_of(read_outputs(open_place(place))):
-                if named.setdefault(account, at) != at and not given:
-                    why = f"the outputs name {named[account]} and {at} as the place of its notices: give --notices"
-                    verified.add(ATTENTION, f"account {account}", why)
-        except OutputUnreadable:
-            continue  # a journal lies there without the files of Cloud Custodian
+    for account, at in places_of(outputs):
+        if named.setdefault(account, at) != at and not given:
+            why = f"the outputs name {named[account]} and {at} as the place of its notices: give --notices"
+            verified.add(ATTENTION, f"account {account}", why)
     accounts = {line["arn"].split(":")[4] for _, line in verified.decisions}
     found = dict.fromkeys({*accounts, *named}, given) if given else named
     return {account: notices_store(at) for account, at in found.items() if at}
@@ -197,9 +216,9 @@ def _notices(places: Sequence[str], given: str | None, verified: Verified) -> di
 def _by_account(
     calls: Iterable[Call], known: Collection[str] | None, found: list[Found]
 ) -> dict[str, list[Call]]:
-    """Account id -> its calls of IAM. ``known``: the only accounts that are asked; None if the role says it.
+    """Account id -> its calls of IAM. ``known``: the accounts to ask; None if the role names the account.
 
-    What is not compared is added to ``found``.
+    It adds to ``found`` what is not compared.
     """
     from c7n_iamusers.report.checks import BLOCKING
     from c7n_iamusers.report.verification import NOTE, Found
@@ -217,7 +236,7 @@ def _by_account(
         )
     for account in sorted(of_account):
         if not is_account_id(account) or (known is not None and account not in known):
-            why = f"its {len(of_account.pop(account))} calls are not compared: the accounts file does not have it"
+            why = f"its {len(of_account.pop(account))} calls are not compared: the accounts file lacks it"
             found.append(Found(BLOCKING, f"account {account}", f"{why}. Find out who wrote them, or add it"))
     return of_account
 
@@ -229,7 +248,7 @@ def _compared(
     now: datetime,
     found: list[Found],
 ) -> dict[str, Any]:
-    """What became of the comparison, of each account; what is wrong is added to ``found``."""
+    """The result of each account's comparison. It adds faults to ``found``."""
     from c7n_iamusers.report.checks import ATTENTION, BLOCKING
     from c7n_iamusers.report.trail_matching import match
     from c7n_iamusers.report.verification import Found
@@ -299,7 +318,7 @@ def _findings(account: str, matching: Matching) -> Iterator[Found]:
     for why, calls in sorted(reasons.items()):
         yield Found(ATTENTION, place, f"unproven: {_several(calls)}: {why}")
     if matching.late:
-        why = "CloudTrail shows an event after 15 minutes, mostly: run again later"
+        why = "CloudTrail mostly shows an event after 15 minutes: run again later"
         yield Found(ATTENTION, place, f"not yet: {_several(matching.late)}: {why}")
 
 

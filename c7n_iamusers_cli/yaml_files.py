@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of YAML that a command writes: whole, for their owner alone, and in place of another file only if told so."""
+"""Writes YAML files: whole, for their owner alone, and over another file only with --force."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def _yaml_name(_: click.Context, __: click.Parameter, value: Path | None) -> Pat
 def as_yaml(data: Any) -> str:
     """``data`` (of JSON's and YAML's plain types) as YAML without anchors.
 
-    Texts with braces are in double quotes, since ``custodian run --vars-file`` fills variables into the text of a file;
-    those of digits, such as account ids, are quoted for every reader of YAML. Raises InvalidPolicyData where the
-    text would not be read as ``data``.
+    Texts with braces are in double quotes, because ``custodian run --vars-file`` fills variables into a file's text.
+    Texts of digits, such as account ids, are quoted for every reader of YAML. Raises InvalidPolicyData if the text
+    would not be read as ``data``.
     """
     import yaml
 
@@ -73,9 +73,9 @@ def as_yaml(data: Any) -> str:
 
 
 def put(text: str, source: Path, output: Path | None, force: bool) -> None:
-    """Print ``text``, or write it to ``output`` with mode 0600. ``source``: what it was made from, which stays.
+    """Print ``text``, or write it to ``output`` with mode 0600. ``source``: its source, which stays.
 
-    Raises InvalidPolicyData where ``output`` is that file, no regular file, or, without ``force``, has other content.
+    Raises InvalidPolicyData if ``output`` is that file, no regular file, or, without ``force``, has other content.
     """
     if output is None:
         click.echo(text, nl=False)

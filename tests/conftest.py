@@ -49,7 +49,17 @@ LONGEST = {"test_commands_run_in_order", "test_the_whole_job", "test_the_rehears
 _FEW = 3
 #: Where tables are wide and each case runs commands, policies or the local organization; but for tests marked
 #: ``whole``.
-_WIDE = {"cli", "hostile", "identity_center", "local_org", "packaging", "plugins", "report", "roles"}
+_WIDE = {
+    "cli",
+    "deletion",
+    "hostile",
+    "identity_center",
+    "local_org",
+    "packaging",
+    "plugins",
+    "report",
+    "roles",
+}
 
 
 @pytest.hookimpl(trylast=True)

@@ -99,9 +99,9 @@ def _answer(application: Any, request: Any) -> AWSResponse:
     status = int(started[0].partition(" ")[0])
     headers: Any = {"Content-Length": str(len(body)), **dict(started[1])}
     if not request.stream_output:
-        # botocore takes an answer to GetBucketLocation without it for none
-        read = AWSResponse(request.url, status, headers, io.BytesIO())
-        vars(read)["_content"] = body  # as botocore does: read to its end
+        # with its content, as botocore reads it to its end
+        read = AWSResponse(request.url, status, headers, io.BytesIO(body))
+        vars(read)["_content"] = body
         return read
     raw = HTTPResponse(
         io.BytesIO(body),

@@ -35,7 +35,7 @@ GLASS: dict[str, Any] = {
     "CreateDate": datetime(2026, 1, 1, tzinfo=timezone.utc),
 }
 REFUSED = (
-    rf"account {OTHER}: its session acts in another account, as it reads user glass of account {ACCOUNT}. "
+    rf"account {OTHER}: its session acts in another account: it reads user glass of account {ACCOUNT}. "
     "No user was selected or touched: correct role or account_id in accounts.yml"
 )
 

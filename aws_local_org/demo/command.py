@@ -130,7 +130,7 @@ def _print_before_and_after(rehearsal: Demo) -> None:
 
 
 def _print_planted(rehearsal: Demo) -> None:
-    """What became of each planted user, and why it is left, as the first run that spared it said."""
+    """The result for each planted user, and the reason why it is left, from the first run that spared it."""
     rows = list[list[Any]]()
     for name, story in planted.STORIES.items():
         left = [each for each in rehearsal.after.values() if name in each.names]
@@ -145,7 +145,7 @@ def _print_planted(rehearsal: Demo) -> None:
 
 
 def _counts(rehearsal: Demo, account: AccountState) -> list[int]:
-    """The users that are left, by the first reason that holds for each, and the number of those that are gone."""
+    """The remaining users, each under its first reason, and the number of deleted users."""
     reasons = {"exempt": 0, "active": 0, "without": 0, "others": 0, "gone": 0}
     for user in account.users:
         if user.name in rehearsal.gone.get(account.account_id, ()):
@@ -165,14 +165,14 @@ def _counts(rehearsal: Demo, account: AccountState) -> list[int]:
 def prepared(
     source: Path, work: Path, seed_number: int, users_per_account: int, accounts: int = EXAMPLES
 ) -> Iterator[Demo]:
-    """A demo over a freshly seeded organization with this many ``accounts``: those of the checkout, then invented ones.
+    """A demo over a freshly seeded organization with this many ``accounts``: the checkout's, then invented ones.
 
-    What an earlier demo left in ``work`` is removed first. Raises LocalOrgError, before anything is touched, where
+    It first removes an earlier demo's files from ``work``. Raises LocalOrgError, before anything is touched, where
     ``work`` is not a demo's, or ``source`` is not a checkout whose accounts are the organization's.
     """
     steps.check_checkout(source, DEMO, (*steps.POLICY_NAMES, *steps.DEMO_POLICIES))
     _check_accounts(source, Settings())
-    # an assignment takes seconds in AWS; the demo compresses time anyway
+    # in AWS an assignment takes seconds, but the demo compresses time
     settings = Settings(member_accounts=members(accounts), assignment_seconds=0.1)
     steps.clear(work, DEMO, MARKER)
     with no_aws_settings(), LocalOrg(settings) as org, SmtpSink(work / "mails") as sink:
@@ -196,7 +196,7 @@ def prepared(
 
 
 def _say_that_mfa_is_required(policies: Path) -> None:
-    """Most of the seeded people may do nothing without MFA: their access is derived only if it needs MFA, too."""
+    """Most seeded people may do nothing without MFA, so their access is derived only if it needs MFA, too."""
     text = policies.read_text()
     said = text.replace("derive: true", "derive: {identity-center-mfa: true}")
     policies.write_text(said)
@@ -236,8 +236,8 @@ def _check_accounts(source: Path, settings: Settings) -> None:
     ):
         if found != wanted:
             raise LocalOrgError(
-                f"{source / file}: the demo's accounts are {_listed(wanted)}, and not {_listed(found)}: "
-                "run it in a checkout whose accounts.yml and mailer.yml are as they were"
+                f"{source / file}: the demo's accounts are {_listed(wanted)}, and not {_listed(found)}: run it in a "
+                "checkout with the original accounts.yml and mailer.yml"
             )
 
 
@@ -249,7 +249,7 @@ def _listed(accounts: Iterable[object]) -> str:
 
 @dataclass
 class Demo(steps.Workflow):
-    """The steps over the seeded population, for which it is known beforehand what must happen to each user.
+    """The steps over the seeded population, in which each user's fate is known beforehand.
 
     ``source``: a copy of the checkout's policies, since an owner's answer is written to the exemptions. ``answered``:
     unique ids of the users that an owner has exempted since the announcement.
@@ -266,7 +266,7 @@ class Demo(steps.Workflow):
         return expect.exempt(user) or user.unique_id in self.answered
 
     def until(self, day: int) -> None:
-        """The machines in use call AWS in these days, and nothing is denied to them."""
+        """The machines in use call AWS in these days, and are denied nothing."""
         super().until(day)
         for account in self.before.values():
             self._call(account, planted.IN_USE)
@@ -294,7 +294,7 @@ class Demo(steps.Workflow):
             self._check_records(account, served, "informed", "access")
 
     def listen(self) -> None:
-        """Who is denied is whom the announcement said, and those whose people got access since."""
+        """The denied users are those of the announcement, and those whose people have got access since."""
         super().listen()
         for account_id, before in self.parting.items():
             said = announced_groups(self.notices, account_id)
@@ -309,7 +309,7 @@ class Demo(steps.Workflow):
         ]
 
     def hear(self) -> None:
-        """A user that is denied everything calls AWS: the owner gets a mail, and the report's check fails."""
+        """A user under the Deny calls AWS: the owner gets a mail, and the report's check fails."""
         self._call(self.first, planted.CALLED, "AccessDenied")
         if code := self._in_first("attempts"):
             self.faults.append(f"c7n-org ended with {code}, see {self.work / 'logs' / 'attempts.log'}")
@@ -329,7 +329,7 @@ class Demo(steps.Workflow):
             )
 
     def release(self) -> None:
-        """The owner exempts the user, and it is released: it is as it was before the Deny, and its calls succeed."""
+        """The owner exempts the user, and it is released: it is the same as before the Deny, and its calls succeed."""
         account = self.first
         (owner, *_) = self._owners[account.account_id]
         planted.exempt_caller(self.source / "policies" / "exemptions.csv", account.account_id, owner)
@@ -416,7 +416,7 @@ class Demo(steps.Workflow):
         return {user.name for user in account.users if user.unique_id in self.answered}
 
     def _in_first(self, step: str, file: str = "", *options: str) -> int:
-        """c7n-org over the first account alone; its exit code."""
+        """Runs c7n-org over the first account only. Returns its exit code."""
         policies = self.source / "policies" / (file or f"{step}.yml")
         return self.commands.c7n_org(step, self.accounts, policies, "-a", self.first.name, *options)
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checks after each step of the demo, by AWS's own answers, the files and the mails that its commands leave.
+"""Checks after each step of the demo, from AWS's own answers and the commands' files and mails.
 
-c7n-org exits with 0 even if a worker dies or a policy is invalid, so the files decide. Who must stay follows from what
-AWS tells of a user, and not from what the policies say. Each check returns the faults that it finds; an empty list
-means that all is as expected.
+c7n-org exits with 0 even if a worker dies or a policy is invalid, so the files decide. AWS's answers on a user decide
+whether it must stay, not the policies. Each check returns the faults that it finds, in a list that is empty if all is
+as expected.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SUBJECTS = {
 
 
 def exempt(user: UserState) -> bool:
-    """Whether it is a user of the break-glass procedure or of CodeCommit, which nobody may touch."""
+    """Whether it is a break-glass or CodeCommit user, which nobody may touch."""
     return user.path.startswith("/emergency/") or user.name.startswith("git-")
 
 
@@ -51,7 +51,7 @@ def active(user: UserState, at: datetime, days: int = ACTIVE_DAYS) -> bool:
 
 
 def without_replacement(user: UserState, account: AccountState) -> bool:
-    """Whether a person may use it who has no access to the account through Identity Center."""
+    """Whether it may belong to a person without access to the account through Identity Center."""
     return user.is_person and user.email not in account.access
 
 
@@ -63,7 +63,7 @@ def leaving(account: AccountState) -> set[str]:
 def recorded_faults(
     account: AccountState, records: Mapping[str, datetime], expected: Set[str], what: str = "announced"
 ) -> list[str]:
-    """The owners of exactly the ``expected`` users must be on record as addressed. ``records``: by unique id."""
+    """The records must say that exactly the ``expected`` users' owners were addressed. ``records``: by unique id."""
     found = {user.name for user in account.users if user.unique_id in records}
     return _difference(f"{account.name}: {what}", set(expected), found)
 
@@ -75,7 +75,7 @@ def mail_faults(
     subject: str,
     mails: list[EmailMessage],
 ) -> list[str]:
-    """Each owner must have a mail whose subject has the pattern ``subject``; together these must name every user."""
+    """Each owner must have a mail with a subject like the pattern ``subject``; these must name every user."""
     faults = []
     for owner in owners:
         text = "\n".join(
@@ -100,7 +100,7 @@ _ONLY_WITH_MFA = "Everyone"
 
 
 def served(user: UserState) -> bool:
-    """Whether its person must get access: it has an e-mail, and the user can do what its policies allow."""
+    """Whether its person must get access: it has an e-mail, and the user can use its policies."""
     able = user.has_password or user.has_key
     return (
         bool(user.email) and not exempt(user) and able and (user.has_mfa or _ONLY_WITH_MFA not in user.groups)
@@ -108,9 +108,9 @@ def served(user: UserState) -> bool:
 
 
 def announced_faults(before: AccountState, denied: Set[str], said: Mapping[str, str]) -> list[str]:
-    """The announcement must have said of each user what the Deny did. ``said``: unique id -> the group.
+    """The announcement must match what the Deny did to each user. ``said``: unique id -> the group.
 
-    Access that people got since takes them out of the group that needs it.
+    People who have got access since leave the group that needs it.
     """
     wrong = {
         user.name: said[user.unique_id]
@@ -131,7 +131,7 @@ def access_faults(account: AccountState, access: Iterable[str]) -> list[str]:
 
 
 def changed(before: AccountState, after: AccountState) -> set[str]:
-    """The names of the users whose policies changed: those on whom a Deny was put."""
+    """The names of the users whose policies changed, because a Deny was put on them."""
     policies = {user.name: user.policies for user in after.users}
     return {user.name for user in before.users if policies.get(user.name, user.policies) != user.policies}
 
@@ -150,7 +150,7 @@ def sparing_faults(
     is_exempt: Callable[[UserState], bool] = exempt,
     active_days: int = ACTIVE_DAYS,
 ) -> list[str]:
-    """Why a user to whom something was ``done`` should have been left alone.
+    """Why something ``done`` to a user should not have been.
 
     ``before``: right before the step. ``announced``: unique id -> when its owner was addressed, which must be ``days``
     ago.
@@ -182,7 +182,7 @@ def _reasons_to_stay(
 
 
 def quarantine_faults(before: AccountState, after: AccountState, output: PolicyOutput) -> list[str]:
-    """Nobody is gone, and the outcomes name those on whom a Deny was put."""
+    """Nobody is gone, and the outcomes name the users with a new Deny."""
     if not output.ran:
         return [f"{before.name}: a policy did not run, see {output}"]
     gone = [f"{before.name}: {name} is gone" for name in sorted(deleted(before, after))]
@@ -207,7 +207,7 @@ def deletion_faults(before: AccountState, after: AccountState, output: PolicyOut
 
 
 def unreplaced(before: AccountState, after: AccountState) -> list[str]:
-    """The names of the people who are gone and have no access through Identity Center afterwards."""
+    """The names of deleted people without access through Identity Center afterwards."""
     gone = deleted(before, after)
     return [user.name for user in before.users if user.name in gone and without_replacement(user, after)]
 
@@ -235,7 +235,7 @@ def stop_faults(before: AccountState, after: AccountState, output: PolicyOutput,
 def left_faults(
     after: AccountState, parting: AccountState, exempt_names: Set[str], reasons: Mapping[str, str], days: int
 ) -> list[str]:
-    """Every user that is left must be exempt or active, or have another reason that AWS or an outcome gives.
+    """Every remaining user must be exempt or active, or have another reason from AWS or an outcome.
 
     ``parting``: right before the Deny. ``reasons``: user -> the reason of its latest outcome.
     """
@@ -259,7 +259,7 @@ def population_faults(before: AccountState, gone: set[str]) -> list[str]:
 
 
 def why_left(user: UserState, account: AccountState, announced: bool, active_days: int) -> str:
-    """Why a user is left alone, by the first reason that holds, right before the quarantine. Empty if none is known."""
+    """The first reason to leave a user alone, right before the quarantine. Empty if none is known."""
     if not announced:
         return "exempt, or not selected by flag-and-notify.yml"
     if active(user, account.at, active_days):
@@ -273,7 +273,7 @@ def why_left(user: UserState, account: AccountState, announced: bool, active_day
 
 @dataclass(frozen=True)
 class Numbers:
-    """How many users an account had at any time, and how many of them were announced, are gone, left and exempt."""
+    """The numbers of an account's users: of all at any time, and of those announced, gone, left and exempt."""
 
     users: int
     announced: int
@@ -285,7 +285,7 @@ class Numbers:
 def numbers_of(
     before: AccountState, after: AccountState, announced: int, is_exempt: Callable[[UserState], bool]
 ) -> Numbers:
-    """The numbers of an account by AWS's own answers. ``announced``: users whose announcement is on record."""
+    """The numbers of an account from AWS's own answers. ``announced``: users with a recorded announcement."""
     had = {user.unique_id for each in (before, after) for user in each.users}
     exempted = sum(map(is_exempt, after.users))
     return Numbers(len(had), announced, len(deleted(before, after)), len(after.users), exempted)
@@ -294,7 +294,7 @@ def numbers_of(
 def number_faults(
     expected: Mapping[str, Numbers], report: Mapping[str, Any], said: str, mails: Iterable[EmailMessage]
 ) -> list[str]:
-    """The report, what it said on the terminal and the mails must have the same numbers.
+    """The report, its terminal output and the mails must have the same numbers.
 
     ``expected``: account id -> its numbers. ``report``: in JSON.
     """
@@ -378,7 +378,7 @@ def _text(mail: EmailMessage) -> str:
 
 @dataclass(frozen=True)
 class PolicyOutput:
-    """What the policies of one file left for an account: ``<step output>/<account name>/<region>/<policy>`` of each."""
+    """The outputs of one file's policies for an account: ``<step output>/<account name>/<region>/<policy>``."""
 
     directories: tuple[Path, ...]
 
@@ -391,7 +391,7 @@ class PolicyOutput:
         return all((directory / "resources.json").exists() for directory in self.directories)
 
     def outcomes(self) -> list[dict[str, Any]]:
-        """The rows of ``outcomes.json``, one a user."""
+        """The rows of ``outcomes.json``, one per user."""
         return self._rows("outcomes.json")
 
     def selected(self) -> set[str]:
@@ -413,7 +413,7 @@ class PolicyOutput:
         return {line["user"] for line in ended if line["operation"] == "DeleteUser"}
 
     def unfinished_calls(self) -> list[str]:
-        """Calls that the journal began and did not end, or ended as failed."""
+        """Calls that began in the journal and did not end, or failed."""
         begun = [_call(line) for line in self._journal() if line["phase"] == "before"]
         ended = [
             _call(line) for line in self._journal() if line["phase"] == "after" and line["result"] != "failed"

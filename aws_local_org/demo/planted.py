@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The users that the demo plants in each account besides the seeded ones, and what must become of them.
+"""The users that the demo plants in each account besides the seeded ones, and their expected results.
 
-All are machines whose only access key was last used long ago, so that they differ in nothing but their stories.
+All are machines whose only access key was last used long ago, so that they differ only in their stories.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from aws_local_org.scripted_events import attempt
 IN_USE = "svc-orders-sync"
 #: It calls AWS only while it is denied everything, and only in the first account.
 CALLED = "svc-month-end"
-#: It is created after the announcement, with a tag that says that it is deleted in 2020.
+#: It is created after the announcement, with a tag that sets its deletion in 2020.
 UNANNOUNCED = "svc-marked-2020"
-#: It is announced, and such a tag says 2999.
+#: It is announced, and its tag sets 2999.
 MARKED = "svc-marked-2999"
 STORIES = {
     IN_USE: "calls AWS all the time",
@@ -37,7 +37,7 @@ _CALL = "ec2:DescribeInstances"
 
 
 def plant(org: LocalOrg, account_id: str) -> None:
-    """The planted users of an account that are there from the beginning."""
+    """The planted users of an account that exist from the beginning."""
     for name in (IN_USE, CALLED):
         _add(org, account_id, name)
     _add(org, account_id, MARKED, {_MARK: "IAM user is unnecessary: composite-delete@2999/12/31"})
@@ -45,7 +45,7 @@ def plant(org: LocalOrg, account_id: str) -> None:
 
 
 def plant_unannounced(org: LocalOrg, account_id: str) -> None:
-    """The planted user of an account that must come after the announcement."""
+    """The planted user of an account that is created after the announcement."""
     _add(org, account_id, UNANNOUNCED, {_MARK: "IAM user is unnecessary: composite-delete@2020/01/31"})
 
 
@@ -88,7 +88,7 @@ def _append(file: Path, rule: dict[str, str]) -> None:
 
 
 def planted_faults(after: AccountState, answered: bool) -> list[str]:
-    """The planted users that are left at the end must be these, and nothing may be denied to them.
+    """Exactly these planted users must remain at the end, and be denied nothing.
 
     ``answered``: whether the owner of the account has exempted the one that still calls AWS.
     """
@@ -106,8 +106,8 @@ def planted_faults(after: AccountState, answered: bool) -> list[str]:
     return [*missing, *more, *denied]
 
 
-#: Users that are unused for long. One guard spares each: nobody knows whose the first is, and a role trusts the second.
-#: The person of the third has left: the user may do everything, and has nothing to sign in with.
+#: Long unused users, each of which one guard spares. Nobody knows whose the first is, and a role trusts the second. The
+#: third's person has left: the user may do everything, but has no credential to sign in with.
 OWNERLESS, TRUSTED, LEFT = "former.colleague", "svc-handover-old", "left.last-year"
 
 

@@ -34,14 +34,14 @@ from c7n_iamusers_cli.output import print_table, say
 REHEARSAL = "rehearsal"
 #: The marker file in a rehearsal's directory, which allows the next one to replace its content.
 MARKER = ".c7n-iamusers-rehearsal"
-#: Ids for the management account: the first one that is no account of the rehearsal.
+#: Ids for the management account: the first one outside the rehearsal's accounts.
 MANAGEMENT = ("123456789012", "000000000001")
 #: The warning for an account without a credential report.
 UNREPORTED = (
     "without its --credential-report the copy has no passwords and no access keys, so nobody is active in it, and "
     "users are deleted that a real run spares"
 )
-#: The reason for users that are denied everything and not deleted yet.
+#: The reason for users under the Deny that are not deleted yet.
 _WAITING = "in quarantine, to be deleted later"
 #: The number of users that are named for each reason.
 SHOWN = 5
@@ -102,7 +102,7 @@ def rehearse(
 
 @dataclass(frozen=True)
 class Copy:
-    """An account's documents, and the id under which it is rehearsed."""
+    """An account's documents, and its id in the rehearsal."""
 
     account_id: str
     pages: Sequence[Mapping[str, Any]]
@@ -149,7 +149,7 @@ def _report_account(path: Path) -> str:
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the command as an exception does, so that the organization and its commands end too."""
+    """SIGTERM raises an exception, so that the organization and its commands end, too."""
 
     def end(number: int, _: Any) -> None:
         raise SystemExit(128 + number)
@@ -169,7 +169,7 @@ def _run(copies: Sequence[Copy], source: Path, work: Path) -> list[str]:
         console.print(f"A local organization with copies of {len(copies)} accounts and {users} users is up.")
         console.print(f"{steps.COMPRESSED}.", soft_wrap=True, highlight=False)
         for title, step in rehearsal.steps():
-            # a fault in one account must not hide what happens in the others
+            # a fault in one account must not hide the results of the others
             steps.show_step(console, title, step, rehearsal)
         _print_tables(rehearsal)
     console.print(steps.places(work), soft_wrap=True, highlight=False)
@@ -180,7 +180,7 @@ def _run(copies: Sequence[Copy], source: Path, work: Path) -> list[str]:
 
 @contextmanager
 def prepared(copies: Sequence[Copy], source: Path, work: Path) -> Iterator[steps.Workflow]:
-    """The steps over the copies. The organization ends with the block.
+    """The steps over the copies. The organization ends with the ``with`` block.
 
     Raises LocalOrgError, before anything is touched, where ``work`` is not a rehearsal's, or ``source`` no checkout.
     """
@@ -211,7 +211,7 @@ def prepared(copies: Sequence[Copy], source: Path, work: Path) -> Iterator[steps
 
 
 def _entry(file: Mapping[str, Any], account_id: str) -> dict[str, Any]:
-    """The account in the rehearsal's accounts file: as in the checkout's, where that has it, but with a local role."""
+    """The account in the rehearsal's accounts file: the checkout's entry, if there is one, with a local role."""
     entries: list[dict[str, Any]] = file.get("accounts") or []
     found = next((entry for entry in entries if entry.get("account_id") == account_id), {})
     name = str(found.get("name") or account_id)
@@ -227,7 +227,7 @@ def _entry(file: Mapping[str, Any], account_id: str) -> dict[str, Any]:
 
 
 def _variables(file: Mapping[str, Any], settings: Settings, work: Path) -> dict[str, Any]:
-    """The checkout's variables, but with the queue, Identity Center, records and notices of the rehearsal."""
+    """The checkout's variables, with the queue, Identity Center, records and notices of the rehearsal."""
     management = settings.management_account
     queues = f"https://sqs.{settings.region}.amazonaws.com/{management}"
     return {
@@ -247,7 +247,7 @@ def _mailer(
     settings: Settings,
     port: int,
 ) -> dict[str, Any]:
-    """c7n-mailer's settings. Of the checkout's only the sender is taken: the others may reach real systems."""
+    """c7n-mailer's settings. Only the sender is the checkout's: its other settings may reach real systems."""
     return {
         "queue_url": variables["queue_url"],
         "region": settings.region,
@@ -260,7 +260,7 @@ def _mailer(
 
 
 def _days(variables: Mapping[str, Any]) -> steps.Days:
-    """When each step comes, by the variables of the policies."""
+    """The days of the steps, from the policies' variables."""
     names = {
         "listening": "listen_after_days",
         "quarantine": "quarantine_after_days",
@@ -315,14 +315,14 @@ def _print_tables(rehearsal: steps.Workflow) -> None:
 
 
 def _reasons(rehearsal: steps.Workflow, account: AccountState, left: set[str]) -> Iterator[list[Any]]:
-    """A row for each reason for which users of an account are not deleted. Those in quarantine come first."""
+    """A row for each reason why users of an account are not deleted. Quarantined users come first."""
     announced = announcements(rehearsal.notices, account.account_id)
     said = rehearsal.reasons(account, "listen", "quarantine", "delete")
     waiting = rehearsal.parked.get(account.account_id, ())
     users: dict[str, list[str]] = {}
     for user in account.users:
         if user.name in left and user.name in waiting:
-            # Its state before the Deny no longer counts: a user may have become unused since.
+            # Its state before the Deny no longer counts, because a user may have become unused since.
             users.setdefault(f"{_WAITING}: {said.get(user.name, 'delete.yml did not select it')}", []).append(
                 user.name
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of the local organization by AWS API calls, not by the policies' output, and how days pass in it."""
+"""The state of the local organization, from AWS API calls and not the policies' output; and how days pass in it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aws_local_org import LocalOrg
 from aws_local_org.iam.seeding import set_access_key_last_used, set_password_last_used
 from aws_local_org.queues import age as age_queues
 
-#: The inline policy of a quarantine, and the moment in its statement id.
+#: A quarantine's inline policy, and the time in its statement id.
 DENY_ALL = "c7n-iamusers-deny-all"
 _QUARANTINED = re.compile(r"(?<=Quarantined)\d{8}T\d{6}Z")
 _SID_TIME = "%Y%m%dT%H%M%SZ"
@@ -29,8 +29,8 @@ class UserState:
     """A user as the demo's checks need it.
 
     ``email``: empty if the tag is missing. ``last_used``: of its password or a key, the later one. ``trusted_by``: the
-    roles whose trust policy names it. ``policies``: all that allows or denies it something, as text to compare.
-    ``has_key``: an active one. ``groups``: their names.
+    roles whose trust policy names it. ``policies``: all of its policies, as text to compare. ``has_key``: an active
+    one. ``groups``: their names.
     """
 
     name: str
@@ -47,13 +47,13 @@ class UserState:
 
     @property
     def is_person(self) -> bool:
-        """Whether somebody may sign in as it, or it names somebody."""
+        """Whether somebody may sign in as it, or it has an e-mail."""
         return self.has_password or bool(self.email)
 
 
 @dataclass(frozen=True)
 class AccountState:
-    """One member account at one moment. ``access``: the user names that Identity Center lets into it."""
+    """One member account at one time. ``access``: the names of the users that Identity Center lets in."""
 
     account_id: str
     name: str
@@ -97,7 +97,7 @@ def _credential_report(iam: Any) -> Iterator[dict[str, str]]:
     return csv.DictReader(io.StringIO(iam.get_credential_report()["Content"].decode()))
 
 
-#: The columns of a credential report that tell of use.
+#: The columns of a credential report about use.
 _USES = ("password_last_used", "access_key_1_last_used_date", "access_key_2_last_used_date")
 
 
@@ -131,7 +131,7 @@ def announcements(
 ) -> dict[str, datetime]:
     """Unique id -> when the owner was first addressed about the user, by the records of notify-owners.
 
-    ``step``: of the records that count, such as ``reminded-7``. ``what``: the beginning of what they say of the user.
+    ``step``: of the records that count, such as ``reminded-7``. ``what``: the beginning of their text on the user.
     """
     found: dict[str, datetime] = {}
     for path in (notices / account_id).glob("*.json"):
@@ -152,11 +152,11 @@ def announced_groups(notices: Path, account_id: str) -> dict[str, str]:
 
 
 def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> None:
-    """As if that many days had passed, in which nobody used an IAM user.
+    """Let that many days pass in which nobody uses an IAM user.
 
-    The last uses of passwords and access keys, the notices, the mailer's queue and the moments of quarantines and
-    releases, in the inline Deny and in the journals below ``outputs``, move into the past; so do the credentials of
-    users under that Deny, which were created before it. Outcomes, and what owners were told of them, stay.
+    It moves into the past the last uses of passwords and access keys, the notices, the mailer's queue, the times of
+    quarantines and releases in the inline Deny and in the journals below ``outputs``, and the credentials of users
+    under that Deny, which are older than it. Outcomes, and the messages to owners about them, stay.
     """
     back = timedelta(days=days)
     for account_id, _ in org.settings.member_accounts:
@@ -172,7 +172,7 @@ def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> Non
         record["time"] = (datetime.fromisoformat(record["time"]) - back).isoformat()
         for key in {"day", "credentials-stop", "brownout"} & record.keys():
             record[key] = (date.fromisoformat(record[key]) - back).isoformat()
-        if record.get("created"):  # the queue that was read
+        if record.get("created"):  # a reading of the queue
             record["created"] = (datetime.fromisoformat(record["created"]) - back).isoformat()
         path.write_text(json.dumps(record))
     for path in outputs.rglob("journal.jsonl"):
@@ -216,7 +216,7 @@ def _earlier(back: timedelta) -> Callable[[re.Match[str]], str]:
 
 
 def people_with_access(org: LocalOrg, account_id: str) -> dict[str, str]:
-    """Identity Center user name -> permission set, for the people that a group's assignment lets into the account."""
+    """Identity Center user name -> permission set, for people with a group's assignment in the account."""
     sso = org.client("sso-admin")
     (instance,) = sso.list_instances()["Instances"]
     people: dict[str, str] = {}

@@ -59,9 +59,9 @@ POLICY_NAMES = {
 }
 #: The same for the files that only the demo runs.
 DEMO_POLICIES = {"attempts": ("iam-users-attempted",), "release": ("iam-users-release",)}
-#: Where the output of a step has another name: a deletion finds the journals of quarantines beside its own.
+#: Other names for a step's output: a deletion finds the journals of quarantines beside its own.
 OUTPUTS = dict.fromkeys(("listen", "attempts", "release", "quarantine", "delete"), "removal")
-#: Faults that are printed.
+#: The maximum of printed faults.
 MOST_FAULTS = 20
 COMPRESSED = (
     "Time is compressed: instead of waiting, last uses, notices and quarantines are moved into the past, as if nobody "
@@ -91,10 +91,10 @@ class Workflow:
     """The steps over any accounts, each followed by the checks that hold for all users.
 
     ``source``: the checkout with ``policies/``; ``work``: what it writes. ``accounts``: the accounts file, with the
-    notices in ``work``. ``before``: at the beginning; ``parting``: right before the Deny, by which users are left
-    alone; ``after``: right after the deletion. ``parked``, ``gone``: account id -> names of the users that were
-    quarantined, and deleted. ``passed``: days since the announcement. ``counted``: what the last step did, such as
-    ``16 users``; empty if it does not count.
+    notices in ``work``. ``before``: at the beginning; ``parting``: right before the Deny, which decides who is left
+    alone; ``after``: right after the deletion. ``parked``, ``gone``: account id -> names of the quarantined, and the
+    deleted users. ``passed``: days since the announcement. ``counted``: the number in the last step, such as ``16
+    users``; empty without one.
     """
 
     source: Path
@@ -123,7 +123,7 @@ class Workflow:
         return self.work / "notices"
 
     def output(self, step: str, account: AccountState) -> PolicyOutput:
-        """What a step's policies left for an account."""
+        """The outputs of a step's policies for an account."""
         name = OUTPUTS.get(step, step)
         directory = self.work / "output" / name / account.name / self.org.settings.region
         return PolicyOutput(tuple(directory / name for name in {**POLICY_NAMES, **DEMO_POLICIES}[step]))
@@ -135,7 +135,7 @@ class Workflow:
         }
 
     def is_exempt(self, user: UserState) -> bool:
-        """Whether a user must stay as it is, as far as is known without the policies."""
+        """Whether a user must stay unchanged, as far as is known without the policies."""
         return False
 
     def announce(self) -> None:
@@ -144,20 +144,20 @@ class Workflow:
         self._count("users", (announcements(self.notices, account_id) for account_id in self.before))
 
     def provision(self) -> None:
-        """Give the people among them access through Identity Center."""
+        """Give those users' people access through Identity Center."""
         self._run("provision")
         self._count(
             "users", (self.output("provision", each).users("provisioned") for each in self.before.values())
         )
 
     def daily(self, days: int = 1) -> None:
-        """Let so many days pass, each with the run that reads whether messages have left the mailer's queue."""
+        """Let so many days pass, each with the run that checks whether messages have left the mailer's queue."""
         for _ in range(days):
             self.until(self.passed + 1)
             self._run("remind")
 
     def listen(self) -> None:
-        """Deny everything to the users that may be deleted, as if the days until then had passed."""
+        """Deny everything to the users that may be deleted, after the days until then."""
         self.until(self.days.listening)
         self.parting = account_states(self.org)
         self._deny("listen", self.parting, self.days.listening)
@@ -187,7 +187,7 @@ class Workflow:
         self._count("users", (announcements(self.notices, account_id, step) for account_id in self.before))
 
     def delete(self) -> None:
-        """Delete the users that were quiet in quarantine, as if the announced day had come."""
+        """Delete the users that were quiet in quarantine, on the announced day."""
         self.until(self.days.deletion)
         states = account_states(self.org)
         self._run("delete")
@@ -266,7 +266,7 @@ class Workflow:
         ]
 
     def in_listening(self) -> list[tuple[str, Callable[[], None]]]:
-        """Further steps while users that are denied everything may still call."""
+        """Further steps while users under the Deny may still call."""
         return []
 
     def before_deletion(self) -> list[tuple[str, Callable[[], None]]]:
@@ -286,7 +286,7 @@ class Workflow:
 
 
 def check_checkout(source: Path, what: str, steps: Iterable[str] = POLICY_NAMES) -> None:
-    """Raises LocalOrgError where ``source`` has not all that the ``steps`` need."""
+    """Raises LocalOrgError if ``source`` lacks anything that the ``steps`` need."""
     needs = (
         "accounts.yml",
         "mailer.yml",
@@ -305,7 +305,7 @@ def _later(days: int) -> str:
 
 
 def clear(work: Path, what: str, marker: str) -> None:
-    """Make ``work`` an empty directory with the ``marker``; only what the steps make is removed from a marked one.
+    """Make ``work`` an empty directory with the ``marker``. Only files of steps are removed from a marked directory.
 
     ``what``: a demo or a rehearsal, for messages.
     """
@@ -350,13 +350,13 @@ class Commands:
     environment: Mapping[str, str]
 
     def c7n_org(self, step: str, accounts: Path, policies: Path, *options: str) -> int:
-        """`c7n-org run`; its exit code. The output is in ``<work>/output``, its log in ``<work>/logs``.
+        """Runs `c7n-org run`. Returns its exit code. The output is in ``<work>/output``, its log in ``<work>/logs``.
 
         The cache is in ``work``: c7n keys its cache by account id, and ids of the local organization may be real ones.
         """
         cache = self.work / "cache"
         cache.mkdir(parents=True, exist_ok=True)
-        # nothing is read from the cache: days pass between these steps in the real world
+        # read nothing from the cache: in reality, days pass between these steps
         directory = self.work / "output" / OUTPUTS.get(step, step)
         output = ["-s", str(directory), "--cache-path", str(cache), "--cache-period", "0"]
         return self._run(
@@ -364,7 +364,7 @@ class Commands:
         )
 
     def c7n_mailer(self, step: str, config: Path, templates: Path) -> int:
-        """`c7n-mailer --run`: delivers what is in the queue, to this machine only: a webhook of Slack gets nothing."""
+        """`c7n-mailer --run`: delivers the queue's messages, only to this machine: a Slack webhook gets nothing."""
         command = ["c7n-mailer", "--run", "-c", str(config), "-t", str(templates)]
         return self._run(step, command, _NO_WAY_OUT)
 
@@ -374,7 +374,7 @@ class Commands:
         return self._run(step, ["c7n-iamusers", "only", *given])
 
     def report(self, step: str, output: Path, accounts: Path, page: Path) -> int:
-        """`c7n-iamusers report --check`: one file over what c7n-org left in ``output``, in the format of its suffix."""
+        """`c7n-iamusers report --check`: one file, in the format of its suffix, on c7n-org's ``output``."""
         places = ["-s", str(output), "-c", str(accounts), "--output", str(page), "--format", page.suffix[1:]]
         return self._run(step, ["c7n-iamusers", "report", *places, "--check"])
 
@@ -406,14 +406,14 @@ class Commands:
                 raise
 
 
-#: Every connection but those to this machine is refused.
+#: Refuses every connection except to this machine.
 _NO_WAY_OUT = {
     **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9"),
     **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
 }
 
 
-# What the commands demo and rehearse share: options, and what they print.
+# Options and output that the commands demo and rehearse share.
 
 #: --source of a demo and a rehearsal.
 source_option = click.option(

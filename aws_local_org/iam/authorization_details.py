@@ -43,7 +43,7 @@ class AuthorizationDetailsResponse(Response):
         )
 
     def get_account_summary(self) -> ActionResult:
-        """Here a root user has a password and no access key, and MFA as soon as a device is seeded for it."""
+        """Here a root user has a password, no access key, and MFA once a device is seeded for it."""
         account: Any = self.backend
         virtual = account.virtual_mfa_devices.values()
         own = [

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 def existing(entity: T | None, what: str) -> T:
-    """``entity``. Raises NoSuchEntity, which says that ``what`` cannot be found, where it is None."""
+    """``entity``. If it is None, raises NoSuchEntity, which says that ``what`` cannot be found."""
     if entity is None:
         raise no_such_entity(f"{what} cannot be found.")
     return entity
@@ -50,7 +50,7 @@ class Backend(IAMBackend):
 class Response(IamResponse):
     """Checks parameters, calls the operation's method, cuts its result to a page, and turns errors into AWS's."""
 
-    #: As botocore's request parser understood the request.
+    #: The request as parsed by botocore.
     params: dict[str, Any]
 
     @property
@@ -138,7 +138,7 @@ def _as_dict(result: ActionResult) -> dict[str, Any]:
 
 
 def dispatched_at(response: type[IamResponse]) -> Any:
-    """What moto asks a service's urls module for, with our response class behind the only path."""
+    """The members that moto reads of a service's urls module, with our response class behind the only path."""
     return SimpleNamespace(
         url_bases=[r"https?://iam\.(.*\.)?amazonaws\.com"], url_paths={"{0}/$": response.dispatch}
     )
@@ -165,7 +165,7 @@ def entity_named(account: str, kind: str, name: str, arn: str = "") -> Any:
 
 
 def entity_of(arn: str) -> Any:
-    """What has this ARN in the IAM of an account of the organization; None if nothing has."""
+    """The entity with this ARN in the IAM of an account of the organization; None if there is none."""
     fields = arn.split(":", 5)
     if len(fields) < 6 or fields[2] != "iam" or fields[4] not in settings.current().account_ids:
         return None
@@ -177,11 +177,11 @@ def entity_of(arn: str) -> Any:
 
 # A trust policy keeps a user or role that its Principal names by its unique id, and shows its ARN while it exists: "if
 # you delete the role, then you break the relationship ... even if you recreate the role" (IAM User Guide, "AWS JSON
-# policy elements: Principal"). Here it keeps the ARN, until that changes.
+# policy elements: Principal"). Here it keeps the ARN until the ARN changes.
 
 
 def replace_principal(old: str, new: str) -> None:
-    """Trust policies of all accounts that name the ARN ``old`` name ``new`` instead: another ARN, or a unique id."""
+    """Replace the ARN ``old`` in all accounts' trust policies by ``new``: another ARN, or a unique id."""
     current = settings.current()
     for account in current.account_ids:
         backend: Any = iam_backends[account][current.partition]

@@ -32,7 +32,7 @@ _STARTED = "No report exists. Starting a new report generation task"
 
 @dataclass(frozen=True)
 class Report:
-    """requested: by time.monotonic(). The content is that of the moment of the request."""
+    """requested: by time.monotonic(). The content is that at the request."""
 
     content: str
     generated: datetime

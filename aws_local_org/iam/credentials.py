@@ -116,10 +116,10 @@ class AccessKeysResponse(Response):
         return EmptyResult()
 
     def get_access_key_last_used(self) -> ActionResult:
-        """ "N/A" for Region and service of a key that was never used, whose LastUsedDate is absent then.
+        """ "N/A" for Region and service of a key that was never used, and no LastUsedDate.
 
-        Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKeyLastUsed.html. As AWS has no account to
-        ask about a key that does not exist, it denies access to it.
+        Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKeyLastUsed.html. Without an account to
+        ask about a key that does not exist, AWS denies access to it.
         """
         key = self.backend.access_keys.get(self.params["AccessKeyId"])
         if key is None:
@@ -229,7 +229,7 @@ def new_credential(
     expires: datetime.datetime | None = None,
     enabled: bool = True,
 ) -> ServiceCredential:
-    """Give a user a credential. Its name has the user's name and account, and a number from a service's second on."""
+    """Give a user a credential. Its name has the user's name and account, and from a service's second on a number."""
     identity = credential_id or new_id(SERVICE_CREDENTIAL, user.account_id)
     held = [
         credential for credential in user.service_credentials.values() if credential.service_name == service

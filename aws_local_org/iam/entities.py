@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """IAM's entities, with ids and members that moto's entities lack.
 
-Where moto's code still serializes one, the class has moto's name, from which moto derives its members' names.
+A class that moto's code still serializes has moto's name, from which moto derives its members' names.
 Ids are as IAM makes them: a prefix for the kind, then capitals and the digits 2 to 7. As in AWS, the first eight
 characters after the prefix follow from the account. Source:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids.

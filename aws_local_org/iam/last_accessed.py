@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Service last accessed information, by the event history and the last use of access keys.
+"""Service last accessed information, from the event history and the last use of access keys.
 
-A job lists the services that the policies of a user, group, role or policy name, and those that were used, as they are
-when it begins; denied calls count. It takes ``report_seconds``, like the credential report. There is no level of
-actions, and a use shows at once, not hours later. Sources: the API reference of GenerateServiceLastAccessedDetails and
+A job lists the services in the policies of a user, group, role or policy, and the used ones, as they are when it
+begins. Denied calls count. It takes ``report_seconds``, like the credential report. There is no action level, and a use
+shows at once, not hours later. Sources: the API reference of GenerateServiceLastAccessedDetails and
 GetServiceLastAccessedDetails; "Refine permissions in AWS using last accessed information" (IAM User Guide).
 """
 
@@ -47,7 +47,7 @@ SERVICES = {
     "sso": "AWS IAM Identity Center",
     "sts": "AWS Security Token Service",
 }
-#: Event sources whose beginning is not the namespace.
+#: Event sources that don't begin with the namespace.
 _NAMESPACES = {"monitoring": "cloudwatch"}
 
 
@@ -143,7 +143,7 @@ def _subject(backend: Any, arn: str) -> tuple[list[str], list[Any]]:
 
 
 def _members(holders: Sequence[Any]) -> list[Any]:
-    """Users and roles, with the users of groups in their place, each once."""
+    """Users and roles, each once; groups are replaced by their users."""
     found = [member for holder in holders for member in getattr(holder, "users", [holder])]
     return list({each.arn: each for each in found}.values())
 
@@ -162,7 +162,7 @@ def _namespaces(document: str) -> Iterator[str]:
 
 
 def _uses(backend: Any, entity: Any) -> Iterator[Use]:
-    """The uses of a user or role: one of each of its access keys, and one of each event."""
+    """The uses by a user or role: one for each of its access keys and each event."""
     for key in getattr(entity, "access_keys", ()):
         if used := key.last_used:
             yield Use(used.service, entity.arn, used.timestamp, used.region)

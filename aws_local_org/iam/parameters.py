@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Request parameters against botocore's model of IAM, refused in IAM's own words.
+"""Checks request parameters by botocore's model of IAM, and refuses them in IAM's own words.
 
 The model has what the API reference calls "Length Constraints", "Pattern", "Valid Range" and "Valid Values", so one
-rule checks user names, paths, tags, MaxItems and every status. The wording is of 2026: AWS repeats no
-value any more, so no secret is repeated either.
+rule checks user names, paths, tags, MaxItems and every status. The wording is of 2026, in which AWS no longer repeats
+values, nor secrets.
 """
 
 from __future__ import annotations

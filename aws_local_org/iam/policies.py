@@ -39,9 +39,9 @@ _SID = re.compile("[0-9A-Za-z]*")
 
 
 def check_document(text: str) -> None:
-    """Raise MalformedPolicyDocument, in IAM's words, for a text that is no identity-based policy.
+    """Raise MalformedPolicyDocument, in IAM's words, unless the text is an identity-based policy.
 
-    moto knows the grammar; the rest is what moto lets through and IAM does not. Source:
+    moto knows the grammar. The rest is what moto accepts and IAM refuses. Source:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_sid.html, ..._elements_principal.html.
     """
     IAMPolicyDocumentValidator(text).validate()
@@ -132,10 +132,10 @@ _POLICY_ARN = re.compile(r"arn:[\w-]+:iam::(aws|\d{12}):policy/.+")
 
 @cache
 def _catalogue(partition: str) -> dict[str, AWSManagedPolicy]:
-    """AWS's managed policies, by ARN, read once and shared by all accounts: nothing changes them.
+    """AWS's managed policies, by ARN. They never change, so they are read once and shared by all accounts.
 
-    Every partition has those that moto knows of aws. moto loads them only where its environment says
-    so, and then parses their documents again for each account.
+    Every partition has moto's policies of aws. moto loads them only if its environment says so, and parses their
+    documents again for each account.
     """
     policies = {}
     for place, data in _catalogue_data().items():
@@ -201,7 +201,7 @@ class ManagedPoliciesBackend(Backend):
             raise no_such_entity(f"Policy {policy_arn} was not found.")
 
     def _policy(self, policy_arn: str, missing: str) -> ManagedPolicy:
-        """Raises ValidationError for an ARN of no policy, NoSuchEntity, which ends in `missing`, for an unknown one."""
+        """Raises ValidationError for an invalid ARN, and NoSuchEntity, which ends in `missing`, for an unknown one."""
         if not _POLICY_ARN.fullmatch(policy_arn):
             raise validation_error("Invalid ARN:  Could not be parsed!")
         if policy_arn not in self.managed_policies:
@@ -209,7 +209,7 @@ class ManagedPoliciesBackend(Backend):
         return self.managed_policies[policy_arn]
 
     def check_boundary(self, policy_arn: str | None) -> None:
-        """Raises InvalidInput for an ARN of no policy, and NoSuchEntity for an unknown one. None: no boundary."""
+        """Raises InvalidInput for an invalid ARN, and NoSuchEntity for an unknown one. None: no boundary."""
         if policy_arn and not _POLICY_ARN.fullmatch(policy_arn):
             raise invalid_input(f"ARN {policy_arn} is not valid.")
         if policy_arn and policy_arn not in self.managed_policies:
@@ -294,7 +294,7 @@ class Usage:
     boundaries: Counter[str]
 
 
-#: Of a policy that is new.
+#: The usage of a new policy.
 UNUSED = Usage(Counter(), Counter())
 
 

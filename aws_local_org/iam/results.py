@@ -31,7 +31,7 @@ from aws_local_org.errors import validation_error
 
 
 class PlainResult(ActionResult):
-    """The XML of a result of dicts, lists, strings, numbers, booleans, bytes and naive UTC dates. None is left out."""
+    """The XML of a result of dicts, lists, strings, numbers, booleans, bytes and naive UTC dates. It omits None."""
 
     def execute_result(self, context: ActionContext) -> TYPE_RESPONSE:
         operation = context.operation_model
@@ -82,7 +82,7 @@ class WholeSecondsSerializer(QuerySerializer):
 
 
 def whole_seconds(moment: datetime) -> str:
-    """As IAM writes its dates, without fractions."""
+    """A date in IAM's form, without fractions."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -111,13 +111,13 @@ class PageRequest:
 
     @property
     def limit(self) -> int:
-        """The most items of the page: IAM may return fewer than MaxItems, as here where a page limit is set."""
+        """The maximum items of the page: IAM may return fewer than MaxItems, as it does here with a page limit."""
         return min(self.max_items, settings.current().page_limit or self.max_items)
 
 
 @cache
 def paged_members(operation: str) -> tuple[str, ...]:
-    """The members of an operation's result that are paged as one long list; none where it does not page."""
+    """The members of an operation's result that are paged as one long list; none if it does not page."""
     if operation in _WITHOUT_PAGINATOR:
         return _WITHOUT_PAGINATOR[operation]
     found = _paginators().get(operation, {}).get("result_key", [])
@@ -132,9 +132,9 @@ def _paginators() -> dict[str, Any]:
 
 
 def page_of(request: PageRequest, result: dict[str, Any]) -> dict[str, Any]:
-    """The result cut to one page, with IsTruncated, and with Marker where more follows.
+    """The result cut to one page, with IsTruncated, and with Marker if more follows.
 
-    A marker names the last item of the page before, so items deleted meanwhile do not shift the next page.
+    A marker names the last item of the previous page, so items deleted meanwhile don't shift the next page.
     Raises ValidationError for a marker that this operation did not give.
     """
     members = paged_members(request.operation)
@@ -167,8 +167,7 @@ _IDS = (
     "AccessKeyId SerialNumber ServiceSpecificCredentialId"
 ).split()
 _DATES = ("create_date", "CreateDate", "upload_date", "enable_date", "EnableDate")
-#: Entities, policies, tags and simulated actions are listed by name, whatever its case; an ARN distinguishes two of
-#: one name.
+#: Entities, policies, tags and simulated actions are listed by name, ignoring case, then by ARN.
 _NAMES = ("name", "PolicyName", "Key", "ServerCertificateName", "EvalActionName")
 _ARNS = ("arn", "PolicyArn", "EvalResourceName")
 
@@ -187,7 +186,8 @@ def _order(item: Any) -> tuple[str, ...]:
 
 
 def newest_first(version_id: str) -> tuple[str, ...]:
-    """The order key of a policy's version, such as v12: AWS numbers them as they are made, and lists the last first."""
+    """The order key of a policy's version, such as v12. AWS numbers them as they are created, and lists the last
+    first."""
     number = version_id[1:].partition(".")[0]
     return (f"{10**9 - int(number):010}" if number.isdecimal() else "", version_id)
 

@@ -132,7 +132,7 @@ _UNIQUE_ID = re.compile(r"A(?:IDA|ROA)[A-Z0-9]{8,}")
 def check_principals(document: str) -> None:
     """Raises MalformedPolicyDocument for a user or role that does not exist, or for the unique id of a deleted one.
 
-    Accounts outside the organization have all users and roles.
+    Accounts outside the organization are taken to have all users and roles.
     """
     try:
         principals = list(aws_principals(json.loads(document)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SimulatePrincipalPolicy: the policies of a user with its groups, of a group or of a role, and the boundary.
+"""SimulatePrincipalPolicy, by the policies of a user with its groups, a group or a role, and the boundary.
 
 Service control policies are not there. Source:
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html.
@@ -18,12 +18,12 @@ from aws_local_org.iam.policies import default_document
 from aws_local_org.iam.results import PlainResult
 from c7n_iamusers.policy_comparison.evaluation import ALLOWED, EXPLICIT_DENY, IMPLICIT_DENY, Request, decision
 
-#: Kinds of resources that a simulation may be about.
+#: The kinds of resources that a simulation accepts.
 _KINDS = ("user", "group", "role")
 
 
 def own_documents(entity: Any) -> list[str]:
-    """The documents of all policies of a user, group or role: of a user also those of its groups."""
+    """The documents of all policies of a user with its groups, a group or a role."""
     return [
         document
         for each in (entity, *getattr(entity, "groups", ()))
@@ -60,7 +60,7 @@ class SimulationResponse(Response):
         return PlainResult({"EvaluationResults": results})
 
     def _sets(self, entity: Any) -> Iterator[list[str]]:
-        """Sets of documents, each of which must allow a request. A boundary in the call takes the own one's place."""
+        """Sets of documents, each of which must allow a request. A boundary in the call overrides the entity's own."""
         yield [*own_documents(entity), *self.params.get("PolicyInputList", ())]
         given = self.params.get("PermissionsBoundaryPolicyInputList")
         boundary = boundary_document(self.backend, entity)
@@ -80,6 +80,6 @@ class SimulationResponse(Response):
 
 
 def _decision(sets: list[list[str]], request: Request) -> str:
-    """Allowed where each of the sets allows it, and none denies it."""
+    """Allowed if each of the sets allows it and none denies it."""
     found = {decision(request, documents) for documents in sets}
     return next((each for each in (EXPLICIT_DENY, IMPLICIT_DENY) if each in found), ALLOWED)

@@ -89,7 +89,7 @@ class UsersBackend(Backend):
         self._names.add(name.casefold())
         self.users[name] = self.users.pop(user.name)
         user.name = name
-        # moto's credentials know their user by name alone.
+        # moto's credentials know their user only by name.
         for credential in (*user.access_keys, *user.ssh_public_keys, *user.signing_certificates.values()):
             credential.user_name = name
 
@@ -279,7 +279,7 @@ _GROUP_OBSTACLES: _Obstacles = (
 
 
 def _check_bare(entity: Any, obstacles: _Obstacles) -> None:
-    """Raise DeleteConflict while an entity has anything that AWS wants removed first."""
+    """Raise DeleteConflict while an entity has anything that must be removed first."""
     for present, message in obstacles:
         if present(entity):
             raise delete_conflict(message)

@@ -59,7 +59,7 @@ def _check_outstanding(instance: Instance) -> None:
 
 
 def _check_idle(instance: Instance, parameters: dict[str, Any]) -> None:
-    """ConflictException is for an earlier write that has not propagated (its shape), such as the deletion of an
+    """ConflictException means that an earlier write has not propagated (its shape), such as the deletion of an
     assignment that is created again."""
     running = CREATION.in_progress(instance) + DELETION.in_progress(instance)
     if any(each.subject == _subject(parameters) for each in running):
@@ -110,7 +110,7 @@ def list_for_account(instance: Instance, parameters: dict[str, Any]) -> dict[str
 
 
 def list_for_principal(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Direct assignments, and for a user also those of the user's groups.
+    """Direct assignments, and a user's through groups.
 
     The API reference says "accounts that the principal has access to", which for a user includes what groups give.
     """

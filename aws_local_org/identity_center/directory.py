@@ -32,7 +32,7 @@ def _missing_of_user(attributes: Mapping[str, Any]) -> list[str]:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of entry, and the operations on it.
+    """A kind of entry and its operations.
 
     word: as in CreateUser and UserId. unique: the attributes that no two entries share, the entry's name first.
     member: the id of an entry of this kind in a membership. missing: required attributes that are not given.
@@ -106,7 +106,7 @@ class Kind:
     def _found_by(self, store: IdentityStore, alternate: dict[str, Any]) -> DirectoryEntry:
         """By AlternateIdentifier: ExternalId, or UniqueAttribute.
 
-        Values match whatever their case, as they are unique whatever their case; UNCONFIRMED for AWS's look-up.
+        Values match in any case, because they are unique regardless of case; UNCONFIRMED for AWS's look-up.
         """
         entries = self.entries(store).values()
         if len(alternate) != 1:
@@ -180,7 +180,7 @@ GROUPS = Kind("Group", ("DisplayName",), lambda store: store.groups, lambda memb
 
 
 def link_external_id(store: IdentityStore, user_id: str, issuer: str, identifier: str) -> None:
-    """What an external identity provider does by SCIM; no API operation sets an ExternalId."""
+    """What an external identity provider does with SCIM: no API operation sets an ExternalId."""
     USERS.find(store, user_id).external_ids.append({"Issuer": issuer, "Id": identifier})
 
 
@@ -240,7 +240,7 @@ def _set(target: dict[str, Any], shape: Shape, steps: list[str], value: Any, pat
 
 
 def _normalized(shape: Shape, value: Any) -> Any:
-    """value with the names of its members as the shape writes them. Unknown ones stay, and are refused later."""
+    """value with its members' names spelled as in the shape. Unknown names stay, and are refused later."""
     if shape.type_name == "list" and isinstance(value, list):
         return [_normalized(shape.member, item) for item in value]  # type: ignore[attr-defined]
     if shape.type_name == "structure" and isinstance(value, dict):

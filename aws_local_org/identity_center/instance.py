@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instances of Identity Center, and who may use them.
 
-There is one in the organization, in one primary Region, owned by the management account. The owner may call
-everything, a delegated administrator less, and member accounts only read. Each instance has one identity store, and
-attributes for access control: which of people's attributes their sessions carry as tags. A test of error messages may
-need no instance or several: `remove_instance` and `add_instance`.
+The organization has one, in one primary Region, owned by the management account. The owner may call everything, a
+delegated administrator less, and member accounts only read. Each instance has one identity store, and attributes for
+access control: those that people's sessions carry as tags. `remove_instance` and `add_instance` are for tests of error
+messages.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def _reads_as_member(caller: Caller, operation: str, instance: Instance) -> bool
 
 
 def _check_delegate(caller: Caller, operation: str, instance: Instance, parameters: dict[str, Any]) -> None:
-    """A delegated administrator may neither assign in the management account nor change permission sets that are
-    provisioned there (IAM Identity Center User Guide, "Delegated administration"), and not list all assignments of a
+    """A delegated administrator may neither assign in the management account, nor change permission sets that are
+    provisioned there (IAM Identity Center User Guide, "Delegated administration"), nor list all assignments of a
     principal, which "must be called from the management account" (its API reference)."""
     if caller.account_id == instance.owner:
         return
@@ -239,7 +239,7 @@ def create_access_control_attributes(instance: Instance, parameters: dict[str, A
 
 
 def describe_access_control_attributes(instance: Instance, _: dict[str, Any]) -> dict[str, Any]:
-    """ResourceNotFoundException where the feature is off."""
+    """Raises ResourceNotFoundException if the feature is off."""
     if instance.access_control_attributes is None:
         raise rules.not_found("Attributes for access control are not enabled")
     return {

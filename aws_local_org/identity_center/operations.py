@@ -107,7 +107,7 @@ OF_STORE: dict[str, Handler] = {
 }
 
 
-#: What the handler's first argument is, for a caller, an operation and a request.
+#: The handler's first argument for a caller, an operation and a request.
 Resolver = Callable[[Caller, str, dict[str, Any]], Any]
 
 
@@ -124,7 +124,7 @@ def install(service: str, responses: type[BaseResponse]) -> None:
 
 
 def settle_before(responses: type[BaseResponse]) -> None:
-    """Settle before every call of another service too, so that it sees the roles that are due by then."""
+    """Also settle before every call of another service, so that it sees the roles that are due."""
 
     def setup_class(self: BaseResponse, *request: Any, **options: Any) -> None:
         asynchronous.settle()

@@ -31,7 +31,7 @@ _SECONDS = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}
 
 
 def find(instance: Instance, arn: str) -> PermissionSet:
-    """Raises ResourceNotFoundException, and ValidationException where the instance has permission sets off."""
+    """Raises ResourceNotFoundException, or ValidationException if the instance has permission sets off."""
     if not instance.permission_sets_enabled:
         # Which error AWS gives here is UNCONFIRMED: a caller can ask DescribeInstance for PermissionSetsEnabled.
         raise rules.invalid(f"Permission sets are not enabled for instance {instance.arn}")
@@ -251,7 +251,7 @@ def put_inline(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]
 
 
 def get_inline(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
-    """InlinePolicy is the empty string where there is none."""
+    """InlinePolicy is the empty string if there is none."""
     return {"InlinePolicy": find(instance, parameters["PermissionSetArn"]).inline_policy}
 
 

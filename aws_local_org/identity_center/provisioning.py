@@ -61,9 +61,9 @@ def accounts_of(instance: Instance, permission_set: PermissionSet) -> list[str]:
 def bring(instance: Instance, permission_set: PermissionSet, account: str) -> None:
     """Provisions the set in the account as it is now.
 
-    So does an assignment, also of one that is there but outdated: "As part of a successful CreateAccountAssignment
-    call, the specified permission set will automatically be provisioned to the account" (API reference). Raises
-    OperationFailed.
+    So does an assignment, even of a set that is provisioned but outdated: "As part of a successful
+    CreateAccountAssignment call, the specified permission set will automatically be provisioned to the account" (API
+    reference). Raises OperationFailed.
     """
     check_account(instance, account)
     key, definition = (account, permission_set.arn), role_definition(permission_set)
@@ -84,7 +84,7 @@ def remove(instance: Instance, permission_set_arn: str, account: str) -> None:
 def check_account(instance: Instance, account: str) -> None:
     """Raises OperationFailed for an account that the instance can't reach.
 
-    An account instance is for its own account alone (User Guide, "Account instances of IAM Identity Center"). Which
+    An account instance is only for its own account (User Guide, "Account instances of IAM Identity Center"). Which
     error AWS gives is UNCONFIRMED.
     """
     if not organization.has_active_account(account):
@@ -151,7 +151,7 @@ def _delete_role(instance: Instance, name: str, account: str) -> None:
 
 
 def _role_policies(backend: IAMBackend, instance: Instance, definition: RoleDefinition) -> list[Any]:
-    """The managed policies to attach, after every check that IAM makes on them and on the inline policy."""
+    """The managed policies to attach, after all of IAM's checks of them and of the inline policy."""
     count = len(definition.managed_policies) + len(definition.customer_policies)
     if count > instance.quotas.policies_per_role:
         raise OperationFailed(_quota_exceeded(f"PoliciesPerRole: {instance.quotas.policies_per_role}"))

@@ -75,7 +75,7 @@ class IdentityStore:
 
 @dataclass(frozen=True)
 class RoleDefinition:
-    """What a permission set makes of its IAM role; a provisioned one that differs is not the latest."""
+    """What a permission set gives its IAM role. A provisioned role that differs is not the latest."""
 
     managed_policies: frozenset[str]
     customer_policies: frozenset[str]

@@ -2,8 +2,8 @@
 """Account authorization details of real accounts, read into records of the account they are loaded into.
 
 Shapes: botocore ``iam`` 2010-05-08, GetAccountAuthorizationDetailsResponse. Real documents omit keys, hold a single
-item where a list belongs, and repeat ids; what is missing is filled in and noted. What names the document's account is
-rewritten to the account that is filled.
+item where a list belongs, and repeat ids. Missing parts are filled in and noted. Mentions of the document's account are
+rewritten to the target account.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from aws_local_org.seeding.records import (
 
 
 def read_details(pages: Sequence[Mapping[str, Any]], reading: Reading) -> AccountContents:
-    """Everything of the pages but credentials, which these documents never have.
+    """All of the pages' content. These documents never have credentials.
 
     Raises LocalOrgError for pages that are not authorization details.
     """
@@ -67,7 +67,7 @@ def _check(pages: Sequence[Mapping[str, Any]], reading: Reading) -> None:
 
 
 def _entries(pages: Sequence[Mapping[str, Any]], key: str, reading: Reading) -> Iterator[Entry]:
-    """The entries of a list over all pages, each name once: IAM's names differ by more than case."""
+    """The entries of a list over all pages, each name once, ignoring case as IAM does."""
     kind, found = LISTS[key], {}
     for fields in (fields for page in pages for fields in entries(page.get(key))):
         entry = Entry(kind, fields if isinstance(fields, Mapping) else {}, reading)
@@ -140,13 +140,13 @@ def _role_last_use(entry: Entry) -> LastUse | None:
 
 
 def _policy(entry: Entry) -> ManagedPolicy:
-    """The policy; a default version that is listed nowhere gets a document that grants nothing."""
+    """The policy. A default version that is not listed gets a document that grants nothing."""
     created = entry.date("CreateDate")
     versions = _versions(entry)
     default = str(entry.get("DefaultVersionId") or next(iter(versions), "v1"))
     if default not in versions:
-        # Without a document GetPolicyVersion fails, and so does everything that needs the policy's permissions.
-        # The document of an AWS-managed policy can be known already.
+        # Without a document, GetPolicyVersion fails, and so does everything that needs the policy's permissions. An
+        # AWS-managed policy's document may already be known.
         text = (
             UNKNOWN_DOCUMENT if entry.is_aws_managed else entry.document(None, f"default version {default}")
         )
@@ -181,7 +181,7 @@ def _versions(entry: Entry) -> dict[str, PolicyVersion]:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of entry: its word, the keys of its name and id, and its fields that are read or follow from others."""
+    """A kind of entry: its word, the keys of its name and id, and the fields that are read or derived."""
 
     word: str
     name_key: str
@@ -233,7 +233,7 @@ POLICY = Kind(
     Identifiers.policy,
     _COMMON
     | {"PolicyName", "PolicyId", "DefaultVersionId", "PolicyVersionList", "UpdateDate", "Description"}
-    # These follow from the rest.
+    # These are derived.
     | {"AttachmentCount", "PermissionsBoundaryUsageCount", "IsAttachable"},
 )
 LISTS = {"UserDetailList": USER, "GroupDetailList": GROUP, "RoleDetailList": ROLE, "Policies": POLICY}
@@ -269,7 +269,7 @@ _ACCOUNT_IN_ARN = re.compile(r"^arn:[\w-]+:iam::(\d{12}):")
 
 
 def document_account(pages: Iterable[Mapping[str, Any]]) -> str | None:
-    """The account that the pages were read in, by the ARNs of users, else of groups, roles or policies, if any.
+    """The account of the pages, by the ARNs of users, else of groups, roles or policies, if any.
 
     Raises LocalOrgError where pages of several accounts were put together.
     """
@@ -292,14 +292,14 @@ def _accounts(page: Mapping[str, Any], key: str) -> list[str]:
 
 
 class AccountRewriter:
-    """Rewrites what names the document's account; everything else stays, AWS-managed policies in particular."""
+    """Rewrites mentions of the document's account. Everything else stays, AWS-managed policies in particular."""
 
     def __init__(self, source: str | None, target: str) -> None:
         self.source, self.target = source, target
         self._in_arn = re.compile(rf"(arn:[\w-]*:[^:\s]*:[^:\s]*:){source}(?=:)") if source else None
 
     def policy_arn(self, arn: str) -> str:
-        """A managed policy's ARN in the local organization: its partition, and never another account."""
+        """A managed policy's ARN in the local organization: in its partition, and never in another account."""
         owner, _, resource = arn.partition(":iam::")[2].partition(":")
         return (
             f"arn:{settings.current().partition}:iam::{owner if owner == 'aws' else self.target}:{resource}"
@@ -317,7 +317,7 @@ _RESOURCE = re.compile(r"^arn:[\w-]+:iam::[^:]*:[a-z-]+/(.+)$")
 # IAM's pattern for names; 128 is the longest limit: users and roles have 64, which AWS checked at creation.
 _NAME = re.compile(r"^[\w+=,.@-]{1,128}$", re.ASCII)
 
-#: The text of a policy that is attached but whose text the document does not have: grants and denies nothing.
+#: Stands for the text of an attached policy that the document lacks: grants and denies nothing.
 UNKNOWN_DOCUMENT = document(
     {"Sid": "DocumentUnknown", "Effect": "Deny", "Action": "none:null", "Resource": "*"}
 )
@@ -325,7 +325,7 @@ UNKNOWN_DOCUMENT = document(
 
 @dataclass
 class Reading:
-    """What reading one document needs, and the notes it makes."""
+    """What reading one document needs, and its notes."""
 
     rewriter: AccountRewriter
     ids: Identifiers
@@ -391,7 +391,7 @@ class Entry:
             return None
 
     def document(self, value: Any, what: str) -> str:
-        """A policy's text, moved to the account; a harmless one where it cannot be read."""
+        """A policy's text, moved to the account, or a harmless one if it cannot be read."""
         try:
             return self._reading.rewriter.document(policy_text(value))
         except ValueError as error:

@@ -30,7 +30,7 @@ Row = Mapping[str, str]
 
 
 def add_credentials(contents: AccountContents, rows: Sequence[Row], reading: Reading) -> AccountContents:
-    """The contents with each user's credentials as in its row; key ids, certificates and MFA serials are made up."""
+    """The contents with each user's credentials from its row. Key ids, certificates and MFA serials are invented."""
     by_name = {row["user"].lower(): row for row in rows if row["user"] != ROOT}
     reader = _ReportReader(reading)
     users = []
@@ -84,7 +84,7 @@ class _ReportReader:
         return (MfaDevice(serial, user.created),)
 
     def _access_keys(self, user: User, row: Row) -> Iterator[AccessKey]:
-        """A key exists if it is active or was ever rotated: the report keeps no other trace of an inactive one."""
+        """A key exists if it is active or was ever rotated: the report has no other trace of an inactive key."""
         for key in ("access_key_1", "access_key_2"):
             active, rotated = report_flag(row, f"{key}_active"), self._date(user, row, f"{key}_last_rotated")
             if active or rotated:

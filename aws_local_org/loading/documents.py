@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads saved files, and values in them, more leniently than AWS documents them."""
+"""Reads saved files and their values more leniently than AWS documents them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def details_in(path: Path) -> list[dict[str, Any]]:
 
 
 def report_in(path: Path) -> str:
-    """The text of a credential report that can be read. Raises LocalOrgError with the file."""
+    """The text of a valid credential report. Raises LocalOrgError with the file."""
     with _naming(path):
         text = _text(path)
         report_rows(text)
@@ -45,7 +45,7 @@ def _text(path: Path) -> str:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """A LocalOrgError names the file."""
+    """Adds the file to a LocalOrgError."""
     try:
         yield
     except LocalOrgError as error:
@@ -115,7 +115,7 @@ def _report_csv(text: str) -> str:
 
 
 def report_value(row: Mapping[str, str], column: str) -> str | None:
-    """A cell, or None for what IAM writes where there is nothing: N/A, no_information, not_supported."""
+    """A cell, or None for IAM's words for nothing: N/A, no_information, not_supported."""
     value = row.get(column, "")
     return None if value.lower() in NO_VALUE else value
 
@@ -127,12 +127,12 @@ def report_flag(row: Mapping[str, str], column: str) -> bool:
 
 #: Later numbers are milliseconds: as seconds they would lie beyond the year 5138.
 _MILLISECONDS_FROM = 100_000_000_000
-#: What IAM's credential report, and tools that copy it, write where there is nothing.
+#: The words for nothing in IAM's credential report, and in tools that copy it.
 NO_VALUE = frozenset({"", "n/a", "no_information", "not_supported", "none", "null"})
 
 
 def kind_of(value: Any) -> str:
-    """What a JSON value is, for an error message."""
+    """The kind of a JSON value, for an error message."""
     names = {str: "a string", list: "a list", bool: "a boolean", type(None): "null", dict: "an object"}
     return names.get(type(value), "a number")
 
@@ -152,7 +152,7 @@ def policy_text(value: Any) -> str:
 
 def _decoded(value: Any) -> Any:
     """``value``, parsed if it is JSON text or URL-encoded JSON text. Raises ValueError for other text."""
-    # Twice, because some tools save the text as a JSON string. Decoding plain JSON as a URL would change a %20 in it.
+    # Twice, because some tools save the text as a JSON string. URL decoding would change a %20 in plain JSON.
     for decode in (read_json, read_json, _unquoted):
         if isinstance(value, str):
             try:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an account is filled with, invented (``seed``) or read from documents (``load``), and how it is written."""
+"""The content of an account, invented (``seed``) or read from documents (``load``), and its writer."""

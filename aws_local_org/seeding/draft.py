@@ -19,8 +19,8 @@ from aws_local_org.seeding.permissions import Permissions, policy_arn
 from aws_local_org.seeding.records import AccessKey, LastUse, MfaDevice, PublicKey, ServiceCredential
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-# Ids carry their account: base32 of half the account id above this offset, then one character whose half of the
-# alphabet says odd or even. STS GetAccessKeyInfo is answered from it.
+# Ids contain their account: base32 of half the account id above this offset, then one character whose half of the
+# alphabet says odd or even. STS GetAccessKeyInfo uses it.
 _ACCOUNT_OFFSET = 549755813888
 
 
@@ -111,7 +111,7 @@ def ascii_of(name: str) -> str:
 
 
 class People:
-    """An endless, reproducible supply of different people; the first of them have users in several accounts."""
+    """An endless, reproducible supply of different people. The first ones have users in several accounts."""
 
     def __init__(self, rng: random.Random, shared: int) -> None:
         self._rng = rng
@@ -150,7 +150,7 @@ USES = (
 
 
 class Draft:
-    """Draws what the users of one account are made of; every draw comes from ``rng``, so a seed repeats it."""
+    """Draws the parts of one account's users. Every draw comes from ``rng``, so a seed repeats it."""
 
     def __init__(self, account_id: str, rng: random.Random, now: datetime, people: Iterator[Person]) -> None:
         self.account_id, self.rng, self.now, self._people = account_id, rng, now, people

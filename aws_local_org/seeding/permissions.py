@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What seeded users may do: policies, and combinations of them that recur over the organization, as in real ones.
+"""The permissions of seeded users: policies, and combinations that recur over the organization, as in real ones.
 
-A policy is named by what follows ``policy/`` in its ARN: path and name.
+A policy's name here is what follows ``policy/`` in its ARN: path and name.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ DATA_LAKE_READ = "DataLakeRead"
 DEPLOY_PIPELINE = "ci/DeployPipeline"
 INVOICES_EXPORT = "InvoicesExport"
 
-#: Two documents of DeveloperAccess in different accounts: merged by name, one of them would be lost.
+#: Two documents of DeveloperAccess in different accounts. Merging them by name would lose one.
 DEVELOPER_ACCESS_DOCUMENTS = (
     document(allow("ec2:* lambda:* logs:* s3:* sqs:* sns:*")),
     document(
@@ -96,7 +96,7 @@ METRICS = document(allow("cloudwatch:PutMetricData logs:CreateLogStream logs:Put
 
 
 def policy_arn(account_id: str, policy: str) -> str:
-    """The ARN of a policy named as in this module."""
+    """The ARN of a policy with its name in this module."""
     owner = account_id if policy in CUSTOMER_POLICIES or policy == DEVELOPER_ACCESS else "aws"
     return f"arn:aws:iam::{owner}:policy/{policy}"
 
@@ -111,7 +111,7 @@ class Permissions:
     inline: Mapping[str, str] = field(default_factory=dict)
 
 
-#: What the groups of every account grant.
+#: The grants of every account's groups.
 GROUPS: Mapping[str, Permissions] = {
     "Admins": Permissions(0, policies=("AdministratorAccess",)),
     "Auditors": Permissions(0, policies=("SecurityAudit", "job-function/ViewOnlyAccess")),
@@ -127,7 +127,7 @@ GROUPS: Mapping[str, Permissions] = {
     "Support": Permissions(0, policies=("job-function/SupportUser",)),
 }
 
-#: What the boundary is for: developers who may create roles.
+#: For the boundary: developers who may create roles.
 BOUNDED_PERMISSIONS = Permissions(1, ("Everyone", "Developers"))
 HUMAN_PERMISSIONS: tuple[Permissions, ...] = (
     Permissions(12, ("Everyone", "ReadOnly")),

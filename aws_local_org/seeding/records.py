@@ -14,7 +14,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class LastUse:
-    """When, and where if known, an access key was last used: ``service`` and ``region`` as in GetAccessKeyLastUsed."""
+    """When, and where if known, an access key was last used. ``service`` and ``region``: as in GetAccessKeyLastUsed."""
 
     date: datetime
     service: str = "N/A"
@@ -157,7 +157,7 @@ class AccountContents:
 
 
 def counts_of(contents: AccountContents) -> dict[str, int]:
-    """What -> how many, zeros included."""
+    """Kind -> number, zeros included."""
     users = contents.users
     return {
         "users": len(users),

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Users of every kind: people, machines, users that AWS makes for one service, and one with every attachment.
 
-People's are in use, left behind, never used, without an e-mail address, or with awkward names. Machines are pipelines,
-services and vendors. A small account gets one user of each kind; the frequency of the others follows real accounts.
+People's users are in use, left behind, never used, without an e-mail address, or have awkward names. Machines are
+pipelines, services and vendors. A small account gets one user of each kind; the frequency of the others follows real
+accounts.
 """
 
 from __future__ import annotations
@@ -331,7 +332,7 @@ class Archetype:
     weight: int = 0
 
 
-#: In the order in which a small account gets them.
+#: In the order for a small account.
 ARCHETYPES: tuple[Archetype, ...] = (
     Archetype("every-attachment", omnibus),
     Archetype("break-glass", break_glass),

@@ -90,7 +90,7 @@ def _write_instance_profile(backend: Any, name: str, role: IamRole) -> None:
 
 
 def _write_policy(backend: Any, policy: ManagedPolicy) -> None:
-    """Add a customer-managed policy, or one to AWS's catalogue as this account sees it, in the place of a known one."""
+    """Add a customer-managed policy, or replace or add one in this account's view of AWS's catalogue."""
     entity = (AWSManagedPolicy if policy.aws_managed else CustomerManagedPolicy)(
         policy.name,
         account_id=backend.account_id,
@@ -125,7 +125,7 @@ def _write_policy(backend: Any, policy: ManagedPolicy) -> None:
 
 
 def _write_user(account: Any, user: User) -> None:
-    """Add a user to an account's IAM backend; its groups and policies are there already."""
+    """Add a user to an account's IAM backend, which already has its groups and policies."""
     entity = iam.add_user(
         account,
         user.name,

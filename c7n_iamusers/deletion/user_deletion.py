@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 
 from c7n_iamusers import reasons
 from c7n_iamusers.deletion.plan import deletion_documents, orphan_calls, plan_deletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, review_refusal
 from c7n_iamusers.exceptions import GateClosed, NotRestorable, ReadingOutdated, UserReplaced
-from c7n_iamusers.execution.calls import DENIED, ApiCall, Plan, Subject
+from c7n_iamusers.execution.calls import DENIED, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, Run, SubjectGone
 from c7n_iamusers.execution.journal import DECISION, utc_now
 from c7n_iamusers.execution.journaled_call import DONE, GONE, INTERRUPTED, UNKNOWN
@@ -302,9 +301,8 @@ class _Deletion:
             self.sessions = self.of.sessions.end(found.user, executor)
         removing, begun = _removing(plan, denying), self.applied.calls
         denied = self._denied_check(found, plan, denying)
-        for calls in _stretches(plan.calls[denying:removing]):
-            part = Plan(plan.subject, calls)
-            if DENIED in calls[0].checked:
+        for part in Plan(plan.subject, plan.calls[denying:removing]).stretches():
+            if DENIED in part.calls[0].checked:
                 denied()
                 executor.apply(part, self.applied, lambda: identify() and denied(), more=True)
             else:
@@ -434,13 +432,6 @@ def _removing(plan: Plan, denying: int) -> int:
         if number >= denying and (call.operation == "DeleteUser" or (is_denial(call) and call.notes))
     )
     return next(ends, len(plan.calls))
-
-
-def _stretches(calls: Sequence[ApiCall]) -> Iterator[tuple[ApiCall, ...]]:
-    """``calls`` in parts: each that is marked with DENIED by itself."""
-    for marked, part in groupby(calls, key=lambda call: DENIED in call.checked):
-        together = tuple(part)
-        yield from ((call,) for call in together) if marked else [together]
 
 
 def _identities(user: IamUser) -> set[tuple[str, str]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Acceptances: for one user, a policy accepts a permission set that was not proven to grant no more. Pure."""
+"""Acceptances: a policy accepts, for one user, a permission set without the proof that it grants no more. Pure."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from c7n_iamusers.policy_comparison.comparison import UNDECIDED, UNPROVEN, WIDER
 from c7n_iamusers.text.validators import is_account_id
 from c7n_iamusers.text.wording import quoted
 
-#: The verdicts on users that can't use what their policies allow: nothing to sign in with, or our own quarantine.
+#: The verdicts on users that can't use their policies: they have no working credential, or our quarantine.
 NO_WORKING_CREDENTIALS, QUARANTINED = "no-working-credentials", "quarantined"
 _OF_USERS = (NO_WORKING_CREDENTIALS, QUARANTINED)
-#: In place of an account's id and of a user's name: all of them.
+#: All accounts or all users, in place of an id or a name.
 EVERY = "*"
 ACCEPTANCE_KEYS = ("account", "user", "verdict", "remark", "expires")
-#: The ids of remarks: an acceptance applies, or there is one that does not.
+#: The ids of remarks: an acceptance applies, or only one that does not apply exists.
 ACCEPTED, NOT_ACCEPTED = "accepted", "not-accepted"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _ALLOW_WIDER = (
@@ -32,7 +32,7 @@ _ALLOW_WIDER = (
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Permission to give one IAM user's person its access although ``verdict`` says that it must not have it.
+    """Permission to give the person of one IAM user access despite ``verdict``.
 
     ``verdict``: WIDER or UNDECIDED, of the proof of its set; NO_WORKING_CREDENTIALS or QUARANTINED, of the user itself.
     ``account``, ``user``: EVERY for all, see ``parse_acceptances``. ``remark``: who accepts it, and why. ``expires``:
@@ -53,8 +53,8 @@ class Acceptance:
 def parse_acceptances(derive: Mapping[str, Any], where: str, for_all: bool = False) -> tuple[Acceptance, ...]:
     """The acceptances in a policy's ``derive:``. ``where``: its place, for errors. Raises InvalidPolicyData.
 
-    ``for_all``: a row may have EVERY as account and user. It accepts a permission set by name, which is one and the
-    same for all users, and never a user that can't use its policies.
+    ``for_all``: a row may have EVERY as account and user. It accepts a permission set by name, which is the same for
+    all users. It never accepts a user that can't use its policies.
     """
     if "allow-wider" in derive:
         raise InvalidPolicyData(f"{where}: {_ALLOW_WIDER}")
@@ -80,7 +80,7 @@ def acceptance_data(acceptance: Acceptance) -> dict[str, str]:
 
 
 def with_acceptance(proof: Proof, subject: Subject, rows: Iterable[Acceptance], today: date) -> Proof:
-    """``proof`` with a remark if its verdict needs an acceptance and ``rows`` have one for the user."""
+    """``proof``, with a remark if its verdict needs an acceptance and ``rows`` have one for the user."""
     remark = _remark(subject, proof.verdict, rows, today) if proof.verdict in UNPROVEN else None
     return replace(proof, remarks=(*proof.remarks, remark)) if remark else proof
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The canonical form of statements, whatever their order, grouping and Sids, and names of sets from that form. Pure."""
+"""The canonical form of statements, regardless of order, grouping and Sids, and names of sets from it. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def written(statement: PolicyStatement) -> dict[str, Any]:
 def document_of(statements: Iterable[PolicyStatement]) -> dict[str, Any] | None:
     """The policy document of ``statements``, None if there are none.
 
-    The same statements give the same document: Sids and spelling in one user's policies change nothing for others.
+    The same statements give the same document, whatever the Sids and spelling in a user's policies.
     """
     listed = [written(statement) for statement in statements]
     return {"Version": "2012-10-17", "Statement": listed} if listed else None
@@ -43,15 +43,15 @@ def _element(name: str, element: patterns.Element) -> dict[str, list[str]]:
     return {f"Not{name}" if element.negated else name: sorted(element.patterns)}
 
 
-#: The steps of a reduction: a second at most. A user's own policies can be made to take more, and its set must not
-#: depend on the machine, or on who came before, so these are no seconds.
+#: The steps of a reduction, which take a second at most. Policies can be written to take more. It counts steps, not
+#: time, so that a user's set depends neither on the machine nor on earlier users.
 MOST_STEPS = 200_000
 
 
 def canonical(
     statements: Iterable[PolicyStatement], given: Iterable[PolicyStatement] = ()
 ) -> tuple[PolicyStatement, ...]:
-    """The fewest statements with the same effect as ``statements``. ``given``: statements that apply in any case."""
+    """The fewest statements with the same effect as ``statements``. ``given``: statements that apply anyway."""
     return _canonical(frozenset(map(_bare, statements)), frozenset(map(_bare, given)))
 
 
@@ -135,7 +135,7 @@ def _by_segment(pattern: str) -> str:
 
 
 def _bare(statement: PolicyStatement) -> PolicyStatement:
-    """The statement without source, Sid and version, so that nothing of one user's gets into a shared set."""
+    """The statement without source, Sid and version, which are one user's and must not enter a shared set."""
     return PolicyStatement(statement.effect, statement.actions, statement.resources, statement.conditions)
 
 
@@ -218,7 +218,7 @@ def _text(statement: PolicyStatement) -> str:
 #: sso-admin PermissionSetName: [\w+=,.@-]+, at most 32.
 _LONGEST = 32
 PREFIX = "iam-"
-#: Letters of base32: 110 bits. Who may write two policies may look for two with one name, which are 2^55 attempts.
+#: Letters of base32: 110 bits. Whoever writes two policies needs 2^55 attempts to give both the same name.
 _DIGEST = 22
 
 
@@ -233,7 +233,7 @@ class Boundary:
 
 @dataclass(frozen=True)
 class Content:
-    """What a set must grant. ``managed``: ARNs of AWS-managed policies. ``statements``: of all others, canonical."""
+    """What a set must grant. ``managed``: ARNs of AWS-managed policies. ``statements``: canonical, of all others."""
 
     managed: frozenset[str]
     statements: tuple[PolicyStatement, ...]
@@ -263,7 +263,7 @@ class Content:
     def name(self, form: object) -> str:
         """A permission set's name: a prefix, its subject, and a digest of its content and ``form`` (JSON data).
 
-        Other content gives another set, so an existing set never changes for the people who have it. The prefix keeps
+        Other content gives another name, so an existing set never changes for the people who have it. The prefix keeps
         the role's name from matching patterns in other policies, such as ``*AWSReservedSSO_AdministratorAccess*``.
         """
         text = canonical_policy({"content": self.digest.hex(), "form": form})

@@ -23,9 +23,9 @@ from c7n_iamusers.policy_comparison.principals import PrincipalPermissions, user
 
 @dataclass
 class _Results:
-    """The results so far. ``sets``: set name -> the set, and the policies of one of its users.
+    """The results so far. ``sets``: set name -> the set and one user's policies.
 
-    ``scoped``: ids of a proof and of a scope -> both, and the proof with the scope; users share them.
+    ``scoped``: ids of a proof and a scope -> both, and the proof with that scope, which users share.
     """
 
     options: model.DerivationOptions
@@ -122,7 +122,7 @@ def _derivation(results: _Results) -> model.Derivation:
 
 
 def _near_duplicates(results: _Results) -> tuple[model.NearDuplicate, ...]:
-    # they are of no single account
+    # sets belong to no single account
     with asking(results.options.times, "", "near duplicates"):
         return near_duplicates(
             (name, held.content, new_policies(held.principal, derived))

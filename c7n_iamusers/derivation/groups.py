@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The groups that derivation requests, and their names: each for one set in one account, or for a person. Pure."""
+"""The groups that derivation requests, and their names: for one set in one account, or for a person. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.text.wording import folded
 
-#: Hexadecimal digits: 128 bits, as others choose what is named.
+#: Hexadecimal digits: 128 bits, because others choose the content.
 _DIGEST = 32
 
 

@@ -6,8 +6,8 @@
     principals = [principal_permissions(user, groups, policies) for user in details]
     derivation = derive(principals, DerivationOptions(identity_center_mfa=True))
 
-They don't depend on the order of accounts, users or policies, and a set does not depend on other users: its name is a
-digest of its content and form, so other content gives another set.
+They don't depend on the order of accounts, users or policies. A set does not depend on other users. Its name is a
+digest of its content and form, so other content gives another name.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class DerivationOptions:
     ``inline_bytes``: quotas of Identity Center. ``policies_per_role``: IAM's quota for the role in each account, 10 by
     default. The lower quota of policies applies.
 
-    ``accept``: users whose set may be created although it was not proven to grant no more. ``today``: the day, in UTC,
-    at which acceptances must be valid; by default none is.
+    ``accept``: users whose set may be created without that proof. ``today``: the day, in UTC, on which acceptances must
+    be valid; by default none is.
     ``identity_center_mfa``: Identity Center requires MFA at every sign-in, so conditions on
     ``aws:MultiFactorAuthPresent`` are met, for users that have an MFA device.
     ``username_tag``: the attribute for access control (a session tag) with the Identity Center username; empty for

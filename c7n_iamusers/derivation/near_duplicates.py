@@ -14,8 +14,8 @@ from c7n_iamusers.policy_comparison.principals import session_context
 
 #: Nearly equal sets differ in at most this many policies and statements, and have more than that in common.
 _NEAR = 3
-#: Each set is compared with at most this many others that share a rare item, because all pairs of thousands of sets
-#: that differ in one statement would be of no use.
+#: Each set is compared with at most this many others that share a rare item. Nobody could use all pairs of thousands of
+#: sets that differ in one statement.
 _NEIGHBOURS = 20
 #: The maximum number of pairs, as many as people can review.
 MOST = 200

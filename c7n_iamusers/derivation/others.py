@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What policies of others change in a verdict: trust, resource, service control and resource control policies. Pure."""
+"""How policies of others change a verdict: trust, resource, service control and resource control policies. Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _RANKS = {EQUAL: 0, NARROWER: 1, UNDECIDED: 2, WIDER: 3}
 class AccountPolicies:
     """The policies of others that can tell principals of one account apart.
 
-    ``known``: see ``Caller``. ``scope``: what was looked at, for the proofs.
+    ``known``: see ``Caller``. ``scope``: which policies were read, for the proofs.
     """
 
     policies: tuple[OtherPolicy, ...] = ()
@@ -46,7 +46,7 @@ class AccountPolicies:
 
     @property
     def scope_text(self) -> str:
-        """The scope in words; empty if nobody looked at any."""
+        """The scope in words; empty if none were read."""
         return "; ".join(map(str, self.scope))
 
 
@@ -55,7 +55,7 @@ PoliciesOf: TypeAlias = Callable[[str], AccountPolicies]
 
 
 def no_policies(_account_id: str) -> AccountPolicies:
-    """No policies of others, and proofs that don't speak of them."""
+    """No policies of others, and no mention of them in proofs."""
     return AccountPolicies()
 
 
@@ -82,7 +82,7 @@ class Sides:
 
 
 def with_others(proof: Proof, sides: Sides, others: AccountPolicies, options: DerivationOptions) -> Proof:
-    """``proof`` with the verdict, and the remarks and witnesses, that the policies of ``others`` lead to."""
+    """``proof`` with the verdict, remarks and witnesses after the policies of ``others``."""
     verdict, witnesses, remarks = proof.verdict, list(proof.witnesses), list(proof.remarks)
     with asking(options.times, sides.principal.account_id, sides.principal.arn, others=True):
         findings = list(_findings(sides, others))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proves that a permission set, derived or existing, grants its people no more than their IAM users may do. Pure."""
+"""Proves that a derived or existing permission set grants people no more than their IAM users may do. Pure."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class ExistingSetProofs:
     users: dict[str, _User] = field(default_factory=dict)
     others: PoliciesOf = no_policies
     _found: dict[tuple[str, str, PermissionSet], Proof] = field(default_factory=dict)
-    #: With the user, whose documents the key has by their ``id()``.
+    #: The user is kept, because the key has the ``id()`` of its documents.
     _alike: dict[Hashable, tuple[Proof, _User]] = field(default_factory=dict)
 
     def add(
@@ -196,13 +196,13 @@ class ExistingSetProofs:
         return self.proof(arn, held).verdict
 
     def spell(self, arn: str, username: str) -> None:
-        """From now on the person of the user ``arn`` has this spelling of its Identity Center username."""
+        """Use this spelling of the Identity Center username of the person of user ``arn`` from now on."""
         user = self.users.get(arn)
         if user:
             self.users[arn] = _spelled(user, username)
 
     def is_permitted(self, arn: str, proof: Proof) -> bool:
-        """Whether ``proof`` permits to give the user's person access, as it is or as accepted."""
+        """Whether ``proof``, with or without an acceptance, permits access for the user's person."""
         user = self.users.get(arn)
         if user is None:
             return False
@@ -210,9 +210,9 @@ class ExistingSetProofs:
         return is_permitted(with_acceptance(proof, subject, options.accept, options.today))
 
     def proof(self, arn: str, held: PermissionSet, username: str | None = None) -> Proof:
-        """The verdict, as ``verdict`` has it, with examples of what ``held`` grants beyond the user's policies.
+        """The same verdict, with examples of what ``held`` grants beyond the user's policies.
 
-        ``username``: with this spelling of the person's Identity Center username.
+        ``username``: the spelling of the person's Identity Center username to use.
         """
         user = self.users.get(arn)
         if user and username is not None:
@@ -235,14 +235,14 @@ class ExistingSetProofs:
         return with_others(found, sides or _sides(user, held), others, user.options)
 
     def _by_policies(self, user: _User, held: PermissionSet, time: UserTime) -> tuple[Proof, Sides | None]:
-        """Compares once for all users with the same policies, where nothing in them depends on the user."""
+        """Compares once for all users with the same policies, unless these depend on the user."""
         alike = (held, *_documents(user, held))
         if alike in self._alike:
             return self._alike[alike][0], None
         sides = _sides(user, held)
         before = time.ran_out
         found = Proof(*comparison.compare(sides.new, sides.session, sides.old, sides.user))
-        # A customer-managed policy is another one in each account, and time may have run out in this one.
+        # A customer-managed policy can differ between accounts, and only this account's time may have run out.
         shared = not (_depends(sides) or held.customer_policies or held.boundary)
         if shared and time.ran_out == before:
             self._alike[alike] = found, user

@@ -44,7 +44,7 @@ def empty_reason(held: UserPolicies) -> str:
 
 
 def unproven_reason(proof: Proof) -> str:
-    """Why a user gets no set, if the set was not proven to grant no more, in words."""
+    """Why a user gets no set without a proof that it grants no more, in words."""
     shown = "; ".join(map(in_words, proof.witnesses[:_SHOWN]))
     remedies = dict.fromkeys(
         f"{remark.source} {remark.text}: {remark.remedy}"

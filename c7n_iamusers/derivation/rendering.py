@@ -16,8 +16,8 @@ from c7n_iamusers.policy_comparison.statements import PolicyStatement
 def render(held: UserPolicies, options: DerivationOptions) -> DerivedSet:
     """The permission set of a user, which depends only on the user's own policies and ``options``.
 
-    It refers only to customer-managed policies that the user has, so a later change of such a policy changes the user
-    as well. Raises ValueError, with the numbers and what to do, if the quotas are exceeded.
+    It refers only to customer-managed policies of the user, so a later change of such a policy changes the user, too.
+    Raises ValueError, with the numbers and what to do, if the quotas are exceeded.
     """
     content = held.content
     room = min(options.policies_per_set, options.policies_per_role) - len(content.managed)
@@ -38,7 +38,7 @@ def render(held: UserPolicies, options: DerivationOptions) -> DerivedSet:
 
 
 def _form(derived: DerivedSet) -> dict[str, object]:
-    """What makes sets with equal content different: inline document, references and session duration."""
+    """What can differ between sets with equal content: inline document, references and session duration."""
     return {
         "inline": derived.inline,
         "references": [f"{each.path}{each.name}" for each in derived.customer_managed],

@@ -38,7 +38,7 @@ class PermissionSet:
 
     @property
     def is_managed(self) -> bool:
-        """Whether the permission set has the tag of this package, which may then change it."""
+        """Whether the permission set has this package's tag, so that this package may change it."""
         key, value = MANAGED_TAG
         return self.tags.get(key) == value
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Derives the permission set of one user, once for all users with the same policies, within the quotas. Pure.
+"""Derives a user's permission set within the quotas, once for all users with the same policies. Pure.
 
 Quotas: "IAM Identity Center quotas" (IAM Identity Center User Guide) and, for the role in each account, "IAM and AWS
 STS quotas" (IAM User Guide).
@@ -64,7 +64,7 @@ class UserDeriver:
         if result is None:
             before = time.ran_out
             result = self._derive(principal, principals.RequestContext(_known(values, context)))
-            # that the time of this account is over is no answer for another's
+            # an account whose time is over answers nothing for other accounts
             if time.ran_out == before:
                 self._results[key] = result
         varies = keys.varies or self._options.username_tag

@@ -46,7 +46,7 @@ _VARIABLE = (
 
 
 def changed_condition(source: str, condition: Condition) -> Remark:
-    """The remark on an Allow that is left out, because its condition has another outcome in Identity Center."""
+    """The remark on an Allow that is left out because its condition has another outcome in Identity Center."""
     if _is_unknown(condition):
         return _of_unknown("allows", source, condition)
     text = f"allows on the condition {condition}, whose outcome differs in Identity Center, so it is left out"
@@ -54,7 +54,7 @@ def changed_condition(source: str, condition: Condition) -> Remark:
 
 
 def lost_deny(source: str, condition: Condition) -> Remark:
-    """The remark on a Deny that is left out, because with its condition it would lock people out, or not apply."""
+    """The remark on a Deny that is left out because its condition would lock people out, or never apply."""
     if _is_unknown(condition):
         return _of_unknown("denies", source, condition)
     effect = "would lock people out" if condition.key in _REMEDIES else "applies to nobody or to everybody"
@@ -73,7 +73,7 @@ def _of_unknown(does: str, source: str, condition: Condition) -> Remark:
 
 
 def lost_variable(statement: PolicyStatement, texts: Iterable[str]) -> Remark:
-    """The remark on a variable without equivalent: an Allow is without its text, a Deny denies more."""
+    """The remark on a variable without equivalent: an Allow loses the text with it, and a Deny denies more."""
     keys = sorted({key for text in texts for key in variables(text) if principals.depends_on_principal(key)})
     named = f"{', '.join(keys)} in {', '.join(sorted(texts))}"
     if statement.allows:
@@ -129,7 +129,7 @@ def variable_translation(
 def translate_texts(
     texts: Iterable[str], translation: VariableTranslation
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """The texts without variables that depend on the principal, and the original texts that can't be translated."""
+    """The translated texts, and the originals of those that can't be translated."""
     kept, lost = set(), set()
     for text in texts:
         keys = [key for key in variables(text) if principals.depends_on_principal(key)]
@@ -223,7 +223,7 @@ def _settled(statement: PolicyStatement, condition: Condition, context: principa
 def _values(
     statement: PolicyStatement, condition: Condition, translation: VariableTranslation, remarks: list[Remark]
 ) -> Condition | None:
-    """The condition without values that depend on the principal: stricter for an Allow; None to drop it from a Deny."""
+    """The condition without values that depend on the principal, stricter for an Allow. None to drop it from a Deny."""
     kept, lost = translate_texts(condition.values, translation)
     values = tuple(sorted(kept))
     if not lost:

@@ -170,7 +170,7 @@ def _read_renames(home: str, client: Any, since: datetime, backoff: Backoff) -> 
             if number == MOST_RENAMES and page.get("NextToken"):
                 why = (
                     f"CloudTrail in {home} has over {MOST_RENAMES * 50} calls of UpdateUser, not all of which were "
-                    "read, and no journal says which name it had before, if it was renamed"
+                    "read, and no journal says whether it had another name before"
                 )
                 return _Renames(found, more=why, read_since=oldest)
     except (ClientError, BotoCoreError, KeyError, ValueError) as error:
@@ -242,7 +242,7 @@ def _read_region(
             except (ClientError, BotoCoreError, KeyError, ValueError) as error:
                 refused = f"CloudTrail in {region} could not be read ({error_code(error)})"
             except Exception as error:  # noqa: BLE001  # whatever one user's events have, the others are answered
-                why = f"what CloudTrail in {region} has of it could not be read ({error!r})"
+                why = f"its events in CloudTrail in {region} could not be read ({error!r})"
                 found.append(UserEvents(gaps=(Gap(why, unread=True),)))
                 continue
         # What fails for one user fails for the next, and each would use up its whole budget of retries.

@@ -153,7 +153,9 @@ def parse_seen(data: Any) -> SeenUsers:
     users = tuple(_user(each, shared, len(rules)) for each in data["users"])
     for user in users:
         if bool(user.protecting) != (user.state == EXEMPT):
-            raise ValueError(f"{SEEN}: {user.arn} is exempt by no rule, or names one without being exempt")
+            raise ValueError(
+                f"{SEEN}: {user.arn} is exempt without a rule, or has a rule without being exempt"
+            )
     return SeenUsers(data["execution"], data["complete"], rules, users)
 
 
@@ -161,7 +163,9 @@ def _user(data: Mapping[str, Any], shared: dict[Any, Any], rules: int) -> SeenUs
     """``shared``: one object for equal ones. ``rules``: how many there are."""
     # before any number is a key: whoever writes a file chooses numbers of one hash
     if max((data.get("rule", -1), *data.get("more", ()), *data.get("expired", ()))) >= rules:
-        raise ValueError(f"{SEEN}: {data['arn']} is exempt by no rule, or names one without being exempt")
+        raise ValueError(
+            f"{SEEN}: {data['arn']} is exempt without a rule, or has a rule without being exempt"
+        )
     # each run has the same users
     known = {key: intern(data.get(key, "")) for key in ("arn", "unique_id", "why")}
     lists = ((key, tuple(dict.fromkeys(data.get(key, ())))) for key in ("more", "expired"))
@@ -183,7 +187,7 @@ def _told(rule: Mapping[str, Any], texts: Sequence[str]) -> tuple[str, tuple[tup
     """The ``rule`` as JSON without its texts, and these, which all rules that have them share. Raises ValueError."""
     numbers = {key: rule[key] for key in _NUMBERED if key in rule}
     if any(type(number) is not int or not 0 <= number < len(texts) for number in numbers.values()):
-        raise ValueError(f"{SEEN}: a rule has the number of no text")
+        raise ValueError(f"{SEEN}: the number of a rule refers to no text")
     others = json.dumps({key: value for key, value in rule.items() if key not in numbers}, sort_keys=True)
     return others, tuple((key, texts[number]) for key, number in numbers.items())
 

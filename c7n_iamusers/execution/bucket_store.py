@@ -156,7 +156,7 @@ class BucketStore:
                 if not page.get("IsTruncated"):
                     return found
                 if after and after == {"ContinuationToken": str(page.get("NextContinuationToken"))}:
-                    raise AnswerUnreadable(operation="ListObjectsV2", why="its next page is this one")
+                    raise AnswerUnreadable(operation="ListObjectsV2", why="its next page is the same page")
                 if leap and leap[0] <= max(listed, default="")[len(top) :] < leap[1]:
                     after = {"StartAfter": f"{top}{leap[1]}"}
                 else:
@@ -226,7 +226,9 @@ class BucketStore:
             answer = answered(call, Bucket=self._bucket, Key=self._key(name), Body=content, **given)
             # S3 says what it has stored; an answer to another request has no checksum, or that of another content.
             if answer.get("ChecksumSHA256") != digest:
-                raise AnswerUnreadable(operation="PutObject", why="it has not the checksum of what was sent")
+                raise AnswerUnreadable(
+                    operation="PutObject", why="its checksum is not that of the sent object"
+                )
 
         try:
             self._backoff.call(put)

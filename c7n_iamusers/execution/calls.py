@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from sys import intern
 from typing import Any
 
@@ -168,3 +169,10 @@ class Plan:
 
     subject: Subject
     calls: tuple[ApiCall, ...]
+
+    def stretches(self) -> Iterator[Plan]:
+        """The plan in parts: each call that is marked with DENIED by itself."""
+        for marked, part in groupby(self.calls, key=lambda call: DENIED in call.checked):
+            together = tuple(part)
+            for calls in ((call,) for call in together) if marked else [together]:
+                yield Plan(self.subject, calls)

@@ -113,7 +113,8 @@ class Executor:
     """Applies plans through ``clients`` (boto3 service name -> client). Thread-safe.
 
     The clients must not retry on their own: create them with SINGLE_TRY. ``caller``: the ARN that they act as, for the
-    journal. ``shows``: settles calls if no answer says whether they were applied.
+    journal. ``shows``: settles calls if no answer says whether they were applied. ``before_each``: called before each
+    try of a call; what it raises ends the plan, such as that the run was interrupted, or its journal was removed.
     """
 
     def __init__(
@@ -147,18 +148,23 @@ class Executor:
         Raises CallFailed at the first call that fails, SubjectGone if ``identify`` returns False, and what ``identify``
         and ``before_each`` raise, such as Interrupted.
         """
+        before_try: Callable[[], None] = (lambda: None) if urgent else self._before_each
         for number, call in enumerate(plan.calls, 1):
-            if not urgent:
-                self._before_each()
+            before_try()
             journaled = JournaledCall(self._journal, plan.subject, call, self._backoff, caller=self._caller)
             method = method_of(self._clients, call.service, call.operation)
             last = number == len(plan.calls) and not more
-            _Attempt(journaled, method, self._backoff, applied, identify, self._shows, last).make()
+            _Attempt(
+                journaled, method, self._backoff, applied, identify, self._shows, before_try, last
+            ).make()
 
 
 @dataclass
 class _Attempt:
-    """One call, tried until it has a result. ``last``: whether it is the last one of its plan."""
+    """One call, tried until it has a result. ``before_retry``: raises if it must not be tried again.
+
+    ``last``: whether it is the last one of its plan.
+    """
 
     journaled: JournaledCall
     method: Callable[..., Any]
@@ -166,6 +172,7 @@ class _Attempt:
     applied: Applied
     identify: Identify
     shows: Shows
+    before_retry: Callable[[], None]
     last: bool
 
     def make(self) -> None:
@@ -205,6 +212,7 @@ class _Attempt:
                     return result, error
             if not self._is_there_or_deleted():
                 return self.journaled.result_if_done, None
+            self.before_retry()
             self._ask()
 
     def _ask(self) -> None:

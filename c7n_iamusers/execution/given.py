@@ -67,7 +67,7 @@ def read_at_once(file: BufferedIOBase, largest: int) -> bytes:
     while size <= largest:
         piece: bytes | None = file.read(min(_AT_ONCE, largest + 1 - size))
         if piece is None:
-            raise OSError("it gives nothing at once, so it is no file: give a regular one")
+            raise OSError("it returns no data at once, so it is not a regular file: give one")
         if not piece:
             break
         pieces.append(piece)
@@ -161,7 +161,7 @@ def _check_url(url: str) -> None:
         parts = urlsplit(url)
         has_host = bool(parts.hostname) and parts.port != 0
     except ValueError:
-        raise ValueError("its host or port is none") from None
+        raise ValueError("its host or port is invalid") from None
     if "@" in parts.netloc:
         # http.client would look it up as a part of the host's name
         raise ValueError("the URL has a user's name or password: give a header Authorization")
@@ -183,7 +183,7 @@ def read_place(
     try:
         url = urlsplit(place) if "://" in place else None
     except ValueError:
-        raise ValueError("it is no URL: its host is none") from None
+        raise ValueError("it is no URL: its host is invalid") from None
     if url is None:
         content = read_given(_own_path(place), largest)
     elif url.scheme == "file":
@@ -347,7 +347,7 @@ class _Fetch(urllib.request.HTTPRedirectHandler):
 
     def _check(self, host: str) -> None:
         if why := forbidden(host, bool(self._began_here)):
-            raise OSError(f"{host} is {why}, from where nothing is read")
+            raise OSError(f"{host} is {why}, and nothing is read from there")
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -155,12 +155,12 @@ class Chain:
     cut: bool = False
 
 
-_CHANGED = "it was not written after the line before it: that was changed, or lines between them were removed or added"
+_CHANGED = "it does not follow the line before it: that line was changed, or lines between them were removed or added"
 _UNLINKED = "it holds no digest of the line before it"
 _FORKED = "it follows an earlier line"
 _NOT_READ = (
-    f"it has more than {LONGEST_LINE} bytes, or is after {_MOST_TORN} incomplete lines or {_MOST_FAULTS} such faults: "
-    "what is from here on is not read"
+    f"it has more than {LONGEST_LINE} bytes, or is after {_MOST_TORN} incomplete lines or {_MOST_FAULTS} such "
+    "faults: the rest is not read"
 )
 _UNPROVEN = "it follows an incomplete line, and holds no digest of the last whole one"
 

@@ -164,7 +164,7 @@ def resolve(value: Any, values: Mapping[str, Any]) -> Any:
     """``value`` with each Ref in it replaced by its value in ``values``. Raises AnswerLost if one has none."""
     if isinstance(value, Ref):
         if value.name not in values:
-            raise AnswerLost(f"{value.name} is not known, since the answer that had it was lost: run again")
+            raise AnswerLost(f"{value.name} is unknown, because the answer with it was lost: run again")
         return values[value.name]
     if isinstance(value, Mapping):
         return {key: resolve(part, values) for key, part in value.items()}

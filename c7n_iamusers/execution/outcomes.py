@@ -316,8 +316,15 @@ Line = Mapping[str, Any]
 _NEVER = datetime.min.replace(tzinfo=timezone.utc)
 
 
+#: A user and the lines before the calls that a stopped run made on it -> what else is to be told; None if nothing.
+NoteOn = Callable[[Subject, Sequence[Line]], Reason | None]
+
+
 def missing_outcomes(
-    lines: Iterable[Line], rows: Sequence[Mapping[str, Any]], name_of: Callable[[str], str | None]
+    lines: Iterable[Line],
+    rows: Sequence[Mapping[str, Any]],
+    name_of: Callable[[str], str | None],
+    note_on: NoteOn = lambda *_: None,
 ) -> Iterator[tuple[Subject, Outcome]]:
     """The outcomes that a killed run did not write, from the ``lines`` of its journal.
 
@@ -327,7 +334,7 @@ def missing_outcomes(
 
     ``lines``: in the order in which they were written. Times don't show that order: a clock may be set back during a
     run. ``rows``: of ``outcomes.json``. ``name_of``: unique id -> the user's current name, None if there is no such
-    user; called only if the response of DeleteUser is missing.
+    user; called only if the response of DeleteUser is missing. ``note_on``: called for users without an outcome's line.
     """
     written = {(row["arn"], row["unique_id"]): moment(row.get("time")) or _NEVER for row in rows}
     known = {
@@ -346,7 +353,7 @@ def missing_outcomes(
         # an outcome's line has the time of its row
         is_known = last["phase"] == OUTCOME and (*key, str(last.get("time"))) in known
         if not is_known and written.get(key, _NEVER) < (moment(last.get("time")) or _NEVER):
-            yield subject, _outcome(subject, its, name_of)
+            yield subject, _outcome(subject, its, name_of, note_on)
         elif key in failed and (sent := _unanswered_deletion(its)) and name_of(subject.unique_id) is None:
             reason = reasons.DELETED_WITHOUT_ANSWER(at=_shown_time(sent))
             yield subject, Outcome.of(subject, DELETED, reason, rests_on=str(sent.get("time")))
@@ -389,18 +396,22 @@ def _unanswered_deletion(lines: Iterable[Line]) -> Line | None:
     return next(unsure, None)
 
 
-def _outcome(subject: Subject, lines: list[Line], name_of: Callable[[str], str | None]) -> Outcome:
+def _outcome(
+    subject: Subject, lines: list[Line], name_of: Callable[[str], str | None], note_on: NoteOn
+) -> Outcome:
     last = lines[-1]
     if last["phase"] == OUTCOME:
         names = ("calls", "seconds", "error", "call", "time", "rests_on")
         more = {name: last[name] for name in names if name in last}
         return Outcome.of(subject, str(last.get("status")), read_reason(last), **more)
     ended = [number for number, line in enumerate(lines, 1) if line["phase"] == OUTCOME]
-    calls = sum(line["phase"] == BEFORE for line in lines[ended[-1] if ended else 0 :])
-    when = _shown_time(last)
+    begun = [line for line in lines[ended[-1] if ended else 0 :] if line["phase"] == BEFORE]
+    when, calls, note = _shown_time(last), len(begun), note_on(subject, begun)
     if last.get("operation") == "DeleteUser":
         done = last.get("result") == "done"
         unsure = last["phase"] == BEFORE or last.get("result") in ("unknown", "interrupted")
         if done or (unsure and name_of(subject.unique_id) is None):
-            return Outcome.of(subject, DELETED, reasons.DELETED_BY_STOPPED_RUN(at=when), calls=calls)
-    return Outcome.of(subject, FAILED, reasons.RUN_STOPPED(user=subject, at=when, calls=calls), calls=calls)
+            reason = reasons.DELETED_BY_STOPPED_RUN(at=when).and_also(note)
+            return Outcome.of(subject, DELETED, reason, calls=calls)
+    reason = reasons.RUN_STOPPED(user=subject, at=when, calls=calls).and_also(note)
+    return Outcome.of(subject, FAILED, reason, calls=calls)

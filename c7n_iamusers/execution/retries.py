@@ -130,7 +130,7 @@ _REQUEST_TIMEOUT = 408
 class AnswerUnreadable(BotoCoreError):
     """An answer came, and nothing in it shows that AWS gave it."""
 
-    fmt = "the answer to {operation} is not one of AWS: {why}"
+    fmt = "the answer to {operation} is not AWS's: {why}"
 
 
 def error_code(error: Exception) -> str:

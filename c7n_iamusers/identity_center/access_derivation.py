@@ -57,8 +57,7 @@ _NO_ROLES: Mapping[str, Mapping[str, Any] | None] = MappingProxyType({})
 class AccessDerivation:
     """The derivation and the checks for ``desired_access``.
 
-    ``results``: for a report. ``warnings``: in lines. ``proofs``: compares permission sets with the
-    policies of the users.
+    ``results``: for a report. ``warnings``: lines. ``proofs``: compares permission sets with the users' policies.
     """
 
     def __init__(
@@ -72,8 +71,8 @@ class AccessDerivation:
         """``username_tags``: reads the session tags that hold the username; by default there are none.
 
         ``clock``: bounds the time of each account; see ``budgets``.
-        ``organization``, ``resources``: see ``OthersIndex``; the first is called once, and only if there are users to
-        compare.
+        ``organization``, ``resources``: see ``OthersIndex``. ``organization`` is called at most once, if users must be
+        compared.
         """
         self._times = AccountTimes(clock) if clock else None
         self._organization, self._resources = organization, resources
@@ -90,7 +89,7 @@ class AccessDerivation:
     ) -> AccessDerivation:
         """The derivation for a run that gives access at ``center``, with the policies of its organization.
 
-        ``center``: called only when something is to be read.
+        ``center``: called only if something must be read.
         """
 
         def organization() -> OrganizationPolicies | str:
@@ -102,17 +101,17 @@ class AccessDerivation:
     def checks(
         self, intents: Sequence[Intents], elsewhere: Mapping[str, Mapping[str, Any] | None] = _NO_ROLES
     ) -> Checks:
-        """What access must pass before it is given, for one call of ``desired_access`` with these ``intents``.
+        """The checks before access is given, for one call of ``desired_access`` with these ``intents``.
 
-        The policies of others count in every verdict from here on. ``elsewhere``: account id -> roles as
-        ``PolicySource`` has them, of accounts whose intents are left out of this run.
+        The policies of others count in every verdict from here on. ``elsewhere``: account id -> roles as in
+        ``PolicySource``, for accounts whose intents this run leaves out.
         """
         self._index(intents, elsewhere)
         named = _NamedSets(self.proofs, self._today, self._times)
         return Checks(lambda intents, user: inability(intents, user, self._today), named.verdict)
 
     def __call__(self, rows: Sequence[_Row]) -> tuple[list[AccessRequest], list[model.RefusedUser]]:
-        """The requests of users, and the refusals. Policies with the same options derive together.
+        """The users' requests, and the refusals. Policies with the same options derive together.
 
         Raises InvalidPolicyData for invalid options.
         """
@@ -130,7 +129,7 @@ class AccessDerivation:
         return requests, refused
 
     def scope(self, account_id: str) -> str:
-        """Which policies of others count in the verdicts of the account, in words; empty if nobody looked at them."""
+        """Which policies of others count in the account's verdicts, in words; empty if none were read."""
         return self.proofs.others(account_id).scope_text
 
     def scope_lines(self) -> list[str]:
@@ -140,7 +139,7 @@ class AccessDerivation:
     def _index(
         self, intents: Sequence[Intents], elsewhere: Mapping[str, Mapping[str, Any] | None] = _NO_ROLES
     ) -> None:
-        """Also accounts without users count: their roles may trust principals of the others."""
+        """Accounts without users count, too: their roles may trust principals of others."""
         roles = dict(elsewhere)
         for intent in intents:
             known = roles.get(intent.account_id)
@@ -211,13 +210,13 @@ class _Shared:
     """Shares equal policies and groups of the users of an account, and equal lists of them, which saves most of the
     memory.
 
-    A user in our own quarantine has its policies as before it: ``ability`` decides whether it gets anything.
+    A user in our own quarantine keeps its earlier policies here: ``ability`` decides whether it gets anything.
     """
 
     def __init__(self) -> None:
         self._groups: dict[tuple[int, str], GroupPermissions] = {}
         self._policies: dict[tuple[int, str], ManagedPolicy] = {}
-        #: By the objects in them.
+        #: Keyed by the objects in them.
         self._lists: dict[tuple[object, ...], tuple[Any, ...]] = {}
 
     def principal(self, intents: Intents, user: UserIntent, candidate: Candidate) -> PrincipalPermissions:
@@ -313,7 +312,7 @@ def _told(error: Exception) -> str:
 
 
 def _known(principal: PrincipalPermissions, policies: Mapping[str, Any]) -> frozenset[str]:
-    """The ARNs of policies that can be compared: their document is known, or the user has them itself."""
+    """The ARNs of comparable policies: their document is known, or the user has them itself."""
     return frozenset(policies) | {each.arn for each in all_managed(principal)}
 
 

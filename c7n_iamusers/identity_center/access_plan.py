@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plan between desired access and current state: its changes, and what a reviewer is told of them. Immutable."""
+"""The plan from the current state to desired access: its changes, and the facts for a reviewer. Immutable."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from c7n_iamusers.identity_center.model import Claim, InProgress, KnownPerson, P
 from c7n_iamusers.reasons import Reason
 
 CREATE, UPDATE, ASSIGN, ADOPT, AWAIT, UNCHANGED = "create", "update", "assign", "adopt", "await", "unchanged"
-#: For a permission set in accounts that have an earlier form of it.
+#: On a permission set in accounts that have an earlier form of it.
 PROVISION = "provision"
-#: For a managed object that is no longer requested.
+#: On a managed object that is no longer requested.
 REMOVE = "remove"
-#: For an object that a run made, by an undo.
+#: On an object that an undo removes because a run made it.
 DELETE = "delete"
-#: A detail of an assignment that is made while an earlier request deletes it.
-ENDS = "its deletion is in progress: it is made again when that has ended"
-#: Of a removal while an earlier request creates it, or deletes it.
-BEGINS = "its creation is in progress: it is removed when that has ended"
-ENDING = "its deletion is in progress, and is waited for"
-#: For a group that the owner of the external identity provider must add.
+#: On an assignment that is made while an earlier request deletes it.
+ENDS = "its deletion is in progress: it is made again after that"
+#: On a removal while an earlier request creates, or deletes, the object.
+BEGINS = "its creation is in progress: it is removed after that"
+ENDING = "its deletion is in progress: the run waits for it"
+#: On a group that the owner of the external identity provider must add.
 MISSING = "missing"
 
 
@@ -31,15 +31,15 @@ MISSING = "missing"
 class Change:
     """One object of the changeset. ``key``: unique in a plan. ``needs``: keys of the changes that must be done before.
 
-    ``follows``: keys of changes that must have ended before, and of which one must be done. ``waits_for``: keys of
-    changes that must have ended before, done or not. ``instead_of``: the key of a change that makes this one
-    unnecessary; it begins when that one has failed. ``remedy``: what else helps if it fails, in words.
+    ``follows``: keys of changes that must end first, at least one of them done. ``waits_for``: keys of changes that
+    must end first, done or not. ``instead_of``: the key of a change that makes this one unnecessary unless it fails.
+    ``remedy``: what else helps if this one fails, in words.
 
     ``rests_on``: why an existing object may be adopted, or is not removed, in words. ``awaits``: the id of a request in
-    progress that makes the change. ``after``: of one that makes the opposite, and must end first. ``lazy``: done only
-    when a change that needs it has no other open needs. ``accounts``: those whose roles the calls may change.
-    ``details``: what it grants or changes, in lines for a reviewer. ``administrative``: the policy that makes holders
-    of a permission set administrators, empty for none. ``identifier``: the object's id, if it exists.
+    progress that makes the change. ``after``: the id of a request that makes the opposite and must end first. ``lazy``:
+    made only when a change that needs it has no other open needs. ``accounts``: those whose roles the calls may change.
+    ``details``: what it grants or changes, in lines for a reviewer. ``administrative``: the policy that makes a
+    permission set's holders administrators, empty for none. ``identifier``: the id of an existing object.
     """
 
     key: str
@@ -64,11 +64,11 @@ class Change:
 
     @property
     def is_work(self) -> bool:
-        """Whether there is a call to make, or a request in progress to wait for."""
+        """Whether it has a call to make, or a request in progress to wait for."""
         return bool(self.calls or self.awaits)
 
     def making(self, asked: Pending, in_progress: InProgress) -> Change:
-        """The change, which creates the assignment ``asked``, with the request in progress that it waits for."""
+        """The change that creates the assignment ``asked``, with the request in progress that it waits for."""
         if creation := in_progress.creation(asked):
             return replace(self, action=AWAIT, awaits=creation)
         if deletion := in_progress.deletion(asked):
@@ -76,7 +76,7 @@ class Change:
         return self
 
     def removing(self, asked: Pending, in_progress: InProgress) -> Change:
-        """The same for one that deletes it."""
+        """The same for a change that deletes the assignment."""
         if deletion := in_progress.deletion(asked):
             return replace(self, awaits=deletion, details=(*self.details, ENDING))
         if creation := in_progress.creation(asked):
@@ -95,12 +95,12 @@ class Missing:
 
 @dataclass(frozen=True)
 class FurtherAccess:
-    """A permission set that a person holds in an account although it is not requested. A row of a plan file.
+    """A permission set that a person holds in an account without a request. A row of a plan file.
 
-    ``through``: the group, or "a direct assignment". ``ours``: the group is managed by this package. ``covered``: it is
-    proven to allow nothing that one of the person's IAM users in the account may not do. ``shared``: it comes from a
-    shared group in which the person belongs. ``consented``: by an assignment that policies request for that group.
-    ``former``: a run gave it for other IAM users of the person, which have no intents now.
+    ``through``: the group, or "a direct assignment". ``ours``: the group is managed by this package. ``covered``: it
+    provably allows no more than one of the person's IAM users in the account. ``shared``: it comes from a shared group
+    in which the person belongs. ``consented``: policies request its assignment for that group. ``former``: a run gave
+    it for other IAM users of the person, which now have no intents.
     """
 
     set_name: str
@@ -113,7 +113,7 @@ class FurtherAccess:
 
     @property
     def is_more(self) -> bool:
-        """Whether it may be more than the person's IAM users may do, or could."""
+        """Whether it may exceed what the person's IAM users may, or could, do."""
         return not (self.covered or self.former)
 
     def __str__(self) -> str:
@@ -124,8 +124,8 @@ class FurtherAccess:
 class TotalAccess:
     """All access of a person in an account after the plan is applied. A row of a plan file.
 
-    ``verdict``: of ``Proof``; empty if nothing was compared and nothing wider is held. ``userless``: there are no
-    intents of an IAM user of the person in the account.
+    ``verdict``: of ``Proof``; empty if nothing was compared and nothing wider is held. ``userless``: none of the
+    person's IAM users has intents in the account.
     """
 
     person: PersonKey
@@ -136,16 +136,16 @@ class TotalAccess:
 
     @property
     def is_unaccepted(self) -> bool:
-        """Whether the person has more than the IAM users, by a plan, and no policy accepts that.
+        """Whether a plan leaves the person with more than the IAM users, and no policy accepts that.
 
-        What is requested is no more, or is accepted: its users are refused otherwise.
+        Requested access is never more, or is accepted: otherwise its users are refused.
         """
         return any(access.is_more and not access.consented for access in self.beyond)
 
 
 @dataclass(frozen=True, slots=True)
 class EndingAccess:
-    """Further ``access`` of a person in an account, which the removal of ``key`` ends."""
+    """Further ``access`` of a person in an account that the removal ``key`` ends."""
 
     key: str
     person: PersonKey
@@ -158,9 +158,9 @@ class SideEffect:
     """Access that a plan gives or changes for ``people`` although no intents request it. A row of a plan file.
 
     ``through``: the group, or "a direct assignment". ``by``: the change that causes it, in words. ``review``: why only
-    a reviewed plan may do it; empty if policies consent to it. ``is_change``: an existing permission set changes.
-    ``allows``: what the permission set of others allows, in lines; empty for one of the plan, whose change has that.
-    ``administrative``: a policy by which that makes administrators; empty if none does.
+    a reviewed plan may do it; empty if policies consent. ``is_change``: an existing permission set changes. ``allows``:
+    what others' permission set allows, in lines; empty for one of the plan, whose change says it. ``administrative``: a
+    policy in it that makes administrators; empty if none does.
     """
 
     account_id: str
@@ -176,7 +176,7 @@ class SideEffect:
 
 @dataclass(frozen=True)
 class UnexpectedMember:
-    """A member of a managed group whose membership is not requested, and why it stays. A row of a plan file."""
+    """A member of a managed group without a request for that, and why the membership stays. A row of a plan file."""
 
     username: str
     group: str
@@ -193,9 +193,9 @@ class UnexpectedMember:
 class Choices:
     """Which managed objects a run may remove. Part of a plan file.
 
-    ``prune``: access that is no longer requested, if its person has other access. ``lock_out``: also if it is not known
-    whether the person has other access. ``former_days``: memberships whose IAM users are deleted for so many days are
-    removed; 0 for none.
+    ``prune``: access that is no longer requested, if its person has other access. ``lock_out``: even if it is unknown
+    whether the person has other access. ``former_days``: memberships whose IAM users have been deleted for so many
+    days; 0 for none.
     """
 
     prune: bool = False
@@ -209,11 +209,11 @@ class AccessPlan:
 
     ``missing``: users who wait for the identity provider. ``served``: claim -> the keys of all changes that its access
     depends on. ``stale``: the removals that ``Choices`` can allow. ``totals``: for each person of the changeset in each
-    account; ``ending``: what these have no longer, as removals of ``changes`` end it. ``over_quota``: the quotas that
-    forbid the plan, in words. ``unlisted``: how many unchanged objects are not among ``changes``. ``fed_by_others``:
-    why an identity provider seems to feed the identity store, in words, which forbids the plan too; empty if none does.
-    ``leftovers``: assignments whose group or user is gone, in words: for an audit all of managed and requested
-    permission sets, for a pruning those that keep one from being removed.
+    account; ``ending``: what they lose by removals in ``changes``. ``over_quota``: the quotas that forbid the plan, in
+    words. ``unlisted``: how many unchanged objects are not among ``changes``. ``fed_by_others``: why an identity
+    provider seems to feed the identity store, in words, which forbids the plan, too; empty if none does. ``leftovers``:
+    assignments whose group or user is gone, in words. An audit has all those of managed and requested permission sets,
+    a pruning those that keep one from being removed.
     """
 
     changes: tuple[Change, ...] = ()

@@ -24,7 +24,7 @@ STATES = (PROVISIONED, ABSENT, PENDING, USED)
 class AccessState:
     """``state``: one of STATES. ``reason``: in words.
 
-    ``username``, ``user_id``, ``permission_set``, ``email``: of a person whose state is PROVISIONED; empty otherwise.
+    ``username``, ``user_id``, ``permission_set``, ``email``: the person's if the state is PROVISIONED; else empty.
     ``user_id``: in the identity store.
     """
 
@@ -56,8 +56,8 @@ def access_state(
     """The state. ``held``: the permission sets that the person has in the account, by assignments that SUCCEEDED.
     ``user_id``: the person's in the identity store, by the people file; empty if it has none.
 
-    A user with only the person's username, or only its e-mail, may be another person: absent; so is one with
-    another ``user_id``. A disabled user can't sign in: pending.
+    A user with only the person's username, or only its e-mail, or with another ``user_id``, may be another person:
+    absent. A disabled user can't sign in: pending.
     """
     try:
         known = same_person(person, by_username, by_email)
@@ -93,7 +93,7 @@ def _problem(held: KnownPermissionSet, account_id: str, required: RequiredSet) -
 
 @dataclass(frozen=True)
 class RequiredUse:
-    """What proves that a person uses its access: the organization's sign-ins, the account's roles, and since when a
+    """The evidence that a person uses its access: the organization's sign-ins, the account's roles, and since when a
     sign-in counts.
     """
 
@@ -102,8 +102,8 @@ class RequiredUse:
     after: datetime
 
     def proven(self, access: AccessState, account_id: str, held: Iterable[str]) -> AccessState:
-        """``access`` (PROVISIONED) as USED if the person has signed in by one of ``held``, the names of the permission
-        sets that count and that it has now; otherwise with the reason why not.
+        """``access`` (PROVISIONED) as USED if the person has signed in with one of ``held``, the names of its present
+        permission sets that count; otherwise with the reason why not.
         """
         problems = []
         for name in sorted(held):

@@ -29,14 +29,14 @@ def audit(
 ) -> list[str]:
     """Report all access of people in the accounts of the intents, and in accounts with managed permission sets.
 
-    Returns the findings, in sentences: people with more access than their IAM users; managed access that is not
-    requested; requested access that does not exist, or has other content; people who could not be compared; settings of
-    intents that were not checked against a policy. Changes nothing. Takes one call per account, one per permission set
-    in an account, and a few per group and permission set.
+    Returns the findings, in sentences: people with more access than their IAM users; managed access without a request;
+    requested access that does not exist, or has other content; people who could not be compared; settings of intents
+    that were not checked against a policy. Changes nothing. Takes one call per account, one per permission set in an
+    account, and a few per group and permission set.
 
-    ``read``: reads accounts that have managed access and no intents, to find out whether IAM users of earlier runs are
-    left, and those of former memberships. Since when these are deleted is recorded in the output. Raises
-    IdentityCenterError, ClientError and BotoCoreError.
+    ``read``: reads accounts that have managed access and no intents, to find IAM users of earlier runs and of former
+    memberships. The output records since when the latter are deleted. Raises IdentityCenterError, ClientError and
+    BotoCoreError.
     """
     say = escaping(say)
     for line in fleet.notes():
@@ -102,7 +102,7 @@ def _former_lines(
     members: Sequence[access_plan.UnexpectedMember],
     read: ReadAccounts | None,
 ) -> Iterator[str]:
-    """The former members, those whose IAM users are deleted for the longest time first. Records their ages."""
+    """The former members; those whose IAM users were deleted first come first. Records their ages."""
     ages = fleet.former_members(center, run, members, read)
     for member in sorted(members, key=lambda each: (ages.moment(each), _member_line(each))):
         if member.is_former:
@@ -130,8 +130,8 @@ def _lines(
 ) -> Iterator[tuple[str, str, access_plan.TotalAccess | None]]:
     """A sign, a line and the total for each person and account; None for people without intents in the account.
 
-    The sign is ! for a finding. ``managed_sets``: ARNs. What runs gave by memberships that they made for IAM users
-    without intents is no finding, as this is the normal end of a migration. What others assigned to these groups is.
+    The sign is ! for a finding. ``managed_sets``: ARNs. Access by memberships that runs made for IAM users without
+    intents is no finding: that is the normal end of a migration. Others' assignments to these groups are.
     """
     former = {
         (member.username, f"group {member.group}")
@@ -180,7 +180,7 @@ def _lines(
 
 
 def _left_behind(found: AuditData) -> Iterator[str]:
-    """What runs assigned to shared groups and nobody requests, and managed groups without members."""
+    """Runs' assignments to shared groups that nobody requests, and managed groups without members."""
     stale = found.report.plan.stale
     ending = {change.calls[0].parameters["GroupId"] for change in stale if change.kind == model.GROUP}
     for change in stale:
@@ -197,10 +197,10 @@ def _left_behind(found: AuditData) -> Iterator[str]:
 
 
 def _not_as_requested(report: Report, state: model.CenterState, history: RunHistory) -> Iterator[str]:
-    """Managed permission sets whose content, or whose content in an account, is not the requested one.
+    """Managed permission sets with other content than requested, in themselves or in an account.
 
-    Those that nobody is served with now are compared with what runs requested; so are those that runs assigned and that
-    have lost the tag, but for what Terraform owns by now.
+    Sets that now serve nobody are compared with what runs requested. So are sets that runs assigned and that have lost
+    the tag, unless Terraform owns them now.
     """
     made = {assignment.permission_set_arn for _, assignment in history.made}
     corrected = (access_plan.UPDATE, access_plan.PROVISION)
@@ -217,7 +217,7 @@ def _not_as_requested(report: Report, state: model.CenterState, history: RunHist
 
 
 def _earlier_form(known: model.KnownPermissionSet) -> str:
-    """That accounts have an earlier form of the permission set; empty if none has."""
+    """The finding that accounts have an earlier form of the permission set; empty if none has."""
     accounts = shown(sorted(known.stale))
     return f"account {accounts} has an earlier form, which can't be read" if known.stale else ""
 
@@ -226,14 +226,14 @@ _WHO_LEFT = "find out which run failed there, or which undo left it (lines `! ke
 
 
 def _updated(known: model.KnownPermissionSet, requested: PermissionSet) -> str:
-    """What of a permission set is not as requested, and provision would change."""
+    """What provision would change in a permission set, because it is not as requested."""
     differences, earlier_form = list(changed(known.settings, requested)), _earlier_form(known)
     if earlier_form:
-        # Whoever provisions it before it is as requested gives people what others have put into it.
+        # Provisioned before it is corrected, it would give people what others have put into it.
         differences.append(
             earlier_form if differences else f"{earlier_form}: provision plan says who would get it"
         )
-    # A run that failed there, or an undo for a reason of its own, leaves an earlier form, too.
+    # A run that failed there, or an undo, can also leave an earlier form.
     origin = f"{_WHO_LEFT}, or who changed it" if earlier_form else "find out who changed it"
     return (
         f"permission set {requested.name} is not as requested, and provision would change it: {shown(differences)}: "
@@ -242,7 +242,7 @@ def _updated(known: model.KnownPermissionSet, requested: PermissionSet) -> str:
 
 
 def _as_it_is(known: model.KnownPermissionSet, forms: Sequence[PermissionSet]) -> Iterator[str]:
-    """What is wrong with a managed permission set that provision leaves as it is. ``forms``: those it may have."""
+    """The faults of a managed permission set that provision leaves unchanged. ``forms``: the accepted ones."""
     name, earlier_form, differences = known.settings.name, _earlier_form(known), list[str]()
     if forms and all(differs(form, known.settings) for form in forms):
         differences += changed(replace(known.settings, tags=forms[0].tags), forms[0])
@@ -254,9 +254,9 @@ def _as_it_is(known: model.KnownPermissionSet, forms: Sequence[PermissionSet]) -
     elif differences:
         stale = f" {earlier_form}; don't provision it before that." if earlier_form else ""
         yield (
-            f"permission set {name} is not as requested by the last run that gave access by it, and provision does not "
-            f"change it, as it serves nobody with it now. To make it as requested: {shown(differences)}.{stale} Find "
-            "out who changed it, and change it back"
+            f"permission set {name} is not as requested by the last run that gave access by it, and provision does "
+            "not change it, because it now serves nobody with it. To make it as requested: "
+            f"{shown(differences)}.{stale} Find out who changed it, and change it back"
         )
     elif earlier_form:
         yield (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The intents of all accounts, read, checked and merged: where most commands of ``c7n-iamusers provision`` begin."""
+"""Reads, checks and merges the intents of all accounts. Most commands of ``c7n-iamusers provision`` begin here."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ _SOURCES = {True: "external", False: "identity-center"}
 
 _GIVE_RECORDS = (
     "nobody would know what is ours, for which IAM users memberships were made, and what can be undone. Nothing was "
-    "touched: give the place where earlier runs left identity-center-runs/ as --records, one for the organization; or, "
-    "if these records are lost, or mode: apply made the objects, give --new-records: what was assigned before then "
-    "counts as others'"
+    "touched: give the place where earlier runs left identity-center-runs/ as --records, one for the organization; "
+    "or, if these records are lost, or mode: apply made the objects, give --new-records: earlier assignments then "
+    "count as others'"
 )
 
 
 def without_records(records: Sequence[Store], center: Center) -> str:
-    """What is wrong if Identity Center has managed objects of which no run left a record; empty if nothing is.
+    """The error if Identity Center has managed objects without any run's record; empty if there is none.
 
     Records of another instance say nothing about them. Takes a few calls only for places without records of this one.
     Raises IdentityCenterError, ClientError and OSError.
@@ -73,13 +73,12 @@ def without_records(records: Sequence[Store], center: Center) -> str:
 class Fleet:
     """The intents below ``output``, merged. ``intents``: without users. ``derivation``: with the proofs of ``desired``.
 
-    ``records``: where runs leave their records, and find those of earlier ones; by default ``output``. ``begins``: a
-    place without records is accepted although there are managed objects. ``unchecked``: settings of the intents that
-    were not checked against a policy, in lines. ``trusted``: what others can write in ``output`` and ``records`` is
-    believed. ``source_is_stated``: whoever runs this has said the identity source. ``only``: the accounts whose intents
-    were chosen; None for all. ``accounts``: id -> name, as far as known. ``profile_names``: the template of the
-    profiles in the files for people's ``~/.aws/config``; empty if none are written. ``deleted``: tells which IAM users
-    this tool deleted; None if that was not read.
+    ``records``: where runs keep their records; by default ``output``. ``begins``: accept a place without records
+    despite managed objects. ``unchecked``: settings of the intents that were not checked against a policy, in lines.
+    ``trusted``: believe files in ``output`` and ``records`` that others can write. ``source_is_stated``: the user has
+    stated the identity source. ``only``: the accounts whose intents were chosen; None for all. ``accounts``: id ->
+    name, as far as known. ``profile_names``: the template of the profiles in the files for people's ``~/.aws/config``;
+    empty if none are written. ``deleted``: tells which IAM users this tool deleted; None if that was not read.
     """
 
     output: Store
@@ -97,24 +96,24 @@ class Fleet:
     begins: bool = False
 
     def check_runs(self) -> None:
-        """Raises IdentityCenterError if others can write what earlier runs left in ``records``."""
+        """Raises IdentityCenterError if others can write the records of earlier runs in ``records``."""
         if not self.trusted:
             run_records.check_writers(self.records)
 
     def without_records(self, center: Center) -> str:
-        """See the function; with what to do. Empty if the records may begin."""
+        """As the function, with what to do. Empty if the records may begin."""
         found = "" if self.begins else without_records([self.records], center)
         return found and f"{found}: {_GIVE_RECORDS}"
 
     def notes(self) -> list[str]:
-        """What a reader must know of the intents, in lines."""
+        """What a reader must know about the intents, in lines."""
         hints = reports.hint_lines(self.desired)
         return [*self.unchecked, *self.derivation.warnings, *self.derivation.scope_lines(), *hints]
 
     def access_run(
         self, center: Center, choices: access_plan.Choices | None = None, quotas: CenterQuotas | None = None
     ) -> AccessRun:
-        """What plans, audits and exports alike, on the same evidence. Raises as ``check_runs``."""
+        """The run for plans, audits and exports, with the same evidence. Raises as ``check_runs``."""
         self.check_runs()
         evidence = PlanEvidence(
             self.derivation.proofs,
@@ -157,7 +156,7 @@ class Fleet:
 
 @dataclass(frozen=True)
 class TrustOptions:
-    """What to believe of intents, and how to check the rest.
+    """What to believe in intents, and how to check the rest.
 
     ``max_age``: how old they may be. ``accounts``: name -> account id, if known. ``read``: reads users and policies of
     accounts again. ``trusted``: intents whose accounts can't be read are believed (``--trust-intents``). ``authority``:
@@ -195,7 +194,7 @@ def read_fleet(
     authorities = _authorities(found, trust)
     if trust.policies_in:
         check_complete(store, found, trust.policies_in, trust.max_age)
-    # In place: what the intents say of users is dropped account by account, as it is checked and read again.
+    # In place: each account's users in the intents are dropped once they are checked and read again.
     for number, each in enumerate(found):
         found[number] = authorities[each.account_id, each.policy].checked(each)
     intents = confirmed(
@@ -219,12 +218,12 @@ def read_fleet(
     return Fleet(store, store, places, desired, derivation, claims, trust.trusted, stated, only, names)
 
 
-#: AWS makes a new credential report after four hours. The age of one that is older than this is said.
+#: AWS makes a new credential report after four hours. Reports older than this have their age printed.
 _SAID = timedelta(minutes=15)
 
 
 def _oldest_report(intents: Sequence[Intents], now: datetime) -> list[str]:
-    """The age of the oldest credential report, in a line: credentials that were disabled since still count."""
+    """The age of the oldest credential report, in a line: credentials disabled later still count."""
     times = [
         (user.credentials.as_of, intent.account_id)
         for intent in intents

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Since when the IAM users of former memberships are deleted: who has access only by what an earlier run made.
+"""Since when the IAM users of former memberships, which an earlier run made, are deleted.
 
-AWS does not tell when a user was deleted. So an audit, and a run that prunes former memberships, records when it first
-found all of a membership's users deleted, as read in their accounts. A user that exists again ends the time, also if
-only a plain run of ``provision`` meets it, and so does an undo that brings the membership back. Users that this tool
-deleted don't count: their people have moved.
+AWS does not say when a user was deleted. So an audit, and a run that prunes former memberships, records when it first
+found all of a membership's users deleted, by reading their accounts. The time ends when a run, even a plain one of
+``provision``, finds such a user again, or an undo brings the membership back. Users that this tool deleted don't count:
+their people have moved.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from c7n_iamusers.text.wording import folded
 
 #: Group name and folded username.
 MemberKey = tuple[str, str]
-#: Which of these unique ids are those of users that this tool deleted.
+#: Which of these unique ids belong to users that this tool deleted.
 DeletedHere = Callable[[Collection[str]], Collection[str]]
 #: The name of the record.
 FILE, SCHEMA = f"{RUNS}/former.json", 1
@@ -53,7 +53,7 @@ _DATA = validators.record(
 
 
 def parse(content: bytes, place: str, instance_arn: str) -> dict[MemberKey, datetime]:
-    """Membership -> since when its users are deleted. Raises IdentityCenterError if it can't be read.
+    """Membership -> since when its users are deleted. Raises IdentityCenterError for an unreadable record.
 
     A record of another instance counts as none.
     """
@@ -92,7 +92,7 @@ def updated(
     reviewed: Collection[str],
     now: datetime,
 ) -> dict[MemberKey, datetime]:
-    """The record by now. ``gone``: memberships all of whose users are deleted. ``unknown``: that can't be read.
+    """The updated record. ``gone``: memberships all of whose users are deleted. ``unknown``: unreadable ones.
 
     ``reviewed``: the names of groups whose members were read; the record of other groups stays.
     """
@@ -107,23 +107,23 @@ def updated(
 class Deletions:
     """The users that policies deleted, by the outcomes and journals below their output.
 
-    A journal also has the deletions of a killed run, which has not written its outcomes. Whoever may have written these
-    can only make a run keep more. ``known``: unique ids, without those that only a bucket's journal of a user has.
+    A journal also has the deletions of a killed run, which wrote no outcomes. A forger of these can only make a run
+    keep more. ``known``: unique ids, without those that only a bucket's journal of a user has.
     """
 
     def __init__(self, output: Store) -> None:
-        """Raises IdentityCenterError if no policy has left anything on users there; OSError, ValueError."""
+        """Raises IdentityCenterError if no policy has left records on users there; OSError, ValueError."""
         self._output, self._objects = output, defaultdict[str, list[str]](list)
-        # What runs of provision left there is on no deletions.
+        # The records of provision's runs have no deletions.
         names = [name for name in output.names("", OUTCOMES, JOURNAL) if RUNS not in name.split("/")]
         for name in output.names(""):
             if f"/{BUCKET_JOURNALS}" in f"/{name}" and (unique_id := user_of_object(name)[1]):
                 self._objects[unique_id].append(name)
         if not (names or self._objects):
             raise IdentityCenterError(
-                f"{output} has no {OUTCOMES} and no journal of a policy, so it does not tell which IAM users policies "
-                "deleted, and their people would look as if they had left: give the output of the policies that delete "
-                "IAM users, or none if none of them deletes any"
+                f"{output} has no {OUTCOMES} and no journal of a policy, so it is unknown which IAM users policies "
+                "deleted, and their people would seem to have left: give the output of the policies that delete IAM "
+                "users, or none if no policy does"
             )
         found = set[str]()
         for name, content in read_all(output, names):
@@ -146,7 +146,7 @@ class Deletions:
         }
 
     def _in_journal(self, name: str, content: bytes | None) -> set[str]:
-        """A deletion of which no answer is recorded counts."""
+        """A deletion without a recorded answer counts."""
         lines = parsed(content or b"", self._output.place(name))
         results = {
             str(line["unique_id"]): line.get("result")
@@ -159,7 +159,7 @@ class Deletions:
 def present_members(
     desired: DesiredAccess, refused: Iterable[RefusedUser], membership_users: MembershipUsers
 ) -> frozenset[MemberKey]:
-    """The memberships that are requested, or that were made for IAM users that the intents still have."""
+    """The memberships that are requested, or were made for IAM users that are still in the intents."""
     requested = {(claim.group, folded(desired.people[claim.person].username)) for claim in desired.claims}
     subjects = (*(claim.subject for claim in desired.claims), *(each.subject for each in refused))
     present = {identity(subject) for subject in subjects}
@@ -210,10 +210,10 @@ class FormerMembers:
         reviewed: Collection[str],
         deleted_here: DeletedHere | None = None,
     ) -> FormerMembers:
-        """Those among ``members``, and what was recorded in ``output``. ``reviewed``: see ``updated``.
+        """The former members among ``members``, and the record in ``output``. ``reviewed``: see ``updated``.
 
-        ``deleted_here``: None if that was not read; then nobody is known to have left. Raises IdentityCenterError,
-        OSError, and what ``read`` and ``deleted_here`` raise.
+        ``deleted_here``: None if unread; then nobody is known to have left. Raises IdentityCenterError, OSError, and
+        what ``read`` and ``deleted_here`` raise.
         """
         keys = {_key(member) for member in members if member.is_former}
         made = {key: membership_users[key] for key in keys if membership_users.get(key)}
@@ -232,7 +232,7 @@ class FormerMembers:
         return cls(since, gone, moved, unknown, frozenset(reviewed), moment)
 
     def record(self, output: Store, instance: Instance) -> None:
-        """Bring the record in ``output`` up to date, also where another run has changed it since it was read.
+        """Update the record in ``output``, even if another run has changed it since it was read.
 
         Raises IdentityCenterError, OSError.
         """
@@ -250,11 +250,11 @@ class FormerMembers:
         return frozenset(key for key in self.gone if self.now - self.since[key] >= timedelta(days=days))
 
     def moment(self, member: UnexpectedMember) -> datetime:
-        """Since when the member's users are deleted; now if that is not known."""
+        """Since when the member's users are deleted; now if unknown."""
         return self.since.get(_key(member), self.now)
 
     def age(self, member: UnexpectedMember) -> str:
-        """For how long the member's users are deleted, to be added to a sentence; empty if that is not known."""
+        """For how long the member's users have been deleted, as the end of a sentence; empty if unknown."""
         if _key(member) in self.moved:
             return ": this tool deleted its IAM users, so it is no leaver's, and provision prune --former leaves it"
         moment = self.since.get(_key(member))

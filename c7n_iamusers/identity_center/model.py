@@ -57,7 +57,7 @@ class Instance:
         return _PORTALS.get(self.partition, "").format(self.identity_store_id)
 
     def subject(self, kind: str, name: str, account_id: str = "") -> Subject:
-        """The subject of a change that serves several IAM users, for the journal. By default of the owner account."""
+        """The journal's subject for a change that serves several IAM users. Its account is the owner's by default."""
         return Subject(name, intern(f"arn:{self.partition}:iam::{account_id or self.owner}:root"), kind=kind)
 
 
@@ -146,7 +146,7 @@ class KnownGroup:
 
     @property
     def is_restricted(self) -> bool:
-        """Whether this package made the group for certain people, and not as a shared one."""
+        """Whether this package made the group for particular people, and not as a shared one."""
         return self.is_managed and not self.description.startswith(SHARED_GROUP)
 
 
@@ -181,7 +181,7 @@ class Group:
     def description(self) -> str:
         """The description that marks the group as managed by this package, with its account if it has only one.
 
-        If two runs use one name for two accounts, the second run finds the first one's description and is refused.
+        If two runs use one name for two accounts, the second finds the first one's description and is refused.
         """
         accounts = sorted({grant.account_id for grant in self.grants})
         if self.shared:
@@ -195,9 +195,9 @@ class Group:
 class Claim:
     """One IAM user's access: its person belongs in ``group``, which gives ``grant``.
 
-    ``rests_on``: where username and e-mail were found, in words. ``place``: the directory of the intents that request
-    it. ``verdict``: of the proof of its permission set. ``on_file``: the people file names the person; ``user_id``: by
-    its id in the identity store.
+    ``rests_on``: the source of username and e-mail, in words. ``place``: the directory of the intents that request it.
+    ``verdict``: of the proof of its permission set. ``on_file``: the people file names the person. ``user_id``: the
+    person's in the identity store, from that file.
     """
 
     subject: Subject
@@ -215,8 +215,8 @@ class Claim:
 class RefusedUser:
     """An IAM user whose person gets no access.
 
-    ``shared``: the reason is the group or the permission set, and so concerns other users, too. ``verdict``: of the
-    proof, if there was one.
+    ``shared``: the reason, such as the group or permission set, concerns other users, too. ``verdict``: of the proof,
+    if there was one.
     """
 
     subject: Subject
@@ -227,7 +227,7 @@ class RefusedUser:
 
     @property
     def code(self) -> str:
-        """That of its reason."""
+        """The code of its reason."""
         return self.reason.code
 
 
@@ -252,7 +252,7 @@ class DesiredAccess:
 
     @cached_property
     def accounts(self) -> frozenset[str]:
-        """The accounts with intents: with requested access, or with users that are refused, who may have some."""
+        """The accounts with intents: with requested access, or with refused users, who may have some."""
         refused = (each.subject.account_id for each in self.refused)
         return frozenset((*(claim.grant.account_id for claim in self.claims), *refused))
 
@@ -271,9 +271,9 @@ PERMISSION_SET, GROUP, ASSIGNMENT, USER, MEMBERSHIP = (
     "user",
     "membership",
 )
-#: The kind of the change of a permission set in its accounts, which is no object.
+#: The kind of a change that provisions a permission set to accounts, which creates no object.
 PROVISIONING = "provisioning"
-#: The codes of refusals that are decisions about the IAM user, and no failures: it is skipped.
+#: The codes of refusals that are decisions about the IAM user, not failures: it is skipped.
 DECISIONS = frozenset(
     reason.code
     for reason in (
@@ -304,7 +304,7 @@ class Pending:
 
     @property
     def assignment(self) -> Assignment:
-        """What the principal is assigned, or no longer."""
+        """What is being assigned to the principal, or taken from it."""
         return Assignment(self.account_id, self.permission_set_arn)
 
     @property
@@ -315,9 +315,9 @@ class Pending:
 
 @dataclass(frozen=True)
 class InProgress:
-    """Request id -> assignment of all creations and deletions that are IN_PROGRESS, also those of other writers.
+    """Request id -> assignment of all creations and deletions that are IN_PROGRESS, including other writers'.
 
-    What is being created counts as used, and not as held; what is being deleted likewise.
+    Assignments that are being created or deleted count as used, but not as held.
     """
 
     creations: Mapping[str, Pending] = field(default_factory=dict)
@@ -375,9 +375,9 @@ class CurrentAccess:
     ``holders``: account id -> ARN of a permission set -> the principals assigned to it. ``groups``: by id, all groups
     among them; managed ones with all their assignments. ``set_names``: by ARN. ``sets``: by ARN, all managed permission
     sets, and others that a person of the changeset holds. ``usernames``: by user id, as far as they were read.
-    ``gone``: the principals that no longer exist, which AWS leaves assigned; users only as far as they were asked for.
-    ``outside``: for a pruning, account id and ARN -> the principals to which managed permission sets that are not
-    requested are assigned in accounts that are not among ``holders``.
+    ``gone``: deleted principals, which AWS leaves assigned; users only as far as they were looked up. ``outside``: for
+    a pruning, account id and ARN of unrequested managed permission sets -> the assigned principals, in accounts not
+    among ``holders``.
     """
 
     holders: Mapping[str, Mapping[str, frozenset[Principal]]] = field(default_factory=dict)
@@ -415,12 +415,12 @@ class CenterState:
 
     @property
     def sets_by_arn(self) -> dict[str, KnownPermissionSet]:
-        """Every permission set that is known: those of ``gained`` and ``current``, and the requested ones."""
+        """All known permission sets: those of ``gained`` and ``current``, and the requested ones."""
         sets = (*self.gained.values(), *self.current.sets.values(), *self.permission_sets.values())
         return {known.arn: known for known in sets}
 
     def is_assigned(self, group: str, grant: Grant) -> bool:
-        """Whether the group of that name has the grant, which is neither being created nor deleted."""
+        """Whether the group of that name has the grant, and it is neither being created nor deleted."""
         known_set, known_group = self.permission_sets.get(grant.permission_set), self.groups.get(group)
         if known_set is None or known_group is None:
             return False

@@ -36,12 +36,12 @@ class Created:
 
     @property
     def membership(self) -> MembershipKey:
-        """Of a membership: the ids of group and user."""
+        """For a membership: the ids of group and user."""
         return self.parameters["GroupId"], self.parameters["MemberId"]["UserId"]
 
     @property
     def assignment(self) -> tuple[str, model.Assignment]:
-        """Of an assignment: the id of the group, and what it is assigned."""
+        """For an assignment: the id of the group, and what it is assigned."""
         given = self.parameters
         return given["PrincipalId"], model.Assignment(given["TargetId"], given["PermissionSetArn"])
 
@@ -55,7 +55,7 @@ class Created:
 class Removed:
     """An object that a run removed, or may have removed. ``kind``: one of ``model.KINDS``, or ``SETTINGS``.
 
-    ``record``: all that is needed to restore it: see ``membership_record`` and the following.
+    ``record``: all that a restoration needs: see ``membership_record`` and the following.
     """
 
     kind: str
@@ -88,7 +88,7 @@ _RECORDED_PERHAPS = {model.ASSIGNMENT: ("members",)}
 
 
 def membership_of(row: Mapping[str, Any]) -> MembershipKey:
-    """The ids of group and user, of a row of a result's ``memberships``."""
+    """The ids of group and user in a row of a result's ``memberships``."""
     return row["group-id"], row["user-id"]
 
 
@@ -125,9 +125,9 @@ class CreatedState:
 
     ``memberships``: (group id, user id) -> membership id. ``assignments``: id of each of their groups -> all its
     assignments, with ``model.UNKNOWN_ASSIGNMENT`` if the caller may not list them.
-    ``members``: id of each group that was assigned -> user ids. ``membership_ids``: of these. ``unmanaged``: ids of
-    groups and ARNs of permission sets that are not managed. Assignments that are being created or deleted are among
-    them all; ``in_progress`` says which.
+    ``members``: id of each assigned group -> user ids. ``membership_ids``: theirs. ``unmanaged``: ids of groups and
+    ARNs of permission sets that are not managed. Assignments that are being created or deleted are among them all;
+    ``in_progress`` says which.
     """
 
     created: tuple[Created, ...]
@@ -187,7 +187,7 @@ def membership_record(
 ) -> Removed:
     """``gives``: [account id, ``content_of`` the permission set] of all the group's assignments.
 
-    Its ``id`` tells this membership from others of the same person in the same group.
+    Its ``id`` distinguishes this membership from others of the same person in the same group.
     """
     named = {"group": group.name, "group-id": group.group_id, "user-id": user_id, "username": username}
     return Removed(model.MEMBERSHIP, {**named, "id": group.memberships[user_id], "gives": gives})
@@ -196,7 +196,7 @@ def membership_record(
 def assignment_record(
     group: model.KnownGroup, each: model.Assignment, set_name: str, content: str, stays: bool = False
 ) -> Removed:
-    """``content``: see ``content_of``. ``stays``: the group does, with its members, who are recorded too."""
+    """``content``: see ``content_of``. ``stays``: the group stays, with its members, who are recorded, too."""
     named = {"group": group.name, "group-id": group.group_id, "account": each.account_id}
     return Removed(
         model.ASSIGNMENT,
@@ -223,7 +223,7 @@ def permission_set_record(known: model.KnownPermissionSet) -> Removed:
 
 
 def settings_record(known: model.KnownPermissionSet, changing: model.CurrentAccess) -> Removed:
-    """All settings of the permission set, which a run replaces, and whose access that changes.
+    """All settings of a permission set that a run replaces, and whose access that changes.
 
     ``changing``: see ``model.CenterState``. ``stale``: accounts that had an earlier form. ``holders``: account ids and
     ids of the principals there. ``members``: group id -> user ids.
@@ -261,12 +261,12 @@ CREATING = {
 class CreatedObjects:
     """The objects that the calls of a journal created, in their order.
 
-    A call without an answer, because the process or the connection ended, may have created its object. Holds them as
-    text: a large run creates some hundred thousand.
+    A call without an answer, because the process or the connection ended, may have created its object. Objects are kept
+    as text: a large run creates some hundred thousand.
     """
 
     def __init__(self) -> None:
-        #: Kind and parameters as JSON -> the id; None while it is not certain that the object exists.
+        #: Kind and parameters as JSON -> the id; None while it is uncertain that the object exists.
         self._found: dict[str, str | None] = {}
 
     def add(self, line: Mapping[str, Any]) -> None:
@@ -307,7 +307,7 @@ class RemovedObjects:
         self._own: set[bytes] = set()
         self._found: dict[str, Removed] = {}
         self._under_way: dict[str, str] = {}
-        #: Identities of SETTINGS: how many calls are under way, and which a call has changed, or may have.
+        #: Identities of SETTINGS: the number of calls in progress, and those that a call has, or may have, changed.
         self._calls: Counter[str] = Counter()
         self._changed: set[str] = set()
 
@@ -336,9 +336,9 @@ class RemovedObjects:
             self._found.setdefault(identity, removed)
 
     def _end(self, key: str, result: str) -> bool:
-        """Whether ``result`` is that of a call that removes something, and failed.
+        """Whether ``result`` is that of a failed removing call.
 
-        SETTINGS stay changed unless all calls that change them failed.
+        SETTINGS count as changed unless all calls that change them failed.
         """
         identity, failed = self._under_way.get(key, ""), result == "failed"
         takes_back = failed
@@ -374,12 +374,12 @@ def _identity(removed: Removed, of_set: bool = False) -> str:
     return json.dumps([kind, *(removed.record.get(name, "") for name in ids)])
 
 
-#: How the ``_identity`` of SETTINGS begins. A change takes several calls: a later one that fails takes back nothing.
+#: The beginning of the ``_identity`` of SETTINGS. A change takes several calls, and a later failure undoes none.
 _CHANGING = json.dumps([SETTINGS])[:-1]
 
 
 def _created_identity(line: Mapping[str, Any]) -> str:
-    """The ``_identity`` of the object that the line's call creates; empty if none, or if its id is not known yet."""
+    """The ``_identity`` of the object that the line's call creates; empty if none, or if its id is still unknown."""
     kind, saved = CREATING.get(str(line.get("operation")), ("", ""))
     given, identifier = line.get("parameters") or {}, (line.get("saved") or {}).get(saved, "")
     records = {

@@ -115,9 +115,9 @@ def _run(
 
 
 def _nobody_served(report: Report, history: RunHistory) -> Iterator[str]:
-    """A sentence if all users are refused by decisions, of which none alone is a failure.
+    """A sentence if decisions refuse all users, although no single decision is a failure.
 
-    A user in quarantine whose person has access by an earlier run has moved, and does not count.
+    A quarantined user does not count if an earlier run gave its person access: it has moved.
     """
     given = {arn for arn, _ in history.users}
     refused = {each.subject.arn: each for each in report.plan.refused}
@@ -225,12 +225,12 @@ def export(
 ) -> list[str]:
     """Write the requested access as Terraform configuration. Returns the failures, as ``provision`` does for a plan.
 
-    ``center``: to look up what exists, and to check the plan by it; None to call nobody. Only users are then checked
-    that can be without it. ``prune``: Terraform may destroy what is no longer requested in the accounts of the intents,
-    see ``write_terraform``.
+    ``center``: to look up what exists, and to check the plan; None to make no calls, and to check users only as far as
+    that allows. ``prune``: Terraform may destroy what is no longer requested in the accounts of the intents, see
+    ``write_terraform``.
 
-    Raises IdentityCenterError if the plan can't be applied, no run left records of what this tool manages, or the
-    directory can't be written, and nothing is written; ClientError and BotoCoreError.
+    Raises IdentityCenterError, and writes nothing, if the plan can't be applied, managed objects have no run's record,
+    or the directory can't be written; ClientError and BotoCoreError.
     """
     say = escaping(say)
     for line in fleet.notes():

@@ -4,7 +4,7 @@
 A sign-in is proved by an event of the person: ``Federate`` (to the console) or ``GetRoleCredentials`` (the CLI), which
 CloudTrail has in Identity Center's account and primary Region ("CloudTrail use cases for IAM Identity Center" and
 "Understanding CloudTrail events for IAM Identity Center", its User Guide). The last use of the account's role can only
-refute it, since colleagues use the same role.
+refute it, because colleagues use the same role.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from c7n_iamusers.text.validators import Shape, account_id, is_account_id, listi
 
 SIGN_INS_FILE, SCHEMA = "sign-ins.json", 1
 EVENTS = ("Federate", "GetRoleCredentials")
-#: How late CloudTrail may show an event: the next run reads so much again.
+#: How late CloudTrail may show an event: the next run reads that much again.
 DELIVERY = timedelta(hours=1)
 #: A file that ends earlier is too old to say who uses the new access.
 FRESH = timedelta(days=7)
 #: AWS updates a role's last use some hours late, so it refutes only sign-ins that are older.
 _ROLE_IS_LATE = timedelta(days=1)
-#: Between the clocks of machines.
+#: The difference between machines' clocks.
 _SKEW = timedelta(minutes=10)
 _SOURCE = "sso.amazonaws.com"
 #: "Your workflows should accept both type values" (CloudTrail use cases).
@@ -99,13 +99,13 @@ class SignIns:
         for each in found:
             if each.key not in latest or latest[each.key].time < each.time:
                 latest[each.key] = each
-        # Without a hole between the two windows, they are one.
+        # Without a gap between them, the two windows are one.
         begin = min(self.since, since) if since <= self.until else since
         return SignIns(self.identity_store, begin, until, latest)
 
 
 def sign_in_of(event: Mapping[str, Any], identity_store: str) -> SignIn | None:
-    """The sign-in that a CloudTrail event records; None if it is none, failed, or is of another identity store."""
+    """The sign-in that a CloudTrail event records; None for other events, failures and other identity stores."""
     identity, details = event.get("userIdentity"), event.get("serviceEventDetails")
     if not isinstance(identity, Mapping) or not isinstance(details, Mapping):
         return None
@@ -183,16 +183,16 @@ def _required(value: str) -> datetime:
 
 
 def require_fresh(found: SignIns, identity_store: str, now: datetime, place: str) -> None:
-    """Raises IdentityCenterError if the sign-ins are of another identity store, or end too long ago."""
+    """Raises IdentityCenterError if the sign-ins are from another identity store, or end too long ago."""
     if found.identity_store != identity_store:
         raise IdentityCenterError(
-            f"{place} is of identity store {found.identity_store}, and this is {identity_store}: give the file of this "
+            f"{place} is from identity store {found.identity_store}, not {identity_store}: give the file of this "
             "organization"
         )
     if found.until > now + _SKEW:
         raise IdentityCenterError(
-            f"{place} ends on {found.until:%Y-%m-%d %H:%M} UTC, which is yet to come: find out who wrote it, correct "
-            "the clock, and run c7n-iamusers provision sign-ins again without the file"
+            f"{place} ends on {found.until:%Y-%m-%d %H:%M} UTC, which is in the future: find out who wrote it, "
+            "correct the clock, and run c7n-iamusers provision sign-ins again without the file"
         )
     if now - found.until > FRESH:
         raise IdentityCenterError(
@@ -222,7 +222,7 @@ def unproven(
         moment((role.get("RoleLastUsed") or {}).get("LastUsedDate"))
         for role in _roles(roles, last.permission_set)
     ]
-    # The last use is to the day for some roles, so the day of the sign-in counts.
+    # Some roles' last use has only a day, so the day of the sign-in counts.
     if not any(each and each.date() >= last.time.date() for each in used):
         return (
             f"the person signed in to account {account_id}{by} on {last.time:%Y-%m-%d}, but AWS reports no use of the "

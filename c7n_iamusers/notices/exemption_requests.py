@@ -260,7 +260,7 @@ def _of_rule(rule: ExemptionRule, known: Known) -> Iterator[str]:
     if not any(map(str.isalpha, rule.reason)) or folded(rule.reason).strip(" .<>[]") == "reason":
         yield f"{quoted(rule.reason)} is no reason"
     if not has_glyphs(rule.reason + rule.owner):
-        yield "has a character that nobody sees: type reason and owner anew"
+        yield "has an invisible character: type reason and owner anew"
 
 
 def _of_user(rule: ExemptionRule, known: Known) -> Iterator[str]:

@@ -13,12 +13,15 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from c7n_iamusers.notices.mailer_texts import is_recipient
+from c7n_iamusers.notices.stock_rows import ANNOTATION
 from c7n_iamusers.text.addresses import is_address
 from c7n_iamusers.text.documents import NotInFormat, read_json
 from c7n_iamusers.text.times import as_text, moment
+from c7n_iamusers.text.validators import Shape, listing, mapping, maybe, record, text, whole
 
 DIRECTORY = "held"
 #: Takes the place of a notice's step in the record of a digest.
@@ -29,6 +32,52 @@ COMMAND = "c7n-iamusers digest"
 HELD_FOR = timedelta(hours=12)
 #: What a digest needs of an action.
 OF_ACTION = ("account-name", "contact", "start-url")
+_LONGEST, _MANY = 100_000, 10_000
+
+
+def _day(value: Any, place: str) -> None:
+    """A day, such as 2026-01-31."""
+    _TEXT(value, place)
+    try:
+        date.fromisoformat(value[:10])
+    except ValueError as error:
+        raise ValueError(f"{place} {value[:80]!r} is no day") from error
+
+
+def _maybe(members: Mapping[str, Shape]) -> Shape:
+    """Null, or an object with ``members``, each of which may be null, and others."""
+    return maybe(record({}, {name: maybe(shape) for name, shape in members.items()}, others=True))
+
+
+_TEXT = text(_LONGEST)
+_SAID, _STATE = _maybe({"text": _TEXT}), _maybe(dict.fromkeys(("status", "state", "reason"), _TEXT))
+_FINDING = record(dict.fromkeys(("id", "severity", "text"), _TEXT), others=True)
+#: What digests, and templates of mails, read of what is known of a user: one of another shape fails the mail of all.
+_KNOWN = _maybe(
+    {
+        "kind": _TEXT,
+        "replacement": listing(_TEXT, _MANY),
+        "findings": listing(_FINDING, _MANY),
+        "last_activity": _maybe({"time": _TEXT}),
+        "attachments": mapping(_TEXT, whole(0)),
+        "attempts": _maybe({"attempts": listing(record({}, others=True), _MANY)}),
+        **dict.fromkeys(("created", "used"), _SAID),
+        **dict.fromkeys(("outcome", "provisioning", "identity-center"), _STATE),
+        "notice": _maybe(
+            {
+                **dict.fromkeys(("day", "denied", "deleted", "brownout"), _day),
+                **dict.fromkeys(("group", "text", "was-exempt", "came-back", "denied-since"), _TEXT),
+            }
+        ),
+    }
+)
+
+
+def _users(account_id: str) -> Shape:
+    arn = text(2048, rf"arn:[a-z-]+:iam::{account_id}:user/.+")
+    return listing(
+        record({"UserId": _TEXT, "UserName": _TEXT}, {"Arn": arn, ANNOTATION: _KNOWN}, others=True), _MANY
+    )
 
 
 @dataclass(frozen=True)
@@ -69,17 +118,13 @@ def parse_held(content: bytes, account_id: str) -> HeldMessage:
     step, to, action, users = (data.get(key) for key in ("step", "to", "action", "users"))
     if not isinstance(step, str) or not _texts(to) or not any(map(is_address, to or ())):
         raise ValueError("it has no step, or no recipients")
+    if not all(map(is_recipient, to or ())):
+        raise ValueError("one of its recipients is no single address, or of others' choice")
     if not isinstance(action, Mapping) or not all(isinstance(each, str) for each in action.values()):
         raise ValueError("its action is incomplete")
-    if not isinstance(users, list) or not all(
-        isinstance(each, Mapping)
-        and isinstance(each.get("UserId"), str)
-        and isinstance(each.get("UserName"), str)
-        for each in users
-    ):
-        raise ValueError("its list named users is incomplete")
+    _users(account_id)(users, "users")
     known = {key: action[key] for key in OF_ACTION if key in action}
-    return HeldMessage(account_id, step, tuple(to or ()), known, tuple(users))
+    return HeldMessage(account_id, step, tuple(to or ()), known, tuple(users or ()))
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,8 @@ def for_mailer(action: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ..
     refused: list[str] = []
     for key in _RECIPIENTS:
         if isinstance(listed := told.get(key), list):
-            refused += (recipient for recipient in listed if not _is_recipient(recipient))
-            told[key] = [recipient for recipient in listed if _is_recipient(recipient)]
+            refused += (recipient for recipient in listed if not is_recipient(recipient))
+            told[key] = [recipient for recipient in listed if is_recipient(recipient)]
     return told, tuple(refused)
 
 
@@ -52,8 +52,8 @@ def chosen_by_others(recipient: object) -> bool:
     return recipient == "event-owner" or str(recipient).startswith("slack://tag/")
 
 
-def _is_recipient(text: object) -> bool:
-    """Whether it is one address, or none at all, such as ``resource-owner``, a channel or a topic."""
+def is_recipient(text: object) -> bool:
+    """Whether a message may go to it: one address, or none at all, such as ``resource-owner``, a channel or a topic."""
     if not isinstance(text, str) or chosen_by_others(text):
         return False
     return "@" not in text or is_address(text.removeprefix("slack://"))

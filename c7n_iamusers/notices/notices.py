@@ -157,9 +157,9 @@ class Notices:
         """Raises NoticesUnreadable if users are announced, and no record says who was exempt then."""
         if self._announced and not self.recorded:
             raise NoticesUnreadable(
-                f"{self.place} has announcements, and there is no record of who was exempt then, which is written "
-                f"before them to {DIRECTORY}/ beside it: somebody removed it. Bring it back, or move the announcements "
-                "away, so that their users are announced anew"
+                f"{self.place} has announcements, but no record of exempt users, which is written before them to "
+                f"{DIRECTORY}/ beside it: somebody removed it. Bring it back, or move the announcements away, so "
+                "that their users are announced anew"
             )
 
     def announcement(self, unique_id: str, now: datetime) -> Notice | None:

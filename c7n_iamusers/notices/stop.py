@@ -35,7 +35,7 @@ def check_stop(store: Store, place: str = "") -> None:
         found = stops_in(store, place)
     except OSError as error:
         raise NoticesUnreadable(
-            f"whether there is a file {store.place(place + STOP)} can't be read: {error}. The user was not touched: "
+            f"whether the file {store.place(place + STOP)} exists can't be read: {error}. The user was not touched: "
             "make it readable and run again"
         ) from error
     if found:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What texts with variables say in several accounts: buckets, roles and other places that policies name. Pure."""
+"""Fills in variables for each account: in the buckets, roles and other places that policies name. Pure."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from c7n_iamusers.organization.readiness import VARIABLE, Target, filled, variab
 
 #: A placeholder in a URL of Cloud Custodian, also with a format, such as {now:%Y/%m/%d}.
 _PLACEHOLDER = re.compile(r"(?<![{$])\{([A-Za-z_]\w*)([!:][^{}]*)?\}(?!\})")
-#: What differs between runs over the same accounts.
+#: Variables that differ between accounts, and between runs over them.
 _ACCOUNT, _RUN = frozenset({"account_id", "region"}), frozenset({"now", "policy_name", "uuid"})
 
 
 @dataclass(frozen=True)
 class AccountValues:
-    """What texts with variables say in the accounts ``targets``; none if they are unknown."""
+    """Fills in the variables of texts for the accounts ``targets``, which are empty if unknown."""
 
     targets: Sequence[Target]
 
     def of(self, what: str, text: str) -> tuple[str, ...]:
-        """``text`` as it is in each account, each once. Raises InvalidPolicyData for a variable without a value.
+        """``text`` filled in for each account, each once. Raises InvalidPolicyData for a variable without a value.
 
         ``what``: the text's name in the error.
         """
@@ -35,10 +35,10 @@ class AccountValues:
         return tuple(dict.fromkeys(value for listed in texts for value in listed))
 
     def places(self, what: str, url: str, account: str = "*") -> tuple[str, ...]:
-        """``url`` as it is in each account, each once; in the key of an object ``*`` stands for what differs.
+        """``url`` filled in for each account, without duplicates; in an object's key ``*`` stands for what differs.
 
-        ``account``: stands for the account's id there. Raises InvalidPolicyData as ``of`` does, but for the key only if
-        the accounts are known, and where only a run knows the name of the bucket.
+        ``account``: stands for the account's id there. Raises InvalidPolicyData as ``of`` does, but for a key only if
+        the accounts are known; and for a bucket's name that only a run knows.
         """
         alike = _PLACEHOLDER.sub(self._where_alike, url)
         if alike.startswith("s3://") and "*" in alike:
@@ -49,7 +49,7 @@ class AccountValues:
         if not alike.startswith("s3://"):
             return self.of(what, alike)
         bucket, slash, key = alike.removeprefix("s3://").partition("/")
-        # the name of a bucket can have the account's id in it; what a run alone knows can't be known here
+        # a bucket's name can have the account's id in it, but nothing that only a run knows
         if runtime := {match[1] for match in _PLACEHOLDER.finditer(bucket)} & (_RUN | {"region"}):
             raise InvalidPolicyData(
                 f"the {what} {url} has {', '.join(sorted(runtime))} in the name of the bucket, which only a run knows: "
@@ -68,7 +68,7 @@ class AccountValues:
         return name in _ACCOUNT | _RUN or all(name in target.variables for target in self.targets)
 
     def _where_alike(self, match: re.Match[str]) -> str:
-        """The value of a variable that is the same in all accounts, or else the placeholder itself."""
+        """The variable's value if it is the same in all accounts, else the placeholder."""
         values = {str(target.variables.get(match[1], match[0])) for target in self.targets} or {match[0]}
         value = values.pop()
         return match[0] if values or VARIABLE.search(value) or match[1] in _ACCOUNT else value

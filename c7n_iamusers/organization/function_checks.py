@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks an account whether what functions rest on is there: a trail, the roles that they leave out, and concurrency."""
+"""Asks an account whether it has what functions need: a trail, the roles that they leave out, and concurrency."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class FunctionProbes:
     backoff: Backoff
 
     def all(self, used: Iterable[str], events: bool, reserved: int) -> Iterator[Check]:
-        """``used``: the variables of the policies. ``events``: whether some run on events of CloudTrail.
+        """``used``: the variables of the policies. ``events``: whether some policies run on CloudTrail's events.
 
-        ``reserved``: the concurrency that they reserve, together.
+        ``reserved``: the concurrency that all reserve together.
         """
         if events:
             yield self._trail()
@@ -43,7 +43,7 @@ class FunctionProbes:
         yield self._concurrency(reserved)
 
     def _trail(self) -> Check:
-        """Whether a trail in the home Region logs management events of writes, of which IAM's are."""
+        """Whether a trail in the home Region logs write management events, as IAM's are."""
         name, region = "trail", self.target.region
         remedy = (
             f"create a trail in {region}, or one of all Regions, that logs management events of writes: without it no "
@@ -67,10 +67,10 @@ class FunctionProbes:
         return self._check(name, OK, found[0])
 
     def _own_role(self, variable: str) -> Check:
-        """Whether the role is there: otherwise whoever may create one of its name is not heard of."""
+        """Whether the role exists: if not, somebody can create it and its calls go unreported."""
         role = str(self.target.variables.get(variable) or "")
         arn = f"arn:{self.target.partition}:iam::{self.target.account_id}:role/{role}"
-        why = "its calls are not reported, so whoever may create a role of this name is not heard of"
+        why = "the calls of a role with this name are not reported, and somebody may create one"
         remedy = f"create it, or correct {variable} in the accounts file"
         try:
             found = self.backoff.call(self.clients("iam").get_role, RoleName=role.rpartition("/")[2])
@@ -83,7 +83,7 @@ class FunctionProbes:
         return self._check(variable, OK, arn)
 
     def _concurrency(self, reserved: int) -> Check:
-        """Whether the account has the concurrency that the functions reserve, and something beside it."""
+        """Whether the account has more concurrency than the functions reserve."""
         name = "concurrency"
         try:
             limits = self.backoff.call(self.clients("lambda").get_account_settings)["AccountLimit"]
@@ -102,7 +102,7 @@ class FunctionProbes:
         return self._check(name, OK, f"{left} of {whole} are unreserved")
 
     def deployer(self, statements: Iterable[Mapping[str, Any]], fault: str) -> Check:
-        """Whether the role may deploy the functions. ``fault``: why what that takes is not known; or empty."""
+        """Whether the role may deploy the functions. ``fault``: why the needed permissions are unknown; or empty."""
         name, denied = "permissions to deploy", list[str]()
         if fault or not self.target.roles:
             return self._check(
@@ -129,10 +129,10 @@ class FunctionProbes:
 
 
 def missing_statements(wanted: Mapping[str, Any], text: str) -> list[str]:
-    """The actions that ``wanted``, a policy as it is printed, allows and the policy in ``text`` does not, in words.
+    """What the printed policy ``wanted`` allows and the policy in ``text`` does not: its actions, in words.
 
-    Each wanted statement must be there with the same principals, resources and conditions, or wider: no condition that
-    it does not have, and each list of values with all of its own.
+    The policy in ``text`` must have each statement, or a wider one: without further conditions, and with all values of
+    each list.
     """
     there = statements(parse_document(text)) if text else ()
     return [
@@ -163,7 +163,7 @@ def _covers(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 
 
 def _accounts(principal: Any) -> list[str]:
-    """The accounts, or *, that a Principal names: each by its id or by the ARN of its root."""
+    """The accounts that a Principal names by id or by the ARN of the root, or *."""
     named = map(str, listed(principal.get("AWS") if isinstance(principal, Mapping) else principal))
     return [each.split(":")[4] if each.endswith(":root") else each for each in named]
 
@@ -174,9 +174,9 @@ def _has_all(given: Any, wanted: Any, *wider: str) -> bool:
 
 
 def _logs_writes(selected: Mapping[str, Any]) -> bool:
-    """Whether the answer of GetEventSelectors selects management events of writes, with IAM's."""
+    """Whether the answer of GetEventSelectors selects write management events, IAM's among them."""
     for each in selected.get("EventSelectors") or ():
-        # of the sources, only those of KMS and of the Data API of RDS can be left out there
+        # the only sources that can be left out there are KMS and RDS's Data API
         if each.get("IncludeManagementEvents") and each.get("ReadWriteType") != "ReadOnly":
             return True
     return any(map(_is_of_writes, selected.get("AdvancedEventSelectors") or ()))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is valid in the accounts file and the exemptions, and probably not meant so. Pure.
+"""Finds entries of the accounts file and the exemptions that are valid, but probably mistakes. Pure.
 
-Each is a Check before the first run: HOLE where it can't be meant, ATTENTION where it may be.
+Each is a Check before the first run: HOLE for a certain mistake, ATTENTION for a possible one.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from c7n_iamusers.organization.readiness import (
 )
 from c7n_iamusers.text.wording import folded, quoted, shown
 
-#: The account of AWS's documentation, the management account in what this package ships. Nobody has it.
+#: The account of AWS's documentation, and the management account in the shipped files. Nobody has it.
 EXAMPLE_ACCOUNT = "123456789012"
-#: Variables as the accounts file that this package ships has them.
+#: Variables of the shipped accounts file.
 SHIPPED = {
     "contact": "cloud-governance@example.com",
     "start_url": "https://d-1234567890.awsapps.com/start",
@@ -65,7 +65,7 @@ def of_the_organization(
     if lacking:
         told = f"{file} lacks {shown(lacking, _MANY)}, so that no policy runs there"
         remedy = (
-            "add what is to be covered; `c7n-org aws-accounts` writes an accounts file from AWS Organizations"
+            "add the accounts to cover; `c7n-org aws-accounts` writes an accounts file from AWS Organizations"
         )
         yield Check(ORGANIZATION, "accounts", ATTENTION, told, remedy)
     for each in chosen:
@@ -79,16 +79,16 @@ def of_the_organization(
 
 
 def told_of_others(policies: Sequence[Mapping[str, Any]]) -> Iterator[Check]:
-    """Which policies, named in ``of`` by one that tells what they did, are misspelt, or run after it.
+    """Which policies that an ``of`` names are misspelt, or run after the policy that reports on them.
 
-    With an output in a bucket nobody can see that at a run: what a policy has not written yet is missing there too.
+    A run with its output in a bucket can't see that: a policy that has not run yet has no output there either.
     ``policies``: all, in the order in which they run.
     """
     names = [str(each.get("name")) for each in policies]
     for at, data in enumerate(policies):
         of = [str(each) for part in parts_of(data.get("actions")) for each in part.get("of") or ()]
         for other in dict.fromkeys(of):
-            told = f"policy {names[at]} tells what {other} did, which "
+            told = f"policy {names[at]} reports what {other} did, which "
             if other not in names:
                 (like,) = get_close_matches(other, names, 1, _ALIKE) or ("",)
                 remedy = f"write {like}" if like else "correct the name, or give its file too, as -u"
@@ -107,16 +107,16 @@ def told_of_others(policies: Sequence[Mapping[str, Any]]) -> Iterator[Check]:
 
 
 def _output(policy: Mapping[str, Any]) -> str:
-    """The output that a policy names itself, as one that runs in AWS Lambda; empty for that of the run."""
+    """The output that a policy itself names, such as one in AWS Lambda; empty for the run's output."""
     return str(((policy.get("mode") or {}).get("execution-options") or {}).get("output_dir") or "")
 
 
 def owners_domains(
     chosen: Iterable[Target], every: Sequence[Target], domains: Collection[str]
 ) -> Iterator[Check]:
-    """Owners of the accounts ``chosen`` whose address is of another domain than the organization's.
+    """Owners of the accounts ``chosen`` whose address is not in the organization's domains.
 
-    ``domains``: the organization's; where none is given, an owner whose domain neither another owner nor the contact
+    ``domains``: the organization's. If none is given, owners count whose domain neither another owner nor the contact
     has. ``every``: all accounts of the file.
     """
     remedy = "correct vars.owner in the accounts file: the address gets the names of all users and how they sign in"
@@ -143,10 +143,10 @@ def _domain(address: Any) -> str:
 
 
 def placeholders(found: Sequence[Target], used: Collection[str], runner_account: str) -> Iterator[Check]:
-    """Variables that still have the value with which this package ships.
+    """Variables that still have their shipped value.
 
-    ``used``: those that policies use; empty if none are given. In the local organization, whose runner is in the
-    EXAMPLE_ACCOUNT, they do no harm: there the texts need attention, and the account is its own.
+    ``used``: those that policies use; empty if none are given. They do no harm in the local organization, whose runner
+    is in the EXAMPLE_ACCOUNT: the account is right there, and the texts only need attention.
     """
     is_local = runner_account == EXAMPLE_ACCOUNT
     where: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
@@ -173,10 +173,10 @@ def _is_shipped(name: str, value: Any, is_local: bool) -> bool:
 
 @dataclass(frozen=True)
 class NamesRead:
-    """What the users of an account tell of exemptions.
+    """Which exemptions the users of an account match.
 
     ``matched``: the rules that match a user. ``unmatched``: field -> the values of the users that no rule matches.
-    ``lapsed``: expired rule -> the names of the users that it matches, where only expired rules do.
+    ``lapsed``: expired rule -> the names of the users that it matches, and that only expired rules match.
     """
 
     target: Target
@@ -188,7 +188,7 @@ class NamesRead:
 def names_of(
     target: Target, users: Iterable[IamUser], rules: Sequence[ExemptionRule], today: date
 ) -> NamesRead:
-    """What ``users``, which are all of an account, tell of those of the ``rules`` that hold there on ``today``."""
+    """How ``users``, all users of an account, match those of the ``rules`` that hold there on ``today``."""
     held, _ = in_account(rules, target.account_id, target.name)
     fields = {each.field for each in held}
     keys = {folded(each.pattern.partition("=")[0]) for each in held if each.field == "tag"}
@@ -222,10 +222,10 @@ def _values(user: IamUser, field: str, keys: Collection[str]) -> Iterable[str]:
 def idle_exemptions(
     read: Iterable[NamesRead], every: Iterable[Target], rules: Iterable[ExemptionRule], today: date
 ) -> Iterator[Check]:
-    """Rules that match nobody, that nearly match a user where they match nobody, or that a user has outlived.
+    """Rules that match nobody, rules that only nearly match, and expired rules whose users still exist.
 
-    ``read``: of the accounts whose users could be read. ``every``: all accounts of the file. Rules that hold in no
-    account are not judged.
+    ``read``: the accounts whose users could be read. ``every``: all accounts of the file. Rules that hold in no account
+    are not judged.
     """
     names = {each.target.account_id: _Index(each) for each in read}
     targets = tuple(every)
@@ -283,7 +283,7 @@ def _nearly(rule: ExemptionRule, is_idle: bool, near: Sequence[tuple[_Index, str
     return Check(ORGANIZATION, "exemptions", ATTENTION, told, remedy)
 
 
-#: What may be around the words of a name, and a pattern's stars.
+#: What can separate or surround the words of a name, and a pattern's stars.
 _AROUND = "*_+=,.@-/: "
 _WORD_ENDS = re.compile(r"[_+=,.@/: -]")
 #: Shorter cores are in many names by accident.
@@ -299,9 +299,9 @@ class _Index:
         self._folded: dict[str, list[tuple[str, str]]] = {}
 
     def near(self, rule: ExemptionRule, wide: bool) -> list[str]:
-        """Values that begin with the words of the rule, or differ in case. ``wide``: also those that resemble it.
+        """Values that begin with the rule's words, or differ only in case. ``wide``: also values that resemble it.
 
-        None where the rule matches a user of the account.
+        Empty if the rule matches a user of the account.
         """
         core = folded(rule.pattern).strip(_AROUND)
         if not core or rule in self.read.matched:

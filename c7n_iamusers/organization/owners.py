@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who owns an account: the first source that gives a valid address, and what is wrong with the others. Pure."""
+"""Who owns an account: the valid address of the first source that has one, and the faults of the others. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class OwnerSource:
 
     @property
     def is_checked(self) -> bool:
-        """Whether the domains hold for its addresses: somebody in the account may have written them."""
+        """Whether its addresses must be in the allowed domains: somebody in the account may have written them."""
         return self.kind in (TAG, CONTACT)
 
 
@@ -90,7 +90,7 @@ class Owner:
     refused: tuple[str, ...] = ()
 
 
-#: What a source says of an account; empty for nothing. Raises EvidenceUnreadable where that can't be read.
+#: What a source says of an account; empty for nothing. Raises EvidenceUnreadable.
 LookUp = Callable[[Account, OwnerSource], str]
 
 
@@ -99,7 +99,7 @@ def owner_of(
 ) -> Owner:
     """The owner by the first of ``sources`` that gives a valid address.
 
-    A source that can't be read ends the search: what it would say is unknown, and it has precedence over the next.
+    An unreadable source ends the search: it may have an address, which would precede the next source's.
     """
     refused: list[str] = []
     domains = tuple(domains)
@@ -120,7 +120,7 @@ def owner_of(
 
 
 def address_fault(text: object, domains: Iterable[str] = ()) -> str:
-    """Why ``text`` is not the address of an owner; empty where it is one. ``domains``: allowed ones; none for any."""
+    """Why ``text`` can't be an owner's address; empty if it can. ``domains``: the allowed ones; none for any."""
     if not isinstance(text, str) or not is_address(text):
         return f"{quoted(text)} is not one e-mail address"
     allowed = tuple(domains)
@@ -140,12 +140,12 @@ class AccountsFile:
         """``vars.owner`` of an account; empty where there is none. Raises EvidenceUnreadable for several."""
         found = self.owners.get(account_id, ())
         if len(found) > 1:
-            raise EvidenceUnreadable(f"its entries have the owners {', '.join(map(str, found))}: leave one")
+            raise EvidenceUnreadable(f"its entries have the owners {', '.join(map(str, found))}: keep one")
         return str(found[0]) if found else ""
 
 
 def accounts_file(data: Any) -> AccountsFile:
-    """What the accounts file says, with variables that all accounts share. Raises ValueError where it is none."""
+    """The content of the accounts file, with variables that all accounts share. Raises ValueError for another file."""
     if not isinstance(data, Mapping) or not isinstance(data.get("accounts"), list):
         raise ValueError("it has no list named accounts")
     shared = (data.get("vars") or {}).get(OWNER)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks AWS whether all is ready for a run: nothing is changed but for a probe's object, which is deleted again."""
+"""Asks AWS whether all is ready for a run. It changes nothing but a probe object, which it deletes again."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _LOCATIONS = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}
 #: Where SimulatePrincipalPolicy does not look ("Testing IAM policies with the IAM policy simulator").
 _BEYOND = "as far as identity policies tell: service control policies may still deny"
 LAMBDA = "lambda.amazonaws.com"
-#: What SQS keeps messages by default, and a weekend with a day to spare. Seconds.
+#: SQS's default retention of messages: a weekend and a day to spare. Seconds.
 _RETENTION = 4 * 24 * 3600
 _WAITING = tuple(f"ApproximateNumberOfMessages{each}" for each in ("", "NotVisible", "Delayed"))
 #: The attributes of a queue that ``queue_doubts`` reads.
@@ -81,9 +81,8 @@ class Probes:
         """What the account itself tells.
 
         ``needed``: the permissions of the policies that run here; None if there are none. ``functions``: the roles of
-        those that run as Lambda functions. The role that only deploys these reads no users. ``take_users``: gets all
-        users of the account, if they can be read; None where one page is enough. ``check_functions``: asks about what
-        functions rest on.
+        Lambda functions. A role that only deploys these reads no users. ``take_users``: gets all users of the account,
+        if they can be read; None if one page is enough. ``check_functions``: checks what functions need.
         """
         place = str(target)
         if not target.roles and not target.profile:
@@ -303,7 +302,7 @@ class Probes:
         return Check(ORGANIZATION, "who may reach it", OK, f"{name} lets in the functions")
 
     def list_of_functions(self, place: str) -> Check:
-        """Whether a list of exemptions is there that functions can't do without. ``place``: s3:::BUCKET/KEY."""
+        """Whether the list of exemptions that functions need is there. ``place``: s3:::BUCKET/KEY."""
         bucket, _, key = place.removeprefix("s3:::").partition("/")
         name, url = "list of exemptions", f"s3://{bucket}/{key}"
         if "*" in key:
@@ -316,7 +315,7 @@ class Probes:
         return Check(ORGANIZATION, name, OK, url)
 
     def notices(self, notices: str) -> Check:
-        """Whether a notice can be recorded there: a probe is created where none is, and deleted; and the STOP file."""
+        """Whether notices can be recorded there, by creating and deleting a probe; and whether a STOP file is there."""
         place, name, probe = ORGANIZATION, "notices", f".preflight-{uuid4().hex}"
         try:
             stops = stops_in(self._store(notices))
@@ -341,7 +340,7 @@ class Probes:
         return Check(place, name, OK, notices)
 
     def held(self, found: Sequence[Target], policies: Iterable[Any], now: datetime) -> Iterator[Check]:
-        """Whether a digest sends what policies with ``digest: true`` hold; nothing where no policy does."""
+        """Whether a digest sends what policies with ``digest: true`` hold; nothing without such policies."""
         parts = [part for data in policies for part in parts_of(data) if part.get("digest") is True]
         missed, waiting = list[str](), 0
         for target in found if parts else ():
@@ -350,7 +349,7 @@ class Probes:
                     notices = Notices.read(self._store(place), target.account_id, now, checked=False)
                 except (NoticesUnreadable, *_ERRORS) as error:
                     remedy = f"correct the notices, or let {self.caller} read them"
-                    yield Check(str(target), "digest", UNKNOWN, f"what is held is not known: {error}", remedy)
+                    yield Check(str(target), "digest", UNKNOWN, f"what is held is unknown: {error}", remedy)
                     continue
                 waiting += len(notices.held(now))
                 missed += [str(target)] if notices.never_told(now) else []
@@ -363,7 +362,7 @@ class Probes:
             yield Check(ORGANIZATION, "digest", OK, told)
 
     def in_queue(self, queue: str) -> Iterator[Check]:
-        """Whether messages leave a queue in time. Nothing where it can't be read, which ``queue`` tells."""
+        """Whether messages leave a queue in time. Nothing for an unreadable queue, which ``queue`` reports."""
         url = queue_url(queue, "", "")
         try:
             client = self._client("sqs", queue_region(url))
@@ -392,7 +391,7 @@ class Probes:
         )
 
     def _store(self, notices: str, existing: bool = False) -> Store:
-        """``existing``: the directory or, where it is not there yet, the nearest one in which it will be made."""
+        """``existing``: the directory or, until it exists, its nearest existing parent."""
         if notices.startswith("s3://"):
             return bucket_output(notices, self.session)
         path = Path(notices).absolute()
@@ -401,23 +400,23 @@ class Probes:
 
 
 def queue_doubts(queue: str, attributes: Mapping[str, str]) -> Iterator[Check]:
-    """Whether messages wait in the queue, and may be lost there. ``attributes``: of GetQueueAttributes."""
+    """Whether messages wait in the queue, or may expire there. ``attributes``: of GetQueueAttributes."""
     seconds = int(attributes["MessageRetentionPeriod"])
     kept = f"{seconds / 3600:g} hours"
     if waiting := sum(int(attributes[each]) for each in _WAITING):
         told = f"{queue}: {waiting} messages wait in it; each is lost after {kept}"
         yield Check(
-            ORGANIZATION, "queue", ATTENTION, told, "look whether c7n-mailer runs, and reads this queue"
+            ORGANIZATION, "queue", ATTENTION, told, "check that c7n-mailer runs, and reads this queue"
         )
     if seconds < _RETENTION:
-        told = f"{queue} keeps a message for {kept} only, so that mails are lost when c7n-mailer stands still"
+        told = f"{queue} keeps a message for {kept} only, so that mails are lost if c7n-mailer stops"
         yield Check(
             ORGANIZATION, "queue", ATTENTION, told, "set its MessageRetentionPeriod to 345600 or more"
         )
 
 
 def bucket_doubt(place: str, region: str, asked: str) -> Check | None:
-    """Whether the bucket of ``place`` is in the Region in which runs ask it."""
+    """Whether the bucket of ``place`` is in the Region that runs ask."""
     if region == asked:
         return None
     url, _, query = place.partition("?")

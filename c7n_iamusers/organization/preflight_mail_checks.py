@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks AWS whether it can be known that mails leave the queue, and whether c7n-mailer may take them out of it.
+"""Asks AWS whether runs can see mails leave the queue, and whether c7n-mailer may take them out of it.
 
-And asks the mail server whether it takes them from c7n-mailer.
+Asks the mail server whether it accepts them from c7n-mailer.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ERRORS = (ClientError, BotoCoreError)
 _BEYOND = "as far as identity policies tell: service control policies may still deny"
 #: Two readings, a day apart, and the day of the message itself.
 _RETENTION = timedelta(days=3)
-#: The key of AWS with which SQS encrypts for whoever may use the queue.
+#: The AWS managed key, with which SQS encrypts for everybody who may use the queue.
 _OF_SQS = "alias/aws/sqs"
 #: Seconds for each answer of the mail server.
 _ANSWERING = 10.0
@@ -65,7 +65,7 @@ class MailProbes:
     backoff: Backoff
 
     def delivery(self, queue: str) -> Iterator[Check]:
-        """Why runs can't find out whether messages leave ``queue``; nothing of one that can't be read itself."""
+        """Why runs can't find out whether messages leave ``queue``; nothing for an unreadable queue."""
         place, name, url = ORGANIZATION, "delivery", queue_url(queue, "", "")
         if not queue.startswith(("arn:", "https://")):
             return
@@ -159,7 +159,7 @@ class MailProbes:
         except OSError as error:
             remedy = f"correct smtp_server, smtp_port, smtp_ssl or from_address in {file}, or the mail server"
             return Check(place, name, HOLE, f"{where} takes no mail: {error}", remedy)
-        except (ValueError, TypeError, AttributeError) as error:  # whose text may have a part of the password
+        except (ValueError, TypeError, AttributeError) as error:  # which may have a part of the password
             remedy = f"correct smtp_port, smtp_username or smtp_password in {file}"
             return Check(place, name, HOLE, f"{where} takes no mail: {type(error).__name__}", remedy)
         return Check(place, name, OK, where)
@@ -189,7 +189,7 @@ class MailProbes:
         found = _SESSION_OF_ROLE.fullmatch(caller)
         if not found:
             return caller
-        try:  # which knows its path
+        try:  # IAM knows the role's path
             role = self._iam_of(session).get_role(RoleName=found["name"])["Role"]
         except _ERRORS:
             return f"arn:{found['partition']}:iam::{found['account']}:role/{found['name']}"
@@ -199,7 +199,7 @@ class MailProbes:
         return session.client("iam", config=SINGLE_TRY) if session else self._client("iam", None)
 
     def _keys(self, config: Mapping[str, Any], partition: str) -> tuple[tuple[str, ...], str]:
-        """The key of KMS that encrypts the mailer's queue, if it needs a permission; and why that is not known."""
+        """The KMS key of the mailer's queue, if it needs a permission; and why that is unknown, or empty."""
         url = str(config["queue_url"])
         key = self._read_queue(url).key if url.startswith("https://") else ""
         if key.startswith("arn:") and ":key/" in key:
@@ -227,7 +227,7 @@ class MailProbes:
 
 
 def _begin_mail(config: Mapping[str, Any], password: str | None, recipient: str) -> None:
-    """Begin a mail as c7n-mailer does (c7n_mailer/smtp_delivery.py), and end before its text.
+    """Begin a mail as c7n-mailer does (c7n_mailer/smtp_delivery.py), and stop before its text.
 
     Raises OSError where the server refuses, and ValueError, TypeError or AttributeError for values that can't be sent.
     """

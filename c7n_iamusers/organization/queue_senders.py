@@ -29,11 +29,11 @@ def _is_function(policy: Mapping[str, Any]) -> bool:
 
 
 def open_mailer(found: Sequence[Target], policies: Iterable[Any], reads: Iterable[str] = ()) -> str:
-    """Which of the ``policies`` write to c7n-mailer's queue out of another account; empty if none does.
+    """Which of the ``policies`` write to c7n-mailer's queue from another account; empty if none does.
 
-    c7n-mailer evaluates what is in its queue, and who administers a member account writes what its functions send, and
-    can assume the role by which c7n-org sends where ``assume_role`` is not false. ``reads``: queues of c7n-mailer's own
-    configuration, beside the variable.
+    c7n-mailer evaluates the messages in its queue. Administrators of a member account control what its functions send,
+    and can assume the role with which c7n-org sends unless ``assume_role`` is false. ``reads``: queues in c7n-mailer's
+    own configuration, beside the variable.
     """
     named = [each for target in found for each in filled([target.variables.get(QUEUE)], target)]
     read = {_same_queue(each) for each in (*named, *reads)}
@@ -53,7 +53,7 @@ def open_mailer(found: Sequence[Target], policies: Iterable[Any], reads: Iterabl
 def _of_others(
     part: Mapping[str, Any], found: Iterable[Target], read: Collection[tuple[str, ...]]
 ) -> Iterator[str]:
-    """The queue of ``part`` in each account, where it is one of ``read`` and of another account."""
+    """The queues of ``part`` in the accounts ``found`` that are among ``read``, and in another account."""
     named = [(part.get("transport") or {}).get("queue")]
     for target in found:
         for queue in filled(named, target):
@@ -63,7 +63,7 @@ def _of_others(
 
 
 def _of_the_account(policy: Mapping[str, Any], part: Mapping[str, Any]) -> str | None:
-    """What to do where an account's own role sends the message of an action; None where the runner sends it."""
+    """What to do if an account's own role sends an action's message; None if the runner sends it."""
     if _is_function(policy):
         return (
             f"give the functions another queue, such as {{{FUNCTIONS_QUEUE}}}, and move its messages by `c7n-iamusers "

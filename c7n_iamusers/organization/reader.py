@@ -29,7 +29,7 @@ class OrganizationReader:
         self._own: str | None = None
 
     def members(self) -> dict[str, Member]:
-        """Account id -> account, closed ones among them. Raises EvidenceUnreadable."""
+        """Account id -> account, closed accounts included. Raises EvidenceUnreadable."""
         try:
             found = items(self._client("organizations"), "ListAccounts", "Accounts", self._backoff)
         except (ClientError, BotoCoreError) as error:

@@ -18,9 +18,9 @@ from c7n_iamusers.organization.owners import OWNER, accounts_file, address_fault
 from c7n_iamusers.text.validators import is_account_id
 from c7n_iamusers.text.wording import folded, quoted, visible
 
-#: A HOLE keeps a run from working. What needs ATTENTION may be meant. What is UNKNOWN was not checked.
+#: HOLE: a run can't work. ATTENTION: it may be intended. UNKNOWN: it was not checked.
 OK, HOLE, ATTENTION, UNKNOWN = "ok", "hole", "attention", "unknown"
-#: The place of what is checked once, and not for each account.
+#: The place of checks that are made once, not for each account.
 ORGANIZATION = "organization"
 #: The variables of accounts.yml that are checked beside those that the policies use.
 QUEUE, NOTICES = "queue_url", "notices"
@@ -64,7 +64,7 @@ class Target:
 
     @property
     def role_fault(self) -> str:
-        """Why the last role is not one of the account; empty where it may be. A profile does not say its account."""
+        """Why the last role is not in the account; empty if it may be. A profile does not say its account."""
         acting = self.roles[-1].split(":")[4] if self.roles else self.account_id
         return "" if acting == self.account_id else f"role {self.roles[-1]} is in account {acting}"
 
@@ -87,9 +87,9 @@ def _partition_of(region: str) -> str:
 
 
 def targets(data: Any, *, strict: bool = True) -> tuple[Target, ...]:
-    """The accounts of the accounts file. Raises ValueError where it is none.
+    """The accounts of the accounts file. Raises ValueError for another file.
 
-    ``strict``: also where a role is in another account than its entry's, whose users would count as the entry's.
+    ``strict``: also for a role in another account than its entry's: that account's users would count as the entry's.
     """
     accounts_file(data)
     shared = data.get("vars") or {}
@@ -122,7 +122,7 @@ def chosen(found: Sequence[Target], names: Sequence[str], tags: Sequence[str]) -
 def _target(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Target:
     account_id, roles = str(entry["account_id"]), entry.get("role") or ()
     if isinstance(roles, str):
-        # As c7n-org does, for a name alone.
+        # As c7n-org does with a bare name.
         roles = [roles if roles.startswith("arn") else f"arn:aws:iam::{account_id}:role/{roles}"]
     elif not isinstance(roles, Sequence):
         roles = [roles]
@@ -153,7 +153,7 @@ def _target(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Target:
 def file_checks(
     target: Target, used: Mapping[str, Collection[str]], runtime: Collection[str]
 ) -> Iterator[Check]:
-    """What the accounts file alone tells. ``used``: policy -> its variables. ``runtime``: those that c7n defines."""
+    """Checks that need the accounts file only. ``used``: policy -> its variables. ``runtime``: c7n's own variables."""
     yield _region(target)
     yield _owner(target)
     yield _chosen_texts(target)
@@ -201,7 +201,7 @@ _JINJA = re.compile(r"\{[{%#]|[}%#]\}")
 
 
 def _chosen_texts(target: Target) -> Check:
-    """Whether the account's name and its variables are text and nothing else. Somebody in an account chooses its name.
+    """Whether the account's name and variables are plain text. Somebody in an account chooses its name.
 
     c7n-org makes a directory of the name. ``custodian run --vars-file`` writes values into the text of the policy,
     before that is parsed as YAML.
@@ -238,13 +238,13 @@ def _text_faults(text: str) -> Iterator[str]:
 
 
 def with_valid_owner(variables: Mapping[str, Any]) -> Mapping[str, Any]:
-    """``variables`` with an address in place of an owner that is none, which the check of the owner reports."""
+    """``variables`` with an address in place of an invalid owner, which the check of the owner reports."""
     said = variables.get(OWNER)
     return {**variables, OWNER: "owner@example.com"} if said and address_fault(said) else variables
 
 
 def _days(target: Target) -> Iterator[Check]:
-    """Whether the quarantine begins on the day that owners are told. Nothing where the days are not all there."""
+    """Whether the quarantine begins on the day that owners are told. Nothing if one of the days is missing."""
     days: list[Any] = [target.variables.get(name) for name in DAYS]
     if None in days:
         return
@@ -260,11 +260,11 @@ def _days(target: Target) -> Iterator[Check]:
         told = f"{', '.join(negative)}, and must be 0 or more"
     elif held == 0:
         told = "quarantined_for_days is 0, and must be above 0; to practise, a part of a day such as 0.0001"
-    # Mails give the day: a part of one makes no difference.
+    # Mails give whole days, so a part of a day makes no difference.
     elif abs(after + held - announced) >= 1:
         told = (
-            f"a quarantine after {after} days that holds for {held} does not end after the {announced} days that the "
-            "owners are told"
+            f"a quarantine after {after} days that lasts {held} does not end after the {announced} days that owners "
+            "are told"
         )
     else:
         yield Check(where, "days", OK, f"{after} days, then {held} in quarantine")
@@ -286,14 +286,14 @@ def _variables(target: Target, used: Mapping[str, Collection[str]], runtime: Col
 
 
 def exemptions_of_no_account(found: Sequence[Target], rules: Iterable[ExemptionRule]) -> list[str]:
-    """The ``rules`` that hold in none of the accounts, as texts. They protect nobody."""
+    """The ``rules`` that hold in none of the accounts, and so protect nobody, in words."""
     return [
         str(rule) for rule in rules if not any(rule.holds_in(each.account_id, each.name) for each in found)
     ]
 
 
 def given_twice(found: Sequence[Target]) -> list[str]:
-    """Which of the accounts have an id or a name in common, in words. c7n-org handles them all, at the same time."""
+    """Which accounts share an id or a name, in words. c7n-org handles such accounts at the same time."""
     ids, names = (
         Counter(target.account_id for target in found),
         Counter(folded(target.name) for target in found),
@@ -303,7 +303,7 @@ def given_twice(found: Sequence[Target]) -> list[str]:
 
 
 def variables_of(data: Any) -> frozenset[str]:
-    """The variables that a policy uses. ``data``: the policy, as it was loaded."""
+    """The variables that the loaded policy ``data`` uses."""
     return frozenset(name for text in _texts(data) for name in VARIABLE.findall(text))
 
 
@@ -328,7 +328,7 @@ class Shared:
 
 
 def shared_by(found: Sequence[Target], policies: Iterable[Any]) -> Shared:
-    """What the policies and the accounts file name. A value whose variables are not all defined is left out."""
+    """What the policies and the accounts file name, without values that have an undefined variable."""
     parts = [part for data in policies for part in parts_of(data)]
     queues, notices = dict[str, None](), dict[str, None]()
     centers = dict[tuple[str, str], None]()
@@ -365,13 +365,13 @@ def parts_of(data: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def filled(values: Iterable[Any], target: Target) -> list[str]:
-    """``values`` with the variables of ``target``. Those whose variables are not all defined are left out."""
+    """``values`` with the variables of ``target`` filled in, without those that have an undefined variable."""
     filled = [filled_in(text, target) for text in values if isinstance(text, str) and text]
     return [text for text in filled if not VARIABLE.search(text)]
 
 
 def filled_in(value: Any, target: Target) -> Any:
-    """``value`` with the variables of ``target`` in its texts, at any depth. Those that are not defined stay."""
+    """``value`` with the variables of ``target`` filled in at any depth. Undefined variables stay."""
     known = {**target.variables, "account_id": target.account_id, "region": target.region}
     if isinstance(value, str):
         return VARIABLE.sub(lambda name: str(known.get(name[1], name[0])), value)
@@ -380,15 +380,15 @@ def filled_in(value: Any, target: Target) -> Any:
     return [filled_in(part, target) for part in value] if isinstance(value, list) else value
 
 
-#: Roles have it for the one object that has the exemptions, so that it is denied on others. What a run can't read
-#: there leaves everybody alone, and ends the run with an error.
+#: Roles have it only for the object with the exemptions, and are denied it on others. A run that can't read that object
+#: leaves everybody alone and ends with an error.
 _OF_A_LIST = "s3:GetObject"
 
 
 def simulations(needed: Needed, target: Target) -> list[dict[str, Any]]:
-    """The parameters of SimulatePrincipalPolicy that ask for ``needed``, each action on what it is used on.
+    """The parameters of SimulatePrincipalPolicy that ask for ``needed``, each action on its own resources.
 
-    Asking on ``*`` alone would miss a policy that allows an action on the account's users only.
+    Asking for ``*`` alone would miss a policy that allows an action only on the account's users.
     """
     found = []
     every = Needed((needed.own | needed.others) - {_OF_A_LIST}, restoring=needed.restoring)

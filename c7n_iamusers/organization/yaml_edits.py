@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Owners written into accounts.yml and mailer.yml as edits of the text: all else stays, byte by byte. Pure.
+"""Writes owners into accounts.yml and mailer.yml as edits of the text: all else stays, byte by byte. Pure.
 
-Each result is loaded again and compared with what it must say, so an edit that would change anything else is refused.
+Each result is loaded and compared with its intended content, so an edit that changes anything else is refused.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*@[A-Za-z0-9.-]+")
 
 
 _BY_HAND = (
-    "the owners can't be put in without changing what else it says, as where accounts share their vars by an anchor: "
-    "put them in by hand"
+    "the owners can't be written without other changes, for instance because accounts share their vars by an "
+    "anchor: write them by hand"
 )
 
 
 class NotEditable(ValueError):
-    """The text can't be edited without changing what else it says."""
+    """The text can't be edited without other changes to its content."""
 
 
 class _Edits:
-    """Edits of ``text``, each at a place of the text as it was."""
+    """Edits of ``text``. Each place is one of the original text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -58,7 +58,7 @@ class _Edits:
         self.insert(begin, indent + line + self._newline)
 
     def result(self) -> str:
-        """The text with all edits; of several at one place, the first stands first."""
+        """The text with all edits; those at one place stand in the order in which they were made."""
         parts, done = [], 0
         for begin, end, new in sorted(self._found, key=lambda each: each[0]):
             parts += [self.text[done:begin], new]
@@ -67,7 +67,7 @@ class _Edits:
 
 
 def with_owners(text: str, owners: Mapping[str, str]) -> str:
-    """accounts.yml with ``vars.owner`` of each account. Raises NotEditable, or NotInFormat where it is no YAML."""
+    """accounts.yml with ``vars.owner`` of each account. Raises NotEditable, or NotInFormat for invalid YAML."""
     before = read_yaml(text)
     accounts = [
         {**each, "vars": {**(each.get("vars") or {}), OWNER: owners[each["account_id"]]}}
@@ -86,7 +86,7 @@ def with_owners(text: str, owners: Mapping[str, str]) -> str:
 def with_account_emails(text: str, owners: Mapping[str, str]) -> str:
     """mailer.yml with each account's owner in ``account_emails``, first; addresses that are there already stay.
 
-    Raises NotEditable, or NotInFormat where it is no YAML.
+    Raises NotEditable, or NotInFormat for invalid YAML.
     """
     before = read_yaml(text)
     if not isinstance(before, dict):
@@ -119,7 +119,7 @@ def _set_owner(edits: _Edits, entry: Any, address: str) -> None:
     key, value = _pair(entry, "vars")
     if key is None:
         number = _pair(entry, "account_id")[1]
-        if number is None:  # it comes by a merge key
+        if number is None:  # it comes from a merge key
             raise NotEditable(_BY_HAND)
         if entry.flow_style:
             edits.insert(number.end_mark.index, f', "vars": {{"{OWNER}": {json.dumps(address)}}}')
@@ -160,7 +160,7 @@ def _add_emails(edits: _Edits, root: Any, missing: Mapping[str, str]) -> None:
 
 
 def _add(edits: _Edits, key: Any, mapping: Any, name: str, value: str) -> None:
-    """A further member of ``mapping``, which stands under ``key``: as its first, above the comments of the others."""
+    """A new first member of ``mapping``, which stands under ``key``, above the comments of the other members."""
     if mapping.flow_style:
         comma = ", " if mapping.value else ""
         quoted = name if name.startswith('"') else f'"{name}"'
@@ -179,7 +179,7 @@ def _scalar(address: str) -> str:
 
 
 def _space(node: Any) -> str:
-    """What must stand before a value that takes the place of an empty one, right behind the colon."""
+    """What must stand before a value that replaces an empty one right behind the colon."""
     return " " if node.start_mark.index == node.end_mark.index else ""
 
 

@@ -145,7 +145,7 @@ class Alarm(Filter):  # type: ignore[misc]  # c7n is untyped
         found = tuple(rule for rule in rules if rule.alarm == USE)
         if not found:
             raise error(
-                f"policy {self.manager.data.get('name')}: filter alarm: none of the {len(rules)} exemptions says "
-                f"alarm: {USE}, so nobody would hear of the use of a break-glass user: say it in their rules"
+                f"policy {self.manager.data.get('name')}: filter alarm: none of the {len(rules)} exemptions has "
+                f"alarm: {USE}, so nobody would hear of the use of a break-glass user: add it to their rules"
             )
         return found

@@ -148,7 +148,8 @@ class CompositeDelete(TakingAction):
     password, access keys, certificates, SSH keys, service-specific credentials, MFA devices (virtual ones are deleted),
     group memberships and policies are removed; the user is deleted. After the Deny, after every pause and before
     DeleteUser, the unique id is verified. If the name belongs to a new user, that one is left alone, and the outcome
-    names the calls that may have changed it.
+    names the calls that may have changed it; after a killed run, that of the next run does. A user that is exempt now
+    and whose deletion was stopped half-way fails in each run until it is restored.
 
     - ``active-within``: skip users whose password or access key was used in this many days, 30 by default; ``none``
       skips nobody for it. IAM does not report the use of certificates, SSH keys and service-specific credentials
@@ -282,7 +283,7 @@ class CompositeDelete(TakingAction):
         """The unique ids of those ``users`` whose deletion began with this output, by its journal, and did not end.
 
         ``users``: as the account's lists have them. The filter ``unnecessary`` asks for those that it would leave out,
-        since without what is removed they may be of another kind, or have no finding any more.
+        since without what is removed they may be of another kind, or have no finding any more, and for the exempt.
         Raises PolicyExecutionError if the journal can't be read.
         """
         if not is_pull(self.manager):
@@ -295,8 +296,8 @@ class CompositeDelete(TakingAction):
             return unfinished_deletions(JournalReader(lambda: [store]), users)
         except OSError as error:
             raise PolicyExecutionError(
-                f"policy {self.manager.data.get('name')}: whose deletion is unfinished can't be read: {error}. Nothing "
-                f"was touched: make {store} readable, and run again"
+                f"policy {self.manager.data.get('name')}: the users with an unfinished deletion can't be read: "
+                f"{error}. Nothing was touched: make {store} readable, and run again"
             ) from error
 
     def _spared(self, resource: Mapping[str, Any]) -> Reason | None:
@@ -394,7 +395,7 @@ class CompositeDelete(TakingAction):
         if "attempts" in types[last + 1 :] and all(each.listens_to_quarantine for each in asked):
             return
         raise PolicyValidationError(
-            f"policy {self.manager.data.get('name')}: composite-delete: quiet rests on the filter attempts with since: "
+            f"policy {self.manager.data.get('name')}: composite-delete: quiet needs the filter attempts with since: "
             "quarantine: add '- type: attempts' at the top level of filters, after unnecessary"
         )
 

@@ -27,6 +27,7 @@ from c7n_iamusers.lockout.lockout_state import quarantine_of
 from c7n_iamusers.plugins.resources import AccountReadings, Resource, UserRecord, annotate_anew, user_records
 from c7n_iamusers.text.wording import VisibleLog, shown
 
+Judged = tuple[UserRecord, exemptions.Exemption]
 Found = tuple[Resource, Assessment]
 #: The key of the annotation for the rule by which a user would be exempt, in words, where rules protect nobody.
 WOULD_BE_EXEMPT = "would-be-exempt"
@@ -37,7 +38,8 @@ class Flagging:
     """One run of the filter. ``client``: an IAM client. ``clock``: returns the current time in UTC.
 
     ``unfinished``: which of some users a deletion of this policy was stopped on, as unique ids. What it removed may be
-    all that selected a user. So they are flagged, and the deletion judges them as they were before it.
+    all that selected a user, and an exempt one is locked out. So they are flagged. The deletion judges them as they
+    were before it, and says that it leaves the exempt unfinished.
 
     ``otherwise``: rules that protect nobody in real time; None if they can't be read. The annotation of a flagged user
     says by which one it would be exempt.
@@ -75,10 +77,13 @@ class Flagging:
         users = (record.user for record in records)
         self.seen.update((user.unique_id, SeenUser(user.arn, user.unique_id)) for user in users)
         unprotected = list(self._unprotected(records, rules, elsewhere))
-        flagged = self._selected(unprotected, pool) if unprotected else []
+        judged = [*unprotected, *self._exempt_half_way(records, rules)]
+        flagged = self._selected(judged, pool) if judged else []
         for resource, assessment in flagged:
             told = self._would_be_exempt(assessment.user)
-            annotate_anew(resource, {"exemption": None, **told, **assessment.as_data()})
+            rule = assessment.exemption.rule
+            exemption = {"exemption": rule and rule.as_data()}
+            annotate_anew(resource, {**exemption, **told, **assessment.as_data()})
         kinds = Counter(assessment.classification.kind for _, assessment in flagged)
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
         self.log.info(
@@ -92,7 +97,7 @@ class Flagging:
         records: list[UserRecord],
         rules: Sequence[exemptions.ExemptionRule],
         elsewhere: Sequence[exemptions.ExemptionRule],
-    ) -> Iterator[tuple[UserRecord, exemptions.Exemption]]:
+    ) -> Iterator[Judged]:
         today = self.clock().date()
         spared: Counter[exemptions.ExemptionRule] = Counter()
         # a rule may be there twice; the first one counts
@@ -131,19 +136,34 @@ class Flagging:
         for line in exemptions.usage_lines((*rules, *elsewhere), spared):
             self.log.info("unnecessary: %s", line)
 
-    def _selected(
-        self, unprotected: list[tuple[UserRecord, exemptions.Exemption]], pool: Executor
-    ) -> list[Found]:
+    def _exempt_half_way(
+        self, records: list[UserRecord], rules: Sequence[exemptions.ExemptionRule]
+    ) -> Iterator[Judged]:
+        """The exempt whose deletion began and did not end."""
+        spared, today = {subject.unique_id for subject, _ in self.exempt}, self.clock().date()
+        begun = self._begun([record.user for record in records if record.user.unique_id in spared])
+        for record in records:
+            if record.user.unique_id in begun:
+                yield record, exemptions.find_exemption(record.user, rules, today)
+
+    def _begun(self, users: Sequence[IamUser]) -> Collection[str]:
+        """The unique ids of those ``users`` whose deletion began and did not end."""
+        begun = self.unfinished(users) if users else ()
+        if begun:
+            names = [user.name for user in users if user.unique_id in begun]
+            self.log.info("unnecessary: the deletion of %d began: %s", len(names), shown(names))
+        return begun
+
+    def _selected(self, users: list[Judged], pool: Executor) -> list[Found]:
         assessor = self._assessor()
-        assessed = [(record.resource, self._assessed(assessor, record, why)) for record, why in unprotected]
+        assessed = [(record.resource, self._assessed(assessor, record, why)) for record, why in users]
         known = [(resource, assessment) for resource, assessment in assessed if assessment]
         for why, count in assessor.index.doubts.items():
             self.log.warning("unnecessary: it is unknown whether a role trusts %d users: %s", count, why)
         selection, now = self.options.selection, self.clock()
         settled = pool.map(lambda user: self._settled(assessor, now, *user), known)
         judged = [(user, selection.left_out_by(user[1], now)) for user in settled if user]
-        spared = [assessment.user for (_, assessment), reason in judged if reason]
-        begun = self.unfinished(spared) if spared else ()
+        begun = self._begun([assessment.user for (_, assessment), reason in judged if reason])
         chosen, left_out = list[Found](), dict[str, list[str]]()
         for (resource, assessment), reason in judged:
             if reason and assessment.user.unique_id not in begun:
@@ -151,9 +171,6 @@ class Flagging:
                 self._leave_out(assessment.user, reason)
             else:
                 chosen.append((resource, assessment))
-        if begun:
-            names = [user.name for user in spared if user.unique_id in begun]
-            self.log.info("unnecessary: the deletion of %d began: %s", len(names), shown(names))
         for reason, names in sorted(left_out.items()):
             self.log.info("unnecessary: %d left out by %s: %s", len(names), reason, shown(names))
         if not self.options.full:

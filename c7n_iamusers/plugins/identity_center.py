@@ -126,7 +126,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
                 raise InvalidPolicyData(f"{self._where}: give either permission-set or derive, not both")
             if self.data["state"] == access_state.USED and "sign-ins" not in self.data:
                 raise InvalidPolicyData(
-                    f"{self._where}: state: {access_state.USED} rests on sign-ins: name the sign-ins.json that "
+                    f"{self._where}: state: {access_state.USED} needs sign-ins: name the sign-ins.json that "
                     "c7n-iamusers provision sign-ins writes"
                 )
             self.gate().check(not is_pull(self.manager))

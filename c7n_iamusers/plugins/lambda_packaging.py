@@ -30,7 +30,7 @@ def validate_lambda_packaging(manager: Any) -> None:
     mode = manager.data.get("mode") or {}
     if mode.get("type") in _OF_INSTANCES:
         raise PolicyValidationError(
-            f"policy {manager.data.get('name')}: mode {mode['type']} has the events of EC2 instances, and would select "
+            f"policy {manager.data.get('name')}: mode {mode['type']} gets events of EC2 instances, and would select "
             "no user: use cloudtrail, or periodic"
         )
     mode_class = execution.get(mode.get("type", "pull"))
@@ -45,8 +45,8 @@ def validate_lambda_packaging(manager: Any) -> None:
         remedies = [f"add {YAML} to mode.packages, for exempt-from, or keep that list as .json or .csv"]
     if remedies:
         raise PolicyValidationError(
-            f"policy {manager.data.get('name')}: mode {mode['type']} runs in AWS Lambda, which has what the plugins "
-            f"of {PACKAGE} need only if the mode includes it: {' and '.join(remedies)}"
+            f"policy {manager.data.get('name')}: mode {mode['type']} runs in AWS Lambda, so the mode must include "
+            f"what the plugins of {PACKAGE} need: {' and '.join(remedies)}"
         )
 
 

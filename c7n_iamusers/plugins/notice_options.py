@@ -76,7 +76,7 @@ def require_days(action: Any) -> None:
     require_keys(action.manager, action.type, action.data, needed)
     if without and "days" in action.data:
         raise PolicyValidationError(
-            f"policy {action.policy_name}: {action.type}: step: {action.data['step']} is for no day: remove days"
+            f"policy {action.policy_name}: {action.type}: step: {action.data['step']} has no day: remove days"
         )
 
 
@@ -94,8 +94,8 @@ def check_steps(action: Any) -> None:
         given = sorted({*options} & data.keys())
         if given and data["step"] not in steps:
             raise PolicyValidationError(
-                f"{told}: {', '.join(given)} says nothing to step: {data['step']}: remove it, or use it with step: "
-                f"{' or '.join(steps)}"
+                f"{told}: {', '.join(given)} has no meaning with step: {data['step']}: remove it, or use it with "
+                f"step: {' or '.join(steps)}"
             )
     if ("escalate-after" in data) > ("escalate-to" in data):
         raise PolicyValidationError(
@@ -110,8 +110,8 @@ def check_steps(action: Any) -> None:
     days, dark, quiet = (data.get(key, 0) for key in ("days", "brownout-after", "quarantined-for"))
     if dark and all(isinstance(each, int | float) for each in (days, dark, quiet)) and dark > days - quiet:
         raise PolicyValidationError(
-            f"{told}: a brownout after {dark} days is none: by then the users are denied everything, {quiet} days "
-            f"before day {days}: lower brownout-after"
+            f"{told}: a brownout after {dark} days has no effect: by then the users are denied everything, {quiet} "
+            f"days before day {days}: lower brownout-after"
         )
     _check_of(action, told)
     if data.get("digest"):
@@ -142,7 +142,7 @@ def _check_digest(action: Any, told: str) -> None:
     given = [each for each in _LOOKED_UP if each in data.get("to", ())]
     if given := [*given, *(key for key in _COPIES if key in data)]:
         raise PolicyValidationError(
-            f"{told}: digest: true writes to addresses alone, over several accounts: remove {', '.join(given)}, and "
+            f"{told}: digest: true writes only to addresses, over several accounts: remove {', '.join(given)}, and "
             "name them in to"
         )
 

@@ -86,7 +86,8 @@ class OverdueFilter(Filter):  # type: ignore[misc]  # c7n is untyped
             notices.require_records()
         except (NoticesUnreadable, OSError) as error:
             raise PolicyExecutionError(
-                f"policy {self.manager.data.get('name')}: account {account_id}: who is overdue is not known: {error}"
+                f"policy {self.manager.data.get('name')}: account {account_id}: it is unknown which users are "
+                f"overdue: {error}"
             ) from error
         return self._overdue(resources, notices, now)
 

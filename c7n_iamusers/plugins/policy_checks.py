@@ -111,7 +111,7 @@ def require_brake(manager: Any) -> None:
     whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
     if not (whole or (isinstance(value, Mapping) and value) or _has_variable(value)):
         raise PolicyValidationError(
-            f"{told}: {_BRAKES[0]} is {quoted(value)}, and must be a whole number above 0, as without quotes"
+            f"{told}: {_BRAKES[0]} is {quoted(value)}, and must be a whole number above 0, without quotes"
         )
 
 
@@ -190,8 +190,8 @@ def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
     home = home_region(region)
     if home not in regions and "all" not in regions:
         raise PolicyExecutionError(
-            f"{name}: IAM is the same in every Region, so one acts for all: the only one, or {home}; this run has "
-            f"{', '.join(regions)}. Give one of them, by regions in accounts.yml or by -r. Nothing was touched"
+            f"{name}: IAM is the same in every Region, so one acts for all: a run's only Region, or {home}. This run "
+            f"has {', '.join(regions)}. Give one of them, by regions in accounts.yml or by -r. Nothing was touched"
         )
     if region == home:
         return None
@@ -210,7 +210,7 @@ def require_own_account(manager: Any, resources: Iterable[Mapping[str, Any]]) ->
     for subject in map(subject_of, resources):
         if subject.account_id != account_id:
             raise PolicyExecutionError(
-                f"policy {manager.data.get('name')}: account {account_id}: its session acts in another account, as it "
+                f"policy {manager.data.get('name')}: account {account_id}: its session acts in another account: it "
                 f"reads {subject}. No user was selected or touched: correct role or account_id in accounts.yml, and "
                 "run again without Cloud Custodian's cache (--cache-period 0)"
             )
@@ -242,8 +242,8 @@ def require_known_region(manager: Any) -> None:
     waits = (manager.data.get("mode") or {}).get("type") == "cloudtrail"
     if waits and region not in ("", "na", home := home_region(region)):
         raise PolicyValidationError(
-            f"policy {manager.data.get('name')}: mode cloudtrail in {region} would never run: the events of IAM arrive "
-            f"in {home} alone. Give that Region, by regions in accounts.yml, by --region or by -r"
+            f"policy {manager.data.get('name')}: mode cloudtrail in {region} would never run: the events of IAM "
+            f"arrive only in {home}. Give that Region, by regions in accounts.yml, by --region or by -r"
         )
 
 
@@ -265,7 +265,7 @@ def require_own_roles(manager: Any) -> None:
     if mode.get("type") == "cloudtrail" and (length := len(event_pattern(mode))) > _LONGEST_PATTERN:
         raise PolicyValidationError(
             f"policy {manager.data.get('name')}: its event pattern has {length} characters, and EventBridge takes "
-            f"{_LONGEST_PATTERN}: name fewer roles in mode.pattern, or such with shorter paths"
+            f"{_LONGEST_PATTERN}: name fewer roles in mode.pattern, or roles with shorter paths"
         )
     for given in _issuers(mode.get("pattern")):
         filled_in = re.sub(
@@ -273,10 +273,10 @@ def require_own_roles(manager: Any) -> None:
         )
         if not _ROLE_ARN.fullmatch(given if known else filled_in):
             raise PolicyValidationError(
-                f"policy {manager.data.get('name')}: mode.pattern leaves out the calls of {quoted(given)}, which "
-                "is the ARN of no role, so the calls of this package would count as those of strangers: set "
-                "runner_role and restorer_role under vars in accounts.yml to the names of the roles that quarantine "
-                "users, and that release and restore them, after their path if they have one: IamUsersRemover, or "
+                f"policy {manager.data.get('name')}: mode.pattern leaves out the calls of {quoted(given)}, which is "
+                "no role's ARN, so this package's own calls would count as strangers': set runner_role and "
+                "restorer_role under vars in accounts.yml to the names of the roles that quarantine users, and that "
+                "release and restore them, after their path if they have one: IamUsersRemover, or "
                 "team/IamUsersRemover"
             )
 
@@ -309,8 +309,8 @@ def require_real_time(manager: Any, spare: str | None) -> None:
     taking = {"composite-delete"} if spare == "identified" else {"composite-delete", "quarantine"}
     if spare and (is_pull(manager) or not taking.isdisjoint(acting)):
         raise PolicyValidationError(
-            f"{told}: {spare} is for functions that say or deny at once what somebody created, and would take users "
-            "that are exempt: leave it out, or, with quarantine in mode cloudtrail, make it identified"
+            f"{told}: {spare} is for functions that report or deny at once what somebody created, and would select "
+            "exempt users: leave it out, or, with quarantine in mode cloudtrail, make it identified"
         )
 
 

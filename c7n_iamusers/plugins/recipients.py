@@ -31,7 +31,8 @@ _UNREADABLE = (
 
 #: Why a message to owners would reach nobody.
 NOBODY = (
-    "notify-owners has no e-mail address in to: (those that c7n-mailer looks up later are not known here): give one, "
+    "notify-owners has no e-mail address in to: (addresses that c7n-mailer looks up later are unknown here): give "
+    "one, "
     'such as "{owner}" with a var owner of each account in accounts.yml'
 )
 

@@ -103,6 +103,16 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
             )
         return super().validate()
 
+    def process(self, resources: list[Resource], event: Any = None) -> None:
+        """See notify. Raises PolicyExecutionError where a proxy answers its call for the account's alias."""
+        try:
+            super().process(resources, event)
+        except (KeyError, ResponseParserError) as error:
+            raise PolicyExecutionError(
+                f"{self.where(str(self.manager.config.account_id))}: {self.type}: an answer can't be read "
+                f"({type(error).__name__}: {error}), so nothing is sent and the next run sends it"
+            ) from error
+
     @property
     def queue(self) -> str:
         """The URL of the queue, of which runs read whether messages have left it; empty where nobody asks that."""

@@ -115,15 +115,23 @@ def fail_at_the_end(
     manager.actions[-1].problems += problems
 
 
-def fail_even_if_idle(manager: Any, action: str, fault: str) -> None:
-    """``fail_at_the_end`` with ``fault``; where the policy selects nobody, so that c7n runs no action, then."""
-    fail_at_the_end(manager, action, (), [fault])
+def fail_even_if_idle(
+    manager: Any, action: str, fault: str = "", last: Callable[[], object] = lambda: None
+) -> None:
+    """``fail_at_the_end`` with ``fault``, if there is one; where the policy selects nobody, so that c7n runs no action,
+    then.
+
+    ``last``: called there first. It may add failures.
+    """
+    fail_at_the_end(manager, action, (), filter(None, [fault]))
     select = manager.filter_resources
 
     def filter_resources(*given: Any, **named: Any) -> Any:
         found = select(*given, **named)
         if not found:
-            manager.actions[-1].process(found)
+            last()
+            if manager.actions and isinstance(manager.actions[-1], _RaiseAtTheEnd):
+                manager.actions[-1].process(found)
         return found
 
     manager.filter_resources = filter_resources

@@ -98,8 +98,8 @@ class TakingAction(UserAction):
             )
         if "delivery" in self.data and self.data.get("noticed", NONE) == NONE:
             raise PolicyValidationError(
-                f"policy {self.manager.data.get('name')}: {self.type}: delivery: {UNCHECKED} is about the messages "
-                "that noticed asks for, and this action asks for none: leave delivery out"
+                f"policy {self.manager.data.get('name')}: {self.type}: delivery: {UNCHECKED} is for the messages "
+                "that noticed requires, and this action requires none: leave delivery out"
             )
 
     def require_access_filter(self) -> None:
@@ -110,14 +110,14 @@ class TakingAction(UserAction):
         filters, where = self._access_filters(), f"policy {self.manager.data.get('name')}: {self.type}"
         if not filters:
             raise PolicyValidationError(
-                f"{where}: require: {required} reads Identity Center as the filter identity-center says: add it, "
-                f"state: {required}, at the top level of filters"
+                f"{where}: require: {required} needs the filter identity-center: add it, with state: {required}, at "
+                "the top level of filters"
             )
         if any("records" not in each.data for each in filters):
             raise PolicyValidationError(
-                f"{where}: require: {required} asks whose access runs gave, also those for users that are deleted by "
-                "now: add to the filter identity-center records: PLACE, where provision leaves identity-center-runs/; "
-                f"or records: {NONE} if this tool has given no access"
+                f"{where}: require: {required} must know for whom runs gave access, even for deleted users: add to "
+                "the filter identity-center records: PLACE, where provision leaves identity-center-runs/; or "
+                f"records: {NONE} if this tool has given no access"
             )
 
     def note_exempt(self, exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:

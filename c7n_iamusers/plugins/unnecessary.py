@@ -194,8 +194,8 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         if unsure and not name and not self._warned:
             self._warned = True  # it is asked again for each half-minute of an action
             self.log.warning(
-                "unnecessary: the name of account %s is not known. So these exemptions hold, but may be of other "
-                "accounts: %s. Run c7n-org, whose accounts file has the names, or write account ids",
+                "unnecessary: the name of account %s is unknown. So these exemptions hold, but may be for "
+                "other accounts: %s. Run c7n-org, whose accounts file has the names, or write account ids",
                 *(account_id, ", ".join(unsure)),
             )
         return held, others

@@ -73,7 +73,7 @@ def _newest_untold(resource: Resource, notices: Notices, now: datetime) -> tuple
             return kind, _heard(newest) + (hidden if kind == FAILED_SIGN_IN else "")
     told = notices.last(str(resource["UserId"]), USED, UNREAD)
     if unread and (told is None or now - told >= _UNREAD_PAUSE):
-        return UNREAD, f"it is not known whether it was used: {unread[0]}"
+        return UNREAD, f"it is unknown whether it was used: {unread[0]}"
     return USED, ""
 
 

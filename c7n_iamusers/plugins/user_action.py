@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
@@ -23,7 +23,14 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import LOG, SINGLE_TRY, Applied, Executor, Run
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
 from c7n_iamusers.execution.journal import BucketJournal, JournalReader, JournalWriter
-from c7n_iamusers.execution.outcomes import Outcome, OutcomeWriter, Work, missing_outcomes, outcome_of
+from c7n_iamusers.execution.outcomes import (
+    FAILED,
+    Outcome,
+    OutcomeWriter,
+    Work,
+    missing_outcomes,
+    outcome_of,
+)
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
 from c7n_iamusers.iam import sign_in_sessions
@@ -37,6 +44,7 @@ from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import visible_errors, write_privately
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.safeguards.reasons_to_spare import LiveRecheck
+from c7n_iamusers.safeguards.user_identity import changed_namesake
 from c7n_iamusers.snapshots.user_records import RecordStores, UserRecords
 from c7n_iamusers.text.wording import visible_log
 
@@ -51,6 +59,8 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
     max_workers = 8
     #: Whether the action ends the sign-in sessions of users, where AWS and the installed botocore offer that.
     ends_sessions = False
+    #: Unique id -> the outcome that a killed run did not write, and this run wrote for it.
+    _completed: Mapping[str, Outcome] = {}
 
     def get_permissions(self) -> list[str]:
         """The permissions that the action needs."""
@@ -87,7 +97,24 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
                     f"Make {target.store} readable and writable, move a broken file away, and run again"
                 ) from error
         interruption.exit_if_stopped()
-        run_outputs.fail_at_the_end(self.manager, self.type, outcomes)
+        self._fail(outcomes)
+
+    def _fail(self, outcomes: Sequence[Outcome] = ()) -> None:
+        """End the policy with an error if a user failed, in this run or in a killed one without an outcome since.
+
+        Also if calls of a killed run may have changed another user.
+        """
+        processed = {each.unique_id for each in outcomes}
+        left = [each for key, each in self._completed.items() if key not in processed]
+        told = {each.unique_id for each in (*outcomes, *left) if each.status == FAILED}
+        notes = (
+            (each.arn, note)
+            for key, each in self._completed.items()
+            if key not in told
+            for note in each.reason.notes
+        )
+        faults = [f"{arn}: {note.text}" for arn, note in notes]
+        run_outputs.fail_at_the_end(self.manager, self.type, (*outcomes, *left), faults)
 
     def new_run(
         self,
@@ -237,7 +264,10 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         return outcomes
 
     def complete_outcomes(self) -> None:
-        """Write the outcomes that a killed run with this output did not write, since this run may select no user."""
+        """Write the outcomes that a killed run with this output did not write, since this run may select no user.
+
+        Those that are failures end the policy with an error, unless it selects the user.
+        """
         try:
             target = run_outputs.run_store(self.manager)
         except PolicyExecutionError:
@@ -251,23 +281,39 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
                 writer.close()
         except (OSError, ValueError, RunLockLost) as error:
             self.log.warning("%s: outcomes of earlier runs can't be completed: %s", self.type, error)
+        if self._completed:
+            run_outputs.fail_even_if_idle(self.manager, self.type, last=self._fail)
 
     def _complete_outcomes(self, store: Store, writer: OutcomeWriter) -> None:
+        def client() -> Any:
+            return local_session(self.manager.session_factory).client("iam", self.manager.config.region)
+
         def name_of(unique_id: str) -> str | None:
-            client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
             with unreadable(self.manager, "which users there are", "iam:ListUsers"):
-                return LiveUsers(client, 1, Backoff()).name_of(unique_id)
+                return LiveUsers(client(), 1, Backoff()).name_of(unique_id)
+
+        def note_on(subject: Subject, begun: Sequence[Mapping[str, Any]]) -> Reason | None:
+            with unreadable(self.manager, "who has the name of a user", "iam:GetUser"):
+                return changed_namesake(client(), Backoff(), subject, begun)
 
         lines = JournalReader(lambda: [store]).lines()
-        for subject, outcome in missing_outcomes(lines, writer.earlier, name_of):
+        # Beside a function, another one may be running: what that has not ended yet is no failure.
+        alone = policy_checks.is_pull(self.manager)
+        noted = (note_on,) if alone else ()
+        for subject, outcome in missing_outcomes(lines, writer.earlier, name_of, *noted):
             self._log(outcome)
-            writer.add(subject, outcome)
+            written = writer.add(subject, outcome)
+            if alone:
+                self._completed = {**self._completed, subject.unique_id: written}
 
     def _process_user(
         self, writer: OutcomeWriter, work: Work, interruption: Interruption, resource: Resource
     ) -> Outcome:
         subject = subject_of(resource)
-        return writer.add(subject, outcome_of(subject, work, interruption))
+        outcome = outcome_of(subject, work, interruption)
+        if earlier := self._completed.get(subject.unique_id):
+            outcome = replace(outcome, reason=outcome.reason.and_also(*earlier.reason.notes))
+        return writer.add(subject, outcome)
 
     def report(self, resources: Sequence[Resource], outcomes: Sequence[Outcome]) -> None:
         """Annotate each resource with its outcome, and log it."""

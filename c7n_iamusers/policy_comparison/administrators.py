@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether policies grant administrator rights, or a known way to them. Pure.
 
-Where it is not certain, the answer is yes or unknown, since the callers ask somebody: conditions and Denies of a policy
-are left out, the partition is any, and a name or a pattern of roles counts whatever the roles may do. The time grows
-with the length of a document, which has a bound, and with nothing else in it.
+An uncertain answer is yes or unknown, because the callers then ask somebody. A policy's conditions and Denies don't
+count, any partition does, and so does any name or pattern of roles, whatever the roles may do. The time grows only with
+the length of a document, which is bounded.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ from c7n_iamusers.text.wording import shown
 
 #: The AWS-managed policies that grant administrator rights.
 _MANAGED = frozenset({"AdministratorAccess", "IAMFullAccess", "AWSMcpServiceActionsFullAccess"})
-#: The beginning of an ARN: the account's id, and the partition, make no difference for what covers all of IAM.
+#: The beginning of an ARN. Its account id and partition don't matter for what covers all of IAM.
 _ANYWHERE = re.compile(r"arn:[^:]*:iam::(?:[0-9]{12}|\*):")
 _ALL_OF_IAM = tuple(map(without_colons, RIGHTS))
-#: Actions that a user may have on itself alone, as each user's own access keys: these are nobody else's rights.
+#: Actions that give nobody else's rights if a user has them only on itself, such as for its own access keys.
 _OF_ONESELF = frozenset({"iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile"})
 _ONESELF = re.compile(r"arn:[^:]*:iam::[^:]*:user/(.*/)?\$\{\s*aws:username\s*\}", re.IGNORECASE)
-#: What passes a role: who may create ``x`` with any role has that role's rights, whatever ``x`` is called.
+#: What passes a role. Whoever may create something with any role has that role's rights, whatever its name is.
 _PASSING = "iam:PassRole"
 _WITH_A_ROLE = frozenset(
     action for path in ESCALATION_PATHS if _PASSING in path.actions for action in path.actions
 ) - frozenset(action for path in ESCALATION_PATHS if _PASSING not in path.actions for action in path.actions)
-#: Actions that count also on what somebody named on purpose, without a wildcard: in IAM, in Identity Center, whose one
-#: instance and whose sets and groups give any rights, and with a role that is passed.
+#: Actions that count even on resources named without a wildcard: IAM's, Identity Center's, whose one instance, sets and
+#: groups give any rights, and those that pass a role.
 _ALWAYS = frozenset(
     {"sts:AssumeRoot"}
     | {
@@ -63,15 +63,15 @@ _ALWAYS = frozenset(
     }
     | _WITH_A_ROLE
 ) - {_PASSING}
-#: In the name of a resource: a wildcard or variable; or what speaks for its rights. The roles that AWS Organizations,
-#: Control Tower, CloudFormation's StackSets and the CDK create have AdministratorAccess by their documentation.
+#: In the name of a resource: a wildcard or variable, or a sign of many rights. By their documentation, the roles that
+#: AWS Organizations, Control Tower, CloudFormation StackSets and the CDK create have AdministratorAccess.
 _OPEN = re.compile(r"[*?$]")
 _LIKE_ADMIN = re.compile(
     "admin|OrganizationAccountAccessRole|AWSControlTowerExecution|AWSAFTExecution|AWSReservedSSO_"
     "|StackSetExecutionRole|cfn-exec-role",
     re.IGNORECASE,
 )
-#: Documents of Systems Manager: any, and those of AWS that run what their parameters say.
+#: Documents of Systems Manager: all, and those of AWS that run what their parameters say.
 _DOCUMENTS = in_any_partition("arn:aws:ssm:*:*:document/*")
 _RUNS_ANYTHING = re.compile(
     r".*:document/AWS-(Run(ShellScript|PowerShellScript|RemoteScript|Document|AnsiblePlaybook|SaltState)"
@@ -81,7 +81,7 @@ _RUNS_ANYTHING = re.compile(
 
 @dataclass(frozen=True)
 class _Rights:
-    """What a policy grants. ``actions``: those of the table. ``everything``: enough to grant oneself all the rest."""
+    """What a policy grants. ``actions``: those of the table. ``everything``: enough to grant oneself the rest."""
 
     actions: frozenset[str]
     everything: bool
@@ -93,7 +93,7 @@ _ALL = _Rights(ALL_ESCALATING, everything=True)
 
 @dataclass(frozen=True)
 class _Allow:
-    """What a statement allows. ``named``: the actions of the table that it names, whatever its resources are."""
+    """What a statement allows. ``named``: the table's actions that it names, whatever its resources."""
 
     named: frozenset[str]
     resources: Element
@@ -113,7 +113,7 @@ def _rights(grant: AppliedPolicy) -> _Rights | None:
 
 
 def _unread(name: str) -> _Rights | None:
-    """What the AWS-managed policy ``name`` grants, by the tables; None for one that is in none, as a new one."""
+    """What the AWS-managed policy ``name`` grants, by the tables; None if no table has it, as if it is new."""
     found = AWS_MANAGED.get(name)
     return _Rights(found, everything=False) if found else _NONE if name in HARMLESS else None
 
@@ -137,7 +137,7 @@ def _rights_of(text: str) -> _Rights:
 
 
 def _allows(statement: Statement) -> bool:
-    """Whether it allows anything. Raises ValueError where neither that nor the opposite is certain."""
+    """Whether it allows anything. Raises ValueError if that is uncertain."""
     effect = str(statement.get("Effect", "")).lower()
     if effect not in ("allow", "deny"):
         raise ValueError("a statement whose Effect is neither Allow nor Deny")
@@ -159,7 +159,7 @@ _LOWER = {action: action.lower() for action in ALL_ESCALATING}
 
 
 def _named(actions: Element) -> frozenset[str]:
-    """The actions of the table in ``actions``. A variable, which actions can't have, excludes none."""
+    """The table's actions in ``actions``. A variable, which actions can't have, excludes none."""
     if actions.negated:
         return ALL_ESCALATING - _matched(without_variables(actions.patterns))
     return _matched(actions.patterns)
@@ -179,12 +179,12 @@ def _matched(patterns: frozenset[str]) -> frozenset[str]:
 
 
 def _granted(allow: _Allow) -> frozenset[str]:
-    """The actions of the table that a statement allows, where that leads to rights that its user does not have."""
+    """The table's actions that a statement allows on resources that lead to rights beyond the user's."""
     return frozenset(each for each in allow.named if _is_wide(each, allow.resources))
 
 
 def _is_wide(action: str, resources: Element) -> bool:
-    """Whether ``resources`` has ARNs on which ``action`` leads to rights that the user does not have by itself."""
+    """Whether ``resources`` has ARNs on which ``action`` leads to rights beyond the user's own."""
     if resources.negated:
         excluded = without_variables(resources.patterns)
         return not all(any(covers(each, kind) for each in excluded) for kind in TYPES[action])
@@ -195,12 +195,12 @@ def _is_wide(action: str, resources: Element) -> bool:
 
 
 def _overlaps(pattern: str, kind: str) -> bool:
-    """Also where ``pattern`` does so only as AWS completes it, or only as it is: its stars may stand for fields."""
+    """Whether ``pattern`` overlaps as it is, as its stars may stand for fields, or as AWS completes it."""
     return overlap(pattern, kind) or overlap(complete_arn(pattern), kind)
 
 
 def _useful(action: str, patterns: frozenset[str]) -> frozenset[str]:
-    """The ``patterns`` that count: on instances, a command needs one of its documents, so beside documents these count.
+    """The ``patterns`` that count. SendCommand needs a document, too, so only documents count if it has any.
 
     Service Authorization Reference, SendCommand.
     """
@@ -210,7 +210,7 @@ def _useful(action: str, patterns: frozenset[str]) -> frozenset[str]:
 
 
 def _is_unknown(action: str, resource: str) -> bool:
-    """Whether ``resource`` is more than what somebody gave to the user on purpose: itself, or what it names."""
+    """Whether ``resource`` may be more than the user itself, or a resource that somebody chose by name."""
     if action in _OF_ONESELF:
         return not _ONESELF.fullmatch(resource)
     if action in _ALWAYS:
@@ -259,9 +259,9 @@ def is_admin(grant: AppliedPolicy) -> bool | None:
 
 
 def unknown(grants: Iterable[AppliedPolicy]) -> tuple[AppliedPolicy, ...]:
-    """Those of which it is unknown what they grant.
+    """The policies whose grants are unknown.
 
-    The document was not read, or does not parse; or AWS manages the policy, and the tables do not have it.
+    The document was not read, or does not parse, or the tables lack the AWS-managed policy.
     """
     return tuple(grant for grant in grants if _rights(grant) is None)
 
@@ -298,7 +298,7 @@ def full_admins(grants: Iterable[AppliedPolicy] | None) -> tuple[str, ...] | Non
 
 
 def admin_policies(grants: Iterable[AppliedPolicy] | None) -> tuple[str, ...] | None:
-    """The policies that grant administrator rights, in words, and last the known ways to them; None if it is unknown.
+    """The policies that grant administrator rights, in words, then the known ways to them; None if unknown.
 
     The ways are one text, such as ``a known way: iam:PassRole with lambda:CreateFunction (deploy)``.
     """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a comparison may take: steps, which every machine counts alike, and the time of an account. Pure.
+"""Limits of a comparison: steps, which every machine counts alike, and the time of an account. Pure.
 
-Whoever may write policies can make some that take long. The users of one account must not keep those of others waiting
-for hours, nor one user those beside it: whatever is done for a user within ``AccountTimes.asking`` takes the time that
-this user has for itself, and then what all users of the account share.
+Policies can be written to take long. One account's users must not delay those of others for hours, nor one user the
+rest of its account. Work for a user within ``AccountTimes.asking`` uses up the user's own time first, then the time
+that all users of the account share.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class OutOfBudget(TooComplex):
 
 
 class OutOfTime(OutOfBudget):
-    """The time is over. Another machine, or another account, may have had enough, so nobody may share the answer."""
+    """The time is over. The answer must not be shared: on another machine, or for another account, time may suffice."""
 
     def __str__(self) -> str:
         return (
@@ -32,34 +32,34 @@ class OutOfTime(OutOfBudget):
         )
 
 
-#: Returns seconds, from any beginning.
+#: Returns seconds since any fixed moment.
 Clock = Callable[[], float]
-#: What all users of an account may take together.
+#: Seconds that all users of an account share.
 ACCOUNT_SECONDS = 120.0
-#: The same by policies of others: 5,000 users and 1,000 roles that tell them apart take 20 minutes.
+#: The same for policies of others: 5,000 users and 1,000 roles that tell them apart take 20 minutes.
 OTHERS_SECONDS = 1800.0
-#: What each user may take in any case: fifty times what most users take. So 5,000 users, as many as an account can
-#: have, take about ten minutes at most.
+#: Each user's own seconds: fifty times what most users take. So 5,000 users, an account's maximum, take about ten
+#: minutes at most.
 OWN_SECONDS = 0.1
 
 
 @dataclass
 class _AccountTime:
-    """``left``: the seconds that all users of an account share. ``own``: ARN -> what is left of a user's own ones."""
+    """``left``: of the seconds that all users of an account share. ``own``: ARN -> what is left of the user's own."""
 
     left: float
     own: dict[str, float] = field(default_factory=dict)
 
 
 class UserTime:
-    """The time for one user. ``ran_out``: how often it was over."""
+    """The time for one user. ``ran_out``: how often none was left."""
 
     def __init__(self, clock: Clock, account: _AccountTime, arn: str) -> None:
         self._clock, self._account, self._arn = clock, account, arn
         self._last, self.ran_out = clock(), 0
 
     def take(self) -> bool:
-        """Take what has passed since the last time. Returns whether some is left."""
+        """Use up the time since the last call. Returns whether some is left."""
         before, self._last = self._last, self._clock()
         own = self._account.own.get(self._arn, OWN_SECONDS) - (self._last - before)
         self._account.left += min(0.0, own)
@@ -67,13 +67,13 @@ class UserTime:
         return own > 0 or self._account.left > 0
 
     def check(self) -> None:
-        """Take what has passed since the last time. Raises OutOfTime if none is left."""
+        """Use up the time since the last call. Raises OutOfTime if none is left."""
         if not self.take():
             self.ran_out += 1
             raise OutOfTime
 
 
-#: The time for the user of whom this thread compares something; None: as much as it takes.
+#: The time for the user whose policies this thread compares; None: unlimited.
 _TIME: ContextVar[UserTime | None] = ContextVar("_TIME", default=None)
 
 
@@ -85,9 +85,9 @@ class AccountTimes:
 
     @contextmanager
     def asking(self, account_id: str, arn: str, others: bool = False) -> Iterator[UserTime]:
-        """Whatever is compared within takes the time of the user ``arn`` of the account.
+        """Comparisons within use up the time of the user ``arn`` of the account.
 
-        ``others``: it is compared by policies of others, which have a time of their own.
+        ``others``: for comparisons by policies of others, which have a time of their own.
         """
         account = self._accounts.setdefault(
             (account_id, others), _AccountTime(OTHERS_SECONDS if others else ACCOUNT_SECONDS)
@@ -104,7 +104,7 @@ class AccountTimes:
 
 @contextmanager
 def asking(times: AccountTimes | None, account_id: str, arn: str, others: bool = False) -> Iterator[UserTime]:
-    """See ``AccountTimes.asking``. Without ``times`` everything takes as much as it takes."""
+    """See ``AccountTimes.asking``. Without ``times``, time is unlimited."""
     if times is None:
         yield UserTime(lambda: 0.0, _AccountTime(0.0), arn)
     else:
@@ -113,20 +113,20 @@ def asking(times: AccountTimes | None, account_id: str, arn: str, others: bool =
 
 
 def check_time() -> None:
-    """Raises OutOfTime if the user of whom this thread compares something has no time left."""
+    """Raises OutOfTime if the user whose policies this thread compares has no time left."""
     if time := _TIME.get():
         time.check()
 
 
-#: The maximum steps for one comparison; see ``Budget``. Real policies need far fewer. A policy that needs more is
-#: undecided, instead of running for hours.
+#: The maximum steps for one comparison; see ``Budget``. Real policies need far fewer. One that needs more is undecided,
+#: instead of taking hours.
 QUESTION_STEPS = 1_000_000
 
 
 class Budget:
-    """The steps for one comparison; each look at them looks at the time, too.
+    """The steps for one comparison. Each use also checks the time.
 
-    A cached result costs as many steps as it did at first, so no answer depends on earlier comparisons.
+    A cached result costs its original steps, so no answer depends on earlier comparisons.
     """
 
     def __init__(self, steps: int | None = None) -> None:

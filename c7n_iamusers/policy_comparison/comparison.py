@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether one set of policies grants no more than another, over all possible requests, with the proof. Pure.
 
-The requests that the new policies can grant are cut by those that the old policies certainly grant. If nothing is left,
-the new policies are proven to grant no more; otherwise the rest gives an example, a witness.
+It takes the requests that the new policies can grant, and removes those that the old policies certainly grant. If none
+is left, the new policies are proven to grant no more. Otherwise the rest gives an example, a witness.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CARRIED, TRANSLATED, LEFT_OUT = "carried", "translated", "left-out"
 
 @dataclass(frozen=True)
 class Witness:
-    """A request that the new policies grant, and that was not proven to be granted by the old.
+    """A request that the new policies grant, and the old ones are not proven to grant.
 
     ``action`` (in lower case) and ``resource``: an example. ``conditions``: of the grant, empty for none.
     ``statement``: the statement that grants it.
@@ -42,7 +42,7 @@ class Witness:
 
 @dataclass(frozen=True)
 class PolicyMapping:
-    """What happens to one statement of the user, or to a policy that is used as a whole.
+    """What happens to one statement of the user, or to a whole policy.
 
     ``source``: the statement, in words. ``how``: CARRIED, TRANSLATED or LEFT_OUT. ``target``: its place in the
     permission set, empty if it is left out.
@@ -69,7 +69,7 @@ READ, UNREADABLE, NOT_ASKED = "read", "unreadable", "not-asked"
 
 @dataclass(frozen=True)
 class Coverage:
-    """Whether the policies of others of one kind count in a verdict. ``kind``: such as ``trust policy``.
+    """Whether others' policies of one kind count in a verdict. ``kind``: such as ``trust policy``.
 
     ``status``: READ, UNREADABLE or NOT_ASKED. ``detail``: how many, or why not, in words.
     """
@@ -102,14 +102,14 @@ class Proof:
     scope: tuple[Coverage, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
-        """The proof as a report has it, where the remedy of a remark is called ``mend``."""
+        """The proof in the form of reports, where the remedy of a remark is called ``mend``."""
         data = asdict(self)
         for remark in data["remarks"]:
             remark["mend"] = remark.pop("remedy")
         return data
 
 
-#: The maximum number of pieces that a set of requests is cut into before the comparison is given up.
+#: The maximum number of pieces of a set of requests; beyond it, the comparison is given up.
 _MOST_PIECES = 500
 
 
@@ -143,7 +143,7 @@ class RequestSet:
 def uncovered(
     requests: RequestSet, covers: Iterable[Scope], budget: budgets.Budget
 ) -> tuple[str, str] | None:
-    """An action and a resource in ``requests`` that no scope of ``covers`` has; None if there are proven to be none.
+    """An action and a resource in ``requests`` that no scope of ``covers`` has; None if provably none exists.
 
     A scope is used only if the conditions of ``requests`` imply its conditions. Raises TooComplex.
     """
@@ -168,7 +168,7 @@ def uncovered(
 
 
 def _shown(piece: RequestSet, action: patterns.Sample, resource: patterns.Sample, covers: list[Scope]) -> str:
-    """The resource to show: ``*`` if it is a witness too, else the text that was found."""
+    """The resource to show: ``*`` if that is a witness, too, else the text that was found."""
     anything = patterns.Sample("*", "*")
     true = piece.resources.contains("*") and _covering(covers, action, anything) is None
     return anything.text if true else resource.text
@@ -180,12 +180,12 @@ def _covering(scopes: list[Scope], action: patterns.Sample, resource: patterns.S
 
 
 def _holds(element: patterns.Element, sample: patterns.Sample) -> bool:
-    # A pattern with a variable covers itself, although it covers no certain text.
+    # A pattern with a variable covers itself, even though it covers no particular text for certain.
     return element.matches(sample.text) or (not element.negated and sample.pattern in element.patterns)
 
 
 def _rest(requests: RequestSet, scope: Scope) -> tuple[RequestSet, RequestSet]:
-    """The rest of ``requests`` without ``scope``: other actions, and its actions on other resources."""
+    """``requests`` without ``scope``: other actions, and the scope's actions on other resources."""
     return (
         replace(requests, actions=requests.actions.cut_off(scope.actions)),
         replace(
@@ -223,7 +223,7 @@ def compare(
     old: Policies,
     old_context: RequestContext,
 ) -> tuple[str, tuple[Witness, ...]]:
-    """EQUAL, NARROWER, WIDER or UNDECIDED, and the witnesses of the last two.
+    """EQUAL, NARROWER, WIDER or UNDECIDED, with the witnesses of the last two.
 
     What is not proven is WIDER. It is UNDECIDED if the comparison was given up, or if the interpretations of AWS's
     documentation (see ``Interpretation``) give different verdicts.
@@ -232,7 +232,7 @@ def compare(
     for each in interpretations(new, old):
         found[each] = _by_interpretation(new, new_context, old, old_context, each)
         if found[each][0] == UNDECIDED:
-            return found[each]  # another interpretation takes as long
+            return found[each]  # another interpretation would take as long
     verdicts = {verdict for verdict, _ in found.values()}
     if len(verdicts) == 1:
         return found[PLAIN]
@@ -267,7 +267,7 @@ def _by_interpretation(
 
 
 def interpretations(*both: Policies) -> list[Interpretation]:
-    """The interpretations that can make a difference for these policies; ``PLAIN`` is the first."""
+    """The interpretations that can matter for these policies, ``PLAIN`` first."""
     statements = [each for policies in both for each in (*policies.statements, *(policies.boundary or ()))]
     texts = [text for statement in statements for text in statement.resources.patterns]
     values = [

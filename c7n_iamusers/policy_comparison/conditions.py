@@ -34,7 +34,7 @@ _BASES = (
     *(f"{kind}{relation}" for kind in ("Numeric", "Date") for relation in _NUMBERS_AND_DATES),
     *("Bool BinaryEquals IpAddress NotIpAddress ArnEquals ArnLike ArnNotEquals ArnNotLike".split()),
 )
-#: Operator in lower case -> as the User Guide writes it: with or without IfExists and a set operator.
+#: Operator in lower case -> its spelling in the User Guide, with or without IfExists and a set operator.
 _OPERATORS: Mapping[str, str] = {
     name.lower(): name
     for base in _BASES
@@ -43,7 +43,7 @@ _OPERATORS: Mapping[str, str] = {
 } | {_NULL.lower(): _NULL}
 #: The prefix of an unknown operator, so that it never equals a known one.
 _UNKNOWN = "unknown operator "
-#: The operator of a condition that represents a document that was not read: "the request matches that document".
+#: The operator of a condition that stands for an unread document: "the request matches that document".
 UNREAD = "what is said in"
 
 
@@ -76,7 +76,7 @@ class Condition:
 def parse_conditions(element: Any, legacy: bool) -> frozenset[Condition]:
     """The conditions of a Condition element. ``legacy``: of a policy with version 2008-10-17, without variables.
 
-    Raises ValueError if it is malformed, or has the same operator on the same key twice in different case.
+    Raises ValueError if it is malformed, or repeats an operator on a key in different case.
     """
     if not isinstance(element, Mapping) or not all(isinstance(each, Mapping) for each in element.values()):
         raise ValueError("a Condition that is not operator -> key -> values")
@@ -158,7 +158,7 @@ def outcomes_by_pattern(condition: Condition, possible: frozenset[str]) -> froze
 
 
 def _pattern_alike(pattern: str, values: Iterable[str]) -> frozenset[bool]:
-    """Whether the texts of ``pattern`` match one of ``values``: both if some do. Raises TooComplex."""
+    """Whether the texts of ``pattern`` match one of ``values``: True and False if only some do. Raises TooComplex."""
     return matched_by(pattern, frozenset(values))
 
 
@@ -190,7 +190,7 @@ def _outcome(condition: Condition, value: str | None) -> frozenset[bool]:
     tests = _TESTS.get(base.replace("Not", ""), ())
     try:
         met = {test(condition.values, value) for test in tests}
-    except ValueError:  # a date that is none, or beyond the year 9999
+    except ValueError:  # an invalid date, or one beyond the year 9999
         return _EITHER
     return frozenset(hit != condition.negated for hit in met) or _EITHER
 
@@ -224,7 +224,7 @@ def _alike(pattern: str, text: str) -> bool:
 
 
 def _arn_alike(values: Iterable[str], text: str) -> bool:
-    # What matches by component matches as a whole, which one automaton tells for all values.
+    # What matches by component also matches as a whole, and one automaton tests that for all values.
     return _any_alike(values, text) and any(_components_alike(value, text) for value in values)
 
 
@@ -257,8 +257,8 @@ def _plain(pattern: str) -> str:
     return pattern
 
 
-#: "Each of the six colon-delimited components of the ARN is checked separately" ("Condition operators"). By that a
-#: lone ``*`` matches no ARN, although policies use it for any ARN. The outcome is certain only if both tests agree.
+#: "Each of the six colon-delimited components of the ARN is checked separately" ("Condition operators"). So a lone
+#: ``*`` matches no ARN, although policies use it for any ARN. The outcome is certain only if both tests agree.
 _ARNS: tuple[_Test, ...] = (_arn_alike, _any_alike)
 #: The tests of ``outcomes_by_pattern``, in the form of ``_TESTS``.
 _PATTERN_TESTS: Mapping[str, tuple[Callable[[str, Iterable[str]], frozenset[bool]], ...]] = {

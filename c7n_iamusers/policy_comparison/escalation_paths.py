@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Known ways to administrator rights: actions that together lead there, and the resources that they are used on. Pure.
 
-What only removes a Deny is left out, since no Deny counts where rights are judged.
+Actions that only remove a Deny are left out, because no Deny counts here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PROWLER = "Prowler: iam_policy_allows_privilege_escalation"
 
 @dataclass(frozen=True)
 class EscalationPath:
-    """Actions that together lead to the rights of somebody else, or to any. ``source``: its title, and the id there."""
+    """Actions that together lead to somebody else's rights, or to any. ``source``: a title, and the id in it."""
 
     actions: tuple[str, ...]
     source: str
@@ -32,7 +32,7 @@ class EscalationPath:
         return " with ".join(self.actions)
 
 
-#: Combinations of actions of which a smaller one is in the table are left out.
+#: A combination of actions is left out if the table has a part of it.
 _TABLE: tuple[tuple[str, str], ...] = (
     # IAM: any rights for oneself, for a role or group, or for what others may do
     (f"{PATHFINDING} iam-001", "iam:CreatePolicyVersion"),
@@ -142,7 +142,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (f"{PATHFINDING} stepfunctions-001", "iam:PassRole states:CreateStateMachine states:StartExecution"),
     (f"{PRIVESC}: Step Functions", "iam:PassRole states:CreateStateMachine states:StartSyncExecution"),
     (f"{PRIVESC}: Step Functions", "iam:PassRole states:TestState"),
-    # the role of something that is there already
+    # the role of something that already exists
     (f"{PATHFINDING} apprunner-002", "apprunner:UpdateService"),
     (f"{PATHFINDING} batch-002", "batch:SubmitJob"),
     (f"{PATHFINDING} bedrock-002", "bedrock-agentcore:InvokeCodeInterpreter"),
@@ -204,11 +204,11 @@ def in_any_partition(arn: str) -> str:
     return without_colons(arn.replace("arn:aws:", "arn:aws*:", 1))
 
 
-#: The types of resources in IAM whose policies, members and trust decide rights, in the partition ``aws``.
+#: The types of IAM resources whose policies, members and trust decide rights, in the partition ``aws``.
 RIGHTS = tuple(f"arn:aws:iam::*:{each}/*" for each in ("user", "group", "role", "policy"))
 _USERS, _GROUPS, _ROLES, _POLICIES = map(in_any_partition, RIGHTS)
 _INSTANCES = in_any_partition("arn:aws:ec2:*:*:instance/*")
-#: Action -> the types of its resources in IAM, where its service and its name do not say them.
+#: Action -> the types of its IAM resources, unless its service and name say them.
 _TYPES: Mapping[str, str] = {
     **dict.fromkeys(("iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion"), _POLICIES),
     **dict.fromkeys(("iam:PutGroupPolicy", "iam:AttachGroupPolicy", "iam:AddUserToGroup"), _GROUPS),
@@ -219,8 +219,8 @@ _TYPES: Mapping[str, str] = {
     "sts:AssumeRole": _ROLES,
     "sts:AssumeRoot": in_any_partition("arn:aws:iam::*:root"),
 }
-#: Action -> types of resources of other services that it is used on (Service Authorization Reference), if one of these
-#: is enough beside a resource that anybody has, such as a document of AWS.
+#: Action -> types of resources of other services that it is used on (Service Authorization Reference). It needs nothing
+#: else but resources that everybody has, such as documents of AWS.
 _OF_OTHERS: Mapping[str, tuple[str, ...]] = {
     "ec2-instance-connect:SendSSHPublicKey": (_INSTANCES,),
     "ec2-instance-connect:SendSerialConsoleSSHPublicKey": (_INSTANCES,),
@@ -241,7 +241,7 @@ def _types_of(action: str) -> tuple[str, ...]:
 
 #: Action -> patterns of the ARNs that it is used on, in every partition.
 TYPES: Mapping[str, tuple[str, ...]] = {action: _types_of(action) for action in ALL_ESCALATING}
-#: Whoever has these on all of IAM is an administrator, also without the one that takes a key that somebody has already.
+#: Whoever has these on all of IAM is an administrator. iam:UpdateAccessKey needs a key that somebody already has.
 DECISIVE = frozenset(
     action
     for action, types in TYPES.items()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The decision on one request by identity-based policies, a permissions boundary or service control policies. Pure.
 
-Rules: "Policy evaluation logic" (IAM User Guide). What this evaluator can't decide allows nothing and denies what it
-could deny: operators of numbers and IP addresses, and keys and resources of which nothing is known.
+Rules: "Policy evaluation logic" (IAM User Guide). What it can't decide allows nothing, and denies all that it might:
+operators of numbers and IP addresses, and unknown keys and resources.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_pol
 ALLOWED, EXPLICIT_DENY, IMPLICIT_DENY = "allowed", "explicitDeny", "implicitDeny"
 
 
-#: The possible answers to a question: both if it can't be decided.
+#: The possible answers to a question: both if it is undecided.
 _Answers: TypeAlias = frozenset[bool]
 _YES, _NO, _EITHER = frozenset({True}), frozenset({False}), frozenset({True, False})
 
@@ -36,8 +36,8 @@ class Request:
     """``action``: such as ``iam:GetUser``.
 
     ``resource``: an ARN; ``*`` for an action without a resource type; None if it is not known. ``context``: condition
-    key in lower case -> its value, or the values of a multivalued key. ``known``: the other keys that are known to be
-    missing in the request; one that ends in a slash is the beginning of keys. None: all that AWS documents.
+    key in lower case -> its value, or the values of a multivalued key. ``known``: other keys that are known to be
+    missing in the request, with a slash at the end for a prefix of keys. None: all that AWS documents.
     """
 
     action: str
@@ -46,7 +46,7 @@ class Request:
     known: frozenset[str] | None = None
 
     def knows(self, key: str) -> bool:
-        """Whether ``context`` tells if ``key`` (in lower case) is in the request."""
+        """Whether it is known if ``key`` (in lower case) is in the request."""
         if key in self.context or self.known is None:
             return is_documented_key(key)
         return key in self.known or f"{key.partition('/')[0]}/" in self.known
@@ -66,7 +66,7 @@ def decision(request: Request, policies: Iterable[Any]) -> str:
 
 
 def undecided(request: Request, policies: Iterable[Any]) -> tuple[str, ...]:
-    """What is not known and could have allowed a request that ``decision`` denies, in words; empty if nothing could.
+    """Unknown facts that could have allowed a request that ``decision`` denies, in words; empty if none could.
 
     Such as ``condition key aws:sourcevpc``, ``condition operator IpAddress`` or ``resource``.
     """

@@ -26,8 +26,8 @@ TRUST, RESOURCE = "trust policy", "resource policy"
 SCP, RCP = "service control policy", "resource control policy"
 #: They only limit what other policies grant.
 _CONTROLS = frozenset({SCP, RCP})
-#: Services in which an account's own principals can do nothing by their identity-based policies alone: key policies
-#: and trust policies must allow it ("Key policies", AWS KMS Developer Guide; "Principal").
+#: Services in which identity-based policies alone allow nothing, even in their own account: key policies and trust
+#: policies must allow it, too ("Key policies", AWS KMS Developer Guide; "Principal").
 _GATED_ARN = re.compile(r"arn:[^:]+:kms:")
 
 #: The possible answers to a question.
@@ -39,8 +39,8 @@ YES, NO, EITHER = frozenset({True}), frozenset({False}), frozenset({True, False}
 class Principals:
     """The AWS principals of a statement. ``named``: ARNs of users, roles and sessions. ``accounts``: account ids.
 
-    ``everybody``: ``*``. ``unclear``: it has NotPrincipal, or a principal of another form, so that it is not known
-    whom it applies to. A statement for services or federated principals alone has none of these.
+    ``everybody``: ``*``. ``unclear``: NotPrincipal, or a principal of another form, hides whom it applies to. A
+    statement only for services or federated principals has none of these.
     """
 
     named: frozenset[str] = frozenset()
@@ -89,14 +89,14 @@ class OtherStatement:
 
     @property
     def distinguishes(self) -> bool:
-        """Whether it can apply to one principal of an account and not to another."""
+        """Whether it can distinguish between principals of an account."""
         who = self.principals
         return bool(who.named or who.everybody or who.unclear) or self.statement.dependent
 
 
 @dataclass(frozen=True)
 class OtherPolicy:
-    """A policy of others. ``name``: as people know it, such as ``role Admin``. ``account_id``: that has the resource.
+    """A policy of others. ``name``: for people, such as ``role Admin``. ``account_id``: the resource's account.
 
     ``problem``: why it can't be evaluated, in words; it then has no statements.
     """
@@ -115,13 +115,13 @@ class OtherPolicy:
 
     @property
     def distinguishes(self) -> bool:
-        """Whether it can grant something to one principal of an account and not to another."""
+        """Whether it can grant something to only some principals of an account."""
         if self.controls:
             return bool(self.problem) or any(statement.statement.dependent for statement in self.statements)
         return bool(self.problem) or any(statement.distinguishes for statement in self.statements)
 
     def trusts(self, account_id: str) -> bool:
-        """Whether principals of the account can be among those that it names."""
+        """Whether it can name principals of the account."""
         if account_id == self.account_id or self.problem:
             return True
         return any(
@@ -159,7 +159,7 @@ def _statements(kind: str, name: str, resource: str, document: Any) -> Iterator[
 
 
 def without_principal(statement: Mapping[str, Any], resource: str) -> dict[str, Any]:
-    """The statement as an identity-based one. ``resource``: that has the policy; empty for a policy of no resource."""
+    """The statement as an identity-based one. ``resource``: the policy's own; empty for none."""
     found = {key: value for key, value in statement.items() if key not in ("Principal", "NotPrincipal")}
     if resource and "NotResource" not in found:
         # Other forms, such as * and execute-api:/*, are relative to the resource.
@@ -171,7 +171,7 @@ def without_principal(statement: Mapping[str, Any], resource: str) -> dict[str, 
 
 @dataclass(frozen=True)
 class Caller:
-    """A principal of an account: the IAM user ``arn``, or, if that is empty, the sessions ``names``.
+    """A principal of an account: the IAM user ``arn``, or the sessions ``names`` if that is empty.
 
     ``context``: of its requests. ``known``: further keys in lower case, which have the same value for all principals of
     the account.
@@ -207,7 +207,7 @@ def any_of(answers: Iterable[Answers]) -> Answers:
 @dataclass(frozen=True)
 class Standing:
     """How a statement applies to a caller. ``direct``: by itself. ``delegated``: through its account, whose own
-    policies decide further. ``unbounded``: ``direct`` is not limited by a permissions boundary.
+    policies then decide. ``unbounded``: ``direct`` is not limited by a permissions boundary.
     """
 
     direct: Answers
@@ -238,7 +238,7 @@ def standing(
 def settled(
     statement: PolicyStatement, caller: Caller, interpretation: Interpretation = PLAIN
 ) -> PolicyStatement | None:
-    """The statement without conditions that ``caller`` always meets; None if it never applies to the caller."""
+    """The statement without the conditions that ``caller`` always meets; None if it never applies to it."""
     kept: list[Condition] = []
     for condition in statement.conditions:
         possible = caller.known.get(condition.key)
@@ -259,7 +259,7 @@ def settled(
 
 
 def _without_impossible(condition: Condition, context: RequestContext) -> Condition | None:
-    """The condition without values whose variables have no value, which match nothing; None if it is never met."""
+    """The condition without values that match nothing, as a variable in them has no value; None if it is never met."""
     plain = not condition.operator.startswith("For") and condition.operator != "Null"
     if not (plain and condition.is_known) or condition.negated or condition.if_exists:
         return condition

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a policy of others lets one principal of an account do what it does not let another. Pure.
+"""Whether a policy of others lets one principal of an account do more than another. Pure.
 
-It presumes that the identity-based policies of the new principal grant no more than those of the old one, which
-``comparison`` proves, and compares what is left: whom the policy trusts, grants and denies. What it grants is cut to
-what the new principal can use: to assume a role through its account takes sts:AssumeRole of its own.
+It presumes that the new principal's identity-based policies grant no more than the old one's, which ``comparison``
+proves. It compares what the policy trusts, grants and denies them. Grants count only as far as the new principal can
+use them: assuming a role through its account also takes its own sts:AssumeRole.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from c7n_iamusers.policy_comparison.statements import PolicyStatement
 
 @dataclass(frozen=True)
 class _Limits:
-    """Allows, denies and boundary of the identity-based policies, at least or at most."""
+    """Allows, denies and boundary of the identity-based policies: a lower or an upper bound."""
 
     allows: tuple[Scope, ...]
     denies: tuple[Scope, ...]
@@ -44,7 +44,7 @@ class Party:
     _limits: dict[tuple[Interpretation, bool], _Limits] = field(default_factory=dict)
 
     def limits(self, interpretation: Interpretation, most: bool) -> _Limits:
-        """What the identity-based policies grant at most, with the denies that are certain; or the reverse."""
+        """The most that the identity-based policies grant, with only the certain denies; or the reverse."""
         key = (interpretation, most)
         if key not in self._limits:
             own = self._scopes(self.policies.statements, interpretation, most)
@@ -81,7 +81,7 @@ class _Reading:
 
 @dataclass(frozen=True)
 class _Layer:
-    """What a policy of others says about a party, at least or at most. ``direct``: and whether a boundary limits it."""
+    """The least or most that a policy of others says about a party. ``direct``: and whether a boundary limits it."""
 
     direct: tuple[tuple[Scope, bool], ...]
     delegated: tuple[Scope, ...]
@@ -107,7 +107,7 @@ def _layer(policy: OtherPolicy, party: Party, reading: _Reading, most: bool) -> 
 
 
 def _cut(bounds: Bounds, applies: other_policies.Answers, most: bool) -> Scope | None:
-    """The scope of a statement that ``applies``, at least or at most."""
+    """The least or most scope of a statement that ``applies``."""
     if most:
         return bounds.most if True in applies else None
     return bounds.least if applies == other_policies.YES else None
@@ -115,8 +115,8 @@ def _cut(bounds: Bounds, applies: other_policies.Answers, most: bool) -> Scope |
 
 @dataclass(frozen=True)
 class _Difference:
-    """What ``new`` can do by a policy of others and ``old`` can't. ``possible``: everything that can be more; else only
-    what certainly is.
+    """What a policy of others lets ``new`` do beyond ``old``. ``possible``: all that may be more, else only what
+    certainly is.
     """
 
     policy: OtherPolicy
@@ -148,11 +148,11 @@ class _Difference:
 
     @property
     def is_none(self) -> bool:
-        """Whether, by the texts alone, the policy says the same about both."""
+        """Whether the policy's text says the same about both."""
         return not self._after.direct and self._after == self._before
 
     def witness(self) -> Witness | None:
-        """An example. Its action is TOO_COMPLEX if there may be one."""
+        """An example. Its action is TOO_COMPLEX if it is unknown whether one exists."""
         if self.is_none:
             return None
         try:
@@ -193,12 +193,12 @@ class _Difference:
                 yield from self._undenied(requests, self._before.denies, gate.source)
 
     def _by_denies(self) -> Iterator[Witness]:
-        """What the old principal is denied, and what a control allows the new one alone."""
+        """What only the old principal is denied, and what a control allows only the new one."""
         for deny in self._before.denies:
             if not any(each.includes(deny) for each in self._denied):
                 for requests in self._usable(deny):
                     yield from self._beyond(requests, (), deny.source)
-        # Another control of the same level may allow it to both.
+        # Another control at the same level may allow it to both.
         for allow in self._after.delegated if self.policy.controls and self.possible else ():
             for requests in self._usable(allow):
                 yield from self._beyond(requests, self._before.delegated, allow.source)
@@ -213,7 +213,7 @@ class _Difference:
         direct = tuple(scope for scope, _ in self._before.direct)
         own = self._old_own
         if found := self._first(requests, direct, source):
-            # What the resource's policy leaves to the account takes a policy of the principal, too.
+            # What the resource's policy leaves to the account also needs a policy of the principal.
             allowed = self._first(requests, own.allows, source)
             left = self._first(requests, (*direct, *self._before.delegated), source) if self._gated else None
             if allowed or left:
@@ -239,10 +239,10 @@ class _Difference:
 
 @dataclass(frozen=True)
 class Excess:
-    """What a policy of others lets the new principal do, and not the old one.
+    """What a policy of others lets only the new principal do.
 
-    ``possible``: an example of what may be more, None if it is proven that there is nothing. ``certain``: it is more by
-    every interpretation of AWS's documentation, whatever is not known.
+    ``possible``: an example of what may be more, None if provably nothing is. ``certain``: it is more by every
+    interpretation of AWS's documentation, whatever the unknown facts are.
     """
 
     policy: OtherPolicy
@@ -251,7 +251,7 @@ class Excess:
 
 
 def difference(policy: OtherPolicy, new: Party, old: Party) -> Excess:
-    """The finding on ``policy``. What can't be compared may always let the new principal do more."""
+    """The finding on ``policy``. An incomparable policy may always let the new principal do more."""
     unknown = Excess(policy, Witness(TOO_COMPLEX, TOO_COMPLEX, "", f"{policy.kind} of {policy.name}"))
     if policy.problem:
         return unknown
@@ -270,7 +270,7 @@ def _difference(policy: OtherPolicy, new: Party, old: Party) -> Excess:
 
     everybody = (False,) if policy.controls else (True, False)
     own = Policies(tuple(statement.statement for statement in policy.statements))
-    # Where wildcards match colons can't matter to scopes that are the same.
+    # For equal scopes it doesn't matter whether wildcards match colons.
     alike = (each for each in interpretations(own) if not each.by_segment)
     if all(between(_Reading(each, direct), True).is_none for each in alike for direct in everybody):
         return Excess(policy)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether one pattern of resources overlaps, or covers, the ARNs of one type. Pure.
 
-Both take a step for each character or wildcard of the pattern that leads, however many wildcards it has: a pattern of
-an ARN has no branches. Variables match any text where that makes an overlap, and nothing where it makes a cover.
+Both take one step for each character or wildcard of the leading pattern, because an ARN's pattern has no branches.
+Variables match any text for an overlap, and nothing for a cover.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def overlap(pattern: str, kind: str) -> bool:
 
 
 def _any_text(automaton: Automaton, states: int) -> int:
-    """The states after any text: all behind the first, since a single pattern's states are in one row."""
+    """The states after any text: the first and all behind it, because a single pattern's states are in one row."""
     return (automaton.final << 1) - 1 & ~((states & -states) - 1)
 
 
@@ -49,7 +49,7 @@ def _any_text(automaton: Automaton, states: int) -> int:
 def covers(pattern: str, kind: str) -> bool:
     """Whether ``pattern`` matches every text of ``kind``.
 
-    Also False where ``pattern`` does so only by what ARNs can't have, such as an account of eleven digits.
+    Also False if only texts that are no ARNs don't match, such as one with an account of eleven digits.
     """
     if variables(pattern):
         return False

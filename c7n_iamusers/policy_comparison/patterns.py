@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Patterns of actions and resources: syntax, automata that find what some match and others do not, and sets. Pure.
+"""Patterns of actions and resources: syntax, sets, and automata that find texts that only some match. Pure.
 
 All texts have the syntax of version 2012-10-17: ``${key}`` is a variable, and ``${*}``, ``${?}``, ``${$}`` are the
 literal characters (IAM User Guide, "Variables and tags"; "Version"). Sets of actions or resources are elements of
@@ -17,12 +17,12 @@ from itertools import takewhile
 
 from c7n_iamusers.policy_comparison.budgets import Budget, TooComplex
 
-#: A key, which may have spaces behind it, and a default. No part can end where another would go on, so that a text
-#: without an end takes no longer than its length.
+#: A key, which may be followed by spaces, and a default. The parts can't overlap, so that the time for unterminated
+#: text grows only with its length.
 _VARIABLE = re.compile(r"\$\{\s*([^{}*?$,\s][^{},]*)(?:,\s*'((?:[^']|'')*)'\s*)?\}")
 #: Private-use characters, which IAM does not allow in policies: the wildcards of ``within_segments``.
 _SEGMENT_STAR, _SEGMENT_ANY = "\ue000", "\ue001"
-#: Another one, which stands for an unknown character in ``matched_by``.
+#: Another such character, which stands for an unknown one in ``matched_by``.
 _UNKNOWN = "\ue002"
 _TOKEN = re.compile(rf"\$\{{([*?$])\}}|(\*+)|(\?)|({_SEGMENT_STAR})|({_SEGMENT_ANY})|(.)", re.DOTALL)
 #: What to keep; stars not followed by a colon or the end; a question mark.
@@ -106,12 +106,12 @@ def _within(found: re.Match[str]) -> str:
 
 
 def without_colons(pattern: str) -> str:
-    """``pattern`` with stars that match no colon, in every place."""
+    """``pattern`` with stars that never match a colon."""
     return pattern.replace("*", _SEGMENT_STAR)
 
 
 def characters(count: int) -> str:
-    """The pattern of ``count`` characters that are no colons."""
+    """The pattern of ``count`` characters without colons."""
     return _SEGMENT_ANY * count
 
 
@@ -249,7 +249,7 @@ def _shortest(wanted: list[Automaton], unwanted: Automaton) -> _Found:
     while queue:
         text, (states, bad) = queue.popleft()
         if bad & unwanted.final & unwanted.loops:
-            continue  # every longer text is unwanted too
+            continue  # every longer text is unwanted, too
         if not bad & unwanted.final and _final(wanted, states):
             return _Found(text, steps)
         for character in wanted[0].next_characters(states[0], alphabet):
@@ -305,7 +305,7 @@ ACTIONS, RESOURCES = "?*:?*", "?*"
 def matched_by(pattern: str, union: frozenset[str]) -> frozenset[bool]:
     """Whether the texts of ``pattern`` match a pattern of ``union``: True for some or all, and False for the others.
 
-    Neither has variables. False can be among the answers although all texts match. Raises TooComplex.
+    Neither has variables. The answers may include False even if all texts match. Raises TooComplex.
     """
     found = tokens(pattern)
     if STAR in found or ANY in found:
@@ -328,7 +328,7 @@ def _literals(pattern: str) -> list[str]:
 
 
 def _occurs(part: str, found: list[str]) -> bool:
-    """Whether ``part`` can be in a text of the tokens ``found``, which have a fixed length."""
+    """Whether a text of the tokens ``found``, which have a fixed length, can contain ``part``."""
     return any(
         all(
             one == character or (one == SEGMENT_ANY and character != COLON)
@@ -357,7 +357,7 @@ class Element:
         return matches(without_variables(self.patterns), text)
 
     def includes(self, other: Element) -> bool:
-        """Whether, by the two lists of patterns alone, everything in ``other`` is in this."""
+        """Whether the two lists of patterns alone show that everything in ``other`` is in this."""
         if self.negated != other.negated:
             return False
         return self.patterns <= other.patterns if self.negated else self.patterns >= other.patterns
@@ -413,5 +413,5 @@ class Language:
 
 
 def _breadth(union: frozenset[str]) -> tuple[bool, int]:
-    """The cost of trying every pattern. Unions with variables come first, since their own patterns must be tried."""
+    """The cost of trying every pattern. Unions with variables come first, because their patterns must be tried."""
     return len(without_variables(union)) == len(union), len(union)

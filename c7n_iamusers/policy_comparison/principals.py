@@ -98,9 +98,9 @@ MFA_PRESENT, MFA_AGE = "aws:multifactorauthpresent", "aws:multifactorauthage"
 USERNAME = "aws:username"
 TAG_PREFIX = "aws:principaltag/"
 
-#: Global condition keys, and prefixes of keys, whose value depends on the principal: an IAM user or a role session of
-#: the same person ("AWS global condition context keys", IAM User Guide; for those of identitystore, "AWS STS condition
-#: context keys for IAM Identity Center", IAM Identity Center User Guide).
+#: Global condition keys and prefixes whose value differs between an IAM user and a role session of the same person
+#: ("AWS global condition context keys", IAM User Guide; for those of identitystore, "AWS STS condition context keys for
+#: IAM Identity Center", IAM Identity Center User Guide).
 _KEYS = frozenset(
     {
         MFA_PRESENT,
@@ -131,7 +131,7 @@ _GLOBAL = frozenset(
 )
 _GLOBAL_PREFIXES = ("aws:requesttag/", "aws:resourcetag/")
 
-#: The values that a key can have in a request; None among them: the key can be missing.
+#: The values that a key can have in a request. None among them: it can be missing.
 Values = frozenset[str | None]
 _MISSING: Values = frozenset({None})
 
@@ -154,7 +154,7 @@ def is_documented_key(key: str) -> bool:
 
 @dataclass(frozen=True)
 class RequestContext:
-    """What is known of the context of a principal's requests.
+    """The known context of a principal's requests.
 
     ``facts``: key in lower case -> possible values. ``all_tags``: the principal has no tags beside those in ``facts``.
     ``patterns``: key in lower case -> patterns, one of which its value matches (see ``outcomes_by_pattern``).
@@ -174,7 +174,7 @@ class RequestContext:
 def user_context(principal: PrincipalPermissions, with_mfa: bool = False) -> RequestContext:
     """The context of an IAM user's requests. ``with_mfa``: only of requests after a sign-in with MFA.
 
-    Nobody signs in with MFA as a user without a device, so for such a user nothing is known of MFA.
+    Nobody can sign in with MFA as a user without a device, so such a user's MFA keys are unknown.
     """
     tags = principal.tags or {}
     facts: dict[str, Values] = {
@@ -202,7 +202,7 @@ def session_context(tags: Mapping[str, str] | None = None) -> RequestContext:
     return RequestContext(facts)
 
 
-#: The 16 hexadecimal digits at the end of the name of a permission set's role, which differ from account to account.
+#: The 16 hexadecimal digits that end the name of a permission set's role, and differ between accounts.
 _SUFFIX = characters(16)
 #: Names of Regions, such as eu-west-1 and ap-southeast-1, and a little more.
 _REGIONS = tuple(f"{characters(2)}-{characters(middle)}-{characters(1)}" for middle in range(3, 12))
@@ -244,7 +244,7 @@ class SessionNames:
 
 
 def named_session_context(session: RequestContext, names: SessionNames) -> RequestContext:
-    """The context ``session``, with what the names tell."""
+    """The context ``session``, with facts from the names."""
     patterns = {"aws:principalarn": names.roles, "aws:userid": names.user_ids}
     return replace(session, patterns=patterns)
 
@@ -258,7 +258,7 @@ def principal_permissions(
     """The policies of the user in ``user_detail`` (botocore's ``UserDetail``).
 
     ``groups``: name -> ``GroupDetail``. ``policies``: ARN -> document; other policies have the document None.
-    ``person``: see ``PrincipalPermissions``. A brownout of this package is left out, since it ends by itself.
+    ``person``: see ``PrincipalPermissions``. This package's brownouts are left out, because they end by themselves.
     Raises EvidenceUnreadable if the user is in a group that is not in ``groups``.
     """
     arn = str(user_detail["Arn"])

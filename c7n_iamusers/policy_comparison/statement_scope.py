@@ -24,7 +24,7 @@ class Scope:
     source: str
 
     def includes(self, other: Scope) -> bool:
-        """Whether, by the two texts alone, every request in ``other`` is in this."""
+        """Whether the two texts alone show that every request in ``other`` is in this."""
         return (
             self.conditions <= other.conditions
             and (self.actions.has_all or self.actions.includes(other.actions))
@@ -34,7 +34,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Bounds:
-    """``least``: the requests that a statement certainly applies to. ``most``: that it can apply to. None: none."""
+    """``least``: the requests that a statement certainly applies to. ``most``: that it may apply to. None: none."""
 
     least: Scope | None
     most: Scope | None
@@ -62,7 +62,7 @@ PLAIN = Interpretation()
 def resolve(
     statement: PolicyStatement, context: RequestContext, interpretation: Interpretation = PLAIN
 ) -> Bounds:
-    """The bounds of ``statement`` for requests with ``context``, without anything that depends on the principal."""
+    """The bounds of ``statement`` for requests with ``context``. Nothing in them depends on the principal."""
     conditions: set[Condition] = set()
     sure = True
     for condition in statement.conditions:
@@ -138,7 +138,7 @@ def _dependent(text: str) -> bool:
 
 
 def _at_most(element: patterns.Element, unsure: set[str], context: RequestContext) -> patterns.Element:
-    """What the element can apply to: an uncertain exclusion excludes nothing, and a variable can have any value."""
+    """What the element may apply to: an uncertain exclusion excludes nothing, and a variable can have any value."""
     if element.negated:
         return patterns.Element(element.patterns - unsure, negated=True)
     possible = {widest(each) for each in unsure if not _impossible(each, context)}
@@ -151,7 +151,7 @@ def widest(text: str) -> str:
 
 
 def _impossible(text: str, context: RequestContext) -> bool:
-    """Whether a variable in it certainly has no value, so that the text matches nothing."""
+    """Whether the text matches nothing, because a variable in it certainly has no value."""
     return any(
         context.values(key) == frozenset({None})
         for key in patterns.variables(text)

@@ -22,8 +22,8 @@ from c7n_iamusers.text.wording import quoted
 ALLOW, DENY = "Allow", "Deny"
 EVERYTHING = Element(frozenset({"*"}))
 
-#: Characters of a policy. The largest quotas, in bytes without white space, are 32,768 of an inline policy in Identity
-#: Center and 10,240 of a role in IAM. Escaped as JSON, each may have six characters.
+#: Characters of a policy. The largest quotas, without white space, are 32,768 bytes for an inline policy in Identity
+#: Center and 10,240 for a role in IAM. Escaped in JSON, each byte may take six characters.
 LONGEST = 262_144
 _LEGACY, _MODERN = "2008-10-17", "2012-10-17"
 _KEYS = frozenset({"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"})
@@ -72,7 +72,7 @@ class PolicyStatement:
         return self.effect == ALLOW
 
     def includes(self, other: PolicyStatement) -> bool:
-        """Whether, by the two texts alone, it applies wherever ``other`` does, with the same effect."""
+        """Whether the two texts alone show that it applies wherever ``other`` does, with the same effect."""
         return (
             self.effect == other.effect
             and self.actions.includes(other.actions)
@@ -151,10 +151,10 @@ IAM_USERS_ONLY = frozenset(
 
 
 def managed_statements(policy: ManagedPolicy, source: str) -> tuple[PolicyStatement, ...]:
-    """The statements of ``policy``. An AWS-managed policy that was not read allows and denies something unknown.
+    """The statements of ``policy``. An unread AWS-managed policy allows and denies something unknown.
 
-    The unknown is the same on both sides of a comparison. ``source``: the policy, in words. Raises ValueError for a
-    customer-managed policy that was not read, and for a policy that does not parse.
+    That is the same on both sides of a comparison. ``source``: the policy, in words. Raises ValueError for an unread
+    customer-managed policy, and for a policy that does not parse.
     """
     if policy.document is not None:
         return parse_policy(policy.document, source)

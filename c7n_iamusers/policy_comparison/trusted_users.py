@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which roles of an account trust a user and not everybody: by its name, or by a condition that it meets. Pure.
+"""Which roles of an account trust a particular user: by its name, or by a condition that it meets. Pure.
 
-Deleting a user breaks the trust of roles that name it: after the deletion the trust policy shows the user's unique id,
-and a new user with the same name does not match it ("AWS JSON policy elements: Principal", IAM User Guide). A condition
-on its name, tag or unique id may not be met by a new one either. What can't be decided counts as trust. Not seen are
-conditions on a role's own tags in which a user's name stands as a variable.
+Deleting a user breaks the trust of roles that name it: afterwards the trust policy shows the user's unique id, which no
+new user with that name matches ("AWS JSON policy elements: Principal", IAM User Guide). A new user may also fail a
+condition on the name, tag or unique id. Undecided cases count as trust. Conditions on a role's own tags are overlooked
+if a variable in them stands for a user's name.
 
-Whoever may write trust policies can make many that take long for each user. Users are found by the literal texts in
-them, and the rest is asked within bounds: a user beyond them is unknown.
+Trust policies can be written to take long for each user. Literal texts in them find users quickly. The rest is compared
+within bounds, beyond which a user is unknown.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from c7n_iamusers.policy_comparison.principals import TAG_PREFIX, USERNAME, Requ
 from c7n_iamusers.text.wording import shown
 
 _ARN, _ID = "aws:principalarn", "aws:userid"
-#: Operators that compare with whole texts, where there is no wildcard in them.
+#: Operators that compare with whole texts, unless these have wildcards.
 _LITERAL = ("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike")
 _LEGACY = "2008-10-17"
 _WILDCARDS = re.compile(r"[*?]")
-#: The characters of trust policies that each user of an account is compared with in any case, and that all of them are
-#: together beyond that. A million take a tenth of a second, or a second where they are different for each role. Real
-#: accounts need far fewer, as most users are found by name.
+#: The characters of trust policies to compare with each user of an account, and further ones that all users share. A
+#: million take a tenth of a second, or a second if each role has its own. Real accounts need far fewer, because most
+#: users are found by name.
 OWN_CHARACTERS, SHARED_CHARACTERS = 200_000, 50_000_000
-#: The failures that are told of one user.
+#: The maximum of failures to report for one user.
 _MOST_TOLD = 3
 
 
@@ -47,7 +47,7 @@ def _context(arn: str, unique_id: str, name: str | None, tags: Mapping[str, str]
     return RequestContext({**facts, **tagged}, tags is not None)
 
 
-#: A user and a role of which no trust policy knows: a condition that both meet tells nobody apart.
+#: A user and a role that no trust policy knows. A condition that both meet distinguishes nobody.
 _STRANGERS = (
     _context("arn:aws:iam::{account}:user/c7n!stranger", "AIDA0C7N0STRANGER0000", "c7n!stranger", {}),
     _context("arn:aws:iam::{account}:role/c7n!stranger", "AROA0C7N0STRANGER0000:c7n!s", None, {}),
@@ -56,7 +56,7 @@ _STRANGERS = (
 
 @dataclass(frozen=True)
 class _Clause:
-    """Conditions on who calls. ``accounts``: whose principals are trusted on these conditions; None for all."""
+    """Conditions on the caller. ``accounts``: whose principals are trusted on these conditions; None for all."""
 
     accounts: frozenset[str] | None
     conditions: frozenset[Condition]
@@ -85,7 +85,7 @@ class _Clause:
 
     @cached_property
     def gate(self) -> _Gate | None:
-        """What each user has that may meet the conditions; None if it is not known."""
+        """What each user that may meet the conditions has in common; None if unknown."""
         for condition in self.conditions:
             if condition.operator in _LITERAL and not any(map(variables, condition.values)):
                 return _Gate(condition.key, frozenset(map(_ends, condition.values)))
@@ -158,17 +158,17 @@ def _in_account(stranger: RequestContext, account: str) -> RequestContext:
 def _outcomes(condition: Condition, context: RequestContext) -> frozenset[bool]:
     possible = context.values(condition.key)
     if possible == frozenset({None}) and condition.operator != "Null":
-        # whatever the values are, also variables
+        # whatever the values are, even variables
         condition = replace(condition, values=())
     return outcomes(condition, possible)
 
 
 class TrustIndex:
-    """The roles of an account by the users that their trust policies name."""
+    """The roles of an account, by the users that their trust policies name."""
 
     def __init__(self, roles: Iterable[Item]) -> None:
         self._roles: defaultdict[str, list[str]] = defaultdict(list)
-        #: The roles of each clause that tells principals apart.
+        #: The roles of each clause that distinguishes principals.
         self._clauses: defaultdict[_Clause, list[str]] = defaultdict(list)
         #: ARNs of roles whose trust policy does not parse.
         self._unreadable: list[str] = []
@@ -184,7 +184,7 @@ class TrustIndex:
                 self._others.append(clause)
 
     def of(self, user: IamUser) -> Trust:
-        """The roles that name ``user``, or trust who meets a condition that it may meet."""
+        """The roles that name ``user``, or have a condition on the caller that it may meet."""
         named = {*self._roles.get(user.arn, ()), *self._roles.get(user.unique_id, ())}
         doubts = [f"the trust policy of {shown(self._unreadable)} can't be read"] if self._unreadable else []
         if self._clauses:
@@ -194,7 +194,7 @@ class TrustIndex:
         return Trust(tuple(sorted(named)), "; ".join(doubts))
 
     def _ask(self, account: str, context: RequestContext, named: set[str]) -> str:
-        """Add the roles of clauses that may mean a principal. Returns what is not known, in words, or nothing."""
+        """Add to ``named`` the roles of clauses that may mean the user. Returns what is unknown, in words, or empty."""
         own, failed = OWN_CHARACTERS, set[str]()
         for clause in dict.fromkeys(self._asked(context)):
             if named.issuperset(self._clauses[clause]):
@@ -252,7 +252,7 @@ def _named(statement: Statement) -> Iterator[str]:
 
 
 def _clauses(statement: Statement, is_legacy: bool) -> Iterator[_Clause]:
-    """The conditions of a statement on who calls, where whole accounts are trusted on them. Raises ValueError."""
+    """A statement's conditions on the caller, if it trusts whole accounts on them. Raises ValueError."""
     accounts = _accounts(statement)
     if accounts is not None and not accounts:
         return
@@ -268,6 +268,6 @@ def _accounts(statement: Statement) -> frozenset[str] | None:
     """The accounts that a statement trusts as a whole; None for all."""
     principal = statement.get("Principal")
     if not isinstance(principal, Mapping):
-        return None  # everybody, or everybody but some
+        return None  # everybody, or all but some
     names = [str(each) for each in listed(principal.get("AWS"))]
     return None if "*" in names else frozenset(filter(None, map(account_of, names)))

@@ -241,6 +241,8 @@ class UserQuarantine:
         self.records.keep(recorded)
         applied.ask = self._asked_before_change(turn)
         user_identity.apply_to_user(self.run, turn.evidence, user, planned.plan, applied)
+        if self.now() >= planned.brownout.end:
+            return FAILED, reasons.BROWNOUT_PASSED(user=turn.evidence, end=planned.brownout.end)
         return BROWNED_OUT, reasons.BROWNED_OUT_UNTIL(end=planned.brownout.end)
 
     def _left(

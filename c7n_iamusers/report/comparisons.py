@@ -63,7 +63,9 @@ COMPARED = (
     ),
     _of(BEFORE, "operation parameters", WRONG, "the line after the call; in both, AWS's event"),
     _of(BEFORE, "notes?", ALONE),
-    _of(AFTER, "phase", WRONG_BY_CLOUDTRAIL, "AWS's event"),
+    _of(
+        AFTER, "phase", TO_LOOK_AT, "the line before the call: a killed run leaves one without an answer, too"
+    ),
     _of(AFTER, "time arn unique_id service", WRONG, "the line before the call, an hour at most before"),
     _of(AFTER, "operation parameters", WRONG, "the line before the call; in both, AWS's event"),
     _of(AFTER, "result? code? caller", WRONG_BY_CLOUDTRAIL, "each other; AWS's event"),
@@ -80,7 +82,8 @@ COMPARED = (
         QUARANTINE,
         "record.since record.policy record.reason record.deny record.deactivated",
         WRONG,
-        "the calls: the tag, the Deny-all, what is deactivated; of AWSDenyAll, what is not is to be looked at",
+        "the calls: the tag, the Deny-all and its form, what is deactivated, by calls before it, too; where no call "
+        "puts a Deny-all on, those of all outputs. Of AWSDenyAll, what is not is to be looked at",
     ),
     _of(QUARANTINE, "record.credentials? record.inactive?", WRONG, "the calls: the tag, the Deny-all"),
     _of(QUARANTINE, "record.given? record.dropped? record.by_others?", ALONE),
@@ -91,7 +94,14 @@ COMPARED = (
     _of(DECISION, "exemptions.rules exemptions.sha256 noticed? active_within? quarantined_for?", ALONE),
     _of(DECISION, "access? listened_since?", ALONE),
     _of(OUTCOME, "phase arn unique_id calls", WRONG, "the row; the calls"),
-    _of(OUTCOME, "status", WRONG, "the row; which calls they are, and what became of them"),
+    _of(
+        OUTCOME,
+        "status",
+        WRONG,
+        "the row; the status that its calls have, by the last result of each, by the record of the quarantine, and by "
+        "what denies the user then. Of calls that were all done, a failure, or a user that is left alone, is to be "
+        "looked at: what the run saw afterwards leaves no line",
+    ),
     _of(
         OUTCOME,
         "time",
@@ -103,7 +113,8 @@ COMPARED = (
         OUTCOME,
         "reason code also? for_owners? call error seconds",
         WRONG,
-        "the row. In both: by the journal alone",
+        "the row. In both: a code that no run writes, or not with that status, or a failed call that is none, is "
+        "wrong; the rest is by the journal alone",
     ),
     _of(RESTORATION, "phase", ALONE),
     _of(RESTORATION, "time arn unique_id status", WRONG, "the calls before it"),

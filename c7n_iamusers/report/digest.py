@@ -7,8 +7,8 @@ nothing.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -44,15 +44,26 @@ _DONE = (DELETED, RELEASED, RESTORED)
 _CHANGED = (*_DONE, QUARANTINED)
 #: Steps of held messages that say what was done.
 _OF_DONE = (INFORM, DENIED)
-#: Unique id -> what is held of a user, by the step of the message: its resource.
-Held = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class HeldUser:
+    """What is held of one user. ``steps``: the step of a message -> its resource. ``to``: all recipients of these."""
+
+    steps: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    to: dict[str, None] = field(default_factory=dict)
+
+
+#: By account and unique id.
+Held = Mapping[tuple[str, str], HeldUser]
 
 
 @dataclass(frozen=True)
 class Entry:
     """What a digest says of one user. ``done``: whether something was done to it since the last digest.
 
-    ``day``: of what comes next, or of what was done. ``known``: its annotation in a held message.
+    ``day``: of what comes next, or of what was done. ``known``: its annotation in a held message. ``to``: the
+    recipients of these messages.
     """
 
     history: UserHistory
@@ -61,6 +72,7 @@ class Entry:
     day: date
     text: str
     known: Mapping[str, Any] = field(default_factory=dict)
+    to: tuple[str, ...] = ()
 
     @property
     def word(self) -> str:
@@ -91,37 +103,57 @@ class Entry:
 class Address:
     """Whom a digest is for, and what else the accounts file says: ``accounts``, their ids and names; ``contact``.
 
-    ``also``: further recipients, such as those of held messages, and channels. ``start_url``: where people sign in.
+    ``channels``: account id -> a channel that gets what is of this account. ``start_url``: where people sign in.
     """
 
     owner: str
     accounts: Mapping[str, str]
     contact: str = ""
-    also: tuple[str, ...] = ()
+    channels: Mapping[str, str] = field(default_factory=dict)
     start_url: str = ""
+
+    def readers(self, entry: Entry) -> list[str]:
+        """Who gets what is said of a user: the owner, the account's channel, and whom policies would have sent it to.
+
+        Those may be chosen within the account, by a tag say, and read of no other user.
+        """
+        channel = self.channels.get(entry.history.account)
+        return [*dict.fromkeys((self.owner, *([channel] if channel else ()), *entry.to))]
+
+
+@dataclass(frozen=True)
+class Message:
+    """A part of a digest. ``body``: packed. ``users``: of all parts that these recipients get."""
+
+    to: tuple[str, ...]
+    users: tuple[Entry, ...]
+    subject: str
+    body: str
 
 
 def held_users(messages: Sequence[HeldMessage]) -> Held:
     """What ``messages``, the oldest first, say of each user. Of a step the last one counts."""
-    found = dict[str, dict[str, Mapping[str, Any]]]()
+    found = defaultdict[tuple[str, str], HeldUser](HeldUser)
     for each in messages:
         for user in each.users:
-            found.setdefault(str(user["UserId"]), {})[each.step] = user
-    return found
+            held = found[each.account_id, str(user["UserId"])]
+            held.steps[each.step] = user
+            held.to.update(dict.fromkeys(each.to))
+    return dict(found)
 
 
 def entries(
     histories: Sequence[UserHistory],
     notices: Mapping[str, Notices],
     accounts: Mapping[str, str],
-    gone: Collection[str],
+    gone: Collection[tuple[str, str]],
     since: datetime,
     now: datetime,
     held: Held,
 ) -> list[Entry]:
     """What is to be told of users of ``accounts`` (id -> name): what was done since, and then what comes, by its day.
 
-    ``gone``: unique ids of users that are not there any more.
+    ``gone``: the account and unique id of each user that is not there any more.
     """
     found = [
         entry
@@ -139,9 +171,10 @@ def entries(
 
 def _held_entry(history: UserHistory, name: str, held: Held, now: datetime) -> Entry | None:
     """None for whom nothing is held."""
-    steps = held.get(history.subject.unique_id, {})
-    if not steps:
+    of_user = held.get((history.account, history.subject.unique_id))
+    if of_user is None:
         return None
+    steps = of_user.steps
     known: dict[str, Any] = {}
     for user in steps.values():
         known |= user.get(ANNOTATION) or {}
@@ -155,6 +188,7 @@ def _held_entry(history: UserHistory, name: str, held: Held, now: datetime) -> E
         now.date() if done or not day else date.fromisoformat(day[:10]),
         "; ".join(dict.fromkeys(texts)) or "to look at",
         known,
+        tuple(of_user.to),
     )
 
 
@@ -175,7 +209,7 @@ def _entry(
     history: UserHistory,
     notices: Notices | None,
     name: str,
-    gone: Collection[str],
+    gone: Collection[tuple[str, str]],
     since: datetime,
     now: datetime,
 ) -> Entry | None:
@@ -190,7 +224,7 @@ def _entry(
             if done and at
             else None
         )
-    if history.subject.unique_id in gone:
+    if (history.account, history.subject.unique_id) in gone:
         return None
     if history.state == QUARANTINED and at:
         until = f", to be deleted on {max(notice.day, now.date())} or later" if notice else ""
@@ -205,20 +239,36 @@ def _entry(
     return Entry(history, name, False, notice.day, f"{text}, unless it is in use or lacks a replacement")
 
 
-def messages(address: Address, told: Sequence[Entry], region: str, now: datetime) -> list[tuple[str, str]]:
-    """The subject and the packed body of each message that one owner gets; none if there is nothing to tell."""
-    if not told:
-        return []
+def messages(address: Address, told: Sequence[Entry], region: str, now: datetime) -> list[Message]:
+    """The messages to one owner, and then those to others who read of some of its users; none if nothing is told."""
+    of_reader = defaultdict[str, list[int]](list)
+    for number, entry in enumerate(told):
+        for each in address.readers(entry):
+            of_reader[each].append(number)
+    readers = defaultdict[tuple[int, ...], list[str]](list)
+    for each, numbers in of_reader.items():
+        readers[tuple(numbers)].append(each)
+    return [
+        message
+        for numbers, to in readers.items()
+        for message in _to_readers(address, tuple(to), [told[each] for each in numbers], region, now)
+    ]
 
+
+def _to_readers(
+    address: Address, to: tuple[str, ...], told: Sequence[Entry], region: str, now: datetime
+) -> Iterator[Message]:
     def made(part: Sequence[Entry], at: int, parts: int) -> tuple[str, str]:
-        return _message(address, part, told, region, now, (at, parts))
+        return _message(address, to, part, told, region, now, (at, parts))
 
     parts = in_parts(told, lambda part: len(made(part, 1, len(told))[1]) <= MOST_SENT)
-    return [made(part, at, len(parts)) for at, part in enumerate(parts, 1)]
+    for at, part in enumerate(parts, 1):
+        yield Message(to, tuple(told), *made(part, at, len(parts)))
 
 
 def _message(
     address: Address,
+    to: Sequence[str],
     part: Sequence[Entry],
     told: Sequence[Entry],
     region: str,
@@ -231,7 +281,8 @@ def _message(
     first = next(iter(among))
     action = {
         "type": "notify",
-        "to": [*dict.fromkeys((address.owner, *address.also))],
+        "to": [*to],
+        "owner": address.owner,
         "template": TEMPLATE,
         "slack_template": SLACK_TEMPLATE,
         "subject": subject,

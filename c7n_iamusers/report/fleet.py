@@ -75,9 +75,9 @@ class FleetReport:
         found = sorted((*self.attention, *further), key=lambda each: each["level"] != BLOCKING)
         return replace(self, attention=tuple(found))
 
-    def gone(self) -> set[str]:
-        """The unique ids of users that are not there any more."""
-        return {each.unique_id for each in self.users if not each.is_left()}
+    def gone(self) -> set[tuple[str, str]]:
+        """The account and unique id of each user that is not there any more."""
+        return {(each.account, each.unique_id) for each in self.users if not each.is_left()}
 
     def as_data(self) -> Row:
         """The whole report in JSON types; ``users`` are made one by one, and can be read once."""

@@ -21,7 +21,7 @@ from c7n_iamusers.text.documents import LARGEST_RECORD
 
 def verify_elsewhere(verified: Verified) -> None:
     """Whether a journal has what lines rest on that another output may have."""
-    for place, level, why in verified.changes.faults():
+    for place, level, why in (*verified.changes.faults(), *verified.denials.faults(verified.asked)):
         verified.add(level, place, why)
     for place, unique_id, what, told in verified.unproven:
         if (unique_id, what) not in verified.proven:

@@ -57,7 +57,8 @@ class Calls:
     """The calls of one journal. ``of_users``: it is of no run of provisioning. ``keeps``: all are wanted.
 
     ``open``: those that have no line after them. ``lost``: those of which a try has no answer. ``unsettled``: user ->
-    where in ``done`` its calls without an answer are, of which no outcome says what became of them.
+    where in ``done`` its calls without an answer are, of which no outcome says what became of them. ``deletions``:
+    likewise those of DeleteUser that failed by their outcome, since a later run may see that one was done.
     """
 
     place: str
@@ -67,6 +68,7 @@ class Calls:
     begun: dict[tuple[str, ...], Call] = field(default_factory=dict)
     lost: set[tuple[str, ...]] = field(default_factory=set)
     unsettled: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    deletions: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
     @property
     def open(self) -> int:
@@ -115,9 +117,11 @@ class Calls:
         for at in self.unsettled.pop(user, ()):
             deletion = self.done[at].operation == DELETION
             if deletion or status in CHANGED:
-                self.done[at] = replace(self.done[at], told=status == DELETED if deletion else True)
-            if deletion and status != DELETED:  # a later run may see that it was
-                self.unsettled.setdefault(user, []).append(at)
+                self.done[at] = replace(self.done[at], told=not deletion or status == DELETED)
+            if deletion and status != DELETED:
+                self.deletions.setdefault(user, []).append(at)
+        for at in self.deletions.pop(user, ()) if status == DELETED else ():
+            self.done[at] = replace(self.done[at], told=True)
 
     def _fault(self, line: Line, call: Call) -> str:
         if not self.of_users:

@@ -68,12 +68,12 @@ def mail_report(
     notices: Mapping[Place, Notices],
     faults: Mapping[Place, str],
     names: Mapping[str, str],
-    gone: Collection[str],
+    gone: Collection[tuple[str, str]],
     now: datetime,
 ) -> MailReport:
     """``notices``: what could be read of ``places_of``. ``faults``: why not. ``names``: of accounts, by their ids.
 
-    ``gone``: unique ids of users that are not there any more.
+    ``gone``: the account and unique id of each user that is not there any more.
     """
     needs = [*_unreadable(faults, names), *_not_told(outputs, notices, names, now)]
     remarks = []
@@ -157,9 +157,11 @@ def _latest_runs(outputs: Iterable[PolicyOutput]) -> dict[tuple[str, str], datet
 
 @dataclass(frozen=True)
 class _Needing:
-    """Which users need a message that may have expired. ``gone``: unique ids. ``ran``: see ``_latest_runs``."""
+    """Which users need a message that may have expired. ``gone``: as ``mail_report`` has it. ``ran``: as
+    ``_latest_runs`` does.
+    """
 
-    gone: Collection[str]
+    gone: Collection[tuple[str, str]]
     ran: Mapping[tuple[str, str], datetime]
     now: datetime
 
@@ -177,7 +179,7 @@ class _Needing:
             each
             for each in notice.users
             if not its.replaced(notice, each.unique_id)
-            and (notice.step == INFORMED or each.unique_id not in self.gone)
+            and (notice.step == INFORMED or (notice.account_id, each.unique_id) not in self.gone)
         ]
 
 

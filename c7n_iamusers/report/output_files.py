@@ -10,11 +10,12 @@ from typing import Any
 
 from c7n_iamusers.execution.journal import BUCKET_JOURNALS, CREATED, parsed
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store, read_all
+from c7n_iamusers.report.output_names import OBJECT, OutputName, what_is
 from c7n_iamusers.text.documents import LARGEST, NotInFormat, most_json_of, pieces, read_json, unpacked
 from c7n_iamusers.text.kept import Kept, plain
 from c7n_iamusers.text.validators import Shape
+from c7n_iamusers.text.wording import quoted
 
-GZ = ".gz"
 #: What is kept of lines of journals.
 _OF_LINES = (
     *("time", "user", "arn", "unique_id", "phase", "operation", "result", "status", "reason", "code", "also"),
@@ -23,17 +24,21 @@ _OF_LINES = (
 
 
 class OutputFiles:
-    """The files of one directory; what is wrong with them is in ``faults``. ``packed``: the bytes that were read."""
+    """The files of one directory; what is wrong with them is in ``faults``.
 
-    def __init__(self, store: Store, directory: PurePosixPath, names: Collection[str]) -> None:
+    ``of_others``: those of the faults that are users of another account. ``packed``: the bytes that were read.
+    """
+
+    def __init__(self, store: Store, directory: PurePosixPath, names: Collection[OutputName]) -> None:
         self.store, self.directory, self.packed = store, directory, 0
         #: What was read, or why it could not be; each is taken once. And the journal's objects, with their names.
         self._read = dict[str, bytes | OSError | None]()
         self._objects: list[tuple[str, bytes | None]] | OSError = []
-        self._names = {PurePosixPath(name).name.removesuffix(GZ): name for name in names}
+        self._names = {each.what: each.full for each in names}
+        self.of_others = list[str]()
         self.faults = [
             f"{name} lies here twice, packed and not: find out which is the run's"
-            for name, of in Counter(PurePosixPath(each).name.removesuffix(GZ) for each in names).items()
+            for name, of in Counter(each.what for each in names).items()
             if of > 1
         ]
 
@@ -45,8 +50,11 @@ class OutputFiles:
         if not isinstance(self.store, DirectoryStore):
             self._read = {name: self._content(name) for name in self._names}
         try:
-            objects = self.store.names(f"{PurePosixPath(self.directory, BUCKET_JOURNALS)}/")
-            self._objects = [*read_all(self.store, objects)]
+            found = map(what_is, self.store.names(f"{PurePosixPath(self.directory, BUCKET_JOURNALS)}/"))
+            objects = [each for each in found if PurePosixPath(each.place) == self.directory]
+            if strange := [each.full for each in objects if each.what != OBJECT or each.fault]:
+                raise OSError(f"holds {quoted(strange[0])}, and no run writes that: find out who did")
+            self._objects = [*read_all(self.store, [each.full for each in objects])]
         except OSError as error:
             self._objects = error
 
@@ -135,6 +143,11 @@ class OutputFiles:
         place = self.store.place(self._names.get(name, name))
         of_file = place.rpartition("/")[2] or name
         self.faults.append(why if place in why else f"{of_file} {why}")
+
+    def tells_of_others(self, name: str, why: str) -> None:
+        """Note that a file tells of users of another account, and ``why`` that is not believed."""
+        self.fault(name, why)
+        self.of_others.append(self.faults[-1])
 
 
 def _line(kept: Kept, line: Mapping[str, Any]) -> Mapping[str, Any]:

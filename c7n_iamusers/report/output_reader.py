@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads what runs of policies have left below an output directory or bucket prefix. Decides nothing.
 
-Cloud Custodian writes to ``<policy>``, c7n-org to ``<account's name>/<region>/<policy>``. In a bucket both add
-``<year>/<month>/<day>/<hour>``, and this package's own files lie where the account's id precedes the policy. Further
-directories may stand above, one for each run, say.
+Where it lies says of which account it is (``output_layout``): what it holds of another account's users is its fault.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
 from threading import Lock
@@ -30,7 +28,20 @@ from c7n_iamusers.execution.outcomes import (
 from c7n_iamusers.execution.stores import JOURNAL, Store
 from c7n_iamusers.exemptions import KEYS as RULE_KEYS
 from c7n_iamusers.iam.user_fields import named_alone
-from c7n_iamusers.report.output_files import GZ, OutputFiles
+from c7n_iamusers.report.output_files import OutputFiles
+from c7n_iamusers.report.output_layout import REGION as REGION
+from c7n_iamusers.report.output_layout import Layout, Owner
+from c7n_iamusers.report.output_names import (
+    GZ,
+    LOG,
+    METADATA,
+    OF_CUSTODIAN,
+    OF_RUNS,
+    RESOURCES,
+    RESULT_FILE,
+    OutputName,
+    what_is,
+)
 from c7n_iamusers.report.output_shapes import METADATA_SHAPE, RESULT_SHAPE, ROWS_SHAPE, USER_ARN, USERS_SHAPE
 from c7n_iamusers.report.outputs import (
     ACTION_FAILED,
@@ -49,26 +60,11 @@ from c7n_iamusers.report.outputs import (
 )
 from c7n_iamusers.report.selected_users import Selected, selected_users
 from c7n_iamusers.text.kept import Kept, plain, size
-from c7n_iamusers.text.validators import (
-    is_account_id,
-    record,
-)
+from c7n_iamusers.text.validators import record
 
-RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log"
-#: Of provisioning: the file beside an account's outcomes, and the directory of its own runs.
-RESULT_FILE, RUNS = "identity-center-result.json", "identity-center-runs"
-REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
-_JOURNALS = (JOURNAL, RESTORE_JOURNAL)
-#: Files that are read, also packed: those of Cloud Custodian, which packs them in a bucket, and those of this package,
-#: which are never packed. ``verification`` looks at the same ones.
-OF_CUSTODIAN, OF_RUNS = (RESOURCES, METADATA, LOG, SEEN), (OUTCOMES, RESULT_FILE, *_JOURNALS)
 _NAMES = (*OF_CUSTODIAN, *OF_RUNS)
 #: Directories that are read at once, so that a bucket's answers are waited for together.
 _AT_ONCE = 8
-_DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
-_DATE_PARTS = 4
-#: Where Cloud Custodian's files of a run lie in a bucket.
-IN_BUCKET = re.compile(rf"(?:.*/)?{_DATE.pattern}/[^/]+", re.ASCII)
 #: The resource of a policy on IAM users.
 USER_TYPES = frozenset({"iam-user", "aws.iam-user"})
 _LONGEST_FAULT = 1_000
@@ -79,42 +75,35 @@ _DENIED = (b"AccessDenied", b"not authorized to perform")
 #: The files of several directories are read at once, and those of one at a time are unpacked and parsed: what is parsed
 #: takes much more memory than what is kept of it.
 _PARSING = Lock()
+_Row = Mapping[str, Any]
+#: Without an accounts file.
+NO_NAMES: Mapping[str, str] = {}
 #: What is kept of outcomes, those of provisioning among them.
 _OF_ROWS = (*MEMBERS, "policy", "users")
 
 
 def read_outputs(
-    store: Store, names: Iterable[str] = (), accounts: Collection[str] = ()
+    store: Store, known: Mapping[str, str] = NO_NAMES, accounts: Collection[str] = ()
 ) -> list[PolicyOutput]:
-    """The outputs of policies on IAM users below ``store``. ``names``: of accounts, for those with a ``/``.
+    """The outputs of policies on IAM users below ``store``.
 
-    ``accounts``: names and ids of the only accounts that are wanted; what the directories of others hold is not read.
-    What can't be read is an output whose state is UNREADABLE. Raises OutputUnreadable where nothing lies there that a
-    run leaves, or the place itself can't be read.
+    ``known``: the name of each account of the accounts file -> its id. ``accounts``: names and ids of the only accounts
+    that are wanted; what the directories of others hold is not read. What can't be read is an output whose state is
+    UNREADABLE, and so is what tells of users of another account, without these. Raises OutputUnreadable where nothing
+    lies there that a run leaves, or the place itself can't be read.
     """
-    try:
-        found = store.names("", *_NAMES, *(name + GZ for name in _NAMES))
-    except OSError as error:
-        raise OutputUnreadable(f"{error}: let this user read all of {store}, and run again") from error
-    of_directory: dict[PurePosixPath, list[str]] = {}
-    for name in found:
-        path = PurePosixPath(name)
-        if RUNS not in path.parts:
-            of_directory.setdefault(path.parent, []).append(name)
-    if not any(PurePosixPath(name).name.removesuffix(GZ) not in _JOURNALS for name in found):
-        raise OutputUnreadable(
-            f"{store} holds no output of a run: no {RESOURCES}, {METADATA} or {OUTCOMES} lies in it or below it: give "
-            "-s the directory or s3://BUCKET/PREFIX that custodian run or c7n-org run was given"
-        )
-    known, rules = frozenset(names), Kept(RULE_KEYS)
+    of_directory = _directories(store)
+    rules = Kept(RULE_KEYS)
     if accounts:
         of_directory = {
             path: files
             for path, files in of_directory.items()
-            if not (own := _layout(path.parts, known).owners) or own & {*accounts}
+            if not (own := Layout.of(path.parts, known).owners) or own & {*accounts}
         }
 
-    def read(directory: PurePosixPath, names: Collection[str]) -> PolicyOutput | None:
+    def read(directory: PurePosixPath, names: Collection[OutputName]) -> PolicyOutput | None:
+        if faults := [f"{store.place(each.full)} {each.fault}" for each in names if each.fault]:
+            return _output(OutputFiles(store, directory, ()), known, "; ".join(faults))
         files = OutputFiles(store, directory, names)
         files.read_ahead()
         with _PARSING:
@@ -132,6 +121,24 @@ def read_outputs(
     return _dated(of_users)
 
 
+def _directories(store: Store) -> dict[PurePosixPath, list[OutputName]]:
+    """The files of each directory, but for those of provisioning's own runs. Raises OutputUnreadable."""
+    try:
+        files = [what_is(name) for name in store.names("", *_NAMES, *(name + GZ for name in _NAMES))]
+    except OSError as error:
+        raise OutputUnreadable(f"{error}: let this user read all of {store}, and run again") from error
+    if all(each.what in (JOURNAL, RESTORE_JOURNAL) for each in files):
+        raise OutputUnreadable(
+            f"{store} holds no output of a run: no {RESOURCES}, {METADATA} or {OUTCOMES} lies in it or below it: give "
+            "-s the directory or s3://BUCKET/PREFIX that custodian run or c7n-org run was given"
+        )
+    found = defaultdict[PurePosixPath, list[OutputName]](list)
+    for each in files:
+        if not each.provisions:
+            found[PurePosixPath(each.place)].append(each)
+    return dict(found)
+
+
 def _dated(outputs: list[PolicyOutput]) -> list[PolicyOutput]:
     """A run that left no date has that of its other accounts; where these have none either, it counts as the last."""
     times: dict[str, datetime] = {}
@@ -141,7 +148,7 @@ def _dated(outputs: list[PolicyOutput]) -> list[PolicyOutput]:
     return [output if output.time else replace(output, time=times.get(output.run)) for output in outputs]
 
 
-def _read(files: OutputFiles, known: frozenset[str], rules: Kept) -> PolicyOutput | None:
+def _read(files: OutputFiles, known: Mapping[str, str], rules: Kept) -> PolicyOutput | None:
     """As ``_output``; whatever is wrong in one directory is said of that directory, and hides no other.
 
     ``rules``: those of all directories, of which the refused ones leave none there.
@@ -156,7 +163,7 @@ def _read(files: OutputFiles, known: frozenset[str], rules: Kept) -> PolicyOutpu
     return _output(OutputFiles(files.store, files.directory, ()), known, fault)
 
 
-def _output(files: OutputFiles, known: frozenset[str], fault: str = "") -> PolicyOutput | None:
+def _output(files: OutputFiles, known: Mapping[str, str], fault: str = "") -> PolicyOutput | None:
     """None for a policy on other resources. ``fault``: why nothing is read."""
     store, directory, kept = files.store, files.directory, Kept(RULE_KEYS)
     files.faults += [fault] if fault else []
@@ -164,12 +171,17 @@ def _output(files: OutputFiles, known: frozenset[str], fault: str = "") -> Polic
     policy = metadata["policy"] if metadata else {}
     if policy and policy.get("resource") not in USER_TYPES:
         return None
+    layout = Layout.of(directory.parts, known)
+    owner = layout.owner(known, str((metadata or {}).get("config", {}).get("account_id") or ""))
+    if owner.fault:
+        files.tells_of_others(layout.policy, owner.fault)
+        metadata, policy = None, {}  # whoever wrote it chose what it says
     resources = files.data(RESOURCES, USERS_SHAPE, "a list of IAM users")
-    rows = () if fault else _rows(files)
-    layout = _layout(directory.parts, known)
+    if resources:
+        resources = _own(files, owner, RESOURCES, resources)
+    rows = () if fault else _rows(files, owner)
     execution = str((metadata or {}).get("execution", {}).get("id") or "")
-    seen = _seen(files, execution)
-    account = str((metadata or {}).get("config", {}).get("account_id") or "") or layout.account
+    seen = _seen(files, execution, owner)
     denied = files.mentions(LOG, _DENIED)
     state, why = _state(files, metadata, resources is not None, denied)
     users = tuple(selected_users(resources or ())) if state in (RAN, ACTION_FAILED) else None
@@ -177,7 +189,7 @@ def _output(files: OutputFiles, known: frozenset[str], fault: str = "") -> Polic
         place=store.place(str(directory)).removesuffix("/."),
         run=f"{store}/{layout.run}".rstrip("/"),
         policy=str(policy.get("name") or layout.policy),
-        account=account or _account_of(resources or (), rows),
+        account=owner.account or _account_of(resources or (), rows),
         name=layout.name,
         region=layout.region,
         time=_began(metadata),
@@ -193,10 +205,25 @@ def _output(files: OutputFiles, known: frozenset[str], fault: str = "") -> Polic
         mails=tuple(dict.fromkeys(_mails(policy.get("actions")))),
         names=_names(policy.get("filters")),
         deployed=state == RAN and resources is None,
+        of_others=tuple(files.of_others),
     )
 
 
-def _seen(files: OutputFiles, execution: str) -> SeenUsers | None:
+def _own(files: OutputFiles, owner: Owner, name: str, rows: Iterable[_Row]) -> list[_Row]:
+    """Those of the ``rows`` of the file ``name`` that are of users of the account; others are a fault of the file."""
+    found, others = list[_Row](), list[str]()
+    for row in rows:
+        arn = str(row.get("arn") or row.get("Arn") or "")
+        if owner.is_of_another(arn):
+            others.append(arn)
+        else:
+            found.append(row)
+    if others:
+        files.tells_of_others(name, owner.refusal(others))
+    return found
+
+
+def _seen(files: OutputFiles, execution: str, owner: Owner) -> SeenUsers | None:
     """What the filter ``unnecessary`` saw in this ``execution``; the file may be an earlier one's."""
     if (data := files.data(SEEN, record({}, others=True), "a list of seen users")) is None:
         return None
@@ -205,7 +232,10 @@ def _seen(files: OutputFiles, execution: str) -> SeenUsers | None:
     except (ValueError, InvalidPolicyData) as error:
         files.fault(SEEN, f"is not a list of seen users that a run leaves: {error}")
         return None
-    return seen if seen.execution == execution else None
+    if seen.execution != execution:
+        return None
+    own = {user["arn"] for user in _own(files, owner, SEEN, ({"arn": each.arn} for each in seen.users))}
+    return replace(seen, users=tuple(user for user in seen.users if user.arn in own))
 
 
 def _without_selected(seen: SeenUsers, users: Iterable[Selected]) -> SeenUsers:
@@ -262,16 +292,18 @@ def _state(files: OutputFiles, metadata: Any, selected: bool, denied: bool) -> t
     return RAN, ""
 
 
-def _rows(files: OutputFiles) -> tuple[Mapping[str, Any], ...]:
+def _rows(files: OutputFiles, owner: Owner) -> tuple[_Row, ...]:
     """Outcomes, those of provisioning, of a run that was killed and of restorations that are not done among them."""
-    rows = list(files.data(OUTCOMES, ROWS_SHAPE, "a list of outcomes", _OF_ROWS) or ())
+    rows = files.data(OUTCOMES, ROWS_SHAPE, "a list of outcomes", _OF_ROWS) or ()
+    rows = _own(files, owner, OUTCOMES, rows)
     result = files.data(RESULT_FILE, RESULT_SHAPE, "a result of provisioning", _OF_ROWS) or {}
-    lines = files.journal()
+    lines = _own(files, owner, JOURNAL, files.journal())
+    restored = _own(files, owner, RESTORE_JOURNAL, files.lines(RESTORE_JOURNAL))
     stopped = missing_outcomes(lines, rows, lambda unique_id: unique_id)
     last = {line.get("unique_id"): str(line.get("time")) for line in lines}
     return (
         *rows,
-        *_provisioned(files, result.get("users", ())),
+        *_provisioned(files, _own(files, owner, RESULT_FILE, result.get("users", ()))),
         *(
             {**outcome.as_data(), "unique_id": subject.unique_id, "time": last.get(subject.unique_id, "")}
             for subject, outcome in stopped
@@ -279,7 +311,7 @@ def _rows(files: OutputFiles) -> tuple[Mapping[str, Any], ...]:
         # a later outcome of the policy says nothing of them
         *(
             {**outcome.as_data(), "policy": RESTORE, REPLACES: former}
-            for former, outcome in unfinished_restorations(files.lines(RESTORE_JOURNAL))
+            for former, outcome in unfinished_restorations(restored)
         ),
     )
 
@@ -315,34 +347,3 @@ def _rules(filters: Any) -> Iterator[Mapping[str, Any]]:
             yield from (rule for rule in exempt or () if isinstance(rule, dict) and plain(rule, RULE_KEYS))
             for name in ("and", "or", "not"):
                 yield from _rules(block.get(name))
-
-
-@dataclass(frozen=True)
-class _Layout:
-    run: str
-    name: str
-    region: str
-    account: str
-    policy: str
-
-    @property
-    def owners(self) -> frozenset[str]:
-        """The account's id and name, as far as the directories say them."""
-        return frozenset(filter(None, (self.account, self.name)))
-
-
-def _layout(parts: Sequence[str], known: frozenset[str]) -> _Layout:
-    """What the directories say. ``run``: those above the account's, the policy, and a bucket's date."""
-    date = parts[-_DATE_PARTS:] if _DATE.fullmatch("/".join(parts[-_DATE_PARTS:])) else ()
-    *above, policy = parts[: len(parts) - len(date)] or ("",)
-    account = name = region = ""
-    if above and is_account_id(above[-1]):
-        account = above.pop()
-    if above and REGION.fullmatch(above[-1]):
-        region = above.pop()
-        own = next((at for at in range(len(above)) if "/".join(above[at:]) in known), len(above) - 1)
-        name = "/".join(above[max(own, 0) :])
-        above = above[: max(own, 0)]
-    if is_account_id(name):
-        account = account or name
-    return _Layout("/".join([*above, policy, *date]), name, region, account, policy)

@@ -75,7 +75,8 @@ class PolicyOutput:
     ``sees_all``: whether a filter ``unnecessary`` gets all users of the account. ``seen``: those that it got, without
     the selected ones in ``users``; ``complete`` says whether both are all. None where it was not called. ``mails``:
     its actions with notices; empty also where the run left no metadata. ``names``: the only users that it is for; None
-    for all. ``deployed``: whether it is a function that is deployed, of which this selected nobody.
+    for all. ``deployed``: whether it is a function that is deployed, of which this selected nobody. ``of_others``: what
+    in it tells of users of another account, in words; none of that is believed.
     """
 
     place: str
@@ -97,3 +98,4 @@ class PolicyOutput:
     mails: tuple[Mail, ...] = ()
     names: tuple[str, ...] | None = None
     deployed: bool = False
+    of_others: tuple[str, ...] = ()

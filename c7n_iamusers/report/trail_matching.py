@@ -37,6 +37,7 @@ TOO_OLD = "older than CloudTrail's event history of 90 days"
 NO_NAME = "the journal has neither a request id nor a session of it"
 REFUSED = "AWS refused it, and CloudTrail has no event of it"
 UNANSWERED = "no answer is on record, and CloudTrail has no event of it"
+KILLED = "no answer is on record, and AWS has an event of it: a run was stopped there"
 NOT_READ = "CloudTrail was not read to the end"
 NOT_COMPARED = (
     "the journal and AWS's event do not both say who made it, or have not the same parameters or error"
@@ -119,6 +120,8 @@ class Matching:
             self.unproven.append((call, ANOTHER_ID))
         elif not call.request_id and (why := _unanswered(event, call)):
             self.unproven.append((call, why))
+        elif not (call.caller or call.request_id):
+            self.unproven.append((call, KILLED))
         elif _is_compared(event, call):
             self.matched[how] += 1
         else:
@@ -139,11 +142,35 @@ def match(
             found.found(call, event, BY_REQUEST_ID)
         else:
             rest.append(call)
+    ours = {role_of(each) for each in (*found.callers, *(call.caller for call in calls))} - {""}
+    # what a run that was killed has no answer of is any of our roles', and no other call's
+    for named in (True, False):
+        nobodys = [each for each in free.values() if named or role_of(each.arn) in ours]
+        _by_session(
+            found, [call for call in rest if bool(call.caller) == named], nobodys, free, now, complete
+        )
+    _note_changes(found, calls, ours | set(map(role_of, found.callers)), free.values(), now)
+    return found
+
+
+def _by_session(
+    found: Matching,
+    calls: Iterable[Call],
+    events: Iterable[TrailEvent],
+    free: dict[str, TrailEvent],
+    now: datetime,
+    complete: bool,
+) -> None:
+    """Match ``calls`` with ``events`` of their session, operation and user; of any session if they name none.
+
+    ``free``: those of no call, by their ids; what is matched is taken out.
+    """
     by_session = defaultdict[tuple[str, str, str], list[TrailEvent]](list)
-    for each in sorted(free.values(), key=attrgetter("time")):
-        by_session[each.arn, each.operation, each.user.casefold()].append(each)
-    for call in rest:
-        keys = [(call.caller, call.operation, user) for user in (call.user.casefold(), "") if call.caller]
+    for each in sorted(events, key=attrgetter("time")):
+        for arn in (each.arn, ""):
+            by_session[arn, each.operation, each.user.casefold()].append(each)
+    for call in calls:
+        keys = [(call.caller, call.operation, user) for user in (call.user.casefold(), "")]
         near = [_nearest(call, by_session.get(key, ()), free) for key in keys]
         events_near = [event for event, _ in near if event]
         if events_near:
@@ -154,14 +181,14 @@ def match(
             found.unproven.append((call, TOO_MANY))
         else:
             _unmatched(found, call, now, complete)
-    _note_changes(found, calls, free.values(), now)
-    return found
 
 
 def _span(call: Call) -> tuple[datetime, datetime] | None:
     """When AWS may say that the call was made; None if the journal does not say it. No call is tried for longer."""
-    begun, ended = moment(call.time), moment(call.answered) or moment(call.time)
-    return None if begun is None or ended is None else (begun - SKEW, min(ended, begun + TRYING) + SKEW)
+    begun, ended = moment(call.time), moment(call.answered)
+    if begun is None:
+        return None
+    return begun - SKEW, min(ended or begun + TRYING, begun + TRYING) + SKEW
 
 
 def _is_of(event: TrailEvent, call: Call) -> bool:
@@ -285,13 +312,14 @@ def _unmatched(found: Matching, call: Call, now: datetime, complete: bool) -> No
 
 
 def _note_changes(
-    found: Matching, calls: Iterable[Call], events: Iterable[TrailEvent], now: datetime
+    found: Matching,
+    calls: Iterable[Call],
+    ours: Collection[str],
+    events: Iterable[TrailEvent],
+    now: datetime,
 ) -> None:
-    """The changes in ``events`` by our roles that no journal has: of users of ``calls``, and of other users."""
-    users, ours = set[str](), set(map(role_of, found.callers))
-    for call in calls:
-        users.add(call.user.casefold())
-        ours |= {role_of(call.caller)} - {""}
+    """The changes in ``events`` by ``ours``, roles, that no journal has: of users of ``calls``, and of other users."""
+    users = {call.user.casefold() for call in calls}
     for each in sorted(events, key=lambda each: each.time):
         if each.read_only or each.error or each.time < now - HISTORY:
             continue

@@ -122,7 +122,7 @@ def histories(
     """
     found = _Users(
         {
-            str(row["unique_id"]): str(row[REPLACES])
+            _key(str(row["arn"]), str(row["unique_id"])): str(row[REPLACES])
             for each in outputs
             for row in each.rows
             if REPLACES in row
@@ -147,25 +147,32 @@ def _is_named(arn: str, name: str | None) -> bool:
     return name is None or arn.rpartition("/")[2].casefold() == name.casefold()
 
 
+def _key(arn: str, unique_id: str) -> tuple[str, str]:
+    return arn.split(":")[4], unique_id
+
+
 @dataclass
 class _Users:
-    """By unique id. ``replaced``: of a user that a restoration is not done with -> of the one that it restores."""
+    """By account and unique id, since an account's output may name the unique ids of others' users.
 
-    replaced: Mapping[str, str]
-    users: dict[str, _Known] = field(default_factory=dict)
+    ``replaced``: the key of a user that a restoration is not done with -> the unique id of the one that it restores.
+    """
+
+    replaced: Mapping[tuple[str, str], str]
+    users: dict[tuple[str, str], _Known] = field(default_factory=dict)
 
     def of(self, arn: str, unique_id: str) -> _Known:
-        unique_id = self.replaced.get(unique_id, unique_id)
+        unique_id = self.replaced.get(_key(arn, unique_id), unique_id)
         subject = Subject(arn.rpartition("/")[2], arn, unique_id)
-        return self.users.setdefault(unique_id or arn, _Known(subject, subject.account_id))
+        return self.users.setdefault(_key(arn, unique_id or arn), _Known(subject, subject.account_id))
 
 
 def _add_output(found: _Users, output: PolicyOutput, name: str | None) -> None:
-    with_rows = set[str]()
+    with_rows = set[tuple[str, str]]()
     for row in (each for each in output.rows if _is_named(str(each["arn"]), name)):
         known = found.of(str(row["arn"]), row["unique_id"])
         known.account_name = output.name or known.account_name
-        with_rows.add(row["unique_id"])
+        with_rows.add(_key(str(row["arn"]), row["unique_id"]))
         policy = RESTORE if REPLACES in row else output.policy
         for entry in (*row.get("history", ()), row):
             time = moment(entry.get("time")) or (output.time if entry is row else None)
@@ -175,7 +182,7 @@ def _add_output(found: _Users, output: PolicyOutput, name: str | None) -> None:
             known.events.append(Event(time, *texts, by=by, place=output.place, code=code))
         known.outputs[output.place] = max(each.time or _FIRST for each in known.events)
     for user in output.users or ():
-        if _is_named(user.arn, name) and user.unique_id not in with_rows:
+        if _is_named(user.arn, name) and _key(user.arn, user.unique_id) not in with_rows:
             known = found.of(user.arn, user.unique_id)
             known.account_name = output.name or known.account_name
             # of a policy that runs daily, the last time

@@ -9,54 +9,51 @@ result whose line is missing.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from c7n_iamusers.exceptions import SnapshotInvalid
-from c7n_iamusers.execution.calls import BEFORE
-from c7n_iamusers.execution.journal import DECISION, GIVEN_UP, RESTORE_JOURNAL, SNAPSHOT, TRYING
+from c7n_iamusers.execution.journal import DECISION, RESTORE_JOURNAL
 from c7n_iamusers.execution.journal_format import Chain, chain_of
 from c7n_iamusers.execution.outcomes import OUTCOMES, provisioned_fault, rows_of
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store, read_all
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
-from c7n_iamusers.report.journal_calls import SKEW, Call, Calls, time_of
+from c7n_iamusers.report.derived_status import Asked, Denials
+from c7n_iamusers.report.journal_calls import Call, Calls
 from c7n_iamusers.report.line_checks import Checks, Lines, Restorations
 from c7n_iamusers.report.outcome_matching import Changes, Ends
-from c7n_iamusers.report.output_reader import IN_BUCKET, OF_CUSTODIAN, OF_RUNS, RESULT_FILE, RUNS
+from c7n_iamusers.report.output_names import (
+    JOURNALS,
+    OBJECT,
+    OF_CUSTODIAN,
+    PLAN,
+    RESULT,
+    RESULT_FILE,
+    RUNS,
+    SEGMENT,
+    STRAY,
+    UNDO_JOURNAL,
+    UNDONE,
+    OutputName,
+    what_is,
+)
+from c7n_iamusers.report.output_names import SNAPSHOT as SNAPSHOT_FILE
 from c7n_iamusers.report.output_shapes import RESULT_SHAPE
-from c7n_iamusers.snapshots.archive import SNAPSHOTS, unique_id_in
-from c7n_iamusers.snapshots.snapshot import Snapshot, tampering
+from c7n_iamusers.report.snapshot_checks import SnapshotLines
 from c7n_iamusers.text.documents import LARGEST_RECORD, MOST_JSON, NotInFormat, read_json
 from c7n_iamusers.text.kept import Kept
-from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import shown
 
 #: What is told, and neither wrong nor to be looked at.
 NOTE = "note"
-PLAN = "deletion-plan.json"
 #: Of a journal at most so many faults are named.
-_MOST, _GZ, _GZIP_MARK = 5, ".gz", b"\x1f\x8b"
+_MOST, _GZIP_MARK = 5, b"\x1f\x8b"
 #: Characters of what is told of one thing.
 _LONGEST = 2_000
-_FILE = re.compile(r"(?P<place>(?:.*/)?)(?P<name>(?:restore-|undo-)?journal\.jsonl)")
-_OBJECT = re.compile(
-    r"(?P<place>(?:.*/)?)journal/\d{8}T\d{6}Z-[0-9a-f]{8}/[^/]+\.(?P<id>[A-Za-z0-9_]+)\.jsonl", re.ASCII
-)
-#: What reports and runs read as a part of a journal.
-_IN_JOURNAL = re.compile(r"(?:.*/)?(?:undo-)?journal/.+", re.DOTALL)
-_SEGMENT = re.compile(
-    r"(?P<journal>(?P<place>(?:.*/)?)(?:undo-)?journal/\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{8})/\d{8}\.jsonl",
-    re.ASCII,
-)
-_SNAPSHOT = re.compile(rf"(?P<place>(?:.*/)?)(?P<name>{SNAPSHOTS}/[^/]+\.json)")
 #: Of provisioning: the phase of a journal's line with the SHA-256 of the run's result.
-_RESULT, _RESULT_FILE = "result", "result.json"
-#: Of an undo: what it did, and its journal, a file or objects.
-_UNDONE, _UNDO_JOURNAL = "undone.json", re.compile(r"(?:.*/)?undo-journal(?=\.jsonl|/)", re.DOTALL)
+_RESULT = "result"
 _PACKED = "is packed, and no run packs it: reports read it, and what it says is proven by nothing"
 Line = Mapping[str, Any]
 
@@ -83,13 +80,11 @@ class Found:
 class _Output:
     """What the journals of one directory say."""
 
-    pins: defaultdict[str, dict[str, list[Line]]] = field(default_factory=lambda: defaultdict(dict))
-    changed: set[str] = field(default_factory=set)
+    snapshots: SnapshotLines = field(default_factory=SnapshotLines)
     ends: Ends = field(default_factory=Ends)
     lines: Lines = field(default_factory=Lines)
     results: set[str] = field(default_factory=set)
     decisions: list[Line] = field(default_factory=list)
-    given_up: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -98,7 +93,8 @@ class Verified:
 
     ``keeps_calls``: whether these are wanted; a journal may have a million. ``decisions``: on what deletions rest, each
     with the place of its output. ``plans``: the SHA-256 of those that were read. ``changes``: of all journals.
-    ``proven`` and ``unproven``: as in Lines, the latter with the place of the output.
+    ``proven``, ``unproven`` and ``asked``: as in Lines, the latter two with the place of the output. ``denials``: by
+    all journals.
     """
 
     keeps_calls: bool = False
@@ -111,6 +107,13 @@ class Verified:
     changes: Changes = field(default_factory=Changes)
     proven: set[tuple[str, datetime | str]] = field(default_factory=set)
     unproven: list[tuple[str, str, datetime | str, str]] = field(default_factory=list)
+    denials: Denials = field(default_factory=Denials)
+    asked: list[tuple[str, Asked]] = field(default_factory=list)
+
+    def read(self, place: str, line: Line) -> None:
+        """Take the next line of the journal at ``place``, which is of users."""
+        self.changes.read(place, line)
+        self.denials.read(place, line)
 
     def add(self, level: str, place: str, why: str) -> None:
         """Note what was found."""
@@ -130,79 +133,84 @@ class _Verification:
         self._store, self._plan_fault, self._verified = store, plan_fault, verified
         self._outputs = defaultdict[str, _Output](_Output)
         self._present: frozenset[str] = frozenset()
+        #: What a file is -> those files.
+        self._of = defaultdict[str, list[OutputName]](list)
         #: Places of outputs of provisioning, whose outcomes have no lines.
         self._provisioning: frozenset[str] = frozenset()
 
     def run(self) -> None:
-        names = self._store.names("")
-        self._present = frozenset(names)
-        runs = (name.rpartition(f"{RUNS}/")[0] for name in names if _is_provisioning(name))
-        results = (name for name in names if name.rpartition("/")[2] == RESULT_FILE)
-        self._provisioning = frozenset((*runs, *(each.removesuffix(RESULT_FILE) for each in results)))
-        self._packed(names)
-        self._journals(names)
-        self._snapshots(names)
-        self._files(names)
+        files = [what_is(name) for name in self._store.names("")]
+        self._present = frozenset(each.full for each in files)
+        self._provisioning = frozenset(
+            each.full.rpartition(f"{RUNS}/")[0] if each.provisions else each.place
+            for each in files
+            if each.provisions or each.what == RESULT_FILE
+        )
+        for each in files:
+            self._named(each)
+            self._of[each.what].append(each)
+        self._journals()
+        self._snapshots()
+        self._files()
         for place, output in self._outputs.items():
             self._verified.decisions += [(place, line) for line in output.decisions]
             self._verified.proven |= output.lines.proven
             where = self._store.place(place)
             self._verified.unproven += [(where, *each) for each in output.lines.unproven]
+            self._verified.asked += [(where, each) for each in output.lines.asked]
 
-    def _contents(self, names: Iterable[str], largest: int | None = None) -> Iterator[tuple[str, bytes]]:
+    def _contents(
+        self, files: Iterable[OutputName], largest: int | None = None
+    ) -> Iterator[tuple[OutputName, bytes]]:
+        """Of those that are not packed, by their names: reports read no others of them."""
+
         def unread(name: str, error: OSError) -> None:
             self._verified.add(BLOCKING, self._store.place(name), f"can't be read: {error}")
 
         bound = {} if largest is None else {"largest": largest}
-        for name, content in read_all(self._store, list(names), unread=unread, **bound):
+        of_name = {each.full: each for each in files if not each.is_packed}
+        for name, content in read_all(self._store, list(of_name), unread=unread, **bound):
             if (content or b"").startswith(_GZIP_MARK):
                 self._verified.add(BLOCKING, self._store.place(name), _PACKED)
             else:
-                yield name, content or b""
+                yield of_name[name], content or b""
 
-    def _packed(self, names: Iterable[str]) -> None:
-        """What reports read packed, and no run packs."""
-        for name in names:
-            plain = name.removesuffix(_GZ)
-            last = plain.rpartition("/")[2]
-            if plain == name:
-                continue
-            place, in_directory = self._store.place(name), isinstance(self._store, DirectoryStore)
-            if plain in self._present:
-                self._verified.add(BLOCKING, place, "lies here twice, packed and not")
-            elif last in (*OF_RUNS, PLAN) or _SNAPSHOT.fullmatch(plain) or _is_provisioning(plain):
-                self._verified.add(BLOCKING, place, _PACKED)
-            elif last in OF_CUSTODIAN and in_directory and not IN_BUCKET.fullmatch(plain):
-                why = "Cloud Custodian packs it in a bucket alone: find out who did"
-                self._verified.add(ATTENTION, place, f"is packed, and {why}")
+    def _named(self, file: OutputName) -> None:
+        """What is wrong with the name of a file: reports read packed ones, and no run packs what is its own."""
+        place, in_directory = self._store.place(file.full), isinstance(self._store, DirectoryStore)
+        if file.fault:
+            self._verified.add(BLOCKING, place, file.fault)
+        elif file.what == STRAY:
+            self._verified.add(BLOCKING, place, "no run writes an object of this name")
+        elif not (file.is_packed and (file.what or file.provisions)):
+            return
+        elif f"{file.place}{file.within}" in self._present:
+            self._verified.add(BLOCKING, place, "lies here twice, packed and not")
+        elif file.what not in OF_CUSTODIAN:
+            self._verified.add(BLOCKING, place, _PACKED)
+        elif in_directory and not file.is_dated:
+            why = "Cloud Custodian packs it in a bucket alone: find out who did"
+            self._verified.add(ATTENTION, place, f"is packed, and {why}")
 
-    def _journals(self, names: Sequence[str]) -> None:
-        for name, content in self._contents(name for name in names if _FILE.fullmatch(name)):
-            place = str(_FILE.fullmatch(name)["place"])  # type: ignore[index]  # it matches
-            chain = self._chain(place, name, content, name.endswith(RESTORE_JOURNAL))
-            self._begins(name, chain, {""})
+    def _journals(self) -> None:
+        for file, content in self._contents(each for kind in JOURNALS for each in self._of[kind]):
+            chain = self._chain(file.place, file.full, content, forks=file.what == RESTORE_JOURNAL)
+            self._begins(file.full, chain, {""})
         objects = defaultdict[tuple[str, str], list[tuple[str, Chain]]](list)
-        for name, content in self._contents(name for name in names if _OBJECT.fullmatch(name)):
-            found = _OBJECT.fullmatch(name)
-            assert found
-            chain = self._chain(found["place"], name, content, only=found["id"])
-            objects[found["place"], found["id"]].append((name, chain))
+        for file, content in self._contents(self._of[OBJECT]):
+            chain = self._chain(file.place, file.full, content, only=file.of)
+            objects[file.place, file.of].append((file.full, chain))
         for chains in objects.values():
             known = {"", *(chain.last for _, chain in chains)}
             for name, chain in chains:
                 self._begins(name, chain, known)
-        self._segments(names)
-        for name in names:
-            if _IN_JOURNAL.fullmatch(name) and not (_OBJECT.fullmatch(name) or _SEGMENT.fullmatch(name)):
-                self._verified.add(BLOCKING, self._store.place(name), "no run writes an object of this name")
+        self._segments()
 
-    def _segments(self, names: Iterable[str]) -> None:
+    def _segments(self) -> None:
         """The objects of a journal, one after the other, are one chain."""
         journals = defaultdict[tuple[str, str], list[bytes]](list)
-        for name, content in self._contents(sorted(name for name in names if _SEGMENT.fullmatch(name))):
-            found = _SEGMENT.fullmatch(name)
-            assert found
-            journals[found["place"], found["journal"]].append(content)
+        for file, content in self._contents(sorted(self._of[SEGMENT], key=lambda each: each.full)):
+            journals[file.place, f"{file.place}{file.of}"].append(content)
         for (place, journal), contents in journals.items():
             self._begins(journal, self._chain(place, journal, b"".join(contents)), {""})
 
@@ -217,7 +225,7 @@ class _Verification:
     def _chain(self, place: str, name: str, content: bytes, forks: bool = False, only: str = "") -> Chain:
         """``only``: the unique id of the user whose lines these are, by the object's name; empty for all."""
         output, where = self._outputs[place], self._store.place(name)
-        of_users = not _is_provisioning(place)
+        of_users = RUNS not in place.split("/")
         is_of_runs = of_users and (bool(only) or name == f"{place}{JOURNAL}")
         calls = Calls(where, of_users, self._verified.keeps_calls)
         others = (output.lines if is_of_runs else Restorations()) if of_users else None
@@ -227,7 +235,7 @@ class _Verification:
             _note(output, line)
             checks.read(line)
             if of_users:
-                self._verified.changes.read(where, line)
+                self._verified.read(where, line)
             if is_of_runs:
                 output.ends.read(line)
 
@@ -267,77 +275,57 @@ class _Verification:
             why = "written while another machine wrote, too: in which order is not proven"
             add(ATTENTION, where, f"line {which}: {why}")
 
-    def _snapshots(self, names: Iterable[str]) -> None:
+    def _snapshots(self) -> None:
         seen = defaultdict[str, set[str]](set)
-        for full, content in self._contents(
-            (name for name in names if _SNAPSHOT.fullmatch(name)), LARGEST_RECORD
-        ):
-            found = _SNAPSHOT.fullmatch(full)
-            assert found
-            place, name = found["place"], found["name"]
-            seen[place].add(name)
+        for output in self._outputs.values():
+            output.snapshots.end()
+        for file, content in self._contents(self._of[SNAPSHOT_FILE], LARGEST_RECORD):
+            seen[file.place].add(file.within)
             self._verified.counts["snapshots"] += 1
-            if fault := self._snapshot_fault(self._outputs[place], name, content):
-                self._verified.add(*fault[:1], self._store.place(full), fault[1])
+            if fault := self._outputs[file.place].snapshots.fault(file.within, content):
+                self._verified.add(*fault[:1], self._store.place(file.full), fault[1])
         for place, output in list(self._outputs.items()):
-            for name in sorted(output.pins.keys() - seen[place]):
-                if f"{place}{name}" not in self._present:
-                    by, why = output.given_up.get(name), "is gone: its journal names it"
+            for name in sorted(output.snapshots.pins.keys() - seen[place]):
+                file = what_is(f"{place}{name}")
+                if (file.what, file.place) != (SNAPSHOT_FILE, place):
+                    why = "is named as a snapshot by the journal, and no run gives one such a name"
+                    self._verified.add(BLOCKING, self._store.place(file.full), why)
+                elif file.full not in self._present:
+                    by, why = output.snapshots.given_up.get(name), "is gone: its journal names it"
                     why += f", and that it is for good, by {by}" if by else ""
-                    self._verified.add(NOTE if by else BLOCKING, self._store.place(f"{place}{name}"), why)
+                    self._verified.add(NOTE if by else BLOCKING, self._store.place(file.full), why)
 
-    def _snapshot_fault(self, output: _Output, name: str, content: bytes) -> tuple[str, str] | None:
-        try:
-            snapshot = Snapshot.from_json(content)
-            fault = tampering(snapshot)
-        except SnapshotInvalid as error:
-            snapshot, fault = None, str(error)
-        digest = hashlib.sha256(content).hexdigest()
-        if pins := output.pins.get(name):
-            if digest in pins:
-                fault = fault or (_other_line(snapshot, name, pins[digest]) if snapshot else "")
-                return (BLOCKING, fault) if fault else None
-            return BLOCKING, f"has the SHA-256 {digest}, and its journal says {', '.join(sorted(pins))}"
-        why = f"no line of a journal here has its SHA-256{f'; {fault}' if fault else ''}"
-        if unique_id_in(name) in output.changed:
-            return BLOCKING, f"{why}, and its user was changed"
-        return ATTENTION, f"{why}: a run was killed right after it was written, or the journal was cut off"
-
-    def _files(self, names: Iterable[str]) -> None:
+    def _files(self) -> None:
         """Outcomes, plans and results of provisioning."""
-        of_name = defaultdict[str, list[str]](list)
-        for name in names:
-            of_name[name.rpartition("/")[2]].append(name)
-        for name, content in self._contents(of_name[OUTCOMES]):
+        for file, content in self._contents(self._of[OUTCOMES]):
             self._verified.counts["outcome files"] += 1
-            self._outcomes(name, content)
-        for name, content in self._contents(of_name[PLAN]):
+            self._outcomes(file, content)
+        for file, content in self._contents(self._of[PLAN]):
             self._verified.counts["plans"] += 1
             self._verified.plans.add(hashlib.sha256(content).hexdigest())
             if fault := self._plan_fault(content):
-                self._verified.add(BLOCKING, self._store.place(name), fault)
-        for name, content in self._contents(of_name[RESULT_FILE]):
+                self._verified.add(BLOCKING, self._store.place(file.full), fault)
+        for file, content in self._contents(self._of[RESULT_FILE]):
             self._verified.counts["results"] += 1
-            self._provisioned(self._store.place(name), content)
+            self._provisioned(self._store.place(file.full), content)
         for place, output in self._outputs.items():
             if f"{place}{OUTCOMES}" not in self._present and (users := output.ends.users):
                 why = f"is not there, and the journal beside it has outcomes of {of(users, 'user')}"
                 self._verified.add(ATTENTION, self._store.place(f"{place}{OUTCOMES}"), why)
-        self._results(of_name[_RESULT_FILE])
-        self._undos(name for name in of_name[_UNDONE] if _is_provisioning(name))
+        self._results()
+        self._undos()
 
-    def _results(self, names: Iterable[str]) -> None:
+    def _results(self) -> None:
         """The results of provisioning, and those that a journal names."""
-        mine = [name for name in names if _is_provisioning(name)]
         resumed, followed = set[str](), set[str]()
-        for name, content in self._contents(mine):
+        for file, content in self._contents(self._of[RESULT]):
             self._verified.counts["results"] += 1
-            place, digest = name.removesuffix(_RESULT_FILE), hashlib.sha256(content).hexdigest()
-            if digest not in self._outputs[place].results:
+            digest = hashlib.sha256(content).hexdigest()
+            if digest not in self._outputs[file.place].results:
                 why = f"has the SHA-256 {digest}, and no line of its journal says so"
-                self._verified.add(BLOCKING, self._store.place(name), why)
+                self._verified.add(BLOCKING, self._store.place(file.full), why)
             else:
-                runs = f"{place.rpartition(f'{RUNS}/')[0]}{RUNS}/"
+                runs = f"{file.place.rpartition(f'{RUNS}/')[0]}{RUNS}/"
                 resumed |= {f"{runs}{run}/" for run in _lists(content, "resumes")}
                 followed |= {f"{runs}{run}/" for run in _lists(content, "follows")}
         for place in sorted(followed - {name.rpartition("/")[0] + "/" for name in self._present}):
@@ -345,40 +333,34 @@ class _Verification:
                 why = "is gone: the result of the next run names it"
                 self._verified.add(BLOCKING, self._store.place(place), why)
         for place, output in list(self._outputs.items()):
-            if output.results and f"{place}{_RESULT_FILE}" not in self._present and place not in resumed:
+            if output.results and f"{place}{RESULT}" not in self._present and place not in resumed:
                 why = "is gone: its journal has its SHA-256"
-                self._verified.add(BLOCKING, self._store.place(f"{place}{_RESULT_FILE}"), why)
+                self._verified.add(BLOCKING, self._store.place(f"{place}{RESULT}"), why)
 
-    def _undos(self, names: Iterable[str]) -> None:
+    def _undos(self) -> None:
         """What undos say that they did has a journal, and each journal of an undo says what came of it."""
-        told, journaled = (
-            set[str](),
-            {
-                found[0]
-                for name in self._present
-                if _is_provisioning(name) and (found := _UNDO_JOURNAL.match(name))
-            },
-        )
-        for name, content in self._contents(names):
-            place = name.removesuffix(_UNDONE)
-            told.add(f"{place}undo-journal")
-            if f"{place}undo-journal" not in journaled and any(
-                _lists(content, "removed", "returned", "failed")
-            ):
+        directory = UNDO_JOURNAL.removesuffix(".jsonl")
+        parts = (each for kind in (SEGMENT, STRAY) for each in self._of[kind])
+        of_parts = (each for each in parts if each.within.startswith(f"{directory}/"))
+        journals = [*self._of[UNDO_JOURNAL], *of_parts]
+        journaled, told = {each.place for each in journals if each.provisions}, set[str]()
+        for file, content in self._contents(self._of[UNDONE]):
+            told.add(file.place)
+            if file.place not in journaled and any(_lists(content, "removed", "returned", "failed")):
                 why = "says what an undo did, and no journal of an undo lies beside it"
-                self._verified.add(BLOCKING, self._store.place(name), why)
-        for name in sorted(journaled - told):
-            why = f"no {_UNDONE} lies beside it: the undo was stopped, or that was removed"
-            self._verified.add(ATTENTION, self._store.place(name), why)
+                self._verified.add(BLOCKING, self._store.place(file.full), why)
+        for place in sorted(journaled - told):
+            why = f"no {UNDONE} lies beside it: the undo was stopped, or that was removed"
+            self._verified.add(ATTENTION, self._store.place(f"{place}{directory}"), why)
 
-    def _outcomes(self, name: str, content: bytes) -> None:
-        place, ends = self._store.place(name), self._outputs[name.removesuffix(OUTCOMES)].ends
+    def _outcomes(self, file: OutputName, content: bytes) -> None:
+        place, ends = self._store.place(file.full), self._outputs[file.place].ends
         try:
             rows = rows_of(place, content)
         except ValueError as error:
             self._verified.add(BLOCKING, place, str(error))
             return
-        for level, why in ends.faults(rows, name.removesuffix(OUTCOMES) in self._provisioning):
+        for level, why in ends.faults(rows, file.place in self._provisioning):
             self._verified.add(level, place, why)
 
     def _provisioned(self, place: str, content: bytes) -> None:
@@ -394,23 +376,6 @@ class _Verification:
             )
 
 
-def _is_provisioning(name: str) -> bool:
-    """Whether a file is in a directory of provisioning's runs, which no report reads; see ``output_reader``."""
-    return RUNS in name.split("/")[:-1]
-
-
-def _other_line(snapshot: Snapshot, name: str, lines: Iterable[Line]) -> str:
-    """Why a line with its SHA-256 is not of this snapshot; empty if each is."""
-    user, taken = snapshot.user.subject, moment(snapshot.taken)
-    for line in lines:
-        time = time_of(line["time"])
-        if (line["user"], line["arn"], line["unique_id"]) != (user.name, user.arn, unique_id_in(name)):
-            return f"is of {user.arn} ({user.unique_id}), and its journal has it of {line['arn']} ({line['unique_id']})"
-        if not (taken and time and taken - SKEW <= time <= taken + TRYING + SKEW):
-            return f"was taken at {taken}, and its journal has it at {line['time']}"
-    return ""
-
-
 def _lists(content: bytes, *names: str) -> Iterator[Any]:
     """What is in the lists ``names`` of a JSON object, as far as it has them."""
     try:
@@ -423,14 +388,8 @@ def _lists(content: bytes, *names: str) -> Iterator[Any]:
 
 def _note(output: _Output, line: Line) -> None:
     phase = line["phase"]
-    if phase == SNAPSHOT:
-        pins = output.pins[str(line.get("snapshot"))]
-        pins.setdefault(str(line.get("sha256")), []).append(line)
-    elif phase == GIVEN_UP:
-        output.given_up[str(line.get("snapshot"))] = f"{str(line.get('by'))[:80]} on {line['time'][:16]}"
-    elif phase == BEFORE:
-        output.changed.add(line["unique_id"])
-    elif phase == _RESULT:
+    output.snapshots.read(line)
+    if phase == _RESULT:
         output.results.add(str(line.get("sha256")))
     elif phase == DECISION:
         output.decisions.append(_decision(line))

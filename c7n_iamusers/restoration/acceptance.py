@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What somebody must accept before a user is restored: by naming it, by an option, or when asked. Pure."""
+"""What somebody must accept before a user is restored: by naming the user, by an option, or when asked. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from c7n_iamusers.restoration.rights import RightsChange
 class Need(Enum):
     """An acceptance that is missing.
 
-    NAMED: the snapshot is partial, so the user must be named. WIDER: it could do more than before, or nobody can tell.
+    NAMED: the snapshot is partial, so the user must be named. WIDER: it could, or might, do more than before.
     """
 
     NAMED = "named"
@@ -43,7 +43,7 @@ class Accepted:
 
 
 def warnings(planned: Restoration, doubts: tuple[str, ...]) -> tuple[str, ...]:
-    """What somebody must accept when asked, a line each: ``doubts`` about the files, and administrator rights.
+    """What somebody must accept when asked, one per line: ``doubts`` about the files, and administrator rights.
 
     None for a user whose restoration changes nothing.
     """

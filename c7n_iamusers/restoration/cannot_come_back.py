@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Limits of a restoration: what cannot be restored, which users must not be changed, groups that are missing. Pure."""
+"""Limits of a restoration: what can't be restored, users that must not be changed, and missing groups. Pure."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from c7n_iamusers.snapshots.snapshot import Snapshot
 class CurrentState:
     """The current state in AWS, and what earlier restorations from the snapshot did according to their journals.
 
-    ``user``: the user with the snapshot's name; None if there is none. ``rights``: the groups and managed policies of
-    the snapshot and of the user that exist. ``trust``: the account's roles, where the user has, or gets, another unique
-    id than in the snapshot. ``memberless``: names of groups without a member; read only if groups are recreated.
+    ``user``: the user with the snapshot's name; None if there is none. ``rights``: those groups and managed policies of
+    the snapshot and the user that exist. ``trust``: the account's roles, if the user's unique id differs, or will
+    differ, from the snapshot's. ``memberless``: names of groups without a member; read only if groups are recreated.
     ``own_groups``: names of groups that restorations created. ``own_deny``: see OwnDeny.
     ``boundary_lifted``: see deny.boundary_was_lifted. ``deny_lifted``: see deny.was_lifted.
 
@@ -64,7 +64,7 @@ class CurrentState:
 
 
 def is_restored_user(current: CurrentState) -> bool:
-    """True if the user of that name was created by a restoration from the snapshot.
+    """Whether a restoration from the snapshot created the user of that name.
 
     The journal has its unique id or, if the response of CreateUser was lost, the token in its tag. The tag alone proves
     nothing, since anybody with iam:TagUser can set it.
@@ -102,14 +102,17 @@ def lost(snapshot: Snapshot) -> Iterator[str]:
 def refusal(snapshot: Snapshot, current: CurrentState) -> str | None:
     """Why nothing may be restored; None if it may.
 
-    A user with the same name but another unique id may have been created by an earlier restoration. One that no journal
-    of a restoration has, or that has anything beyond the snapshot, counts as another user, and gets nothing.
+    An earlier restoration may have created a user with the same name and another unique id. If no restoration's journal
+    has it, or it has anything beyond the snapshot, it counts as another user and gets nothing.
     """
     now, policies = current.user, current.policies
     for item in snapshot.user.attachments[attachments.PERMISSIONS_BOUNDARY.name]:
         if item["PermissionsBoundaryArn"] not in policies:
             arn = item["PermissionsBoundaryArn"]
-            return f"its permissions boundary {arn} no longer exists, without which it could do more: create it again"
+            return (
+                f"its permissions boundary {arn} no longer exists, and without that the user could do more: "
+                "create it again"
+            )
     if now is None or now.unique_id == snapshot.user.unique_id:
         return None
     further = list(extras(snapshot.user, now))
@@ -154,7 +157,7 @@ def _same(was: IamUser, now: IamUser) -> bool:
 
 
 def not_known(snapshot: Snapshot) -> Iterator[str]:
-    """What a partial snapshot does not know, in words: another run may have removed it before."""
+    """What a partial snapshot lacks, in words: another run may have removed it before."""
     for kind in attachments.ATTACHMENT_KINDS:
         if kind.removals and not snapshot.user.attachments[kind.name]:
             yield f"whether it had any {kind.plural}"
@@ -166,7 +169,7 @@ def not_known(snapshot: Snapshot) -> Iterator[str]:
 def administrative(snapshot: Snapshot) -> tuple[str, ...]:
     """The policies in ``snapshot`` that grant administrator rights, or a known way to them, in words.
 
-    A policy whose document the snapshot does not have counts, except those of AWS that are known to grant neither.
+    A policy without document in the snapshot counts, unless it is AWS-managed and known to grant neither.
     """
     groups = {str(group["GroupName"]): group for group in snapshot.groups}
     for name in snapshot.user.groups or ():
@@ -177,7 +180,7 @@ def administrative(snapshot: Snapshot) -> tuple[str, ...]:
 
 
 def administrative_today(after: IamUser, rights: CurrentRights) -> tuple[str, ...]:
-    """The same of ``after``, a user once it is restored, by the documents of today: a snapshot can be forged."""
+    """The same for ``after``, the restored user, by today's documents, because a snapshot can be forged."""
     documents = {arn: each.text for arn, each in rights.policies.items()}
     grants = applied_policies(after, Inventory(groups=rights.groups, policies=documents))
     if grants is None:
@@ -193,7 +196,7 @@ def _administrative(grants: tuple[AppliedPolicy, ...], unread: str) -> Iterator[
 
 
 def parts(snapshot: Snapshot, with_groups: bool = True) -> dict[str, str]:
-    """The identifier of each part that a call of its own gives back -> the part in words.
+    """The identifier of each part that has its own restoring call -> the part in words.
 
     A name for groups and inline policies, an ARN for managed policies, an id for keys and certificates.
     ``with_groups``: also policies of groups.
@@ -209,12 +212,12 @@ def parts(snapshot: Snapshot, with_groups: bool = True) -> dict[str, str]:
     return found
 
 
-#: The beginning of the Ref that a call saves, before the id of what it gives back under a new one.
+#: The prefix of the Ref that a call saves if it restores something under a new id. The former id follows.
 NEW_ID = "the new id of "
 
 
 def part_of(call: ApiCall) -> str:
-    """The identifier of the part that ``call`` gives back, as in ``parts``; empty if it gives none."""
+    """The identifier of the part that ``call`` restores, as in ``parts``; empty if it restores none."""
     named = (str(call.parameters.get(name, "")) for name in ("PolicyArn", "PolicyName", "GroupName"))
     saved = (name.removeprefix(NEW_ID) for name in call.save if name.startswith(NEW_ID))
     return next(filter(None, (*saved, *named)), "")
@@ -240,7 +243,7 @@ def without_parts(snapshot: Snapshot, left_out: frozenset[str]) -> Snapshot:
     return replace(snapshot, user=replace(snapshot.user, attachments=held), groups=groups)
 
 
-#: The members of GroupDetail with a group's policies, and the member that identifies each.
+#: The members of GroupDetail that have a group's policies, and what identifies each policy.
 _GROUP_POLICIES = {"GroupPolicyList": "PolicyName", "AttachedManagedPolicies": "PolicyArn"}
 
 
@@ -259,7 +262,7 @@ def missing_groups(snapshot: Snapshot, present: frozenset[str]) -> list[Item]:
 
 
 def unfinished_groups(snapshot: Snapshot, current: CurrentState) -> list[Item]:
-    """Groups that a stopped restoration created: without a member, and without a policy that they had.
+    """Groups that a stopped restoration created: they have no member, and lack a policy that they had.
 
     A restoration adds the member last, so a group with a member is finished. Somebody else's group gets nothing.
     """
@@ -269,12 +272,12 @@ def unfinished_groups(snapshot: Snapshot, current: CurrentState) -> list[Item]:
 
 
 def _held(group: Item, current: CurrentState) -> frozenset[str]:
-    """Names of inline policies and ARNs of attached policies that the group of the name has now."""
+    """Names of the inline policies and ARNs of the attached policies of the group ``name`` today."""
     return group_policies(current.rights.groups[group["GroupName"]])
 
 
 def rights_with_groups(snapshot: Snapshot, current: CurrentState) -> CurrentRights:
-    """The current rights once ``group_calls`` are made."""
+    """The rights after ``group_calls``."""
     groups = dict(current.rights.groups)
     for group in (*missing_groups(snapshot, current.groups), *unfinished_groups(snapshot, current)):
         now = groups.get(group["GroupName"], {})
@@ -303,14 +306,14 @@ def group_calls(snapshot: Snapshot, current: CurrentState) -> Iterator[ApiCall]:
 
 
 def created_group(name: object) -> str:
-    """The Ref that CreateGroup saves: the GroupId in its answer, which alone proves that the group is ours."""
+    """The Ref that CreateGroup saves. Only the GroupId in its answer proves that the group is ours."""
     return f"created-group {name}"
 
 
 def recreate_group(group: Item, policies: frozenset[str]) -> Iterator[ApiCall]:
     """The calls that create ``group`` with its inline policies and those of its attached policies in ``policies``.
 
-    That it exists already is no success: it is somebody else's then.
+    EntityAlreadyExists is a failure: the group is somebody else's.
     """
     name = {"GroupName": group["GroupName"]}
     saved = {created_group(group["GroupName"]): ("Group", "GroupId")}

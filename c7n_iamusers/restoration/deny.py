@@ -14,13 +14,13 @@ from c7n_iamusers.lockout import deny_all
 from c7n_iamusers.quarantine.release_plan import restore_boundary
 
 _OWN_DOCUMENT = deny_all.deny_all_document("Restoration")
-#: The form that a restored user does not get: attached, AWSDenyAll would be more than its snapshot has.
+#: The form that no restored user gets: an attached AWSDenyAll would exceed its snapshot.
 NOT_ATTACHED = {deny_all.ATTACHED: "not used"}
 
 
 @dataclass(frozen=True)
 class OwnDeny:
-    """The Deny-all that a restoration put on a user that exists, by the journal; it may have been removed since.
+    """The Deny-all that a restoration put on an existing user, by the journal. It may have been removed since.
 
     ``document``: of the inline form. ``former``: the ARN of the boundary that AWSDenyAll replaced, if there was one.
     """
@@ -31,10 +31,10 @@ class OwnDeny:
 
     @classmethod
     def after(cls, calls: Iterable[tuple[ApiCall, bool | None]]) -> OwnDeny | None:
-        """The one that ``calls`` left, in order, each with whether it was applied (None: unknown)."""
+        """The Deny-all after ``calls`` in order, each with whether it was applied (None: unknown)."""
         found = None
         for call, applied in calls:
-            # A user's own Deny-all that was given back has the same purpose, and not this note.
+            # A restored Deny-all of the user's own has the same purpose, but not this note.
             if (form := deny_all.deny_form(call)) and call.notes.get(deny_all.UNTIL_THE_END):
                 if applied is not False:
                     given = call.parameters
@@ -54,9 +54,9 @@ def lifted_form(call: ApiCall) -> str:
 
 
 def boundary_was_lifted(calls: Iterable[tuple[ApiCall, bool | None]]) -> bool:
-    """Whether the AWSDenyAll that a restoration creates a user with was lifted for certain, after ``calls`` in order.
+    """Whether, after ``calls`` in order, the AWSDenyAll of a user that a restoration created was lifted for certain.
 
-    ``calls``: each with whether it was applied (None: unknown). An AWSDenyAll that is there now is somebody else's.
+    ``calls``: each with whether it was applied (None: unknown). If so, an AWSDenyAll of today is somebody else's.
     """
     lifted = False
     for call, applied in calls:
@@ -70,7 +70,7 @@ def boundary_was_lifted(calls: Iterable[tuple[ApiCall, bool | None]]) -> bool:
 
 
 def was_lifted(calls: Iterable[tuple[ApiCall, bool | None]]) -> bool:
-    """Whether the last of ``calls`` that put or lifted a Deny-all lifted it, or may have; see ``OwnDeny.after``."""
+    """Whether the last of ``calls`` that concern a Deny-all lifted it, or may have; see ``OwnDeny.after``."""
     changes = [
         bool(lifted_form(call))
         for call, applied in calls
@@ -97,10 +97,10 @@ def denied_meanwhile(
     documents: tuple[str, ...],
     refused: Mapping[str, str],
 ) -> tuple[tuple[ApiCall, ...], tuple[ApiCall, ...]]:
-    """``given`` with a Deny-all put on ``now`` first, unless one is on it, and the calls that lift ours.
+    """``given``, preceded by a Deny-all for ``now`` unless it has one; and the calls that lift ours.
 
-    The Deny is needed: a session may be open, parts are given one by one, and rights are compared again before the end.
-    ``after``: the user with all that is given, so that there is room for it. Raises DenyRefused if no form fits.
+    The Deny is needed: a session may be open, parts come back one by one, and rights are compared again at the end.
+    ``after``: the user with all parts restored, which must leave room for it. Raises DenyRefused if no form fits.
     """
     if lifting := tuple(_lift_own(now, own)):
         return given, lifting
@@ -121,9 +121,9 @@ def with_room(
 ) -> tuple[tuple[ApiCall, ...], tuple[ApiCall, ...]]:
     """``given`` and ``lifting``, which lifts a deletion's Deny-all from ``now``, in an order that quotas allow.
 
-    A deletion chooses a form that fits what is left of the user. If that form does not fit beside all that the user
-    had, AWSDenyAll as the boundary, which takes no room, replaces it first. ``full``: the user under its Deny-all, with
-    all that is given. ``bounded``: if its boundary is AWSDenyAll, it is ours.
+    A deletion chooses a form that fits the parts it left. If it doesn't fit beside all parts, AWSDenyAll as the
+    boundary, which takes no room, replaces it first. ``full``: the user under its Deny-all, with all parts restored.
+    ``bounded``: if its boundary is AWSDenyAll, it is ours.
     """
     inner = tuple(call for call in lifting if lifted_form(call) != deny_all.BOUNDARY)
     room = deny_all.inline_fits(full, "", "") and deny_all.attached_fits(full, more=0)

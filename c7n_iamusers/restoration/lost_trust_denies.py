@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the trust policies of an account's roles denied a user that is restored with another unique id. Pure.
+"""Denies in trust policies that a restored user with another unique id escapes. Pure.
 
-IAM keeps a user that a Principal names by its unique id, and shows that id once the user is deleted: a new user of the
-name is somebody else ("AWS JSON policy elements: Principal", IAM User Guide). A condition on aws:userid names the id
-too. A condition on aws:PrincipalArn names the ARN, and holds for the new user as for the old one.
+IAM stores the unique id of a user in a Principal, and shows it once the user is deleted. A new user with the name is
+another principal ("AWS JSON policy elements: Principal", IAM User Guide). A condition on aws:userid names the id, too.
+A condition on aws:PrincipalArn names the ARN, so the new user meets it like the old one.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from c7n_iamusers.policy_comparison.principals import RequestContext, principal_
 from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_policy
 from c7n_iamusers.restoration.rights import Rights, RightsChange
 
-#: Stands for the unique id of a user that is not created yet: AWS never assigns the former one again.
+#: Stands for the unique id of a user that is not created yet. AWS never reassigns the former id.
 _TO_COME = "AIDA0C7N0RESTORED0000"
-#: One of these, in lower case, is in each trust policy that can tell a user from another one by its unique id.
+#: Each trust policy that can tell users apart by unique id contains one of these, in lower case.
 _BY_ID = ('"aida', ":user/", "aws:userid")
 
 
@@ -47,10 +47,10 @@ def _text(document: Any) -> str:
 
 
 def trust_change(was: IamUser, after: IamUser, trust: RoleTrust) -> RightsChange:
-    """What roles denied ``was`` by its unique id, and do not deny ``after``, the restored user.
+    """What roles denied ``was`` by its unique id, and don't deny the restored user ``after``.
 
-    ``after`` lacks what they allowed ``was`` alone: that is not wider. A trust policy that can't be compared is unknown
-    if it has the id. ``after`` has no unique id until it is created.
+    What they allowed only ``was`` is left out: losing it is not wider. An incomparable trust policy is unknown if it
+    has the id. ``after`` has no unique id until it is created.
     """
     wider: list[str] = []
     unknown: list[str] = []
@@ -81,7 +81,7 @@ def _no_longer_denied(was: IamUser, after: IamUser, arn: str, text: str) -> Iter
     parsed = tuple(
         zip(rows, parse_policy({**document, "Statement": plain}, f"{TRUST} of {arn}"), strict=True)
     )
-    # an ARN that is shown although no user has it is still to become the id of the deleted one
+    # IAM has yet to replace an ARN that no user has by the deleted user's id
     held = {after.arn, after.unique_id} if after.unique_id else set[str]()
     then = Rights(_applying(parsed, was, {was.arn, was.unique_id}), _context(was, was.unique_id))
     return then.exceeded_by(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a restoration tells people beside its calls: what stays as it is, and what they may have to do. Pure."""
+"""What a restoration tells people beside its calls: what it leaves, and what they may have to do. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def notes(
     left_out: frozenset[str],
     ended: bool = False,
 ) -> Iterator[str]:
-    """Notes for people. ``new_unique_id``: the user has, or gets, another unique id than in the snapshot.
+    """Notes for people. ``new_unique_id``: the user's unique id differs, or will differ, from the snapshot's.
 
     ``left_out``: the parts that do not come back. ``ended``: somebody ended the user's deletion.
     """
@@ -51,9 +51,9 @@ def notes(
     )
 
 
-#: The note on a user that a deletion removed something from, and that its Deny-all is not on any more.
+#: The note on a user that has lost parts to a deletion, but no longer has that deletion's Deny-all.
 _ENDED = (
-    "somebody ended its deletion, since the Deny-all of that is not on it: what it lacks may be gone on purpose",
+    "somebody ended its deletion, because the deletion's Deny-all is not on it: what it lacks may be gone on purpose",
 )
 
 
@@ -99,8 +99,8 @@ def _quarantines(
 ) -> Iterator[str]:
     if snapshot.partial:
         yield (
-            "another run had begun to delete it before: what that run removed is not in this output, or its journal "
-            "is not: if there is one, restore from the output with that journal"
+            "another run had begun to delete it before: this output lacks what that run removed, or its journal: if "
+            "there is one, restore from the output with that journal"
         )
         yield from (f"not known is {each}" for each in cannot_come_back.not_known(snapshot))
     if snapshot.quarantine:
@@ -128,14 +128,14 @@ def _inactive(snapshot: Snapshot, history: CallHistory) -> Iterator[str]:
 
 
 def _doubtful(snapshot: Snapshot, history: CallHistory) -> Iterator[str]:
-    """What comes back although it was gone when this tool was to remove it."""
+    """What comes back although it was already gone when this tool tried to remove it."""
     for name, identifier in history.doubtful():
         kind = next(each for each in attachments.ATTACHMENT_KINDS if each.name == name)
         items = snapshot.user.attachments[name] if kind.restoration else ()
         if any(str(item[kind.identifier]) == identifier for item in items):
             yield (
-                f"{kind.title} {identifier} was gone when this tool was to remove it, right after it was read: AWS may "
-                "have answered twice, or somebody removed it on purpose: take it away again in that case"
+                f"{kind.title} {identifier} was gone when this tool tried to remove it, right after it was read: AWS "
+                "may have answered twice, or somebody removed it on purpose: in that case remove it again"
             )
 
 
@@ -146,7 +146,7 @@ def _extras(snapshot: Snapshot, current: cannot_come_back.CurrentState) -> Itera
 
 def _trust_policies(snapshot: Snapshot) -> Iterator[str]:
     for role in snapshot.trusted_by:
-        # a snapshot may be forged, and a role that never named the user would trust it from then on
+        # a snapshot may be forged, to have a role trust a user that it never named
         yield (
             f"the trust policy of {role} named the user: if it shows the id of the deleted user now, "
             f"{snapshot.user.unique_id}, put the user's ARN in its place; if not, leave it"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused
-from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Ref, Subject
+from c7n_iamusers.execution.calls import BEFORE, DENIED, ApiCall, Plan, Ref, Subject
 from c7n_iamusers.execution.journal import CREATED, RESTORED_FROM, TOKEN
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import written_policy
@@ -24,14 +24,14 @@ from c7n_iamusers.restoration.rights import CurrentRights, RightsChange, rights_
 from c7n_iamusers.snapshots.removed_by_deletion import before_removals, removed_by_us, whole_snapshot
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
-#: The note of the journal line of CreateUser with the unique id that it replaces.
+#: The note with the replaced unique id, in the journal line of CreateUser.
 REPLACES = "replaces"
 _EXISTS = frozenset({"EntityAlreadyExists"})
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What is on record of one user: its ``snapshots``, and its ``history`` according to their journals.
+    """The records of one user: its ``snapshots``, and its ``history`` by their journals.
 
     ``journaled``: a journal has lines about the user.
     """
@@ -52,10 +52,9 @@ class Restoration:
 
     ``lifting``: the calls at the end of ``plan`` that lift the Deny. ``snapshot``: what comes back, as a snapshot.
     ``whole``: the user before we changed it, with its rights then. ``after``: the restored user, with its rights now.
-    ``trust``: of roles, if the unique id changes. ``begun``: the last snapshot before we removed anything, where a
-    later one was taken. ``user_exists``: the user itself still exists. ``missing_groups``: missing groups.
-    ``deleted_by_others``: the journal shows that somebody else deleted it. ``settled``: an earlier run has done
-    everything.
+    ``trust``: trust policies, if the unique id changes. ``begun``: the last snapshot before we removed anything, if a
+    later one was taken. ``user_exists``: the user itself still exists. ``deleted_by_others``: the journal shows that
+    somebody else deleted it. ``settled``: an earlier run has done everything.
     """
 
     plan: Plan
@@ -80,7 +79,7 @@ class Restoration:
         return replace(self.plan, calls=self.plan.calls[: len(self.plan.calls) - len(self.lifting)])
 
     def rights_change(self) -> RightsChange:
-        """What the user can do afterwards that it could not do before."""
+        """What the restored user can do that it could not do before."""
         own = rights_change(self.whole, self.after, self.rights, self.own_groups, self.begun)
         return own + trust_change(self.whole.user, self.after, self.trust)
 
@@ -92,13 +91,13 @@ def plan_restoration(
     recreate_groups: bool = False,
     left_out: frozenset[str] = frozenset(),
 ) -> Restoration:
-    """The calls that restore the user of ``recorded``, under a Deny-all that the last call lifts.
+    """The calls that restore the user of ``recorded``, under a Deny-all until the last call.
 
     First the user, then credentials, groups and policies. A user whose unique id still exists only gets back what we
-    removed from it: somebody removed the rest on purpose. ``token``: the value of the tag RESTORED_FROM, which
-    identifies the new user if the response of CreateUser is lost. ``left_out``: parts that do not come back; what they
-    denied is missing then, as any Deny that is gone. A call may have a Ref for an id that an earlier call of the plan
-    returns. Raises RestorationRefused if another user has the name, or the boundary no longer exists.
+    removed: somebody removed the rest on purpose. ``token``: the value of the tag RESTORED_FROM, which identifies the
+    new user if the response of CreateUser is lost. ``left_out``: parts that don't come back; their Denies count as
+    missing. A call may have a Ref for an id that an earlier call of the plan returns. Raises RestorationRefused if
+    another user has the name, or the boundary no longer exists.
     """
     if current.user is not None and current.user.unique_id == recorded.subject.unique_id:
         return _explained(
@@ -108,7 +107,7 @@ def plan_restoration(
     snapshot = cannot_come_back.without_parts(whole, left_out)
     finished = current.user is not None and current.user.unique_id in current.finished_ids
     if finished:
-        # It was restored completely before: what else it lacks, somebody removed since.
+        # It was restored completely before: somebody has removed since what else it lacks.
         snapshot = _of_groups(snapshot, current.awaited_groups if recreate_groups else frozenset())
     given = tuple(_given(snapshot, current, token, recreate_groups))
     rights = cannot_come_back.rights_with_groups(snapshot, current) if recreate_groups else current.rights
@@ -164,7 +163,7 @@ def _refuse_hold(whole: Snapshot, current: cannot_come_back.CurrentState) -> Non
 
 
 def _restorable(snapshot: Snapshot) -> Snapshot:
-    """``snapshot`` with those of its tags that a restoration sets."""
+    """``snapshot`` with only the tags that a restoration sets."""
     held = {
         **snapshot.user.attachments,
         attachments.TAG.name: tuple(cannot_come_back.restorable_tags(snapshot.user)),
@@ -196,7 +195,7 @@ def _plan_for_existing_user(
     given = tuple(_attachments(snapshot, now, current, current.groups, ours))
     lifting = tuple(_lift(recorded, now, user_after(snapshot, now, (), current.rights)))
     former = history.boundary_before() if history.boundary_deny() else None
-    # AWSDenyAll that a quarantine put on since is not ours to lift.
+    # A later quarantine's AWSDenyAll is not ours to lift.
     others = {deny_all.ATTACHED: history.attached_deny(), deny_all.BOUNDARY: history.boundary_deny()}
     own = current.own_deny
     own = None if own and (others.get(own.form) or (lifting and own.form != deny_all.BOUNDARY)) else own
@@ -227,7 +226,7 @@ def _plan_for_existing_user(
         after,
         current.rights,
         begun=before_removals(recorded.snapshots, history) if begun else None,
-        # without the unique id, which it still has
+        # without the unique id, which it keeps
         lost=tuple(cannot_come_back.lost(snapshot))[1:] if calls else (),
         notes=tuple(notes(removed, current, history, False, False, left_out, ended=not begun))
         if calls
@@ -238,9 +237,9 @@ def _plan_for_existing_user(
 
 
 def _explained(recorded: Recorded, now: IamUser, planned: Restoration) -> Restoration:
-    """``planned``. Raises RestorationRefused if ``now`` is as a deletion left it whose journal is lost.
+    """``planned``. Raises RestorationRefused if a deletion whose journal is lost left ``now`` as it is.
 
-    Nothing then shows what this tool removed, so there is nothing to do, and yet it is not restored.
+    Without that journal, nothing shows what this tool removed: the plan is empty, but the user is not restored.
     """
     history, was = recorded.history, recorded.snapshots[-1].user
     others = deny.deny_forms(now) - deny.deny_forms(was) - {deny_all.INLINE}
@@ -262,7 +261,7 @@ def _explained(recorded: Recorded, now: IamUser, planned: Restoration) -> Restor
 
 
 def _is_restoring(now: IamUser, current: cannot_come_back.CurrentState, history: CallHistory) -> bool:
-    """Whether a restoration was not done: its own Deny is on the user, or it has lifted that, and saw more rights."""
+    """Whether a restoration stopped: its own Deny is on the user, or was lifted before more rights were seen."""
     own = current.own_deny
     return (own is not None and own.form in deny.deny_forms(now)) or (
         current.deny_lifted and bool(history.removed())
@@ -270,7 +269,7 @@ def _is_restoring(now: IamUser, current: cannot_come_back.CurrentState, history:
 
 
 def _as_it_is(snapshot: Snapshot, now: IamUser, current: CurrentRights) -> Snapshot:
-    """``now``, read live, as a snapshot: what a user may do whose deletion somebody has ended by hand."""
+    """``now``, read live, as a snapshot, for the rights of a user whose deletion somebody ended by hand."""
     groups = tuple(current.groups[name] for name in now.groups or () if name in current.groups)
     return replace(snapshot, user=now, groups=groups, policies=tuple(current.policies.values()))
 
@@ -278,7 +277,7 @@ def _as_it_is(snapshot: Snapshot, now: IamUser, current: CurrentRights) -> Snaps
 def _given(
     snapshot: Snapshot, current: cannot_come_back.CurrentState, token: str, recreate_groups: bool
 ) -> Iterator[ApiCall]:
-    """The calls that give a user that is created anew what ``snapshot`` has, except for its boundary."""
+    """The calls that give a newly created user all of ``snapshot`` but the boundary."""
     was, now = snapshot.user, current.user
     yield from (_create(was, token),) if now is None else _tags(was, now)
     groups = current.groups
@@ -291,7 +290,7 @@ def _given(
 def _under_deny(
     was: IamUser, now: IamUser | None, given: tuple[ApiCall, ...]
 ) -> tuple[tuple[ApiCall, ...], tuple[ApiCall, ...]]:
-    """``given`` with AWSDenyAll as the boundary meanwhile, and the call that sets the boundary of ``was`` instead."""
+    """``given`` under AWSDenyAll as the boundary, and the call that then sets the boundary of ``was``."""
     own = was.attachments[attachments.PERMISSIONS_BOUNDARY.name]
     if now is not None and not deny_all.is_bounded(now):
         if not given:
@@ -311,10 +310,14 @@ def _attachments(
     groups: frozenset[str],
     ours: frozenset[str] = frozenset(),
 ) -> Iterator[ApiCall]:
-    """``ours``: ids of the credentials that we had deactivated."""
+    """``ours``: ids of the credentials that we had deactivated.
+
+    What is inactive comes first: AWS takes it as active, so there are never more active ones than the user had.
+    """
     possible = {attachments.ATTACHED_POLICY.name: current.policies, attachments.GROUP.name: groups}
     for kind in attachments.ATTACHMENT_KINDS:
-        for item in snapshot.user.attachments[kind.name] if kind.restoration else ():
+        held = snapshot.user.attachments[kind.name] if kind.restoration else ()
+        for item in sorted(held, key=lambda item: not _comes_back_inactive(snapshot, kind, item)):
             if item[kind.identifier] in possible.get(kind.name, {item[kind.identifier]}):
                 yield from _restore(snapshot, now, kind, item, ours)
 
@@ -325,7 +328,7 @@ def _create(was: IamUser, token: str) -> ApiCall:
     if len(tags) < TAGS_PER_USER:
         tags = [*tags, {"Key": RESTORED_FROM, "Value": token}]
     given["Tags"] = tags
-    # The user can do nothing until it has all that its rights depend on.
+    # The user can do nothing until all that its rights depend on is restored.
     given["PermissionsBoundary"] = deny_all.deny_all_arn(was)
     saved = {CREATED: ("User", "UserId")}
     notes = {REPLACES: was.unique_id, TOKEN: token}
@@ -348,6 +351,7 @@ def _restore(
 ) -> Iterator[ApiCall]:
     assert kind.restoration, f"{kind.name} does not come back"
     held, new_id = _existing_item(now, kind, item), f"{cannot_come_back.NEW_ID}{item[kind.identifier]}"
+    inactive = _comes_back_inactive(snapshot, kind, item)
     if held is None:
         given = {name: item[member] for name, member in kind.restoration.parameters.items()}
         if (document := given.get("PolicyDocument")) is not None:
@@ -356,9 +360,8 @@ def _restore(
         result = kind.restoration.result
         saved = {new_id: (result, kind.identifier)} if result else {}
         operation, why = kind.restoration.operation, {"for": "restoration"}
-        yield ApiCall("iam", operation, {**user, **given}, save=saved, notes=why)
-    off = item.get("Status") == attachments.INACTIVE and item[kind.identifier] not in snapshot.deactivated
-    inactive = off or item[kind.identifier] in snapshot.by_others
+        denied = frozenset({DENIED} if inactive else ())  # it is active until the next call
+        yield ApiCall("iam", operation, {**user, **given}, save=saved, checked=denied, notes=why)
     if kind.status_change and inactive and (held is None or held.get("Status") == attachments.ACTIVE):
         identity = Ref(new_id) if held is None else held[kind.identifier]
         given = dict.fromkeys(kind.status_change.parameters, identity)
@@ -366,9 +369,15 @@ def _restore(
             kind.status_change.operation,
             {"UserName": snapshot.user.name, **given, "Status": attachments.INACTIVE},
         )
-        # By these notes, no release takes what was inactive before for what a quarantine deactivated.
+        # These notes keep a release from taking a formerly inactive credential for one that a quarantine deactivated.
         was_ours = item[kind.identifier] in ours
         yield call if was_ours else replace(call, notes={"for": "restoration"})
+
+
+def _comes_back_inactive(snapshot: Snapshot, kind: attachments.AttachmentKind, item: Item) -> bool:
+    """Whether ``item`` was inactive, and not by our quarantine alone."""
+    off = item.get("Status") == attachments.INACTIVE and item[kind.identifier] not in snapshot.deactivated
+    return bool(kind.status_change) and (off or item[kind.identifier] in snapshot.by_others)
 
 
 def _existing_item(now: IamUser | None, kind: attachments.AttachmentKind, item: Item) -> Item | None:
@@ -380,9 +389,9 @@ def _existing_item(now: IamUser | None, kind: attachments.AttachmentKind, item: 
 
 
 def _lift(recorded: Recorded, now: IamUser, full: IamUser) -> Iterator[ApiCall]:
-    """The calls that remove the Deny-all of a stopped deletion. If it was a quarantine's too, that one is put again.
+    """The calls that remove a stopped deletion's Deny-all, and put a quarantine's back if it was that one's, too.
 
-    ``full``: the user with all that is given.
+    ``full``: the user with all parts restored.
     """
     history, record = recorded.history, lockout_state.deny_record_of(now)
     deny = deny_all.inline_deny_all(now)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a restored user could do more than the user in its snapshot. Pure.
 
-A restoration gives back names: of groups, policies and a boundary. What these allow can have changed since. So the
+A restoration gives back only names of groups, policies and a boundary, whose rights may have changed since. So the
 rights in the snapshot's documents are compared with those in today's.
 """
 
@@ -23,14 +23,14 @@ from c7n_iamusers.policy_comparison.principals import RequestContext, principal_
 from c7n_iamusers.policy_comparison.statements import ALLOW, EVERYTHING, PolicyStatement
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
-#: Allows all: what a Deny takes from this, it also takes from what a resource's own policy allows.
+#: Allows all: a Deny takes the same from it as from what a resource's own policy allows.
 _EVERYTHING = PolicyStatement(ALLOW, EVERYTHING, EVERYTHING, source="everything")
 _USER_ID = "aws:userid"
 
 
 @dataclass(frozen=True)
 class CurrentRights:
-    """What decides rights now. ``policies``: by ARN, and ``groups`` by name, as ``GroupDetail``: those that exist."""
+    """What decides rights now. ``policies``: existing ones by ARN. ``groups``: existing ``GroupDetail`` by name."""
 
     policies: Mapping[str, PolicyVersion] = field(default_factory=dict)
     groups: Mapping[str, Item] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class CurrentRights:
 def user_after(
     snapshot: Snapshot, now: IamUser | None, boundary: tuple[Item, ...], current: CurrentRights
 ) -> IamUser:
-    """``now`` with its own ``boundary`` and the parts of ``snapshot`` that still exist; None if it is created anew."""
+    """``now`` (None: a new user) with its own ``boundary`` and the parts of ``snapshot`` that still exist."""
     was, present = (
         snapshot.user,
         {attachments.GROUP: current.groups, attachments.ATTACHED_POLICY: current.policies},
@@ -59,10 +59,10 @@ def user_after(
 
 @dataclass(frozen=True)
 class RightsChange:
-    """What a user could do after its restoration that it could not do before, in words, a line each.
+    """What a restored user could do that it could not do before, in words, one per line.
 
-    ``wider``: by what people changed. ``unknown``: why the rights can't be compared. ``by_aws``: what AWS itself added
-    to its AWS-managed policies.
+    ``wider``: from changes by people. ``unknown``: why the rights can't be compared. ``by_aws``: from what AWS added to
+    its AWS-managed policies.
     """
 
     wider: tuple[str, ...] = ()
@@ -88,10 +88,10 @@ def rights_change(
     own_groups: frozenset[str] = frozenset(),
     begun: Snapshot | None = None,
 ) -> RightsChange:
-    """What ``after``, the user once it is restored, can do more than the one in ``was``.
+    """What the restored user ``after`` can do beyond the one in ``was``.
 
     ``own_groups``: names of groups that a restoration created in place of those in the snapshot. ``begun``: the last
-    snapshot before anything was removed. A Deny that was lost since then is missing, whoever removed it.
+    snapshot before anything was removed. A Deny that it has and ``after`` lacks counts, whoever removed it.
     """
     unknown = dict(_unknown(was, after, current))
     known = {each.arn: each.text for each in was.policies or ()}
@@ -130,7 +130,7 @@ def _lost_since(begun: Snapshot | None, people: Rights) -> Iterator[str]:
 def _unknown(was: Snapshot, after: IamUser, current: CurrentRights) -> Iterator[tuple[str, str]]:
     """The ARNs of policies and names of groups that can't be compared, each with the reason in words."""
     if was.policies is None:
-        yield "", "the snapshot has no documents of policies, so what the user could do is not known"
+        yield "", "the snapshot has no documents of policies, so it is unknown what the user could do"
     known, details = {each.arn for each in was.policies or ()}, _by_name(was.groups)
     for name in was.user.groups or ():
         if name not in details:
@@ -147,7 +147,7 @@ def _unknown(was: Snapshot, after: IamUser, current: CurrentRights) -> Iterator[
 def _other_groups(
     was: Snapshot, after: IamUser, current: CurrentRights, own_groups: frozenset[str]
 ) -> Iterator[str]:
-    """The groups that are no longer the ones that the user was in."""
+    """Names of the user's groups that now belong to other groups."""
     ids = {str(each["GroupName"]): each.get("GroupId") for each in was.groups}
     for name in after.groups or ():
         now = current.groups[name].get("GroupId")
@@ -166,7 +166,7 @@ class Rights:
     def of(
         cls, user: IamUser, groups: Mapping[str, Item], documents: Mapping[str, str], without: frozenset[str]
     ) -> Rights:
-        """The rights of ``user`` by all but the policies (ARNs) and groups (names) ``without``.
+        """The rights of ``user`` from all but the policies (ARNs) and groups (names) in ``without``.
 
         Raises ValueError for a policy that does not parse, EvidenceUnreadable for a group that is missing.
         """
@@ -202,18 +202,18 @@ class Rights:
         return tuple(each for each in whole if not each.allows)
 
     def exceeded_by(self, other: Rights) -> Iterator[str]:
-        """What ``other`` allows, or no longer denies, and these rights did not, in words."""
+        """What ``other`` allows, or no longer denies, beyond these rights, in words."""
         gone = [
             each for each in self._changed(self.denies, other, other.denies) if self._is_gone(each, other)
         ]
         yield from (f"no longer denied: {each.source}: {_text(each)}" for each in gone)
-        # What is denied as before needs no second proof below.
+        # No second proof below for what is denied as before.
         before, after = self.policies if gone else _without_denies(self.policies), other.policies
         allowed, limits = _allows(after.statements), _allows(after.boundary)
         added = self._changed(allowed, other, _allows(before.statements))
         raised = self._changed(limits, other, _allows(before.boundary))
         unbounded = before.boundary is not None and after.boundary is None
-        # An Allow that was there before gives no more as long as all that limits it is there too.
+        # An earlier Allow grants no more while all its limits remain.
         compared = allowed if gone or raised or unbounded else added
         new = replace(after, statements=(*compared, *(each for each in after.statements if not each.allows)))
         verdict, witnesses = compare(new, other.context, before, self.context) if compared else (EQUAL, ())
@@ -221,7 +221,7 @@ class Rights:
             return
         yield from (f"newly allowed: {_in_words(each)}" for each in witnesses)
         if unbounded:
-            yield "it would have no permissions boundary any more"
+            yield "it would no longer have a permissions boundary"
         sources = {each.statement for each in witnesses}
         for statement in (each for each in added if each.source in sources):
             yield f"new statement: {statement.source}: {_text(_rest(statement, before.statements))}"
@@ -229,7 +229,7 @@ class Rights:
             yield f"new statement: {statement.source}: {_text(_rest(statement, before.boundary or ()))}"
 
     def denies_gone_from(self, other: Rights) -> list[PolicyStatement]:
-        """The Denies that ``other`` lacks and has no substitute for."""
+        """The Denies that ``other`` lacks without a substitute."""
         return [
             each for each in self._changed(self.denies, other, other.denies) if self._is_gone(each, other)
         ]
@@ -237,15 +237,15 @@ class Rights:
     def _changed(
         self, statements: Iterable[PolicyStatement], other: Rights, against: Iterable[PolicyStatement]
     ) -> list[PolicyStatement]:
-        """The ``statements`` that ``against`` has not, or that can mean something else for the other user."""
+        """The ``statements`` that ``against`` lacks, or that can mean something else for the other user."""
         same = set(against)
         return [each for each in statements if each not in same or self._varies(each, other)]
 
     def _varies(self, statement: PolicyStatement, other: Rights) -> bool:
         """Whether the same text can mean something else for the other user.
 
-        A new unique id in a variable does not count: what has that id is the new user's, as what has the old one was
-        the old user's. A condition on the unique id names one of them.
+        A unique id in a variable does not count: each user's own id leads to its own resources. A condition on the
+        unique id counts, because it names one of them.
         """
         conditions = {each.key for each in statement.conditions}
         return any(
@@ -270,7 +270,7 @@ def _without_denies(policies: Policies) -> Policies:
 
 
 def _rest(statement: PolicyStatement, before: Iterable[PolicyStatement]) -> PolicyStatement:
-    """``statement`` with only those actions that no statement of ``before`` like it has; AWS's can have thousands."""
+    """``statement`` without actions that similar statements of ``before`` have. AWS's can have thousands."""
     alike = (each for each in before if replace(each, actions=statement.actions) == statement)
     known = [each.actions.patterns for each in alike if not each.actions.negated]
     rest = statement.actions.patterns.difference(*known)

@@ -54,7 +54,7 @@ class RightsReader:
 class RoleTrustReader:
     """Reads the trust policies of an account's roles by ``client``, once for all of its users.
 
-    Nobody can add a Deny for a deleted user, so the first reading has all that denied it something.
+    Nobody can add a Deny for a deleted user, so the first reading has all of its Denies.
     """
 
     client: Any

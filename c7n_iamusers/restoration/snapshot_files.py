@@ -29,9 +29,9 @@ from c7n_iamusers.text.wording import shown
 
 @dataclass(frozen=True)
 class _Pins:
-    """What a run's journal says of snapshots: by their names, the SHA-256; by users' unique ids, the names.
+    """What a run's journal says of snapshots. ``digests``: name -> SHA-256. ``names``: unique id of a user -> names.
 
-    ``arns``: of the same users. ``given_up``: see ``before_deny.given_up``.
+    ``arns``: unique id -> ARN. ``given_up``: see ``before_deny.given_up``.
     """
 
     digests: Mapping[str, set[str]]
@@ -40,17 +40,17 @@ class _Pins:
     given_up: Mapping[str, datetime]
 
 
-#: Errors that say in words what is wrong.
+#: Errors whose text says what is wrong.
 _TOLD = (OSError, SnapshotInvalid)
 
 
 @dataclass(frozen=True)
 class RestorableUser:
-    """What is on record of one user. ``runs``: the outputs with its snapshots, first the one with the latest.
+    """The records of one user. ``runs``: the outputs with its snapshots, the one with the latest first.
 
-    ``lines``: of the journals beside them, about the user. ``doubts``: which snapshot files somebody else may have
-    written, in sentences: their SHA-256 is in no journal, or others can write them or a journal. ``versions``: of the
-    journals in each of ``runs``, right before they were read.
+    ``lines``: the user's, in the journals beside them. ``doubts``: which snapshot files somebody else may have written,
+    in sentences: no journal has their SHA-256, or others can write them or a journal. ``versions``: of the journals in
+    each of ``runs``, right before they were read.
     """
 
     recorded: Recorded
@@ -64,7 +64,7 @@ class RestorableUser:
         return self.runs[0]
 
     def recorded_with(self, lines: Iterable[Mapping[str, Any]]) -> Recorded:
-        """``recorded`` with the ``lines`` of another journal, in which a restoration may have written."""
+        """``recorded`` with the ``lines`` of another journal that a restoration may have written."""
         user = self.recorded.snapshots[-1].user
         return replace(self.recorded, history=history_of(user.subject, (*self.lines, *lines)))
 
@@ -73,8 +73,8 @@ class RestorableUser:
 class Collection:
     """``users`` that can be restored; ``problems`` of files, whose users are not among them.
 
-    ``about``: a problem -> the name of the only user that it is about, as far as that is known.
-    ``left_out``: users that had the name of a later one, in words; and where the outputs of others were not read.
+    ``about``: a problem -> the name of the only user that it concerns, if known.
+    ``left_out``: earlier users with the name of a later one, and other unread outputs, in words.
     """
 
     users: list[RestorableUser] = field(default_factory=list)
@@ -102,14 +102,14 @@ def collected(paths: Iterable[Path]) -> Collection:
     A file is a problem if its fingerprint, or its SHA-256 in the journal, shows that it was changed. Then the other
     files of its user are problems too, since a user is only restored from a complete record. The same holds if the
     journal of any output in the directories names a snapshot of the user that is not there. Raises SnapshotInvalid if a
-    directory contains no snapshot, and no journal that names one, or can't be read whole.
+    directory can't be read whole, or has neither a snapshot nor a journal that names one.
     """
     try:
         return _collected(paths)
     except OSError as error:
         raise SnapshotInvalid(
-            f"{error}: what lies there may be later snapshots of any user, so nobody is restored: run as a user who "
-            "can read all of it, or give the outputs in question alone"
+            f"{error}: it may have later snapshots of any user, so nobody is restored: run as a user who can read "
+            "all of it, or give only the outputs in question"
         ) from error
 
 
@@ -141,7 +141,7 @@ def _collected(paths: Iterable[Path]) -> Collection:
                 raise SnapshotInvalid("another snapshot of it can't be used")
             found.users.append(_user(files, journals))
         except Exception as error:  # noqa: BLE001  # whatever the journals have of one user, it hides no other
-            why = _told(error, "no run writes what the journals have of it")
+            why = _told(error, "no run writes its lines in the journals")
             subject = files[-1].snapshot.user.subject
             found.add(f"{subject}: not restored: {why}", subject.name)
     return _of_latest(found)
@@ -156,7 +156,7 @@ class _Journals:
         self._pins = dict[Path, _Pins | OSError]()
 
     def pins(self, run: Path) -> _Pins | OSError:
-        """What the journal of ``run`` says of snapshots; the error of one that can't be read."""
+        """What the journal of ``run`` says of snapshots, or the error if it can't be read."""
         if run not in self.of:
             self.versions[run] = _version(run)
             self.of[run] = _journal(run)
@@ -164,15 +164,15 @@ class _Journals:
         return self._pins[run]
 
     def unread(self, runs: Iterable[Path]) -> Iterator[str]:
-        """Those of the ``runs``, not yet read, whose journal can't be read, in words."""
+        """Those of the ``runs`` not read so far whose journal can't be read, in words."""
         for run in sorted({*runs} - self.of.keys()):
             if isinstance(fault := self.pins(run), OSError):
-                yield f"{run}: whether a snapshot of a user is missing there is not known: {fault}"
+                yield f"{run}: it is unknown whether a snapshot of a user is missing there: {fault}"
 
     def missing(self, unique_id: str, runs: Iterable[Path] | None = None) -> dict[str, datetime | None]:
-        """The snapshots of the user that a journal (of ``runs``, or any) names, but its output lacks.
+        """The user's snapshots that a journal (of ``runs``, or any) names and its output lacks.
 
-        Each with the time when it was written, if it was given up; else None.
+        Each with the time of its writing if it was given up, else None.
         """
         pins = {run: self.pins(run) for run in sorted(self.of if runs is None else runs)}
         return {
@@ -186,7 +186,7 @@ class _Journals:
     def told_without_files(self, runs: Set[Path], others: Set[str]) -> Iterator[tuple[str, str]]:
         """The users in the journals of ``runs``, except ``others``, whose snapshots are missing.
 
-        The ARN of each, and that in words.
+        Each with its ARN and a sentence.
         """
         pins = (each for run in runs if isinstance(each := self.pins(run), _Pins))
         arns = {unique_id: arn for each in pins for unique_id, arn in each.arns.items()}
@@ -201,13 +201,13 @@ def _told(error: Exception, otherwise: str) -> str:
 
 def _told_missing(places: Iterable[str]) -> str:
     return (
-        f"snapshots in the journal are missing here: {shown([*places])}: give them back; to restore what an earlier "
-        "one has all the same, copy that file to a directory of its own, and give it"
+        f"snapshots in the journal are missing here: {shown([*places])}: bring them back; to restore from an earlier "
+        "one anyway, copy that file to a directory of its own, and give that"
     )
 
 
 def _of_latest(found: Collection) -> Collection:
-    """Of several users that had the same name, one after another, keep the latest one."""
+    """Keep the latest of several users that had the same name one after another."""
     latest: dict[tuple[str, str], RestorableUser] = {}
     for restorable in sorted(found.users, key=lambda user: str(user.recorded.snapshots[-1].taken)):
         subject = restorable.recorded.subject
@@ -243,9 +243,9 @@ def _user(files: list[_File], journals: _Journals) -> RestorableUser:
 
 
 def _after(files: list[_File], missing: Iterable[datetime | None]) -> list[_File]:
-    """Those of ``files`` from after the ``missing`` ones that were given up, since an earlier one may have more.
+    """The ``files`` that are later than all given up ``missing`` ones, since an earlier one may have more.
 
-    None where one was not, or the first of them lacks what a deletion had removed by then.
+    Empty if a missing one was not given up, or if a deletion had begun before the first of these.
     """
     gone = [*missing]
     last = max((each for each in gone if each), default=None)
@@ -260,7 +260,7 @@ def locked(users: Iterable[RestorableUser]) -> Iterator[Callable[[], None]]:
     """Hold the run locks of the outputs of ``users``, so that nobody deletes or releases them meanwhile.
 
     Gives a function that raises RunLockLost once a lock file was removed or replaced.
-    Raises RestorationRefused if a run holds one, or has written to the output since that was read, or none can be held.
+    Raises RestorationRefused if a run holds one, if a lock can't be held, or if a run has written since the reading.
     """
     versions = {run: version for each in users for run, version in each.versions.items()}
     with ExitStack() as locks:
@@ -275,7 +275,7 @@ def locked(users: Iterable[RestorableUser]) -> Iterator[Callable[[], None]]:
             ) from error
         if later := [str(run) for run, version in versions.items() if _version(run) != version]:
             raise RestorationRefused(
-                f"nothing was restored: a run has written to {', '.join(later)} since that was read: restore again"
+                f"nothing was restored: a run has written to {', '.join(later)} since it was read: restore again"
             )
 
         def check() -> None:
@@ -286,13 +286,13 @@ def locked(users: Iterable[RestorableUser]) -> Iterator[Callable[[], None]]:
 
 
 def _version(run: Path) -> Any:
-    """It changes with the journals in the output ``run``."""
+    """A value that changes with the journals in the output ``run``."""
     found = DirectoryStore(run).entries("")
     return [found.get(name) for name in (JOURNAL, RESTORE_JOURNAL)]
 
 
 def restore_lines(journals: Iterable[Path]) -> tuple[Mapping[str, Any], ...]:
-    """The lines of those ``journals`` of restorations that exist. Raises OSError."""
+    """The lines of the existing ``journals`` of restorations. Raises OSError."""
     return tuple(line for path in journals for line in parsed(read_file(path) or b"", str(path)))
 
 
@@ -301,9 +301,9 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
     for path in paths:
         if not path.is_dir():
             run = path.parent.parent if path.parent.name == SNAPSHOTS else path.parent
-            # Add the user's other snapshots: what somebody else removed after this one is not restored.
+            # Add the user's other snapshots, so that what somebody else removed after this one stays removed.
             others = (
-                # a user may have the unique id of another one in its name
+                # a user's name may contain another user's unique id
                 [
                     each
                     for each in _snapshots_in(path.parent)
@@ -323,7 +323,7 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
 
 
 def has_record(directory: Path) -> bool:
-    """Whether there are snapshots in ``directory``, or below it, or a journal names one, or can't be read."""
+    """Whether ``directory`` has, at any depth, a snapshot, a journal that names one, or an unreadable journal."""
     if any(map(_snapshots_in, _places(directory))):
         return True
     pins = (_pins(_journal(run)) for run in _runs(directory))
@@ -331,7 +331,7 @@ def has_record(directory: Path) -> bool:
 
 
 def _runs(path: Path) -> list[Path]:
-    """The outputs in ``path`` that have a journal; none for a file, beside which no other output is read."""
+    """The outputs in ``path`` that have a journal; none if it is a file."""
     if not path.is_dir():
         return []
     if path.name == SNAPSHOTS:
@@ -355,7 +355,7 @@ def _journal(run: Path) -> JournalReader:
 
 
 def _pins(journal: JournalReader) -> _Pins | OSError:
-    """The pins; the error of a journal that can't be read, so that it is not read for each of its users."""
+    """The pins, or the error of an unreadable journal, so that it is read once and not for each user."""
     try:
         return _pinned(journal)
     except OSError as error:
@@ -385,7 +385,7 @@ def _load(path: Path, run: Path, pins: _Pins | OSError) -> _File:
     snapshot = Snapshot.from_json(content)
     if problem := tampering(snapshot):
         raise SnapshotInvalid(problem)
-    # By the name of the file, not by the user in its content.
+    # Matched by the file's name, not by the user in its content.
     pinned = pins.digests.get(f"{SNAPSHOTS}/{path.name}")
     if pinned and len(pinned) > 1:
         raise SnapshotInvalid(f"{run / JOURNAL} has several SHA-256 of it: it was replaced, and is not used")
@@ -397,7 +397,7 @@ def _load(path: Path, run: Path, pins: _Pins | OSError) -> _File:
 
 
 def _doubt(path: Path, run: Path, pinned: bool) -> str:
-    """Why the file may be of somebody else, in a sentence; empty if the journal proves that it is not."""
+    """Why somebody else may have written the file, in a sentence; empty if the journal proves the opposite."""
     if not pinned:
         return f"no journal proves that {path} is as a run wrote it"
     journals = (JOURNAL, RESTORE_JOURNAL, *DirectoryStore(run).names(f"{JOURNAL.removesuffix('.jsonl')}/"))

@@ -11,16 +11,16 @@ from itertools import islice, takewhile
 from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused, UserReplaced
-from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan, Ref
-from c7n_iamusers.execution.executor import Applied, CallFailed, Executor, SubjectGone
+from c7n_iamusers.execution.calls import AFTER, BEFORE, DENIED, ApiCall, Plan, Ref
+from c7n_iamusers.execution.executor import Applied, CallFailed, Executor, Identify, SubjectGone
 from c7n_iamusers.execution.journal import CREATED, OUTCOME, TOKEN, JournalWriter, utc_now
 from c7n_iamusers.execution.journaled_call import DONE, FAILED, GONE
 from c7n_iamusers.execution.outcomes import RESTORED
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.live_policies import has_members
-from c7n_iamusers.iam.user import Item
+from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_user
-from c7n_iamusers.lockout.deny_all import deny_form, is_denial
+from c7n_iamusers.lockout.deny_all import BOUNDARY, deny_form, is_denial
 from c7n_iamusers.lockout.journal_lines import history_of, restored_at
 from c7n_iamusers.restoration.cannot_come_back import CurrentState, created_group
 from c7n_iamusers.restoration.deny import OwnDeny, boundary_was_lifted, deny_forms, lifted_form, was_lifted
@@ -28,7 +28,7 @@ from c7n_iamusers.restoration.lost_trust_denies import RoleTrust
 from c7n_iamusers.restoration.plan import REPLACES, Recorded, Restoration, plan_restoration
 from c7n_iamusers.restoration.rights import RightsChange
 from c7n_iamusers.restoration.rights_reader import RightsReader, RoleTrustReader
-from c7n_iamusers.safeguards.user_identity import BoundaryChanged, identity_check
+from c7n_iamusers.safeguards.user_identity import BoundaryChanged, DenyGone, identity_check, require_denied
 from c7n_iamusers.snapshots.removed_by_deletion import whole_snapshot
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from c7n_iamusers.snapshots.user_records import note_lapse
@@ -46,8 +46,8 @@ class UserRestoration:
 
     ``lines``: the journal lines of earlier restorations. ``names``: unique id -> name of each user in the account.
     ``roles``: of the account, for all of its users. ``left_out``: parts that do not come back. ``seen``: the current
-    state when the last plan was made. ``denied``: the forms of the Deny-all that are on the user, by what AWS has shown
-    in this run and by what this run did.
+    state when the last plan was made. ``denied``: the forms of the Deny-all on the user, by what AWS showed and what
+    was done in this run.
     """
 
     recorded: Recorded
@@ -71,7 +71,7 @@ class UserRestoration:
         self.rights = RightsReader(self.client, self.backoff)
 
     def plan(self) -> Restoration:
-        """What would be done now. Raises RestorationRefused, or ClientError if the account can't be read."""
+        """The plan for now. Raises RestorationRefused, or ClientError if the account can't be read."""
         subject = self.recorded.subject
         if subject.account_id != self.account_id:
             raise RestorationRefused(
@@ -84,7 +84,7 @@ class UserRestoration:
                 f"{subject}: not restored: the user still exists with the name {name}: rename it back first"
             )
         token = f"{subject.unique_id} {self.token}"
-        # What an earlier restoration gave back, and the user lacks again, somebody else removed since.
+        # Somebody else has removed what an earlier restoration gave back and the user lacks again.
         history = self.recorded.history
         known = [time for time in (history.restored_at, self._given_back()) if time]
         recorded = replace(self.recorded, history=replace(history, restored_at=max(known, default=None)))
@@ -92,12 +92,12 @@ class UserRestoration:
         return plan_restoration(recorded, self.seen, token, self.recreate_groups, self.left_out)
 
     def apply(self, first: Restoration, shown: RightsChange) -> None:
-        """Apply ``first`` and what is left after it, compare rights again, lift the Deny, and read all back.
+        """Apply ``first`` and further plans until none is left, compare rights again, lift the Deny, and read all back.
 
-        ``shown``: what the user may do more than before, as somebody accepted it.
-        Raises CallFailed or ClientError if a call fails, and RestorationRefused, with the Deny still on, if calls are
-        left after several rounds or the user could do more than was shown; or if somebody else lifts the Deny, AWS does
-        not show what was given, or the user can do more in the end.
+        ``shown``: the wider rights that somebody accepted.
+        Raises CallFailed or ClientError if a call fails. Raises RestorationRefused, with the Deny still on, if calls
+        are left after several rounds or the user could do more than was shown. It also raises that if somebody else
+        lifts the Deny, AWS does not show what was restored, or the user can do more in the end.
         """
         restoration, delays = first, self.backoff.delays()
         self.denied = set(self._deny_forms())
@@ -132,18 +132,21 @@ class UserRestoration:
         """The next plan. Raises RestorationRefused if somebody else lifted a Deny-all that was on the user."""
         for delay in islice(self.backoff.delays(), _DENY_READS):
             restoration = self.plan()
-            # IAM is eventually consistent: of a new user, or a new policy, nothing may be visible yet.
+            # IAM is eventually consistent: a new user or a new policy may not be visible yet.
             if not (self.seen and self.seen.user) or self.denied <= self._deny_forms():
                 self.denied |= self._deny_forms()
                 return restoration
             self.backoff.sleep(delay)
-        raise RestorationRefused(
+        raise self._lifted_by_others()
+
+    def _lifted_by_others(self) -> RestorationRefused:
+        return RestorationRefused(
             f"{self.recorded.subject}: somebody else lifted the Deny-all that was on it during this run, so it "
             "may be able to use what it has so far: check it, and run again"
         )
 
     def _compare(self, restoration: Restoration, shown: RightsChange) -> None:
-        """Raises RestorationRefused if the user could do more than was ``shown``, by what ``restoration`` has read."""
+        """Raises RestorationRefused if, by what ``restoration`` has read, the user could do more than was ``shown``."""
         later = restoration.rights_change().beyond(shown)
         if later:
             state = (
@@ -157,7 +160,7 @@ class UserRestoration:
             )
 
     def _lift(self, shown: RightsChange) -> Restoration:
-        """Lift the Deny, unless the user could do more than was ``shown`` by what everything allows right now."""
+        """Lift the Deny, unless the user could right now do more than was ``shown``."""
         self.rights.forget()
         restoration = self._plan_under_deny()
         self._compare(restoration, shown)
@@ -184,10 +187,10 @@ class UserRestoration:
         return restoration
 
     def _give(self, restoration: Restoration) -> bool:
-        """Make the calls before the Deny is lifted, until one needs the id of something whose response was lost.
+        """Make the calls before the Deny is lifted, up to one that needs an id from a lost response.
 
-        After CreateUser, and after a Deny is put or gives way to another, the user is read again before it gets
-        anything. False if somebody else created a group first.
+        Reads the user again after CreateUser, and after a Deny is put or replaced, before it gets anything. False if
+        somebody else created a group first.
         """
         whole = _checked(restoration.plan)
         calls = whole.calls[: len(restoration.giving.calls)]
@@ -217,29 +220,44 @@ class UserRestoration:
         """Apply ``plan``, a part of ``whole``.
 
         Before each call and after the last, verify that the user is the one it was made for, and, until its boundary is
-        lifted, that nobody has changed that.
+        lifted, that nobody has changed that. Before a call marked with DENIED, read a Deny-all that is on it, too.
         """
         subject, user = self.recorded.subject, self.seen.user if self.seen else None
         assert user, "only CreateUser is made for a user that is not there"
         identify = identity_check(self.client, self.backoff, subject, user, whole, self.applied)
         try:
-            self.executor.apply(plan, self.applied, identify)
+            self._apply(plan, user, identify)
             if not identify():
                 raise SubjectGone
         except UserReplaced as error:
             calls = ", ".join(call.operation for call in self.applied.unchecked) or "none"
             raise RestorationRefused(
-                f"{error}; calls that may have changed that user, check it: {calls}"
+                f"{error}; check that user, which these calls may have changed: {calls}"
             ) from error
         except SubjectGone:
             raise RestorationRefused(
                 f"{self.recorded.subject}: somebody deleted it during this run: run again"
             ) from None
+        except DenyGone:
+            raise self._lifted_by_others() from None
         except BoundaryChanged:
             raise RestorationRefused(
                 f"{self.recorded.subject}: its permissions boundary was changed during this run: check it, and run "
                 "again"
             ) from None
+
+    def _apply(self, plan: Plan, user: IamUser, identify: Identify) -> None:
+        """Apply ``plan``. Raises DenyGone before a call marked with DENIED, unless a Deny-all is on ``user``."""
+
+        def denied() -> bool:
+            if not identify():
+                return False
+            require_denied(self.client, self.backoff, user, min(self.denied, default=BOUNDARY))
+            return True
+
+        for part in plan.stretches():
+            check = denied if DENIED in part.calls[0].checked else identify
+            self.executor.apply(part, self.applied, check, more=part.calls[-1] is not plan.calls[-1])
 
     def _finish(self, restoration: Restoration) -> None:
         """Journal that the restoration is complete: what the user lacks later, somebody else removed."""
@@ -255,7 +273,7 @@ class UserRestoration:
             note_lapse(self.journal, user, history, now)
 
     def _restored_ids(self) -> dict[str, bool]:
-        """Unique ids of users that earlier restorations created -> whether these are complete."""
+        """Unique ids of users that earlier restorations created -> whether they were completed."""
         found: dict[str, bool] = {}
         for line in self._lines_of_user():
             if created := (line.get("saved") or {}).get(CREATED):
@@ -271,7 +289,7 @@ class UserRestoration:
         )
 
     def _given_back(self) -> datetime | None:
-        """When a restoration of the user itself, which still exists, was last completed."""
+        """When a restoration was last completed of the user itself, if it still exists."""
         lines = [*self._lines_of_user()]
         calls = (*self.recorded.history.calls, *history_of(self.recorded.subject, lines).calls)
         return restored_at(self.recorded.subject.unique_id, lines, calls)
@@ -295,7 +313,7 @@ class UserRestoration:
         return (line for line in self.lines if line.get("unique_id") == unique_id)
 
     def _tokens(self, own: str) -> frozenset[str]:
-        """The tokens of users whose unique id no journal has: of CreateUser calls without an answer."""
+        """The tokens of CreateUser calls without an answer, so that no journal has the user's unique id."""
         found: list[str] = []
         for line in self._lines_of_user():
             note = line.get("notes") or {}
@@ -348,7 +366,7 @@ class UserRestoration:
         yield from ((call, applied.get(result)) for call, result in self.applied.made)
 
     def _made(self, name: str, group: Item) -> bool:
-        """Whether a restoration created the group, by the GroupId that an answer of CreateGroup had."""
+        """Whether a restoration created the group, by the GroupId in the answer of CreateGroup."""
         ref = created_group(name)
         ids = {(line.get("saved") or {}).get(ref) for line in self.lines} | {self.applied.values.get(ref)}
         return group.get("GroupId") in ids - {None}
@@ -359,11 +377,15 @@ class UserRestoration:
 
 def _checked(plan: Plan) -> Plan:
     """``plan``, with a check of the user's identity before each call."""
-    return replace(plan, calls=tuple(replace(call, checked=frozenset({BEFORE})) for call in plan.calls))
+    return replace(plan, calls=tuple(map(_checked_before, plan.calls)))
+
+
+def _checked_before(call: ApiCall) -> ApiCall:
+    return replace(call, checked=call.checked & {DENIED} | {BEFORE})
 
 
 def _missing(call: ApiCall) -> str:
-    """The operation that is still needed, with what it is for."""
+    """The operation that is still needed, and its object."""
     given = (
         str(value) for name, value in call.parameters.items() if name != "UserName" and "Document" not in name
     )

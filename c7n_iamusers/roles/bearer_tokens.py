@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A service control policy against credentials that no signature protects: API keys, and keys of Lightsail's buckets.
 
-It is a second one, since it denies the use of what exists, and not only what is new. Pure.
+It is separate from the guardrail, because it denies the use of existing credentials, too. Pure.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.roles.guardrail import LONGEST, Guardrail, checked, fault_of_name, role_pattern
 
-#: To call a service with a bearer token, by the Service Authorization Reference; to let a log group take such tokens;
-#: and to make a long-term key for a bucket of Lightsail.
+#: What calls a service with a bearer token (Service Authorization Reference), lets a log group accept such tokens, or
+#: makes a long-term key for a Lightsail bucket.
 BEARER = (
     "aws-external-anthropic:CallWithBearerToken",
     "bedrock-mantle:CallWithBearerToken",
@@ -23,14 +23,14 @@ BEARER = (
     "logs:PutBearerTokenAuthentication",
     "sagemaker:CallWithBearerToken",
 )
-#: Bedrock alone says whether a token is long-term. The others are denied whatever they are.
+#: Only Bedrock says whether a token is long-term. Other services' tokens are all denied.
 BEDROCK, _TYPE = "bedrock:CallWithBearerToken", {"bedrock:BearerTokenType": "SHORT_TERM"}
 
 
 def bearer_tokens(spared: Sequence[str], partition: str = "aws") -> Guardrail:
-    """The policy that denies BEARER, and BEDROCK but with short-term tokens, to all but the roles ``spared``.
+    """The policy that denies BEARER, and BEDROCK without a short-term token, to all but the roles ``spared``.
 
-    Raises InvalidPolicyData for a name that is none, and for a policy that is too long.
+    Raises InvalidPolicyData for a name that no role can have, and for a policy that is too long.
     """
     for name in spared:
         if fault := fault_of_name(name):
@@ -52,7 +52,7 @@ def bearer_tokens(spared: Sequence[str], partition: str = "aws") -> Guardrail:
                 "Effect": "Deny",
                 "Action": BEDROCK,
                 "Resource": "*",
-                # what has another type, or none, is denied
+                # a token of another type, or of none, is denied
                 "Condition": {**unless, "StringNotEquals": _TYPE},
             },
         ],

@@ -16,11 +16,11 @@ from c7n_iamusers.notices.mailer_needs import MailerNeed
 from c7n_iamusers.notices.queue_counts import queue_arn
 from c7n_iamusers.roles.places import READ_QUEUE, Places, allow, owned_by, place_statements
 
-#: The kinds of roles: five in each member account, one where Identity Center is administered, and who runs c7n-org.
+#: The kinds of roles: five in each member account, one where Identity Center is administered, and c7n-org's runner.
 READER, REMOVER, RESTORER = "member-reader", "member-remover", "member-restorer"
 FUNCTION, DEPLOYER = "function", "deployer"
 CENTER, RUNNER = "identity-center", "runner"
-#: Who runs c7n-mailer.
+#: The role of c7n-mailer.
 MAILER = "mailer"
 #: "Maximum characters in all inline policies of a role" (IAM and STS quotas), which count no white space.
 _LONGEST_POLICY = 10_240
@@ -34,11 +34,11 @@ _OF_ORGANIZATION = frozenset(
         "organizations:ListTagsForResource",
     }
 )
-#: By which `preflight` asks what a role may do.
+#: How `preflight` asks what a role may do.
 _SIMULATING = "iam:SimulatePrincipalPolicy"
-#: Services whose documentation has aws:SourceAccount in the trust policy of a role that they assume. EC2 gives none;
-#: Lambda's guide mentions it in general only, and a condition that does not hold would stop the function. iam:PassRole
-#: keeps the roles of both within their account.
+#: Services whose documentation has aws:SourceAccount in the trust policy of a role that they assume. EC2's does not.
+#: Lambda's mentions it only in general, and a condition that is not met would stop the function. iam:PassRole keeps the
+#: roles of both within their account.
 _WITH_SOURCE_ACCOUNT = frozenset({"codebuild", "ecs-tasks", "scheduler", "states"})
 _LAMBDA = "lambda.amazonaws.com"
 _LOGGING = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
@@ -57,7 +57,7 @@ _OF_ACCOUNT = [
     "cloudtrail:GetTrailStatus",
     "lambda:GetAccountSettings",
 ]
-#: By which c7n-org finds the Regions of `-r all`; without it, it deploys nothing, and ends with 0.
+#: c7n-org finds the Regions of `-r all` with it. Without it, c7n-org deploys nothing and exits with 0.
 _OF_REGIONS = ["ec2:DescribeRegions"]
 _OF_RULE = [f"events:{each}" for each in ("DescribeRule", "ListTargetsByRule", "PutRule", "PutTargets")]
 Document = Mapping[str, Any]
@@ -67,7 +67,7 @@ Document = Mapping[str, Any]
 class Functions:
     """Policies that run in AWS Lambda as one ``role``: its name, after its path if it has one.
 
-    ``names``: of the functions. ``needed``: as what their role acts on users. ``places``: its own.
+    ``names``: of the functions. ``needed``: what their role needs to act on users. ``places``: the role's own.
     """
 
     role: str
@@ -78,10 +78,10 @@ class Functions:
 
 @dataclass(frozen=True)
 class RoleNeeds:
-    """What policies need, by the role that calls. ``center``: empty if nothing is done in Identity Center by a role.
+    """What policies need, by the role that calls. ``center``: empty if no role acts in Identity Center.
 
-    ``restorer``: of what gives a user back what it had. ``functions``: by their role. ``setup``: also what
-    `c7n-iamusers owners` and `preflight` need.
+    ``restorer``: for restoring a user. ``functions``: by their role. ``setup``: also what `c7n-iamusers owners` and
+    `preflight` need.
     """
 
     reader: Needed | None = None
@@ -98,9 +98,9 @@ class RoleSettings:
 
     ``runners``: ARNs, at least one. ``restore_by``: those of them that may assume the restorer; empty for all.
     ``runner_principal``: who may assume the runner's role, an ARN or a service such as ``ec2.amazonaws.com``; empty if
-    it exists. ``mailer``: the ARN of c7n-mailer's role, or empty. ``external_id``: that c7n-org gives for member
-    roles; empty for none. ``organization``: its id, if buckets and roles of any other are to be denied; else empty.
-    ``instance``: the ARN of the instance of Identity Center, ``identity_store``: the id of its store; empty for any.
+    it exists. ``mailer``: the ARN of c7n-mailer's role, or empty. ``external_id``: what c7n-org passes to member roles;
+    empty for none. ``organization``: its id, to deny buckets and roles of any other; else empty. ``instance``: the ARN
+    of Identity Center's instance, ``identity_store``: the id of its store; empty for any.
     """
 
     runners: tuple[str, ...]
@@ -128,7 +128,7 @@ class RoleSettings:
 
 @dataclass(frozen=True)
 class RoleDocument:
-    """``kind``: one of the above; of further roles for functions ``function-2``, ...
+    """``kind``: one of the above, or ``function-2``, ... for further roles of functions.
 
     ``path``: begins and ends with a slash. ``trust``: None if the role exists, and only gets the policy. ``account``:
     its own; empty where it is in several.
@@ -189,7 +189,7 @@ def numbered_kind(kind: str, number: int) -> str:
 class MailerRole:
     """``arn``: of the role. ``principal``: who may assume it, an ARN or a service; empty if it exists.
 
-    ``needs``: what c7n-mailer needs. ``setup``: whether `c7n-iamusers preflight --mailer` may ask about it as it.
+    ``needs``: what c7n-mailer needs. ``setup``: whether `c7n-iamusers preflight --mailer` may act as it.
     """
 
     arn: str
@@ -216,7 +216,7 @@ def _of_mailer(role: MailerRole) -> RoleDocument:
 
 
 def _forwarding(needs: RoleNeeds, settings: RoleSettings) -> Iterator[Document]:
-    """`c7n-iamusers forward` takes what functions sent out of their queues. It sends as the runner's policies do."""
+    """`c7n-iamusers forward` empties the queues of functions. It sends as the runner's policies do."""
     queues = dict.fromkeys(
         queue_arn(queue, settings.partition)
         for function in needs.functions
@@ -319,8 +319,8 @@ def _of_center(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocumen
         return
     if not settings.center:
         raise InvalidPolicyData(
-            "the policies work in IAM Identity Center by a role whose ARN is not known: give the accounts file that "
-            "defines it with -c, or give --identity-center-role"
+            "the ARN of the policies' role for IAM Identity Center is unknown: give the accounts file that defines "
+            "it with -c, or give --identity-center-role"
         )
     needed = Needed(needs.center)
     if needs.setup:

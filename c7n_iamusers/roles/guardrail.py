@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A service control policy against new credentials, but by named roles; it protects these and our functions. Pure."""
+"""A service control policy: only named roles create credentials. It protects these roles and our functions. Pure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import Any
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.policy_comparison.evaluation import ALLOWED, EXPLICIT_DENY, Request, decision
 
-#: What creates a user, and what creates, replaces or activates a long-term credential, by the Service Authorization
-#: Reference for IAM. The updates of the status also deactivate, as IAM has no condition key for the status. The key
-#: pairs for CloudFront are the root user's. Users still change their own password, which takes the old one.
+#: What creates a user, or creates, replaces or activates a long-term credential (Service Authorization Reference, IAM).
+#: Updates of a status are denied even if they deactivate: IAM has no condition key for the status. Key pairs for
+#: CloudFront are the root user's. Users can still change their own password, which takes the old one.
 CREATING = tuple(
     f"iam:{name}"
     for name in (
@@ -73,9 +73,8 @@ _ENDING = tuple(
         "PutUserPolicy",
     )
 )
-#: What is ours in an account, by the names of policies that ship: the beginning of its ARN after the partition, and the
-#: actions that change it, or have a function run on an event that somebody made up. EventBridge itself is bound by no
-#: service control policy.
+#: What is ours in an account, by the names of the shipped policies: the beginning of its ARN after the partition, and
+#: the actions that change it or run a function on a forged event. No service control policy binds EventBridge itself.
 FUNCTIONS, RULES = "lambda:*:*:function:custodian-iam-users-*", "events:*:*:rule/custodian-iam-users-*"
 _OF_FUNCTIONS = tuple(
     f"lambda:{name}*"
@@ -95,7 +94,7 @@ _OF_QUEUES = tuple(
 _OF_TRAILS = tuple(
     f"cloudtrail:{name}" for name in ("DeleteTrail", "PutEventSelectors", "StopLogging", "UpdateTrail")
 )
-#: By which a function of another name would run as a role of ours.
+#: With it, a function of another name would run as a role of ours.
 _PASSING = "iam:PassRole"
 #: "Maximum size of a service control policy" (Quotas for AWS Organizations): 10,240 by two reports of AWS's
 #: announcement of 2026-05-15. Copies of AWS's page still have FORMERLY_LONGEST. By API, white space counts.
@@ -118,7 +117,7 @@ _BEGINNINGS = f"u{ascii_letters}{digits}_+=,.@-"
 class Guardrail:
     """``document``: the service control policy. ``checks``: the number of decisions that were checked.
 
-    ``length``: its characters, as it is printed.
+    ``length``: its characters when printed.
     """
 
     name: str
@@ -130,7 +129,7 @@ class Guardrail:
 
 @dataclass(frozen=True)
 class Ours:
-    """What is protected beside the spared roles. ``roles``: names of further ones, such as those of functions.
+    """What is protected beside the spared roles. ``roles``: names of further roles, such as those of functions.
 
     ``deployers``: names of the roles that deploy the functions, which alone, and admins, may change these, their rules,
     the ``queues`` and ``trails`` (names), and pass ``roles``.
@@ -151,8 +150,8 @@ def guardrail(
     """The policy that denies CREATING to all but the roles ``spared``, and CHANGING on the named roles to all others.
 
     ``spared``, ``admins``: names of roles, with their path if they have one. Both may change roles of these names.
-    A further statement protects ``ours``. Raises InvalidPolicyData for a name that is none, and for a policy that is
-    too long.
+    A further statement protects ``ours``. Raises InvalidPolicyData for an invalid name, and for a policy that is too
+    long.
     """
     _check_names(spared, admins, ours)
     makers, keepers, protected, deployers = (
@@ -181,7 +180,7 @@ def guardrail(
     if length > LONGEST:
         raise InvalidPolicyData(
             f"the policy has {length} characters, and a service control policy can have {LONGEST}: give fewer roles, "
-            "or several of a common beginning as one name that ends with *"
+            "or roles with a common beginning as one name that ends with *"
         )
     cases = [*_cases(spared, admins, partition, ours)]
     for case in cases:
@@ -191,7 +190,7 @@ def guardrail(
 
 
 def _check_names(spared: Sequence[str], admins: Sequence[str], ours: Ours) -> None:
-    """Raises InvalidPolicyData for a name that is none."""
+    """Raises InvalidPolicyData for an invalid name."""
     options = {"spare": spared, "admin": admins, "protect": ours.roles, "deployer": ours.deployers}
     for option, names in options.items():
         for name in names:
@@ -219,7 +218,7 @@ def _of_ours(ours: Ours) -> Iterator[tuple[Sequence[str], str]]:
 
 
 def fault_of_name(name: str) -> str:
-    """Why ``name`` is not that of a role, with its path if it has one; empty if it is. A * can stand for anything."""
+    """Why ``name``, after its path if it has one, is no role's; empty if it can be. A * stands for anything."""
     *path, last = name.split("/")
     length, path_length = len(last.replace("*", "")), len("/".join(("", *path, "")))
     if not all(_PART.fullmatch(each) for each in (*path, last)):
@@ -254,7 +253,7 @@ def _deny(
 
 @dataclass(frozen=True)
 class _Case:
-    """A request, and the decision on it that is wanted."""
+    """A request and the wanted decision."""
 
     action: str
     resource: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a guardrail would have denied, by the events of CloudTrail; and the query of Athena for the same. Pure."""
+"""What a guardrail would have denied, by CloudTrail's events, and an Athena query for the same. Pure."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class DeniedCalls:
 def denied_calls(
     account: str, events: Iterable[Mapping[str, Any]], guardrail: Guardrail
 ) -> tuple[DeniedCalls, ...]:
-    """Of the ``events`` of an account, as CloudTrail records them, those that succeeded and would have been denied.
+    """The calls in an account's CloudTrail ``events`` that succeeded and would have been denied.
 
-    By who made most of them. An event that names no principal counts as of an unknown one, which is not spared.
+    Most calls first. An event without a principal counts as an unknown principal's, which is not spared.
     """
     found: dict[tuple[str, str, str], DeniedCalls] = {}
     for event in events:

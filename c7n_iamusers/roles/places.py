@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What roles have on the queues and buckets that they themselves send to, write and read. Pure."""
+"""What roles may do on the queues and buckets that they themselves send to, write and read. Pure."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from c7n_iamusers.iam.permissions import RESOURCE_ORGANIZATION
 from c7n_iamusers.notices.queue_counts import ATTRIBUTES, METRIC, queue_arn
 from c7n_iamusers.text.wording import quoted
 
-#: Beside the notices: what `preflight` creates there, and deletes.
+#: What `preflight` creates beside the notices, and deletes.
 _PROBE = ".preflight-*"
 _BUCKET = re.compile(r"[\w.-]{3,255}", re.ASCII)
-#: What `c7n-iamusers preflight` asks of a queue.
+#: How `c7n-iamusers preflight` asks about a queue.
 READ_QUEUE = ("sqs:GetQueueAttributes", "sqs:GetQueueUrl")
 
 _Statement = Mapping[str, Any]
@@ -28,11 +28,11 @@ _Statement = Mapping[str, Any]
 class Places:
     """What a role itself sends to, writes and reads. ``queues``: ARNs or URLs. The others: ``s3://`` URLs.
 
-    ``counted``: those of ``queues`` of which it reads whether messages have left them.
+    ``counted``: the ``queues`` that it watches for messages that leave.
 
-    ``written``, ``read``: everything below them. ``objects``: single ones that are read. ``listed``: prefixes for which
-    keys are listed; that of a directory ends with a slash. ``tops``: directories of which only what is directly in them
-    is listed. A ``*`` in a key matches anything.
+    ``written``, ``read``: with everything below them. ``objects``: single objects that it reads. ``listed``: prefixes
+    of keys that it lists; a directory's ends with a slash. ``tops``: directories that it lists without those below. A
+    ``*`` in a key matches anything.
     """
 
     queues: tuple[str, ...] = ()
@@ -47,9 +47,9 @@ class Places:
 def place_statements(
     places: Places, partition: str, organization: str, setup: bool = False
 ) -> Iterator[_Statement]:
-    """What a role has on its places. ``organization``: the id of the one that owns them, or empty.
+    """What a role may do on its places. ``organization``: the id of their owner, or empty.
 
-    ``setup``: also what `preflight` asks. Raises InvalidPolicyData for what is no place.
+    ``setup``: also what `preflight` asks. Raises InvalidPolicyData for an invalid place.
     """
     owned = owned_by(organization)
     if places.queues:
@@ -90,10 +90,10 @@ def place_statements(
 def _listing(
     found: Iterable[tuple[str, str]], partition: str, organization: str, only: Mapping[str, str] | None = None
 ) -> Iterator[_Statement]:
-    """s3:ListBucket for the patterns of keys in buckets. Without it, S3 answers AccessDenied for a missing object, too.
+    """s3:ListBucket for patterns of keys. Without it, S3 answers AccessDenied even for a missing object.
 
-    ``only``: further condition keys, and the values that they must have. S3 compares ``s3:prefix`` with the prefix that
-    is listed, and with the key of an object that is missing.
+    ``only``: further condition keys with their values. S3 compares ``s3:prefix`` with the listed prefix, and with the
+    key of a missing object.
     """
     of_bucket: defaultdict[str, set[str]] = defaultdict(set)
     for bucket, pattern in found:

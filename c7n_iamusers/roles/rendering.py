@@ -25,7 +25,7 @@ def rendered_role(role: RoleDocument, output_format: str) -> _Rendered:
 
 
 def rendered_resource_policy(policy: ResourcePolicy, output_format: str) -> _Rendered:
-    """``policy`` in one of FORMATS. It is all of the policy that the bucket or queue has then."""
+    """``policy`` in one of FORMATS. It replaces the policy that the bucket or queue has."""
     name, text = policy.resource.rpartition(":")[2], _text(policy.document)
     given: _Rendered
     label = policy.kind.replace("-", "_")

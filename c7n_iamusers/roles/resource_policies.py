@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The policies of buckets and queues that let in roles of other accounts: what these roles have on them. Pure."""
+"""Policies of buckets and queues that let in roles of other accounts, for what these roles do there. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from c7n_iamusers.iam.permissions import RESOURCE_ORGANIZATION
 from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.roles.documents import FUNCTION, READER, REMOVER, RESTORER, RUNNER, RoleDocument
 
-#: The kinds of these policies; of further ones ``bucket-policy-2``, ...
+#: The kinds of these policies; further ones are ``bucket-policy-2``, ...
 BUCKET_POLICY, QUEUE_POLICY = "bucket-policy", "queue-policy"
 #: Roles in each member account.
 _OF_MEMBERS = (READER, REMOVER, RESTORER, FUNCTION)
@@ -26,7 +26,7 @@ _Statement = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Trusted:
-    """Whose roles are let in: those of an organization, by its id, or else those of ``accounts``, by theirs."""
+    """Whose roles are let in: an organization's, by its id, or else those of ``accounts``, by their ids."""
 
     organization: str
     accounts: tuple[str, ...]
@@ -35,7 +35,7 @@ class Trusted:
         return bool(self.organization or self.accounts)
 
     def principal(self) -> tuple[Any, Mapping[str, str]]:
-        """The Principal, and what it is limited by. A fixed organization or account makes no policy public."""
+        """The Principal, and the condition that limits it. A fixed organization or account makes no policy public."""
         if self.organization:
             return {"AWS": "*"}, {"aws:PrincipalOrgID": self.organization}
         return {"AWS": list(self.accounts)}, {}
@@ -53,8 +53,8 @@ class ResourcePolicy:
 def resource_policies(documents: Sequence[RoleDocument], trusted: Trusted) -> tuple[ResourcePolicy, ...]:
     """The policies of the buckets and queues that roles of member accounts reach. Raises InvalidPolicyData.
 
-    A queue lets in a runner of another account, too. Which account has a bucket is not in its ARN: where it is the
-    role's own, the policy is not needed.
+    A queue lets in a runner of another account, too. A bucket's ARN does not say its account: in the role's own, the
+    policy is not needed.
     """
     found = []
     for kind in (BUCKET_POLICY, QUEUE_POLICY):
@@ -79,7 +79,7 @@ def _reached(
     for role in documents:
         for statement in role.policy["Statement"]:
             for arn in listed(statement["Resource"]):
-                # all queues beside one: that each lets the role in can't be said here
+                # a pattern for the queues next to one: their policies can't be given here
                 if arn == "*" or arn.split(":")[2] != _SERVICES[kind] or arn.endswith(":*"):
                     continue
                 owner = arn.split(":")[4]
@@ -93,7 +93,7 @@ def _reached(
 def _statements(
     documents: Sequence[RoleDocument], kind: str, resource: str, trusted: Trusted
 ) -> Iterator[_Statement]:
-    """What the roles have on ``resource``, each once, with the roles that have it."""
+    """What the roles may do on ``resource``, each statement once, with its roles."""
     merged: dict[str, tuple[dict[str, Any], list[str]]] = {}
     for arn, (role, statement) in _reached(documents, kind):
         if arn != resource:

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
+from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from c7n_iamusers import reasons
@@ -19,8 +21,10 @@ from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam.attachments import ATTACHED_POLICY
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.policy_documents import comparable
+from c7n_iamusers.iam.read_back import shows
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.users import list_kind, read_detail
+from c7n_iamusers.iam.users import list_kind, read_detail, read_user
+from c7n_iamusers.lockout.applied_calls import BEGINNING
 from c7n_iamusers.lockout.deny_all import (
     ATTACHED,
     BOUNDARY,
@@ -33,6 +37,7 @@ from c7n_iamusers.lockout.deny_all import (
     removal_of,
 )
 from c7n_iamusers.reasons import Reason
+from c7n_iamusers.text.times import moment
 
 
 class BoundaryChanged(Exception):
@@ -156,6 +161,67 @@ def handle_replacement(run: Run, replaced: UserReplaced, subject: Subject, appli
     if others := [call.operation for call in uncertain if not _puts_deny(call)]:
         notes.append(reasons.OTHER_MAYBE_CHANGED(calls=", ".join(others)))
     return reasons.NAME_TAKEN(user=subject, unique_id=replaced.unique_id).and_also(*notes)
+
+
+def changed_namesake(
+    client: Any, backoff: Backoff, subject: Subject, begun: Iterable[Mapping[str, Any]]
+) -> Reason | None:
+    """What a run that was stopped may have changed on another user, who has the name now; None if nothing.
+
+    A call goes to whoever has the name when AWS gets it, and that run did not verify who had it after its last calls.
+    Those count that the other user, as it is read now, shows, and that were made once it existed. ``begun``: the
+    journal's lines before the calls. Raises ClientError.
+    """
+    detail = read_detail(client, subject.name, backoff)
+    other = None if detail is None or detail["UserId"] == subject.unique_id else detail
+    user = read_user(client, subject.name, backoff) if other else None
+    if user is None or user.unique_id == subject.unique_id:
+        return None
+    since = moment(user.detail.get("CreateDate")) or BEGINNING
+    made = (line for line in begun if (moment(line.get("time")) or BEGINNING) + _CLOCK_SKEW >= since)
+    calls = (
+        ApiCall("iam", str(line.get("operation")), parameters)
+        for line in made
+        if isinstance(parameters := line.get("parameters"), Mapping)
+    )
+    found = [
+        each for each in calls if each.parameters.keys() <= _OF_ANYBODY and shows(user, each, each.parameters)
+    ]
+    if not found:
+        return None
+    commands = dict.fromkeys(_command(_lifting(each)) for each in found if _puts_deny(each))
+    named = ", ".join(dict.fromkeys(each.operation for each in found))
+    note = reasons.NAMESAKE_MAYBE_CHANGED(name=subject.name, unique_id=user.unique_id, calls=named)
+    return note.and_also(*(reasons.DENY_ON_NAMESAKE(command=each) for each in commands))
+
+
+#: AWS takes a call whose time is so far from its own ("RequestExpired").
+_CLOCK_SKEW = timedelta(minutes=5)
+#: The parameters that fit another user. Ids of credentials do not.
+_OF_ANYBODY = frozenset(
+    (
+        "UserName",
+        "PolicyName",
+        "PolicyArn",
+        "PolicyDocument",
+        "PermissionsBoundary",
+        "GroupName",
+        "Tags",
+        "TagKeys",
+    )
+)
+
+
+def _lifting(put: ApiCall) -> ApiCall:
+    if deny_form(put) == BOUNDARY:
+        return ApiCall("iam", "DeleteUserPermissionsBoundary", {"UserName": put.parameters["UserName"]})
+    return removal_of(put)
+
+
+def _command(call: ApiCall) -> str:
+    """The command of the AWS CLI that makes ``call``."""
+    options = (f"--{xform_name(name, '-')} {value}" for name, value in call.parameters.items())
+    return " ".join(("aws iam", xform_name(call.operation, "-"), *options))
 
 
 def _puts_deny(call: ApiCall) -> bool:

@@ -56,7 +56,7 @@ _MARKS = (
 )
 _SAVE_AS = "save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
 TOO_DEEP = f"is nested too deeply: at most {DEEPEST} lists and objects may be within each other"
-NO_MEMORY = "takes more memory than this process may have: find out what it is, or run where there is more"
+NO_MEMORY = "needs more memory than this process may use: find out what it is, or run where there is more"
 _GZIP_MARK = b"\x1f\x8b"
 _PIECE = 1024 * 1024
 #: zlib's ``wbits`` for gzip.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers provision``: the commands, each a function that opens what its options name and calls what it runs.
+"""``c7n-iamusers provision``: its commands. Each opens what its options name, and calls what it runs.
 
 ``plan``, ``audit``, ``export`` and ``sign-ins`` change nothing in AWS; ``apply``, ``prune``, ``undo``, ``unlock`` do.
 """
@@ -48,12 +48,12 @@ _NO_REMOVALS = RemovalOptions(False, None, False, ())
 def provision(context: click.Context) -> None:
     """Give the people of IAM users in all accounts their access in IAM Identity Center.
 
-    Policies with `mode: intent` write below OUTPUT_DIR which access they request. `plan` reads and checks it, and
-    prints what a run would change. `apply` makes these changes, or those of a reviewed plan; `prune` also removes what
+    Policies with `mode: intent` write the access that they request below OUTPUT_DIR. `plan` reads and checks it, and
+    prints what a run would change. `apply` makes these changes, or those of a reviewed plan. `prune` also removes what
     is no longer requested. `undo` takes a run back.
 
     Whoever can write to OUTPUT_DIR can claim anything. So the command reads the accounts' users and policies again as
-    MEMBER_ROLE, and the settings of intents must be those of POLICIES.
+    MEMBER_ROLE, and intents must have the settings of POLICIES.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
@@ -87,8 +87,8 @@ def plan(
 
     The plan compares all access of each person in these accounts with the person's IAM users. Managed objects that are
     no longer requested have a `-`. With --unrequested or --former it is the plan of `prune`, which removes them. With
-    -a or -t only the intents of these accounts are needed, such as a new account's: what others may request is neither
-    shown nor removed.
+    -a or -t, only the intents of these accounts are needed, such as a new account's. Other accounts' requests are then
+    neither shown nor removed.
     """
     choices, opened = _opened(at, given, chosen, removals, new_records)
     run_options = RunOptions(choices, PlanOptions(out), quotas, opened.reading)
@@ -112,12 +112,12 @@ def apply(
     new_records: bool,
     quotas: CenterQuotas,
 ) -> None:
-    """Give people the access that the intents of all accounts ask for.
+    """Give people the access that the intents of all accounts request.
 
     It reads Identity Center once, prints the plan and applies it, with 20 calls per second and up to 15 assignments in
     progress. It can be stopped or killed at any point and run again. Results: identity-center-result.json beside each
     intents file, and the result of the run, for `undo`, below identity-center-runs/ in the place of --records, or in
-    OUTPUT_DIR. What is no longer requested is shown with a `-`, and stays: see `prune`.
+    OUTPUT_DIR. Access that is no longer requested has a `-`, and stays: see `prune`.
 
     OUTPUT_DIR may be s3://BUCKET/PREFIX. A killed run leaves a lock there, and one in Identity Center that keeps out
     runs on other machines; `unlock` removes both.
@@ -149,8 +149,9 @@ def prune(
     """
     if not (removals.unrequested or removals.former_days):
         raise click.UsageError(
-            "say what to remove: --unrequested for what no intents request any more, --former DAYS for memberships of "
-            "IAM users that are deleted so long, or both; `provision plan` with the same options shows it first"
+            "say what to remove: --unrequested for what no intents request now, --former DAYS for memberships of "
+            "IAM users that have been deleted for so long, or both; `provision plan` with the same options shows it "
+            "first"
         )
     _run(at, given, chosen, removals, writing, new_records, quotas)
 
@@ -161,10 +162,10 @@ def prune(
 @options.deletions_option
 @options.new_records_option
 def audit(at: CenterOptions, given: IntentOptions, deletions: tuple[str, ...], new_records: bool) -> None:
-    """Report the access of all people as it is, and change nothing.
+    """Report the current access of all people, and change nothing.
 
     It covers all people in these accounts, and in all accounts with managed permission sets. It ends with 1 if people
-    have more access than their IAM users, if intents do not request managed access, if requested access does not exist
+    have more access than their IAM users, if no intent requests some managed access, if requested access does not exist
     or was changed, or if something could not be compared.
     """
     opened = open_fleet(at, given, new_records=new_records, deletions=deletions)
@@ -333,7 +334,7 @@ def sign_ins(at: CenterOptions, place: str, days: int) -> None:
 def unlock(at: CenterOptions, lock_id: str, records: str) -> None:
     """Remove the lock ID, which a killed run has left in the bucket and in Identity Center.
 
-    A run that the lock keeps out names the ID in its error. The lock of a directory ends with the process.
+    The error of a run that the lock stops names the ID. A directory's lock ends with the process.
     """
     opening.check_external_id(at)
     missing: IdentityCenterError | None = None
@@ -347,7 +348,8 @@ def unlock(at: CenterOptions, lock_id: str, records: str) -> None:
             say(f"Removed the lock in Identity Center, of {found}")
         elif missing or not records.startswith(S3):
             raise missing or IdentityCenterError(
-                "there is no lock in Identity Center, so nothing was removed: that of a directory ends with the process"
+                "there is no lock in Identity Center, so nothing was removed: a directory's lock ends with its "
+                "process"
             )
 
 
@@ -360,7 +362,7 @@ def _run(
     new_records: bool,
     quotas: CenterQuotas,
 ) -> None:
-    """A run that applies, with ``removals``."""
+    """Runs with ``removals`` and applies the changes."""
     if bool(writing.reviewed) != bool(writing.plan_sha256):
         raise click.UsageError(
             "--plan and --plan-sha256 must be used together: the second identifies the reviewed plan"
@@ -383,7 +385,7 @@ def _opened(
     removals: RemovalOptions,
     new_records: bool,
 ) -> tuple[Choices, Opened]:
-    """What a plan and a run with ``removals`` begin with. Raises click.UsageError as ``_choices`` does."""
+    """The beginning of a plan and a run with ``removals``. Raises click.UsageError as ``_choices`` does."""
     choices = _choices(removals, given, chosen)
     opened = open_fleet(
         at,
@@ -397,7 +399,7 @@ def _opened(
 
 
 def _choices(removals: RemovalOptions, given: IntentOptions, chosen: ChosenAccounts) -> Choices:
-    """Raises click.UsageError if nothing can tell which IAM users are deleted, and which of them by this tool."""
+    """Raises click.UsageError if nothing says which IAM users are deleted, and which of them by this tool."""
     if removals.lock_out and not removals.unrequested:
         raise click.UsageError("--lock-out is for what is no longer requested: give --unrequested too")
     if not removals.former_days:
@@ -408,7 +410,7 @@ def _choices(removals: RemovalOptions, given: IntentOptions, chosen: ChosenAccou
         raise click.UsageError("--former needs --member-role, to read which IAM users are deleted")
     if not removals.deletions:
         raise click.UsageError(
-            "--former needs --deletions DIR, the output of the policies that delete IAM users: people whose users this "
-            "tool deleted would else look as if they had left; if no policy deletes any, give none as DIR"
+            "--former needs --deletions DIR, the output of the policies that delete IAM users: otherwise people "
+            "whose users this tool deleted would seem to have left; if no policy deletes any, give none as DIR"
         )
     return Choices(removals.unrequested, removals.lock_out, removals.former_days)

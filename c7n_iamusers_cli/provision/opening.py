@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the options of ``c7n-iamusers provision`` name, opened: sessions, Identity Center, accounts, people, intents."""
+"""Opens what ``c7n-iamusers provision``'s options name: sessions, Identity Center, accounts, people, intents."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _BUDGET = 300.0
 
 @dataclass(frozen=True)
 class Opened:
-    """The intents, merged; what connects to Identity Center when it is first called; and what reads accounts again."""
+    """The merged intents, a function that connects to Identity Center on first use, and what reads accounts again."""
 
     fleet: Fleet
     center: Callable[[], Center]
@@ -110,7 +110,7 @@ def center_of(at: CenterOptions, region: str | None = None) -> Center:
 
 
 def reading_of(at: CenterOptions, member_role: str | None, accounts: Path | None) -> ReadAccounts | None:
-    """What reads member accounts, if anything can. Raises IdentityCenterError and click.UsageError."""
+    """What reads member accounts; None without a way to. Raises IdentityCenterError and click.UsageError."""
     check_external_id(at, member_role, "--member-role or --role")
     if not member_role:
         return None
@@ -126,7 +126,7 @@ def check_external_id(at: CenterOptions, member_role: str | None = None, roles: 
 
 
 def external_ids(given: str, accounts: Path | None) -> Callable[[str], str]:
-    """Account id -> the external id of its role: the ``given`` one, else the accounts file's; empty for none.
+    """Account id -> its role's external id: the ``given`` one, else the accounts file's; empty for none.
 
     Raises InvalidPolicyData.
     """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The options that several commands of ``c7n-iamusers provision`` have.
 
-Each group of them is a decorator, and reaches the command as one value. In ``--help`` a command's own options come
-first, and then these, by sections.
+Each group is a decorator, and reaches the command as one value. In ``--help``, a command's own options come first, then
+these, by section.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from c7n_iamusers.identity_center.planning.quotas import CenterQuotas
 from c7n_iamusers_cli.arguments import S3
 from c7n_iamusers_cli.arguments import external_id as checked_external_id
 
-#: In place of a directory: there is none.
+#: Stands for a directory that does not exist.
 NONE = "none"
 _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 
 class Place(click.Path):
-    """A path, or an ``s3://`` URL, which is not checked here."""
+    """A path, or an ``s3://`` URL, which is not checked."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -42,7 +42,7 @@ class Place(click.Path):
 
 
 class RecordsOptions(Place):
-    """A ``Place`` that exists. The first run needs one, too: else a name with a slip would begin new records."""
+    """A ``Place`` that exists, even before the first run: otherwise a mistyped name would begin new records."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -114,7 +114,7 @@ class SharedOption(click.Option):
 
 
 class Command(click.Command):
-    """A command with the options that are its own before shared ones, which have sections."""
+    """A command with its own options first, then shared ones in sections."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {"": []}
@@ -186,7 +186,7 @@ member_role_option = _intent_option(
 
 @dataclass(frozen=True)
 class IntentOptions:
-    """The intents of all accounts, and what to believe of them."""
+    """The intents of all accounts, and how to check them."""
 
     output_dir: str
     records: str | None
@@ -327,7 +327,7 @@ of_chosen_accounts = _as_one(
 
 @dataclass(frozen=True)
 class RemovalOptions:
-    """What is removed, and what is known of whom this tool deleted."""
+    """What to remove, and where to read whom this tool deleted."""
 
     unrequested: bool
     former_days: int | None
@@ -373,7 +373,7 @@ of_removals = _as_one(
 
 @dataclass(frozen=True)
 class Writing:
-    """How a run writes: what it must be, and what else it leaves."""
+    """How a run writes: what its plan must be, and what else it leaves."""
 
     reviewed: Path | None
     plan_sha256: str

@@ -18,7 +18,7 @@ from c7n_iamusers_cli.output import progress_bar, say
 
 @contextmanager
 def applying(timeout: int) -> Iterator[ApplyOptions]:
-    """What a run or an undo applies with. A signal ends it after the calls that have begun."""
+    """How a run or an undo applies its calls. A signal ends it after the calls that have begun."""
     with (
         errors_with_remedy(),
         _exit_on_signals(),

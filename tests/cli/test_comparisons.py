@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -44,13 +45,34 @@ KINDS = {
 }
 #: Objects whose members have rows of their own.
 PARTED = {"record", "exemptions", "announcement", "plan"}
+#: What differs from call to call.
+OF_CALLS = ("operation", "parameters", "result", "saved", "notes")
 MONTH = timedelta(days=31)
 
 
+#: Where what the runs left is kept, and AWS's events: each test gets a copy.
+KEPT: list[tuple[Path, list[TrailEvent]]] = []
+
+
 @pytest.fixture
-def left(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[TrailEvent]:
+def left(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> list[TrailEvent]:
     """What runs left of users that are quarantined, released, deleted by a reviewed plan, restored; AWS's events."""
+    if not KEPT:
+        kept = tmp_path_factory.mktemp("kept")
+        monkeypatch.chdir(kept)
+        KEPT.append((kept, runs(request.getfixturevalue("org"))))
+    kept, events = KEPT[0]
+    shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
+    return events
+
+
+def runs(org: LocalOrg) -> list[TrailEvent]:
     iam = org.client("iam", ACCOUNT)
     for name in ("carol", "dave", "erin"):
         iam.create_user(UserName=name)
@@ -137,6 +159,11 @@ def kind_of(path: Path, line: Line) -> str:
     if path.name.startswith("restore") and line["phase"] == "outcome":
         return comparisons.RESTORATION
     return KINDS[line["phase"]]
+
+
+def journal_of(path: Path) -> tuple[str, bool]:
+    """What the lines of a journal are about: runs or restorations; or provisioning."""
+    return path.name, "identity-center-runs" in path.parts
 
 
 def others(name: str, value: Any) -> list[Any]:
@@ -236,7 +263,7 @@ def changes() -> Iterator[tuple[str, str, str, bool]]:
     """Each line with another value of one member, or without it: its kind, the member, words, and whether it lacks it
     though each run writes it. Afterwards all is as it was.
 
-    But by ``make soak``, of alike lines of a journal the first one is tried.
+    But by ``make soak``, of alike lines the first one is tried: of each call, what says that it is this one.
     """
     tried, lacked = set[tuple[object, ...]](), set[tuple[str, ...]]()
     for path in sorted(OUTPUT.rglob("*journal*.jsonl")) + sorted(OUTPUT.rglob("journal/*/*.jsonl")):
@@ -244,7 +271,8 @@ def changes() -> Iterator[tuple[str, str, str, bool]]:
         for number, line in enumerate(lines):
             kind = kind_of(path, line)
             for name, value, put in members(line):
-                key = path, kind, line["phase"], line.get("operation"), name
+                call = line.get("operation") if name in OF_CALLS else None
+                key = journal_of(path), kind, line["phase"], line.get("status"), call, name
                 if key in tried and "SOAK_PAIRS" not in os.environ:
                     continue
                 tried.add(key)
@@ -274,11 +302,14 @@ def test_each_member_of_each_line_is_compared_as_the_table_says(left: list[Trail
 
 @pytest.mark.usefixtures("left")
 def test_each_member_of_each_row_is_that_of_its_line() -> None:
-    unlike = {}
+    unlike, tried = {}, set[tuple[str, str]]()
     for path in OUTPUT.rglob("outcomes.json"):
         rows, whole = json.loads(path.read_bytes()), path.read_bytes()
         for number, row in enumerate(rows):
             for name, value, put in members(row):
+                if (row["status"], name) in tried and "SOAK_PAIRS" not in os.environ:
+                    continue
+                tried.add((row["status"], name))
                 for new in (*others(name, value), *removed(comparisons.ROW, name)):
                     path.write_text(json.dumps([*rows[:number], put(row, new), *rows[number + 1 :]]))
                     said = comparisons.comparison_of(comparisons.ROW, name)

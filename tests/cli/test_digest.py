@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import timedelta
 from pathlib import Path
@@ -15,10 +16,12 @@ from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.journal import OUTCOME, Journal, utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.notices import exempted
+from c7n_iamusers.notices.held import HeldMessage
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice
+from c7n_iamusers.notices.stock_rows import ANNOTATION
 from c7n_iamusers.reasons import DONE
 from c7n_iamusers_cli.mail_templates import SHIPPED
 from c7n_iamusers_cli.main import main
@@ -92,6 +95,11 @@ def digest(*options: str) -> Result:
     return CliRunner().invoke(main, ["digest", "-s", "output", "-c", "accounts.yml", *options])
 
 
+def main_of(command: str, *words: str) -> Result:
+    where = ["output"] if command == "verify" else ["-s", "output"]
+    return CliRunner().invoke(main, [command, *words, *where, "-c", "accounts.yml"])
+
+
 def told(message: dict[str, Any]) -> dict[str, str]:
     return {each["UserName"]: each["c7n:IamUser"]["digest"]["text"] for each in message["resources"]}
 
@@ -149,7 +157,6 @@ def test_a_dry_run_prints_who_would_get_what(org: LocalOrg) -> None:
     [
         pytest.param({"owner": "nobody"}, [], "has no owner that is an e-mail address", id="no-owner"),
         pytest.param({"queue_url": f"{QUEUE}-2"}, [], "have 2 different queue_url", id="two-queues"),
-        pytest.param({"notices": ""}, [], "there are no notices of research", id="no-notices"),
         pytest.param({}, ["--owner", "who@example.com"], "has no account whose owner is", id="no-such-owner"),
         pytest.param({}, ["--queue", "c7n-mailer"], "is not the URL of a queue", id="no-queue"),
     ],
@@ -162,12 +169,114 @@ def test_nobody_is_written_to(org: LocalOrg, variables: dict[str, Any], options:
     assert sent(org) == []
 
 
-def test_notices_that_cannot_be_read_write_to_nobody(org: LocalOrg) -> None:
+def only_else_is_written_to(org: LocalOrg, *told: str) -> None:
+    found = digest()
+    assert found.exit_code == 1
+    assert isinstance(found.exception, SystemExit)
+    assert [each["action"]["to"] for each in sent(org)] == [[ELSE]]
+    for text in (*told, f"{OWNER} was not written to: make "):
+        assert text in found.stderr
+
+
+def test_notices_that_cannot_be_read_stop_the_digest_of_their_owner_alone(org: LocalOrg) -> None:
     (broken,) = Path("notices", ACCOUNT).glob("*-announced-*.json")
     broken.write_text("{")
+    only_else_is_written_to(org, str(broken), f"payments ({ACCOUNT})")
+
+
+def test_without_notices_the_owner_is_not_written_to(org: LocalOrg) -> None:
+    accounts_file(notices="")
+    only_else_is_written_to(org, "there are no notices of research", f"research ({OTHER})")
+
+
+def test_what_is_of_no_known_account_stops_every_digest(org: LocalOrg) -> None:
+    Outputs(Path("output")).leave(name="", files={"metadata.json": "{", "resources.json": None})
     found = digest()
     assert (found.exit_code, sent(org)) == (1, [])
     assert "nobody was written to" in found.stderr
+
+
+def hold(account: str, to: tuple[str, ...], *names: str, known: Any = None, **more: Any) -> str:
+    """A message that is held since an hour; the place of its file."""
+    time, store = utc_now() - timedelta(hours=1), DirectoryStore(Path("notices"))
+    users = [{"UserName": name, "UserId": f"AIDA{name.upper()}", ANNOTATION: known, **more} for name in names]
+    message = HeldMessage(account, "announce", to, {}, tuple(users))
+    place, day = message.place(time), time.date() + timedelta(days=20)
+    store.create(place, message.as_json())
+    subjects = tuple(subject(name, account) for name in names)
+    notice = Notice(account, ANNOUNCED, time, day, (OWNER,), "", "flag", subjects, queue=QUEUE, held=place)
+    store.create(notice.name, notice.as_json())
+    return place
+
+
+def test_who_is_chosen_in_an_account_reads_of_the_users_of_its_message_alone(org: LocalOrg) -> None:
+    """Whoever may tag a user there chooses the recipients of what policies say of it."""
+    accounts_file(slack="slack://#research")
+    hold(OTHER, (OWNER, "boss@example.com"), "eve", known={"notice": {"day": "2999-01-31"}})
+    found = digest()
+    assert found.exit_code == 0, found.output
+    messages = sent(org)
+    assert {each["action"]["owner"] for each in messages} == {OWNER, ELSE}
+    assert {tuple(each["action"]["to"]): {*told(each)} for each in messages} == {
+        (OWNER,): {"alice", "bob", "carol", "eve", "gone"},
+        ("slack://#research",): {"carol", "eve"},
+        ("boss@example.com",): {"eve"},
+        (ELSE,): {"dave"},
+    }
+    (record,) = Path("notices", OTHER).glob("*-digest-*.json")
+    assert len(json.loads(record.read_text())["message-ids"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("known", "more"),
+    [
+        pytest.param({"notice": "x"}, {}, id="notice"),
+        pytest.param({"notice": {"day": "x"}}, {}, id="no-day"),
+        pytest.param({"notice": {"day": "2026-99-99"}}, {}, id="no-such-day"),
+        pytest.param({"notice": {"group": ["x"]}}, {}, id="group"),
+        pytest.param({"outcome": "x"}, {}, id="outcome"),
+        pytest.param({"outcome": {"status": ["x"]}}, {}, id="status"),
+        pytest.param({"findings": ["x"]}, {}, id="findings"),
+        pytest.param({"attempts": {"attempts": ["x"]}}, {}, id="attempts"),
+        pytest.param(["x"], {}, id="list"),
+        pytest.param("x", {}, id="text"),
+        pytest.param({}, {"Arn": f"arn:aws:iam::{ACCOUNT}:user/eve"}, id="user-of-another-account"),
+    ],
+)
+def test_a_held_file_of_another_shape_is_named_and_stops_the_digest_of_its_owner_alone(
+    org: LocalOrg, known: Any, more: dict[str, Any]
+) -> None:
+    place = hold(OTHER, (OWNER,), "eve", known=known, **more)
+    only_else_is_written_to(org, place, f"research ({OTHER})")
+
+
+@pytest.mark.parametrize("account", [ACCOUNT, OTHER])
+def test_what_an_account_writes_of_another_s_user_is_believed_by_no_command(
+    org: LocalOrg, account: str
+) -> None:
+    """Its own part of the output says that alice of payments was deleted: by her ARN, or by her unique id."""
+    row = {**outcome("alice", account, "deleted", 0.1), "unique_id": "AIDAALICE"}
+    files = {"outcomes.json": json.dumps([row])}
+    place = Outputs(Path("output")).leave(name="research", account=OTHER, policy="realtime", files=files)
+    with Journal(place / "journal.jsonl") as journal:
+        journal.write(
+            subject("alice", account), OUTCOME, **{key: row[key] for key in ("status", "reason", "code")}
+        )
+    assert f"user alice of account {ACCOUNT}: announced\n" in main_of("user", "alice").stdout
+    main_of("receipt", "alice")
+    assert not [*Path("receipts").rglob(f"{ACCOUNT}/*")]
+    digest()
+    told_of = {name for message in sent(org) for name in told(message)}
+    report = main_of("report", "--format", "json", "--check")
+    fleet = {each["arn"]: each["status"] for each in json.loads(Path("report.json").read_text())["users"]}
+    assert f"arn:aws:iam::{ACCOUNT}:user/team/alice" not in fleet
+    if account == OTHER:  # a user of its own
+        assert "alice" in told_of
+        return
+    assert told_of == {"dave"}
+    for each in (report, main_of("verify")):
+        assert each.exit_code == 1
+        assert f"tells of {row['arn']!r}, and it lies where account {OTHER} writes" in each.stderr
 
 
 def test_a_queue_that_refuses_is_named() -> None:

@@ -19,7 +19,7 @@ from tests.policies import ACCOUNT
 MANAGEMENT, ID = "123456789012", "iam-users-cleanup"
 ROLE = "arn:aws:iam::{account_id}:role/CloudCustodian"
 CENTER = f"arn:aws:iam::{MANAGEMENT}:role/IdentityCenterProvisioner"
-RESTORE = ("restore", f"out/{NAME}", "--role", ROLE)
+RESTORE = ("restore", f"out/{NAME}", "--role", ROLE, "--account", ACCOUNT)
 PROVISION = ("provision", "plan", "-s", "output", "--region", "us-east-1")
 MEMBERS, BY_ID = ("--member-role", ROLE), ("--external-id", ID)
 FILE, OTHER_FILE = ("-c", "accounts.json"), ("-c", "other.json")

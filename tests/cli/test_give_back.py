@@ -31,7 +31,7 @@ def test_another_user_of_the_name_is_left_alone(org: LocalOrg, iam: Any) -> None
     assert before[:2] == (["c7n-iamusers-deny-all"], ["Inactive"])
     result = user("alice", "-a", "payments", "--give-back", "--yes")
     assert result.exit_code == 1
-    assert "no user alice with this unique id any more" in result.output
+    assert "no user alice with this unique id now" in result.output
     assert state(iam) == before
     assert messages(org) == []
 
@@ -204,14 +204,15 @@ def test_names_that_no_run_gives_are_left_out_and_told(org: LocalOrg, iam: Any, 
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"FORGED")
     for key in objects(org):
         if key.startswith("runs/payments/us-east-1/") and key not in foreign:
-            planted = key.replace(
-                "runs/payments/us-east-1/", "runs/payments/us-east-1/../../other/us-east-1/"
-            )
-            s3.copy_object(Bucket=BUCKET, Key=planted, CopySource={"Bucket": BUCKET, "Key": key})
+            for place in ("payments/us-east-1/../../other", "o" * 260):
+                planted = key.replace("runs/payments/us-east-1/", f"runs/{place}/us-east-1/")
+                s3.copy_object(Bucket=BUCKET, Key=planted, CopySource={"Bucket": BUCKET, "Key": key})
     result = give_back(output)
     assert result.exit_code == 0, result.output
     left_out = [line for line in result.stderr.splitlines() if "is left out: no run gives this name" in line]
     assert len(left_out) == len(foreign)
+    assert "has an empty part, or one of dots, in its name" in result.stderr
+    assert f"{'o' * 260}/us-east-1" in result.stderr
     assert "is left out: it is no place that a run writes to" in result.stderr
     assert not Path("given-back", BUCKET, "runs", "other").exists()
     assert not Path("given-back", BUCKET, "other").exists()

@@ -211,10 +211,7 @@ def test_what_others_wrote_leads_nowhere_and_hides_no_other_user(iam: Any) -> No
     resources.write_text(json.dumps(found))
     result = receipt("--all")
     assert result.exit_code == 1
-    assert (
-        "user alice of account 111122223333: what is on record of it is not what a run writes"
-        in result.output
-    )
+    assert "user alice of account 111122223333: its records are not what a run writes" in result.output
     names = {str(each.relative_to("receipts")) for each in Path("receipts").rglob("*.html")}
     assert f"{ACCOUNT}/_....._.._.._etc_x.html" in names
     assert any(name.startswith(f"{ACCOUNT}/bob.") for name in names)

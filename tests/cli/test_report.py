@@ -256,7 +256,7 @@ def test_an_unreadable_file_is_named_and_fails_the_check(left: Outputs) -> None:
         pytest.param(
             ["-s", "output", "-u", "flag.yml#flog"], 1, "flag.yml has no policy flog", id="no-such-policy"
         ),
-        pytest.param(["-s", "output", "--since", ""], 2, "is not a time that is past", id="no-time"),
+        pytest.param(["-s", "output", "--since", ""], 2, "is not a past time", id="no-time"),
         pytest.param(
             ["-s", "output", "--since", "2999-01-01"], 2, "such as 30m, 2h or 1d", id="time-to-come"
         ),

@@ -422,7 +422,7 @@ def test_what_a_proxy_removes_twice_comes_back(
     result = restore(run, "--yes", "--user", "alice", journal=journal)
     assert result.exit_code == 0, result.output
     assert details(iam)["alice"] == before
-    assert "was gone when this tool was to remove it" in result.output
+    assert "was gone when this tool tried to remove it" in result.output
 
 
 def _stop(*_: Any) -> None:
@@ -541,7 +541,17 @@ def fleet(org: LocalOrg, iam: Any, tmp_path: Path) -> Path:
 
 
 def of_fleet(fleet: Path, *arguments: str, role: str = EVERYWHERE) -> Result:
-    return CliRunner().invoke(main, ["restore", str(fleet), "--role", role, *arguments])
+    given = ["restore", str(fleet), "--role", role, "-c", accounts_file(fleet.parent, ACCOUNT, OTHER)]
+    return CliRunner().invoke(main, [*given, *arguments])
+
+
+def accounts_file(directory: Path, *accounts: str) -> str:
+    entries = [
+        {"name": each, "account_id": each, "role": "Any", "regions": ["us-east-1"]} for each in accounts
+    ]
+    path = directory / "accounts.json"
+    path.write_text(json.dumps({"accounts": entries}))
+    return str(path)
 
 
 def left(org: LocalOrg) -> tuple[list[str], list[str]]:
@@ -576,6 +586,28 @@ def test_an_account_that_cannot_be_entered_stops_no_other(org: LocalOrg, fleet: 
     assert f"account {ACCOUNT}: alice, bob: not restored: role" in result.output
     assert f"2 of 3 were not restored (2 in account {ACCOUNT})" in result.output
     assert left(org) == ([], ["carol"])
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "told", "assumed"),
+    [
+        pytest.param([], 2, "give -c accounts.yml or --account ID", [], id="no-accounts"),
+        pytest.param(["-c"], 1, f"account {OTHER}: carol: not restored: ", [ACCOUNT], id="accounts-file"),
+        pytest.param(["-c", "--account", OTHER], 1, "does not have this account", [], id="both"),
+        pytest.param(["--account", ACCOUNT], 0, "would be restored", [ACCOUNT], id="account"),
+    ],
+)
+def test_no_role_is_assumed_in_an_account_that_only_a_snapshot_names(
+    org: LocalOrg, fleet: Path, options: list[str], code: int, told: str, assumed: list[str]
+) -> None:
+    ours = {"-c": ["-c", accounts_file(fleet.parent, ACCOUNT)]}
+    words = [word for each in options for word in ours.get(each, [each])]
+    role = ("--role", EVERYWHERE, "--external-id", "a-secret-of-ours")
+    org.clear_calls()
+    found = CliRunner().invoke(main, ["restore", str(fleet), *role, "--dry-run", *words])
+    assert (found.exit_code, told in " ".join(found.output.split())) == (code, True), found.output
+    roles = {call.parameters["RoleArn"] for call in org.calls if call.operation == "AssumeRole"}
+    assert roles == {EVERYWHERE.replace("{account_id}", each) for each in assumed}
 
 
 def test_one_role_restores_the_users_of_its_account(org: LocalOrg, fleet: Path) -> None:
@@ -694,7 +726,7 @@ def test_a_run_that_ended_after_its_output_was_read_is_noticed(iam: Any, tmp_pat
     with (run / "journal.jsonl").open("a") as journal:
         journal.write("\n")
     with (
-        pytest.raises(RestorationRefused, match=f"a run has written to {run} since that was read"),
+        pytest.raises(RestorationRefused, match=f"a run has written to {run} since it was read"),
         locked(found),
     ):
         pass

@@ -285,8 +285,8 @@ def test_what_aws_added_is_listed_apart_and_accepted_once_for_the_run(
         return True
 
     terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
-    monkeypatch.setattr("c7n_iamusers_cli.restore.sys", terminal)
-    monkeypatch.setattr("c7n_iamusers_cli.restore.click.confirm", confirm)
+    monkeypatch.setattr("c7n_iamusers_cli.restore_choice.sys", terminal)
+    monkeypatch.setattr("c7n_iamusers_cli.restore_choice.click.confirm", confirm)
     assert restore(run).exit_code == 0
     assert (len(asked), user_names(two_users)) == (1, ["alice", "bob"])
 
@@ -386,8 +386,8 @@ def test_until_the_last_call_it_can_do_nothing_and_credentials_come_first(
         "UploadSigningCertificate",
         "UpdateSigningCertificate",
         "UploadSSHPublicKey",
-        "UploadSSHPublicKey",
         "UpdateSSHPublicKey",
+        "UploadSSHPublicKey",
         "AddUserToGroup",
         "AttachUserPolicy",
         "AttachUserPolicy",
@@ -466,6 +466,27 @@ def test_killed_after_any_call_a_living_user_is_given_all_back_under_its_deny(
         with pytest.raises(Killed):
             restore(run, "--user", "alice")
     assert restore(run, "--user", "alice").exit_code == 0
+    assert (details(iam), public(iam, "alice")) == (before, material)
+
+
+def test_no_inactive_credential_is_uploaded_once_somebody_lifted_the_deny(
+    iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, material = details(iam), public(iam, "alice")
+    with monkeypatch.context() as patch:
+        on_call(patch, "PutUserPermissionsBoundary", killed)
+        with pytest.raises(Killed):
+            delete(tmp_path / "out")
+    name = {"UserName": "alice"}
+    with monkeypatch.context() as patch:
+        # AWS takes the inactive key as active, so it would work until the next call
+        deny_all = {**name, "PolicyName": "c7n-iamusers-deny-all"}
+        on_call(patch, "UpdateSigningCertificate", lambda: iam.delete_user_policy(**deny_all))
+        result = disturbed(run, "--user", "alice")
+    assert (result.exit_code, iam.list_ssh_public_keys(**name)["SSHPublicKeys"]) == (1, [])
+    assert "somebody else lifted the Deny-all that was on it during this run" in result.output
+    result = restore(run, "--user", "alice", "--accept-wider", "alice")
+    assert result.exit_code == 0, result.output
     assert (details(iam), public(iam, "alice")) == (before, material)
 
 

@@ -232,7 +232,7 @@ def test_functions_whose_roles_are_not_in_the_documents(
         pytest.param((), "", id="all"),
         pytest.param(("--role", "deployer"), "", id="deployer"),
         pytest.param(
-            ("--role", "function-3"), "take no role function-3; they take function, function-2", id="none"
+            ("--role", "function-3"), "need no role function-3; they need function, function-2", id="none"
         ),
         pytest.param(("--role", "function-1"), "'function-1' is none of member-reader", id="no-kind"),
         pytest.param(("--role", "deployer-2"), "of several also function-2, runner-2", id="no-number"),
@@ -811,7 +811,7 @@ def test_one_of_several_roles_of_functions_is_printed_by_its_number() -> None:
 def test_a_role_that_is_not_taken() -> None:
     result = roles("--role", "identity-center", policies=("attempts",))
     assert result.exit_code == 1
-    assert "the policies take no role identity-center; they take member-reader, runner" in result.output
+    assert "the policies need no role identity-center; they need member-reader, runner" in result.output
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ TAMPERING: dict[str, tuple[Callable[[], object], int, str]] = {
     "a line changed": (
         edited(DELETE / "journal.jsonl", lambda text: text.replace(b'"rules": 0', b'"rules": 9')),
         1,
-        "delete/journal.jsonl: line 3: it was not written after the line before it",
+        "delete/journal.jsonl: line 3: it does not follow the line before it",
     ),
     "a line removed": (
         edited(
@@ -124,7 +124,7 @@ TAMPERING: dict[str, tuple[Callable[[], object], int, str]] = {
             lambda text: b"".join(text.splitlines(True)[:4] + text.splitlines(True)[5:]),
         ),
         1,
-        "delete/journal.jsonl: line 5: it was not written after",
+        "delete/journal.jsonl: line 5: it does not follow",
     ),
     "the beginning removed": (
         edited(DELETE / "journal.jsonl", lambda text: b"".join(text.splitlines(True)[4:])),
@@ -531,7 +531,7 @@ def test_no_role_is_assumed_in_an_account_that_only_a_journal_names(
             journal.write(who, phase, service="iam", operation="TagUser", parameters={}, result="done")
     code, _, said = trail("--external-id", "of-ours")
     assert (code, asked) == (1, [ROLE])
-    expected = "its 1 calls are not compared: the accounts file does not have it"
+    expected = "its 1 calls are not compared: the accounts file lacks it"
     assert (expected if account.isdigit() else "arn is no ARN of an account") in said
     result = verify("--cloudtrail", "--role", ROLE.replace(ACCOUNT, "{account_id}"))
     assert result.exit_code == 2

@@ -129,7 +129,7 @@ def test_restore_stops_at_the_call_that_hit_another_user_and_reports_it(
     on_call(monkeypatch, "AttachUserPolicy", once(lambda: replace_user(iam)))
     result = restore(tmp_path)
     assert result.exit_code == 1
-    assert "calls that may have changed that user, check it: AttachUserPolicy" in result.output
+    assert "check that user, which these calls may have changed: AttachUserPolicy" in result.output
     assert groups(iam) == []
 
 

@@ -126,6 +126,44 @@ def test_an_exemption_by_what_the_deletion_removed_spares_the_user(
     assert [(subject.name, rule.pattern) for subject, rule in noted] == [("alice", "payroll")]
 
 
+@TWO_STOPS
+def test_each_run_names_an_exempt_user_that_is_half_way_until_it_is_restored(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Any
+) -> None:
+    begin(tmp_path, monkeypatch, stop)
+    alice = {"user": "alice", "reason": "the owner objected", "expires": "2999-12-31"}
+    for _ in range(2):
+        row = again(tmp_path, alice)
+        assert (row["status"], row["code"], row["calls"]) == ("failed", "LeftUnfinished", 0)
+        assert "is left unfinished: exempt by user 'alice'" in row["reason"]
+    assert restore(tmp_path / NAME, "--user", "alice").exit_code == 0
+    acting("composite-delete", tmp_path, alice).run()
+    assert user_names(iam) == ["alice"]
+
+
+def test_a_user_that_got_a_call_of_a_killed_run_with_the_name_is_told(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replace() -> None:
+        iam.update_user(UserName="alice", NewUserName="zoe")
+        iam.create_user(UserName="alice")
+
+    def stop(patch: pytest.MonkeyPatch) -> None:
+        on_call(patch, "PutUserPermissionsBoundary", replace)
+        kill(patch, "DeleteUserPolicy")
+
+    begin(tmp_path, monkeypatch, stop)
+    namesake = {"user": "alice", "reason": "somebody new", "expires": "2999-12-31"}
+    with pytest.raises(PolicyExecutionError) as told:
+        acting("composite-delete", tmp_path, namesake).run()
+    assert user_names(iam) == ["alice"]
+    row = outcomes(tmp_path)["zoe"]
+    assert (row["status"], row["also"]) == ("deleted", ["NamesakeMaybeChanged", "DenyOnNamesake"])
+    assert row["reason"] in str(told.value)
+    assert "aws iam delete-user-permissions-boundary --user-name alice takes it off" in row["reason"]
+    acting("composite-delete", tmp_path, namesake).run()
+
+
 def test_a_renamed_user_is_judged_as_it_was_all_the_same(
     iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +291,8 @@ def test_one_that_was_undone_by_hand_is_over(
     iam.add_user_to_group(UserName="alice", GroupName="payroll")
     org.backend("iam", ACCOUNT).report = None
     iam.generate_credential_report()
+    with pytest.raises(PolicyExecutionError, match="a run that began on it was stopped"):
+        acting("composite-delete", tmp_path, filters=filters).run()
     acting("composite-delete", tmp_path, filters=filters).run()
     assert user_names(iam) == ["alice"]
 

@@ -22,6 +22,7 @@ from aws_local_org.call_log import CallRecord
 from c7n_iamusers_cli.main import main
 from tests.deploy.machine import Machine, Processes
 from tests.deploy.template import MANAGEMENT, ROOT, Template, definition
+from tests.report.fleet_outputs import Outputs, at
 
 ACCOUNTS = PAYMENTS, *_ = ("111122223333", "444455556666", "777788889999")
 ROLE = f"arn:aws:iam::{MANAGEMENT}:role/IdentityCenterProvisioner"
@@ -139,10 +140,11 @@ def outcomes(org: LocalOrg, account: str) -> dict[str, str]:
     return {row["user"]: row["status"] for row in rows}
 
 
-def test_an_account_that_c7n_org_only_logs_fails_its_shard(
+def test_an_account_that_c7n_org_only_logs_fails_the_execution(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """c7n-org ends with 0 where a policy has a variable that the account lacks; no call to AWS is made."""
+    Outputs(tmp_path / "output" / "runs").leave(name="research", account="444455556666", policy="flag")
     accounts = [{"name": "payments", "account_id": PAYMENTS, "role": "Reader", "regions": ["us-east-1"]}]
     (tmp_path / "accounts.yml").write_text(yaml.safe_dump({"accounts": accounts}))
     filters = [{"type": "unnecessary", "exempt": "none", "kinds": "{missing}"}]
@@ -158,8 +160,22 @@ def test_an_account_that_c7n_org_only_logs_fails_its_shard(
     own = {"PATH": PATH, "HOME": str(tmp_path), "TMPDIR": str(tmp_path), **nowhere}
     base = {**own, **given, "SHARDS": "1", "EXECUTION": "e-1"}
     processes = Processes(str(ROOT / "deploy" / "run"), str(tmp_path), base)
-    assert processes.start("shard", {"SHARD": "0"})() == 1
+    assert processes.start("shard", {"SHARD": "0"})() == 0
     assert "Error running policy in payments" in capfd.readouterr().out
+    assert processes.start("finish", {"RAN": "[0]", "STARTED": at(1)})() == 1
+    assert f"account {PAYMENTS} (payments): never ran: no run of a policy left" in capfd.readouterr().out
+
+
+def test_what_a_log_says_fails_no_shard(tmp_path: Path) -> None:
+    """Such as the reason of a rule, which somebody wrote."""
+    said = "echo exempt by user, reason: Error running policy in prod"
+    for name, line in (("c7n-iamusers", "echo accounts"), ("c7n-org", said)):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    given = {"ACCOUNTS": "a", "POLICIES": "a.yml", "PROVISION": "", "OUTPUT": "output", "SHARDS": "1"}
+    own = {"PATH": f"{tmp_path}{os.pathsep}{PATH}", "TMPDIR": str(tmp_path), "EXECUTION": "e-1"}
+    processes = Processes(str(ROOT / "deploy" / "run"), str(tmp_path), {**own, **given})
+    assert processes.start("shard", {"SHARD": "0"})() == 0
 
 
 def finishing(

@@ -13,7 +13,7 @@ from botocore import xform_name
 from botocore.exceptions import ConnectTimeoutError, NoCredentialsError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
-from c7n_iamusers.exceptions import GateClosed, JournalRefused, UserReplaced
+from c7n_iamusers.exceptions import GateClosed, JournalRefused, RunLockLost, UserReplaced
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan, Ref, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, Executor, Identify, SubjectGone
 from c7n_iamusers.execution.interruption import Interrupted
@@ -434,3 +434,23 @@ def test_what_a_question_raises_ends_the_plan(tmp_path: Path, answers: list[Any]
         bench.apply(DETACH, DELETE)
     assert [made for _, made in bench.applied.made] == ([result] if result else [])
     assert bench.applied.changed is (result == "unknown")
+
+
+@pytest.mark.parametrize(
+    ("answers", "result"), [([THROTTLED, {}], "failed"), ([LOST, {}], "unknown")], ids=["refused", "lost"]
+)
+def test_a_call_is_not_tried_again_once_the_journal_is_gone(
+    tmp_path: Path, answers: list[Any], result: str
+) -> None:
+    bench = Bench(tmp_path, detach_user_policy=answers)
+
+    def identify() -> bool:  # between two tries
+        bench.path.unlink()
+        return True
+
+    with Journal(bench.path) as journal:
+        check = journal.require_in_place
+        executor = Executor({"iam": bench.client}, journal, bench.sleeps.backoff(), before_each=check)
+        with pytest.raises(RunLockLost):
+            executor.apply(Plan(ALICE, (DETACH,)), bench.applied, identify)
+    assert (len(bench.client.calls), bench.applied.made) == (1, [(DETACH, result)])

@@ -286,7 +286,7 @@ def test_a_home_of_nobody() -> None:
 def test_a_file_that_gives_nothing_at_once() -> None:
     here, other = os.pipe()
     os.set_blocking(here, False)
-    with os.fdopen(here, "rb") as file, pytest.raises(OSError, match="gives nothing at once"):
+    with os.fdopen(here, "rb") as file, pytest.raises(OSError, match="returns no data at once"):
         read_at_once(file, 10)
     os.close(other)
 

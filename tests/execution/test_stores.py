@@ -275,7 +275,7 @@ def stored(content: bytes) -> dict[str, str]:
 def test_an_answer_to_another_put_stores_nothing(answer: dict[str, str]) -> None:
     client = ScriptedClient(put_object=[answer] * 9)
     store = BucketStore(client, "output", "p", {}, Sleeps().backoff(budget=5))
-    with pytest.raises(OSError, match="it has not the checksum of what was sent"):
+    with pytest.raises(OSError, match="its checksum is not that of the sent object"):
         store.create("a", b"one")
 
 

@@ -9,7 +9,7 @@ faults       what AWS and the network do wrong; runner: the machine; actors: oth
 facts        what AWS has, read from the emulator; rights: what a user may do by that
 judge        the invariants; center: those of Identity Center; journals: what a journal says, against the wire
 mail         what people are told: messages in the queue and the records of them, against AWS and the outcomes
-traces       one flow with what happens in it; processes: each in a process of its own
+events       one flow with what happens in it, as text; traces: its run; processes: each in a process of its own
 exploration  which traces there are, many of them at once, shrinking, and a trace as a test
 mutants      seeded defects that it must find; gaps: what it finds and what stays so for now; page: docs/reliability.md
 

@@ -60,6 +60,7 @@ class _Stage:
 
     def __init__(self) -> None:
         self.base = Path(tempfile.mkdtemp(prefix="explorer-"))
+        self.events: Any = importlib.import_module("tests.explorer.events")
         self.traces: Any = importlib.import_module("tests.explorer.traces")
         self.exploration: Any = importlib.import_module("tests.explorer.exploration")
         self.flows: Any = importlib.import_module("tests.explorer.flows").FLOWS
@@ -77,19 +78,19 @@ class _Stage:
 
     def run(self, text: str) -> Any:
         """The result of one trace."""
-        trace = self.traces.Trace.parse(text)
+        trace = self.events.Trace.parse(text)
         try:
             prepared = self.set(trace.flow)
         except Exception as error:  # noqa: BLE001  # a defect may keep a flow from even beginning
             self.prepared = None
-            return self.traces.Result(trace, (f"prepares: {error!r}"[:300],))
+            return self.events.Result(trace, (f"prepares: {error!r}"[:300],))
         (result,) = self.exploration.explored(prepared, [trace], 1)
         return result
 
     def sample(self, flow: str, number: int) -> list[Any]:
         """The results of the first traces of the sample with seed 0, and of the undisturbed flow."""
         prepared = self.set(flow)
-        (plain,) = self.exploration.explored(prepared, [self.traces.Trace(flow)], 1)
+        (plain,) = self.exploration.explored(prepared, [self.events.Trace(flow)], 1)
         chosen = itertools.islice(self.exploration.sampled(flow, plain.calls, 0), number)
         return [plain, *self.exploration.explored(prepared, chosen, 1)]
 
@@ -152,7 +153,7 @@ def _explore(stage: _Stage, name: str, options: argparse.Namespace, seconds: flo
 
     end = alone.REAL_MONOTONIC() + seconds
     prepared, exploration = stage.set(name), stage.exploration
-    (plain,) = exploration.explored(prepared, [stage.traces.Trace(name)], 1)
+    (plain,) = exploration.explored(prepared, [stage.events.Trace(name)], 1)
     if plain.broken:
         print(f"{name} does not hold undisturbed: {plain.broken}", flush=True)
         return 1

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tests.explorer import actors, runner
+from tests.explorer.events import Event, Result, Trace
 from tests.explorer.faults import faults_at
 from tests.explorer.flows import FLOWS
 from tests.explorer.processes import in_own_process, result_of
-from tests.explorer.traces import Event, Prepared, Result, Trace
+from tests.explorer.traces import Prepared
 from tests.explorer.wire import Call
 
 KILLS = ("killed", "killed-after")

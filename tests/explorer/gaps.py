@@ -69,14 +69,6 @@ GAPS = (
         "moment, neither sees the other's record, and the owner hears it twice.",
     ),
     Gap(
-        r".*: .*200-(html|empty)(-on)?@ListAccountAliases.*",
-        r"no crash: run \d: KeyError in parsers.py.*",
-        "announce: 200-html@ListAccountAliases",
-        "Cloud Custodian's notify asks for the account's alias itself. If a proxy answers with a page and status 200, "
-        "botocore raises a KeyError, and the run ends. Nobody is told, nothing is recorded, and the next run tells "
-        "the owner.",
-    ),
-    Gap(
         "delete-quarantined: .*(inline-removed|group-left|group-deleted|group-replaced|boundary-removed)@.*",
         r"converges: run \d: (it failed: .*since its quarantine.*|she is there)",
         "delete-quarantined: inline-removed@ListGroupsForUser",
@@ -90,28 +82,6 @@ GAPS = (
         "The end of a brownout is in its Deny, by the runner's clock. If the clock is a day behind, that end has "
         "passed when the Deny is put. AWS refuses calls of a clock that is five minutes off, so there the run fails. "
         "The local organization doesn't look at the time of a signature.",
-    ),
-    Gap(
-        "(delete|release)-resumed: .*tagged-exempt@.*",
-        r"told: run 1: its outcome is failed, and the run ended as if all were well",
-        "delete-resumed: tagged-exempt@AssumeRole",
-        "A user that becomes exempt after its deletion was stopped half-way is selected no more. The next run writes "
-        "the outcome that the stopped one could not write, and ends well; `report --check` ends with 1 and names it.",
-    ),
-    Gap(
-        ".*-resumed: .*renamed-and-replaced@.*",
-        r"told: run 2: \w+ met somebody else of that name, and the outcome does not say so",
-        "delete-resumed: renamed-and-replaced@PutUserPermissionsBoundary",
-        "A run is killed at the very call before which somebody renamed the user and gave its name to a new one. The "
-        "journal says that the call was made and has no answer; the next run goes on with the user under its new name, "
-        "and does not say that the new one may have got the call.",
-    ),
-    Gap(
-        "brownout: .*slept@.*",
-        "outcome: run 1: it says browned-out: she may .*",
-        "brownout: slept@GetUser#3",
-        "If the machine sleeps longer than the brownout between its Deny and its outcome, the outcome says until when "
-        "the brownout was, and that has passed.",
     ),
     Gap(
         ".*: outcomes-(edited|removed)@(SendMessage|ListAccountAliases).*",

@@ -25,6 +25,7 @@ _ON = ("Active", "Set")
 _QUARANTINED = '"Sid": "Quarantined'
 #: Whose ids are new when they are uploaded again.
 _UPLOADED = ("ssh-key ", "certificate ")
+_REMOVING = ("Delete", "Detach", "Remove", "Deactivate")
 _TIME = re.compile(r"\d{8}T\d{6}Z|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 User = Mapping[str, Any]
 
@@ -133,6 +134,16 @@ class Judge:
         users = facts["users"].items()
         found = [each for key, each in users if key == self.target or self._is_restored(key, facts)]
         return self.restores and not any(self.rights_of(each, facts, now) for each in found)
+
+    def removes(
+        self, operation: str, parameters: Mapping[str, str], facts: Facts, now: datetime, when: str
+    ) -> None:
+        """A deletion is about to make a call. If it takes something from her, a Deny on everything is on her."""
+        user = facts["users"].get(self.target, {})
+        if operation == "DeleteUser" or parameters.get("UserName") != user.get("name") or self.undenied:
+            return  # DeleteUser takes nothing that is left
+        if operation.startswith(_REMOVING) and (may := self.rights_of(user, facts, now)):
+            self._note("denied", when, f"nothing denies her {sorted(may)[:2]}")
 
     def found(self, facts: Facts, now: datetime, after: str, operation: str = "") -> None:
         """What AWS has ``after`` a call of the tool, which is of ``operation``."""

@@ -232,7 +232,7 @@ MUTANTS = {
             "c7n_iamusers_cli/restore.py",
             "                journal.require_in_place()\n",
             "                pass\n",
-            "restore: journal-removed@GetGroup",
+            "restore: lost-applied-on@AddUserToGroup, journal-removed@GetUser#16",
         ),
         # who hears of it
         Mutant(

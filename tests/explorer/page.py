@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.explorer import actors, exploration, runner
+from tests.explorer.events import Trace
 from tests.explorer.flows import FLOWS
 from tests.explorer.gaps import GAPS
 from tests.explorer.mutants import MUTANTS
-from tests.explorer.traces import Trace
 
 BEGIN, END = "<!-- figures: make explore -->", "<!-- end of figures -->"
 #: A trace: the kind of the only thing that happens in it, or of two.

@@ -12,7 +12,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from tests.explorer.traces import Prepared, Result, Running, Trace
+from tests.explorer.events import Result, Trace
+from tests.explorer.traces import Prepared, Running
 from tests.explorer.wire import Call
 
 #: Real seconds after which a trace counts as endless.

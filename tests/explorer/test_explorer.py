@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.explorer.judge import Judge
 from tests.explorer.mutants import MUTANTS
 from tests.explorer.rights import rights
 
@@ -115,6 +116,11 @@ def test_a_journal_removed_before_the_deny_is_put_back(explore: Explore) -> None
     assert explore("composite-delete: journal-removed@DeleteUserPolicy#2") == ()
 
 
+def test_a_run_that_fails_for_a_notice_of_tomorrow_reaches_no_goal(explore: Explore) -> None:
+    # converges: run 2: she may
+    assert explore("quarantine: clock-forward@ListSSHPublicKeys, throttled-on@GetUser") == ()
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -151,6 +157,25 @@ def text(*statements: dict[str, Any]) -> str:
 ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 DENY = {**ALL, "Effect": "Deny"}
 PAST, FUTURE = ({"DateLessThan": {"aws:CurrentTime": f"{year}-01-01T00:00:00Z"}} for year in (2020, 2040))
+
+
+@pytest.mark.parametrize(
+    ("operation", "inline", "broken"),
+    [
+        pytest.param("DeleteAccessKey", [ALL], 1, id="allowed"),
+        pytest.param("DeleteAccessKey", [ALL, DENY], 0, id="denied"),
+        pytest.param("DeleteUser", [ALL], 0, id="nothing-is-left-to-take"),
+        pytest.param("PutUserPolicy", [ALL], 0, id="takes-nothing"),
+    ],
+)
+def test_a_deletion_takes_something_under_a_deny_only(
+    operation: str, inline: list[dict[str, Any]], broken: int
+) -> None:
+    alice = {"name": "alice", "inline": {"own": text(*inline)}, "attached": {}, "groups": {}, "boundary": ""}
+    facts = {"users": {"1/AIDA": alice}, "policies": {}, "groups": {}}
+    judge = Judge("1/AIDA", facts, facts, {})
+    judge.removes(operation, {"UserName": "alice"}, facts, datetime(2030, 1, 1, tzinfo=timezone.utc), "run 1")
+    assert len(judge.broken) == broken
 
 
 @pytest.mark.parametrize(

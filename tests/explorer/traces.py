@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One flow with what happens in it, run in a process of its own.
-
-A trace's text is ``flow: what@call, what@call``, with calls such as ``DeleteUser`` or, for its third, ``GetUser#3``.
-"""
+"""One flow with what happens in it, run in a process of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ import gc
 import io
 import json
 import math
-import re
 import shutil
 import traceback
 from contextlib import redirect_stderr, redirect_stdout, suppress
@@ -27,8 +23,9 @@ from click import ClickException
 from tests.explorer import actors, faults, runner
 from tests.explorer.alone import CLOCK, install_dates
 from tests.explorer.center import Access, CenterJudge, reading, without_lock
+from tests.explorer.events import Result, Trace
 from tests.explorer.facts import Facts, difference, documents, laid_over, read, secrets
-from tests.explorer.flows import FLOWS, Flow
+from tests.explorer.flows import Flow
 from tests.explorer.journals import Journal, Made
 from tests.explorer.judge import Judge
 from tests.explorer.mail import WORDS, MailJudge, so_of
@@ -47,52 +44,6 @@ WANTED = {
 TARGET = f"{ACCOUNT}/{ALICE}"
 #: How a run may end besides with success: with an error that says what AWS, or the disk, answered.
 TOLD = (PolicyExecutionError, ClientError, BotoCoreError, ResponseParserError, ClickException, SystemExit)
-
-
-@dataclass(frozen=True)
-class Event:
-    """``what`` happens at a call (see wire.Call)."""
-
-    what: str
-    at: str
-
-    def __str__(self) -> str:
-        return f"{self.what}@{self.at}"
-
-
-@dataclass(frozen=True)
-class Trace:
-    """A flow by name, and what happens in its first run."""
-
-    flow: str
-    events: tuple[Event, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.flow}: {', '.join(map(str, self.events))}"
-
-    @classmethod
-    def parse(cls, text: str) -> Trace:
-        """The reverse of str. Raises ValueError."""
-        flow, _, rest = text.partition(": ")
-        if flow not in FLOWS:
-            raise ValueError(f"no flow {flow!r}: there are {', '.join(FLOWS)}")
-        events = [re.fullmatch(r"(\S+)@(\S+)", each) for each in rest.split(", ") if each]
-        if not all(events):
-            raise ValueError(f"{rest!r} is not what@call, what@call")
-        return cls(flow, tuple(Event(each[1], each[2]) for each in events if each))
-
-
-@dataclass(frozen=True)
-class Result:
-    """``broken``: the invariants that do not hold, in words. ``calls``: those of the first run.
-
-    ``missed``: where nothing could happen, as the run did not come there; in words.
-    """
-
-    trace: Trace
-    broken: tuple[str, ...]
-    calls: tuple[Call, ...] = ()
-    missed: str = ""
 
 
 @dataclass
@@ -148,7 +99,8 @@ class Running:
     acted: bool = False
     cut: bool = False
     closed: float = math.inf
-    said: bool = False
+    said: dict[str, Any] = field(default_factory=dict)
+    failed: bool = False
     earlier: dict[str, dict[str, Any]] = field(default_factory=dict)
     met: set[int] = field(default_factory=set)
     lasting: list[tuple[str, Call]] = field(default_factory=list)
@@ -194,24 +146,28 @@ class Running:
         )
 
     def _run_until_settled(self) -> None:
-        again = self._once(2)
+        again = self._ran_again(2)
         calls = [each for each in self.world.wire.calls if each.changes]
         facts = self.facts()
-        if not self._excused() and again:
-            self.judge.note("converges", "run 2", f"it failed: {again}"[:300])
-        if not self._excused():
-            if self.flow.center:
-                self.center.reached(facts["center"], "run 2")
-            else:
-                self.judge.reached(self.flow.goal, facts, CLOCK.true_time(), "run 2")
         if calls or again:
-            third = self._once(3)
+            self._ran_again(3)
             changing = [str(each) for each in self.world.wire.calls if each.changes and self._counts(each)]
             changed = difference(without_lock(facts["center"]), without_lock(self.facts()["center"]))
             if (changing or changed) and not again:
                 self.judge.note("idempotent", "run 3", f"it called {changing}, changed {changed}")
-            if third and not self._excused():
-                self.judge.note("converges", "run 3", f"it failed: {third}"[:300])
+
+    def _ran_again(self, number: int) -> str:
+        """A further run, which should end well and reach the goal; its error, in words. One that failed says so."""
+        error, why, facts = self._once(number), f"run {number}", self.facts()
+        if self._excused():
+            return error
+        if error:
+            self.judge.note("converges", why, f"it failed: {error}"[:300])
+        elif self.flow.center:
+            self.center.reached(facts["center"], why)
+        else:
+            self.judge.reached(self.flow.goal, facts, CLOCK.true_time(), why)
+        return error
 
     def _counts(self, call: Call) -> bool:
         """Whether a run that has nothing to do makes no such call: Identity Center is compared as it is."""
@@ -223,7 +179,7 @@ class Running:
         if any(runner.excuses(each) or each.startswith("outcomes-") for each in names):
             return ""  # what would say so was destroyed
         own = self.mail.untold(self._outcomes().get(ALICE, {}), self.flow.policy)
-        return own or ("" if self.acted or self._excused() else self.mail.goal)
+        return own or ("" if self.acted or self.failed or self._excused() else self.mail.goal)
 
     def _excused(self) -> bool:
         """Whether something happened after which a run need not reach the flow's goal."""
@@ -249,6 +205,7 @@ class Running:
         finally:
             self.world.wire.aside = True
         self._judge_end(error)
+        self.failed = bool(error)
         return error
 
     def _begin(self, number: int) -> None:
@@ -256,10 +213,12 @@ class Running:
         happened = [each.what for each in self.trace.events]
         # the tag is the user's that it was put on, and not that of a new one of the name
         another = any(each in ("recreated", "renamed-and-replaced") for each in happened)
-        spared = any(each in actors.LATE for each in happened) and not (self.made or another)
+        spared = self.acted and any(each in actors.LATE for each in happened) and not (self.made or another)
+        # as is the name that the list of exemptions has
+        listed = "stopped" in happened or "renamed" not in happened
         if number == 2 and ((self.flow.takes and spared) or self.closed < math.inf):
-            self.closed = 0.0
-        self.number, self.made, self.lasting, self.met, self.said = number, [], [], set(), False
+            self.closed = 0.0 if spared or listed else math.inf
+        self.number, self.made, self.lasting, self.met, self.said = number, [], [], set(), {}
         wire = self.world.wire
         wire.calls, wire.total, wire.dead, wire.aside = [], 0, False, False
         self.earlier, self.mail.received = self._outcomes(), set()
@@ -316,8 +275,7 @@ class Running:
             self.judge.note("journal", why, problem)
         outcomes = self._outcomes()
         row = outcomes.get(ALICE, {})
-        if not self.said:
-            self._judge_outcome()
+        self._judge_outcome()
         if row and row != before.get(ALICE) and row["status"] == "failed" and not error:
             self.judge.note("told", why, "its outcome is failed, and the run ended as if all were well")
         if not error and (self.mail.unrecorded() or self.mail.untold(row, self.flow.policy)):
@@ -329,10 +287,10 @@ class Running:
             self.judge.note("told", why, "it changed something, and there is no outcome")
 
     def _judge_outcome(self) -> None:
-        """Judge alice's outcome by what AWS has now, if this run wrote it."""
+        """Judge alice's outcome by what AWS has now, if this run wrote it: first that of a run before, then its own."""
         row = self._outcomes().get(ALICE, {})
-        self.said = bool(row) and row != self.earlier.get(ALICE)
-        if self.said:
+        if row and row not in (self.earlier.get(ALICE), self.said):
+            self.said = row
             self.judge.ended(row, self.facts(), CLOCK.true_time(), f"run {self.number}")
 
     # what happens on the wire
@@ -343,7 +301,7 @@ class Running:
     def _before(self, call: Call, request: Any) -> None:
         if call.changes and call.service != "sqs":
             self._judge_call(call)
-        if self._events(call) and not self.said:
+        if self._events(call):
             self._judge_outcome()  # what happens from now on, it can't say
         for what in self._events(call):
             if what in actors.EVERYBODY:
@@ -360,6 +318,8 @@ class Running:
             self.judge.note("journal", when, "no line announces it")
         if CLOCK.elapsed >= self.closed:
             self.judge.note("gates", when, "somebody had spared her, or stopped all runs")
+        if self.flow.goal == "deleted":
+            self.judge.removes(call.operation, call.parameters, self.facts(), CLOCK.true_time(), when)
 
     def _act(self, what: str, *, begun: bool) -> None:
         if self.flow.takes and what in actors.GATES and not begun:
@@ -380,6 +340,7 @@ class Running:
         after = self.facts()
         self._judge_state(after, "a second run")
         self.judge.run = laid_over(self.judge.run, difference(before, after))
+        self.said = self._outcomes().get(ALICE, {})  # which the second run wrote, if any
 
     def _kill(self) -> None:
         self.saved = Path("saved")

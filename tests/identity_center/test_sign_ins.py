@@ -156,8 +156,8 @@ def test_another_file_is_refused(content: bytes) -> None:
         pytest.param(known(), "", id="fresh"),
         pytest.param(known(until=8), "more than 7 days ago", id="old"),
         pytest.param(known(until=-0.001), "", id="clock-ahead"),
-        pytest.param(known(until=-1), "2026-11-27 12:00 UTC, which is yet to come", id="in-the-future"),
-        pytest.param(SignIns("d-2", ago(9), ago(0), {}), "is of identity store d-2", id="another-store"),
+        pytest.param(known(until=-1), "2026-11-27 12:00 UTC, which is in the future", id="in-the-future"),
+        pytest.param(SignIns("d-2", ago(9), ago(0), {}), "is from identity store d-2", id="another-store"),
     ],
 )
 def test_an_old_file_proves_nothing(found: SignIns, error: str) -> None:

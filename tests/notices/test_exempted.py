@@ -145,9 +145,7 @@ def test_announcements_without_a_record_of_who_was_exempt_touch_nobody(
         store.create(notice(0).name, notice(0).as_json())
     notices = Notices.read(store, ACCOUNT, at(30))
     if refused:
-        with pytest.raises(
-            NoticesUnreadable, match=r"no record of who was exempt.*removed it\. Bring it back"
-        ):
+        with pytest.raises(NoticesUnreadable, match=r"no record of exempt users.*removed it\. Bring it back"):
             notices.require_records()
     else:
         notices.require_records()

@@ -15,6 +15,7 @@ from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.notices.delivery import EXPIRED, HELD, LEFT, WAITING, QueueReading
 from c7n_iamusers.notices.held import DigestRecord, HeldMessage, parse_held
 from c7n_iamusers.notices.notices import Notices, notice_refusal, parse_record
+from c7n_iamusers.notices.stock_rows import ANNOTATION
 from tests.access_center import ACCOUNT
 from tests.notices.test_notices import ALICE, NOTICE, NOW, after
 
@@ -45,6 +46,25 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     found = Notices.read(store, ACCOUNT, after(1))
     assert found.digest_of(found.all[0]) == digest(1)
     assert found.told_at(found.all[0]) == after(1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        pytest.param(
+            {"to": ("owner@example.com", "event-owner")}, "one of its recipients", id="session-name"
+        ),
+        pytest.param({"to": ("a@example.com", "b@example.com,c@example.com")}, "one of its", id="two-in-one"),
+        pytest.param(
+            {"users": ({**USER, "Arn": "arn:aws:iam::444455556666:user/x"},)}, "must match", id="other"
+        ),
+        pytest.param({"users": ({**USER, ANNOTATION: {"notice": {"day": "soon"}}},)}, "is no day", id="day"),
+        pytest.param({"account_id": "444455556666"}, "no message of account", id="of-another-account"),
+    ],
+)
+def test_what_no_run_can_have_held(changed: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse_held(replace(MESSAGE, **changed).as_json(), ACCOUNT)
 
 
 RECORD, TELLING = json.loads(HOLDING.as_json()), json.loads(digest(0).as_json())

@@ -336,7 +336,7 @@ def telling(*of: str, output: str = "") -> dict[str, Any]:
     [
         pytest.param([{"name": "machines"}, telling("machines")], "", "", id="well"),
         pytest.param(
-            [{"name": "machines"}, telling("machnes")], HOLE, "tells what machnes did", id="misspelt"
+            [{"name": "machines"}, telling("machnes")], HOLE, "reports what machnes did", id="misspelt"
         ),
         pytest.param([telling("of-another-file")], ATTENTION, "is no policy", id="in-another-file"),
         pytest.param([telling("machines"), {"name": "machines"}], ATTENTION, "runs after it", id="too-early"),

@@ -151,7 +151,7 @@ def test_the_owner_of_the_accounts_file(data: Any, owner: str) -> None:
 
 def test_two_owners_of_one_account() -> None:
     rows = [{"account_id": A, "vars": {"owner": each}} for each in ("a@x.com", "b@x.com")]
-    with pytest.raises(EvidenceUnreadable, match=r"the owners a@x.com, b@x.com: leave one"):
+    with pytest.raises(EvidenceUnreadable, match=r"the owners a@x.com, b@x.com: keep one"):
         accounts_file({"accounts": rows}).owner(A)
 
 

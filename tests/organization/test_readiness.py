@@ -302,9 +302,7 @@ def test_what_is_no_role(role: Any) -> None:
     ("days", "status", "text"),
     [
         pytest.param((30, 16, 14), OK, "16 days, then 14 in quarantine", id="agree"),
-        pytest.param(
-            (60, 16, 14), HOLE, "does not end after the 60 days that the owners are told", id="early"
-        ),
+        pytest.param((60, 16, 14), HOLE, "does not end after the 60 days that owners are told", id="early"),
         pytest.param((30, 20, 14), HOLE, "a quarantine after 20 days", id="late"),
         pytest.param(("30", 16, 14), HOLE, "announce_days is '30', and must be a number", id="quoted"),
         pytest.param((30, 16, None), None, "", id="missing"),

@@ -109,7 +109,7 @@ def test_an_address_that_needs_quotes() -> None:
     ],
 )
 def test_what_would_change_something_else_is_refused(text: str) -> None:
-    with pytest.raises(NotEditable, match="by an anchor: put them in by hand"):
+    with pytest.raises(NotEditable, match="by an anchor: write them by hand"):
         with_owners(text, {A: ADDRESS})
 
 

@@ -307,9 +307,7 @@ def test_the_name_and_path_that_a_caller_had(arn: str, name: str, path: str) -> 
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        pytest.param(
-            LIST.replace(",use\n", ",\n"), "none of the 1 exemptions says alarm: use", id="no-alarm"
-        ),
+        pytest.param(LIST.replace(",use\n", ",\n"), "none of the 1 exemptions has alarm: use", id="no-alarm"),
         pytest.param(
             LIST.replace(",use\n", ",always\n"), "alarm must be use, or be left out", id="other-word"
         ),
@@ -433,7 +431,7 @@ def test_what_could_not_be_read_is_told_once_a_day(hours: float | None, what: st
     due = Used().due([user], before, NOW)
     assert bool(due) is told
     if due:
-        text = "it is not known whether it was used: over 250 events of others"
+        text = "it is unknown whether it was used: over 250 events of others"
         assert due[0].annotation["used"]["text"] == text
         assert "glass may have been used on" in Used().subject("prod", due, True, 1, 1)
 
@@ -507,7 +505,7 @@ SAY = {
         pytest.param(
             [{"type": "alarm", "exempt": [{**RULE, "alarm": "use"}]}],
             {**SAY, "days": 2},
-            "is for no day",
+            "has no day",
             id="days",
         ),
     ],

@@ -85,12 +85,12 @@ def test_the_groups_are_by_what_the_later_steps_ask(
 
 @pytest.mark.parametrize("option", [{"active-within": 30}, {"require": "none"}, {"brownout-after": 9}])
 def test_what_announces_nothing_has_no_options_of_later_steps(tmp_path: Path, option: dict[str, Any]) -> None:
-    with pytest.raises(PolicyValidationError, match="says nothing to step: inform"):
+    with pytest.raises(PolicyValidationError, match="has no meaning with step: inform"):
         policy({"filters": EVERYBODY, "actions": [action(tmp_path, step="inform", days=None, **option)]})
 
 
 def test_a_brownout_after_the_deny_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PolicyValidationError, match="a brownout after 20 days is none"):
+    with pytest.raises(PolicyValidationError, match="a brownout after 20 days has no effect"):
         policy({"filters": EVERYBODY, "actions": [action(tmp_path, **{**QUIET, "brownout-after": 20})]})
 
 

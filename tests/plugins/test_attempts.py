@@ -347,9 +347,7 @@ def test_why_a_user_is_in_no_quarantine_is_told_by_the_policy_that_left_it(
 )
 def test_quiet_rests_on_the_filter(org: LocalOrg, tmp_path: Path, filters: list[Any]) -> None:
     whole = [{"type": "unnecessary", "exempt": "none"}, *filters]
-    with pytest.raises(
-        PolicyValidationError, match="quiet rests on the filter attempts with since: quarantine"
-    ):
+    with pytest.raises(PolicyValidationError, match="quiet needs the filter attempts with since: quarantine"):
         policy({"filters": whole, "actions": [PROVEN]}, tmp_path)
 
 

@@ -272,7 +272,7 @@ def test_where_nothing_can_be_known(iam: Any, tmp_path: Path, options: dict[str,
 
 
 def test_a_waiver_without_announcements_is_refused(iam: Any, tmp_path: Path) -> None:
-    with pytest.raises(PolicyValidationError, match="this action asks for none: leave delivery out"):
+    with pytest.raises(PolicyValidationError, match="this action requires none: leave delivery out"):
         delete(tmp_path, noticed="none", delivery="unchecked")
 
 

@@ -360,9 +360,9 @@ def test_what_is_announced_counts_no_more_once_the_record_of_the_exempt_is_remov
     back(org, "notices")
     (record,) = (tmp_path / "notices" / "exempt" / ACCOUNT).iterdir()
     record.unlink()
-    with pytest.raises(PolicyExecutionError, match=r"no record of who was exempt.*Nothing was touched"):
+    with pytest.raises(PolicyExecutionError, match=r"no record of exempt users.*Nothing was touched"):
         run(tmp_path / "output", kind, exempt, noticed=30, notices="notices")
-    with pytest.raises(PolicyExecutionError, match=r"no record of who was exempt"):
+    with pytest.raises(PolicyExecutionError, match=r"no record of exempt users"):
         policy({"filters": [{"type": "unnecessary", "exempt": exempt}], "actions": [action("notices")]}).run()
     assert not record.exists()
 

@@ -230,8 +230,8 @@ def test_no_digest_evaluates_or_hides_anything(text: str) -> None:
     told = [digest.Entry(history, text, done, date(2027, 1, 1), "deleted") for done in (True, False)]
     owner = digest.Address("owner@example.com", {"111122223333": text}, "cloud@example.com")
     now = datetime(2026, 11, 30, tzinfo=timezone.utc)
-    ((_, packed),) = digest.messages(owner, told, "us-east-1", now)
-    found, whole = mail(json.loads(zlib.decompress(b64decode(packed))))
+    (message,) = digest.messages(owner, told, "us-east-1", now)
+    found, whole = mail(json.loads(zlib.decompress(b64decode(message.body))))
     assert not INVISIBLE & set(found)
     hides_nothing(whole)
 

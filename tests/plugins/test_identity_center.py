@@ -438,7 +438,7 @@ def test_a_sign_in_by_access_that_has_ended_is_no_use_of_what_is_held(
 
 
 def test_used_rests_on_sign_ins(org: Any) -> None:
-    with pytest.raises(PolicyValidationError, match="state: used rests on sign-ins"):
+    with pytest.raises(PolicyValidationError, match="state: used needs sign-ins"):
         policy({"filters": [{**FILTER, "state": "used"}]})
 
 
@@ -446,7 +446,7 @@ def test_a_deletion_that_requires_use(fleet: FleetRehearsal, signed_in: Path, tm
     given = {**FILTER, "sign-ins": str(signed_in), "records": str(fleet.output)}
     action = {"type": "composite-delete", "require": "used"}
     exempt = {"type": "unnecessary", "exempt": "none"}
-    with pytest.raises(PolicyValidationError, match="add it, state: used, at the top level"):
+    with pytest.raises(PolicyValidationError, match="add it, with state: used, at the top level"):
         policy({"filters": [exempt, {**given, "state": "provisioned"}], "actions": [action]}, tmp_path)
     whole = {"filters": [exempt, {**given, "state": "used"}], "actions": [action]}
     found = policy(whole, tmp_path).run()

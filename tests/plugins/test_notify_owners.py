@@ -381,7 +381,7 @@ def test_a_message_that_is_sent_after_midnight_has_a_record_that_can_be_read(
 
 
 def test_what_has_become_of_users_has_no_day(org: LocalOrg, tmp_path: Path) -> None:
-    with pytest.raises(PolicyValidationError, match="step: inform is for no day: remove days"):
+    with pytest.raises(PolicyValidationError, match="step: inform has no day: remove days"):
         policy({"filters": EVERYBODY, "actions": [action(tmp_path, step="inform")]})
 
 
@@ -585,3 +585,20 @@ def test_notices_that_cannot_be_read_touch_nobody(
     with pytest.raises(PolicyExecutionError, match=r"can't be read.*Nothing was touched"):
         delete(tmp_path, noticed=0, notices="s3://governance/iam-users?region=us-east-1")
     assert user_names(iam) == ["alice", "bob"]
+
+
+def test_a_page_in_place_of_the_accounts_alias_ends_the_policy_in_words(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(_: object) -> str:
+        raise KeyError("ListAccountAliasesResult")  # as botocore does for a page with status 200
+
+    with monkeypatch.context() as patch:
+        patch.setattr("c7n.utils.get_account_alias_from_sts", answer)
+        with pytest.raises(
+            PolicyExecutionError, match=r"KeyError: 'ListAccountAliasesResult'.*the next run sends it"
+        ):
+            notify(tmp_path)
+    assert (sent(org), records(tmp_path)) == ([], [])
+    notify(tmp_path)
+    assert len(sent(org)) == len(records(tmp_path)) == 1

@@ -217,9 +217,11 @@ def test_looking_up_a_contact_is_a_permission_of_the_policy(tmp_path: Path) -> N
         pytest.param({"escalate-to": ["tag:Boss"]}, "tag:Boss needs email-domains", id="any-domain"),
         pytest.param({"escalate-to": None, "escalate-after": 3}, "escalate-after names nobody", id="nobody"),
         pytest.param(
-            {"step": "announce", "days": 30}, "escalate-to says nothing to step: announce", id="other-step"
+            {"step": "announce", "days": 30},
+            "escalate-to has no meaning with step: announce",
+            id="other-step",
         ),
-        pytest.param({"days": 3}, "is for no day: remove days", id="days"),
+        pytest.param({"days": 3}, "has no day: remove days", id="days"),
     ],
 )
 def test_options_that_do_nothing_are_refused(tmp_path: Path, options: dict[str, Any], said: str) -> None:

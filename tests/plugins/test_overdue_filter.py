@@ -121,7 +121,7 @@ def test_who_is_overdue_is_unknown_without_the_notices(org: LocalOrg, iam: Any, 
     notify(tmp_path, **QUIET)
     (path,) = (tmp_path / ACCOUNT).glob("*-announced-*.json")
     path.write_text("{")
-    with pytest.raises(PolicyExecutionError, match="who is overdue is not known"):
+    with pytest.raises(PolicyExecutionError, match="it is unknown which users are overdue"):
         selected(tmp_path)
 
 

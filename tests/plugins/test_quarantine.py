@@ -16,6 +16,8 @@ from aws_local_org import LocalOrg
 from aws_local_org.iam.seeding import set_access_key_last_used, set_password_last_used
 from c7n_iamusers.lockout.deny_all import BROWNOUT_NAME, DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.lockout.quarantine_record import QUARANTINE_TAG
+from c7n_iamusers.quarantine import user_quarantine
+from c7n_iamusers.quarantine.plan import plan_brownout
 from tests.full_users import create_full_user
 from tests.interference import deny, on_call
 from tests.plugins.deletions import acting, delete, outcomes, user_names
@@ -512,6 +514,22 @@ def test_a_brownout_is_left_over_and_released(iam: Any, tmp_path: Path) -> None:
     quarantine(tmp_path, credentials="keep")
     quarantine(tmp_path, brownout=15)
     assert "its Deny-all does not end by itself" in outcomes(tmp_path)["alice"]["reason"]
+
+
+def test_a_brownout_that_passed_while_the_machine_slept_is_told(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def an_hour_ago(user: Any, now: datetime, minutes: int) -> Any:
+        return plan_brownout(user, now - timedelta(hours=1), minutes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(user_quarantine, "plan_brownout", an_hour_ago)
+        with pytest.raises(PolicyExecutionError, match="UTC, which had passed before this run went on"):
+            quarantine(tmp_path, brownout=15)
+    assert outcomes(tmp_path)["alice"]["code"] == "BrownoutPassed"
+    assert BROWNOUT_NAME in iam.list_user_policies(UserName="alice")["PolicyNames"]
+    quarantine(tmp_path, brownout=15)
+    assert outcomes(tmp_path)["alice"]["status"] == "browned-out"
 
 
 def test_a_deny_with_a_time_before_our_release_counts_no_days_and_is_not_lifted(

@@ -428,7 +428,7 @@ def test_only_a_rule_by_unique_id_spares_and_a_recreated_name_is_a_new_user(org:
 )
 def test_a_role_of_ours_that_none_can_be_is_refused(org: LocalOrg, name: str, role: str | None) -> None:
     with pytest.raises(
-        PolicyValidationError, match=f"{name}: mode.pattern .*is the ARN of no role.* set runner_role and"
+        PolicyValidationError, match=f"{name}: mode.pattern .*is no role's ARN.* set runner_role and"
     ):
         shipped(name, runner_role=role)
 
@@ -887,7 +887,7 @@ def test_events_of_iam_arrive_in_the_home_region_alone(org: LocalOrg, region: st
         policy(data, region=region)
         return
     with pytest.raises(
-        PolicyValidationError, match=r"in eu-west-1 would never run: .* arrive in us-east-1 alone"
+        PolicyValidationError, match=r"in eu-west-1 would never run: .* arrive only in us-east-1"
     ):
         policy(data, region=region)
 

@@ -102,7 +102,7 @@ def test_where_identity_center_cannot_be_read_nobody_is_touched(
     ids=["none", "other-state", "nested"],
 )
 def test_how_to_read_identity_center_must_be_said(org: LocalOrg, filters: list[Any]) -> None:
-    with pytest.raises(PolicyValidationError, match="add it, state: provisioned, at the top level"):
+    with pytest.raises(PolicyValidationError, match="add it, with state: provisioned, at the top level"):
         policy({"filters": [{"type": "unnecessary", "exempt": "none"}, *filters], "actions": [REQUIRING]})
 
 

@@ -193,7 +193,7 @@ def test_evidence_is_looked_up_in_one_pass_over_the_notices(monkeypatch: pytest.
     [
         pytest.param({"of": ["told"]}, "of names the policy itself", id="itself"),
         pytest.param({"to": ["resource-owner", "a@example.com"]}, "outcomes have no tags", id="tags"),
-        pytest.param({"step": "announce", "days": 3}, "of says nothing to step: announce", id="step"),
+        pytest.param({"step": "announce", "days": 3}, "of has no meaning with step: announce", id="step"),
     ],
 )
 def test_what_cannot_be_told_of_others(

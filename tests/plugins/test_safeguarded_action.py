@@ -194,7 +194,7 @@ def test_a_safeguard_that_is_blank_or_misspelt_is_refused(
 
 @pytest.mark.parametrize("required", ["provisioned", "used"])
 def test_access_needs_the_filter_that_says_how_to_read_it(org: LocalOrg, kind: str, required: str) -> None:
-    with pytest.raises(PolicyValidationError, match=f"add it, state: {required}"):
+    with pytest.raises(PolicyValidationError, match=f"add it, with state: {required}"):
         written(kind, noticed="none", require=required)
 
 

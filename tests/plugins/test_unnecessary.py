@@ -293,7 +293,7 @@ def test_a_rule_holds_in_its_account_for_filter_and_actions(
     assert (
         f"exempt by {line}: 1 users" if held else f"exemptions that protect nobody: {line}"
     ) in caplog.text
-    assert ("is not known. So these exemptions hold, but may be of other accounts" in caplog.text) is (
+    assert ("is unknown. So these exemptions hold, but may be for other accounts" in caplog.text) is (
         held and account == "dev-*"
     )
 

@@ -25,6 +25,7 @@ from c7n_iamusers.policy_comparison.conditions import (
 from c7n_iamusers.policy_comparison.evaluation import Request, decision, undecided
 from c7n_iamusers.policy_comparison.principals import principal_permissions, user_context
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
+from tests.examples import examples
 from tests.records import ACCOUNT, user
 
 #: Texts that Python's own readers of numbers, times, addresses, encodings and patterns raise different errors for.
@@ -129,7 +130,12 @@ def test_no_pattern_raises_anything(operator: str) -> None:
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(
+    max_examples=examples(120),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=True,
+)
 @given(
     st.sampled_from(sorted(_OPERATORS.values())),
     st.sampled_from(KEYS),

@@ -92,6 +92,15 @@ def metadata(policy: str, account: str, days: float, metrics: Sequence[str], **m
     }
 
 
+def in_account(account: str, content: str) -> str:
+    """``content`` with the users of ACCOUNT as users of ``account``."""
+    return content.replace(f":iam::{ACCOUNT}:user/", f":iam::{account}:user/")
+
+
+def seen_in(users: SeenUsers, policy: str, account: str, days: float) -> str:
+    return replace(users, execution=execution(policy, account, days)).content()
+
+
 @dataclass(frozen=True)
 class Outputs:
     """Below ``root``."""
@@ -112,7 +121,10 @@ class Outputs:
         run: str = "",
         files: Mapping[str, str | None] | None = None,
     ) -> Path:
-        """A policy's directory. ``files``: name -> content, of those that differ; None: not there."""
+        """A policy's directory. ``files``: name -> content, of those that differ; None: not there.
+
+        The users of ``outcomes`` and ``seen`` become users of the ``account``.
+        """
         directory = Path(self.root, *filter(None, [run, name, "us-east-1" if name else "", policy]))
         directory.mkdir(parents=True, exist_ok=True)
         resources = [resource(each, account) if isinstance(each, str) else each for each in users]
@@ -120,8 +132,8 @@ class Outputs:
             "resources.json": json.dumps(resources),
             "metadata.json": json.dumps(metadata(policy, account, days, metrics)),
             "custodian-run.log": log,
-            **({SEEN: replace(seen, execution=execution(policy, account, days)).content()} if seen else {}),
-            **({"outcomes.json": json.dumps(outcomes)} if outcomes else {}),
+            **({SEEN: in_account(account, seen_in(seen, policy, account, days))} if seen else {}),
+            **({"outcomes.json": in_account(account, json.dumps(outcomes))} if outcomes else {}),
             **(files or {}),
         }
         for file, content in contents.items():

@@ -52,7 +52,7 @@ def left(tmp_path: Path) -> Outputs:
 
 
 def fleet(left: Outputs, *expected: Expected, wanted: Wanted = ANY) -> FleetReport:
-    names = [each.name for each in expected]
+    names = {each.name: each.id for each in expected}
     return fleet_of(read_outputs(DirectoryStore(left.root), names), expected, NOW, wanted)
 
 

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
-from c7n_iamusers.report.journal_calls import Calls
+from c7n_iamusers.report.journal_calls import Call, Calls
 from c7n_iamusers.report.trail_matching import BY_SESSION, CONTRADICTED, NO_ID, TrailEvent, match
 
 pytestmark = [pytest.mark.pure, pytest.mark.whole]
@@ -136,3 +137,23 @@ def test_awss_event_says_what_became_of_a_call_without_an_answer(
     found = match([*calls.ended()], [event], time.replace(day=25))
     assert [told for _, told in found.unproven] == [why] * bool(why)
     assert found.matched[BY_SESSION] == (not why)
+
+
+@pytest.mark.parametrize("count", [10, 1_000])
+def test_an_outcome_settles_the_calls_since_the_one_before_alone(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    replaced = []
+
+    def counted(call: Call, **more: Any) -> Call:
+        replaced.append(more.get("told"))
+        return replace(call, **more)
+
+    monkeypatch.setattr("c7n_iamusers.report.journal_calls.replace", counted)
+    calls = Calls("output/journal.jsonl", of_users=True, keeps=True)
+    for status in [*["failed"] * count, "deleted"]:
+        for each in lines("DeleteUser", "unknown", LOST):
+            calls.read(each)
+        calls.end({"time": TIME, **WHO, "phase": "outcome", "status": status})
+    assert {each.told for each in calls.ended()} == {True}
+    assert (replaced.count(False), replaced.count(True)) == (count, count + 1)

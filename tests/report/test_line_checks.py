@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
 
+from c7n_iamusers.lockout.deny_all import deny_all_document
+from c7n_iamusers.report.checks import ATTENTION, BLOCKING
+from c7n_iamusers.report.derived_status import Denials
 from c7n_iamusers.report.line_checks import Lines, Restorations
 
 pytestmark = [pytest.mark.pure, pytest.mark.whole]
@@ -21,6 +25,18 @@ def line(hour: int, phase: str, **more: Any) -> Line:
 def call(hour: int, operation: str, result: str = "done", **more: Any) -> list[Line]:
     made = {"service": "iam", "operation": operation, "parameters": {"UserName": "alice"}}
     return [line(hour, "before", **made), line(hour, "after", result=result, **made, **more)]
+
+
+def shows(lines: list[Line], before: list[Line] = ()) -> str:  # type: ignore[assignment]
+    """What shows of the ``lines`` of one output. ``before``: those of another one."""
+    checks, denials, levels = Lines(), Denials(), set[str]()
+    for place, its in (("other", before), ("output", lines)):
+        for each in its:
+            denials.read(place, each)
+            if place == "output":
+                levels |= {BLOCKING} if checks.fault(each) else {ATTENTION} if checks.doubt else set()
+    levels |= {level for _, level, _ in denials.faults(("output", each) for each in checks.asked)}
+    return "wrong" if BLOCKING in levels else "to look at" if levels else "nothing"
 
 
 def outcome(hour: int, status: str, calls: int, **more: Any) -> Line:
@@ -79,15 +95,28 @@ def parked(form: str = "inline") -> Line:
     return line(1, "quarantine", record=record)
 
 
+def parked_with(key: str, form: str = "inline") -> Line:
+    found = parked(form)
+    return {**found, "record": {**found["record"], "deactivated": [key]}}
+
+
 def deny(result: str = "done", operation: str = "PutUserPolicy", **more: str) -> list[Line]:
     given = more or {"PolicyName": "c7n-iamusers-deny-all"}
     return [{**each, "parameters": {"UserName": "alice", **given}} for each in call(1, operation, result)]
 
 
+def denied_with(sid: str) -> list[Line]:
+    return deny(PolicyName="c7n-iamusers-deny-all", PolicyDocument=deny_all_document(sid))
+
+
 ATTACHED = deny(operation="AttachUserPolicy", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
 BROWNED, LIFTED = deny(PolicyName="c7n-iamusers-brownout"), deny(operation="DeleteUserPolicy")
 REFUSED = deny("failed")
-TAG = call(1, "UntagUser")
+TAG, OFF = call(1, "UntagUser"), deny(operation="UpdateAccessKey", AccessKeyId="AKIA1", Status="Inactive")
+ON = deny(operation="UpdateAccessKey", AccessKeyId="AKIA1", Status="Active")
+#: A quarantine of which each call was done, and one of which AWS refused each form of the Deny-all.
+WHOLE = [parked_with("AKIA1"), *deny(), *OFF]
+FREE = [parked_with("AKIA1"), *REFUSED, parked_with("AKIA1", "none"), *OFF]
 CHANGED = {"quarantined", "browned-out", "released", "deleted"}
 
 
@@ -99,7 +128,7 @@ CHANGED = {"quarantined", "browned-out", "released", "deleted"}
         pytest.param([parked("none"), *call(1, "TagUser")], set(), id="no-deny-fits"),
         pytest.param([parked(), *REFUSED], set(), id="a-deny-that-was-refused"),
         pytest.param([parked(), *REFUSED, parked("attached"), *ATTACHED], {"quarantined"}, id="another-form"),
-        pytest.param([parked(), *REFUSED, parked()], {"quarantined"}, id="under-the-deny-of-another-run"),
+        pytest.param([parked(), *REFUSED, parked(), *call(1, "TagUser")], set(), id="under-no-deny"),
         pytest.param([parked(), *deny(), *call(1, "TagUser", "failed")], set(), id="the-tag-was-refused"),
         pytest.param(BROWNED, {"browned-out"}, id="browned-out"),
         pytest.param(deny("failed", PolicyName="c7n-iamusers-brownout"), set(), id="a-brownout-refused"),
@@ -114,8 +143,7 @@ def test_the_calls_since_the_outcome_before_allow_a_status(lines: list[Line], al
     count = sum(each["phase"] == "before" for each in lines)
 
     def is_fault(status: str, **more: str) -> bool:
-        checks = Lines()
-        return any(bool(checks.fault(each)) for each in (*lines, outcome(1, status, count, **more)))
+        return shows([*lines, outcome(1, status, count, **more)]) == "wrong"
 
     assert {status for status in CHANGED if not is_fault(status)} == allowed
     refused = all(each["result"] == "failed" for each in lines if each["phase"] == "after")
@@ -128,6 +156,81 @@ def test_the_calls_since_the_outcome_before_allow_a_status(lines: list[Line], al
     assert is_fault("planned")
     assert is_fault("provisioned")
     assert is_fault("Failed")
+
+
+@pytest.mark.parametrize(
+    ("before", "lines", "status", "expected"),
+    [
+        # AWS refused it: a line after that says otherwise, with no call, with what was done, or with less
+        pytest.param([], [*FREE, parked()], "quarantined", "wrong", id="a-line-and-no-call"),
+        pytest.param([], [*FREE[:-2], parked_with("AKIA1"), *OFF], "quarantined", "wrong", id="no-deny-on"),
+        pytest.param([], [*WHOLE, parked()], "quarantined", "wrong", id="a-line-that-says-less"),
+        pytest.param([], [parked("off"), *OFF], "quarantined", "wrong", id="no-form"),
+        pytest.param([], [parked("attached"), *deny()], "quarantined", "wrong", id="another-form"),
+        pytest.param(
+            [*WHOLE, *LIFTED], FREE[:-3] + WHOLE[:1] + OFF, "quarantined", "wrong", id="lifted-since"
+        ),
+        pytest.param(WHOLE, [*REFUSED, WHOLE[0], *OFF], "quarantined", "nothing", id="on-by-another-output"),
+        pytest.param([], [parked("own")], "quarantined", "wrong", id="own-and-no-call"),
+        pytest.param(
+            [], [parked_with("AKIA1", "own"), *OFF], "quarantined", "to look at", id="own-and-no-tag"
+        ),
+        # a deletion that went half-way
+        pytest.param(
+            [],
+            [parked(), *deny(), *call(1, "DeleteAccessKey")],
+            "quarantined",
+            "wrong",
+            id="more-than-parked",
+        ),
+        pytest.param(
+            [],
+            [parked(), *denied_with("Deletion20261124T010000Z"), *call(1, "TagUser")],
+            "quarantined",
+            "wrong",
+            id="the-deny-of-a-deletion",
+        ),
+        # the lines of a refused lift are cut out
+        pytest.param(WHOLE, ON, "released", "wrong", id="only-activated"),
+        pytest.param([], ON, "released", "to look at", id="only-activated-and-nothing-known"),
+        pytest.param([parked_with("AKIA1", "none"), *OFF], ON, "released", "nothing", id="no-deny-to-lift"),
+        pytest.param(WHOLE, TAG, "released", "to look at", id="lifted-by-nobody"),
+        pytest.param(WHOLE, [*ON, *LIFTED, *TAG], "released", "nothing", id="lifted"),
+        pytest.param([*WHOLE, *ATTACHED], [*ON, *LIFTED], "released", "to look at", id="one-form-lifted"),
+        pytest.param(
+            [], [*ON, *deny("failed", "DeleteUserPolicy"), *TAG], "released", "wrong", id="a-refusal"
+        ),
+        # other words for what was done
+        *(
+            pytest.param([], WHOLE, f"{status} {code}", expected, id=f"{status}-{code}")
+            for status, code, expected in [
+                ("skipped", "AlreadyGone", "wrong"),
+                ("skipped", "ChangedSinceEvent", "wrong"),
+                ("skipped", "zzz", "wrong"),
+                ("skipped", "GoneMeanwhile", "to look at"),
+                ("unchanged", "InQuarantineAlready", "wrong"),
+                ("failed", "zzz", "wrong"),
+                ("failed", "InterruptedRun", "wrong"),
+                ("failed", "AwsUnreachable", "to look at"),
+                ("failed", "QuarantineNotShown", "to look at"),
+                ("quarantined", "AwsUnreachable", "wrong"),
+                ("quarantined", "CredentialsKept", "nothing"),
+            ]
+        ),
+        pytest.param([], WHOLE[:3], "failed AwsUnreachable", "to look at", id="all-but-the-keys"),
+        pytest.param(
+            [], [*WHOLE[:3], *call(1, "TagUser", "unknown")], "failed AwsError", "nothing", id="unknown"
+        ),
+        pytest.param(
+            [], call(1, "DeleteVirtualMFADevice"), "skipped AlreadyGone", "to look at", id="orphans"
+        ),
+    ],
+)
+def test_a_status_is_that_of_the_calls_and_of_what_denies_the_user(
+    before: list[Line], lines: list[Line], status: str, expected: str
+) -> None:
+    count, (said, _, code) = sum(each["phase"] == "before" for each in lines), status.partition(" ")
+    assert shows([*lines, outcome(1, said, count, code=code)], before) == expected
 
 
 CREATED = call(1, "CreateUser", saved={"created-user": "AIDA2"})
@@ -150,6 +253,31 @@ CREATED = call(1, "CreateUser", saved={"created-user": "AIDA2"})
 def test_what_a_restoration_says_its_calls_show(lines: list[Line], faults: int) -> None:
     checks = Restorations()
     assert sum(bool(checks.fault(each)) for each in lines) == faults
+
+
+def test_the_deny_of_a_restoration_is_on_the_user_that_it_created() -> None:
+    of_new = {"unique_id": "AIDA2"}
+    mine = [{**each, **of_new} for each in (*REFUSED, WHOLE[0], *OFF, outcome(1, "quarantined", 2, code=""))]
+    assert shows(mine, [*CREATED, *deny()]) == "nothing"
+    assert shows(mine, deny()) == "wrong"
+
+
+def test_a_line_takes_no_more_memory_than_it_has_itself() -> None:
+    checks, used = Restorations(), list[int]()
+    for number in range(2_000):
+        checks.fault(line(1, "outcome", status="restored", made=[f"AIDA{number}"]))
+    again = line(1, "outcome", status="restored", made=["AIDA1"])
+    tracemalloc.start()
+    try:
+        for _ in range(2):
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            checks.fault(again)
+            used.append(tracemalloc.get_traced_memory()[1] - before)
+    finally:
+        tracemalloc.stop()
+    # a copy of what earlier lines say would have some 100,000 bytes
+    assert max(used) < 20_000
 
 
 def test_a_restoration_without_a_call_is_to_be_looked_at_once() -> None:

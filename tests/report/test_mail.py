@@ -57,7 +57,7 @@ def told(
     readings: list[QueueReading],
     *,
     exempted: Sequence[Exempted] = (),
-    gone: Collection[str] = (),
+    gone: Collection[tuple[str, str]] = (),
     outputs: Sequence[PolicyOutput] = (),
 ) -> MailReport:
     known = {PLACE: Notices(notices, "notices", exempted, readings=readings)}
@@ -134,9 +134,11 @@ EXPIRED = reading(40 * DAY)
     ("settled", "users"),
     [
         pytest.param({}, 2, id="nobody"),
-        pytest.param({"gone": {ALICE.unique_id}}, 1, id="one-is-gone"),
-        pytest.param({"gone": {ALICE.unique_id, BOB.unique_id}}, 0, id="both-are-gone"),
-        pytest.param({"exempted": [exempt(ALICE, DAY)], "gone": {BOB.unique_id}}, 0, id="gone-or-exempt"),
+        pytest.param({"gone": {(ACCOUNT, ALICE.unique_id)}}, 1, id="one-is-gone"),
+        pytest.param({"gone": {(ACCOUNT, ALICE.unique_id), (ACCOUNT, BOB.unique_id)}}, 0, id="both-are-gone"),
+        pytest.param(
+            {"exempted": [exempt(ALICE, DAY)], "gone": {(ACCOUNT, BOB.unique_id)}}, 0, id="gone-or-exempt"
+        ),
         pytest.param({"exempted": [exempt(ALICE, 41 * DAY)]}, 2, id="exempt-before-it"),
     ],
 )
@@ -182,7 +184,11 @@ def test_it_says_how_many_since_when_and_what_to_do() -> None:
 
 def test_what_becomes_of_expired_mails_is_said_by_their_step() -> None:
     news = replace(informed(DELETED, 10 * DAY), queue=QUEUE)
-    found = told([announced(10 * DAY), news], [reading(10 * DAY)], gone={ALICE.unique_id, BOB.unique_id})
+    found = told(
+        [announced(10 * DAY), news],
+        [reading(10 * DAY)],
+        gone={(ACCOUNT, each.unique_id) for each in (ALICE, BOB)},
+    )
     (need,) = found.needs
     assert "told nobody, and the next run of their policy sends anew what still holds" in need["why"]
     assert "announcements" not in need["why"]

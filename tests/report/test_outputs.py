@@ -21,11 +21,13 @@ from c7n_iamusers.execution.bucket_store import BucketStore
 from c7n_iamusers.execution.calls import AFTER, BEFORE, Subject
 from c7n_iamusers.execution.journal import BucketJournal, Journal
 from c7n_iamusers.execution.outcomes import FAILED as USER_FAILED
+from c7n_iamusers.execution.outcomes import OUTCOMES
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.identity_center.applying import run_records, run_results
 from c7n_iamusers.identity_center.requests import intent_files
-from c7n_iamusers.report import output_reader
+from c7n_iamusers.report import output_names, output_reader
+from c7n_iamusers.report.output_layout import Layout
 from c7n_iamusers.report.output_reader import read_outputs
 from c7n_iamusers.report.outputs import (
     ACTION_FAILED,
@@ -46,12 +48,15 @@ from tests.report.fleet_outputs import (
     DELETE,
     FLAG,
     NOW,
+    OTHER_ACCOUNT,
     Outputs,
     exempt_user,
+    in_account,
     metadata,
     outcome,
     resource,
     seen,
+    seen_in,
     seen_user,
 )
 
@@ -64,11 +69,11 @@ def left(tmp_path: Path) -> Outputs:
 
 
 def read(left: Outputs, *names: str) -> list[PolicyOutput]:
-    return read_outputs(DirectoryStore(left.root), names)
+    return read_outputs(DirectoryStore(left.root), dict.fromkeys(names, ACCOUNT))
 
 
 def test_names_of_files_and_regions_are_those_of_the_rooms_that_write_them() -> None:
-    assert (output_reader.RESULT_FILE, output_reader.RUNS) == (run_results.RESULT_FILE, run_records.RUNS)
+    assert (output_names.RESULT_FILE, output_names.RUNS) == (run_results.RESULT_FILE, run_records.RUNS)
     assert output_reader.REGION == intent_files.REGION
 
 
@@ -97,7 +102,7 @@ def test_a_run_of_c7n_org_says_account_policy_and_time(left: Outputs) -> None:
     ],
 )
 def test_what_the_directories_say(directory: str, known: tuple[str, ...], expected: tuple[str, ...]) -> None:
-    found = output_reader._layout(directory.split("/"), frozenset(known))
+    found = Layout.of(directory.split("/"), dict.fromkeys(known, ACCOUNT))
     assert (found.name, found.account, found.run) == expected
     assert found.policy == "p"
 
@@ -390,22 +395,26 @@ def test_what_an_earlier_run_saw_does_not_count(left: Outputs) -> None:
             replace(seen(), rules=()).content().replace("[]", "[{}]", 1), "exactly one of", id="no-rule"
         ),
         pytest.param(
-            seen(exempt_user("x")).content().replace('"rule":0', '"rule":7'), "exempt by no rule", id="rule-7"
+            seen(exempt_user("x")).content().replace('"rule":0', '"rule":7'),
+            "exempt without a rule",
+            id="rule-7",
         ),
         pytest.param(
             seen(exempt_user("x")).content().replace('"rule":0', '"rule":0,"more":[7]'),
-            "exempt by no rule",
+            "exempt without a rule",
             id="more-7",
         ),
-        pytest.param(seen(replace(exempt_user("x"), rule=None)).content(), "exempt by no rule", id="by-none"),
-        pytest.param(seen(seen_user("x", rule=0)).content(), "exempt by no rule", id="not-exempt"),
+        pytest.param(
+            seen(replace(exempt_user("x"), rule=None)).content(), "exempt without a rule", id="by-none"
+        ),
+        pytest.param(seen(seen_user("x", rule=0)).content(), "exempt without a rule", id="not-exempt"),
         pytest.param(
             seen().content().replace('"texts":[', '"texts":[],"more":['), "more", id="unknown-member"
         ),
         *(
             pytest.param(
                 re.sub(r'"reason":\d+', f'"reason":{number}', seen().content()),
-                "the number of no text",
+                "the number of a rule refers to no text",
                 id=name,
             )
             for name, number in (
@@ -535,13 +544,127 @@ def test_an_error_that_nobody_foresaw_makes_its_account_unreadable_and_no_other(
     left.leave("alice", name="payments")
     left.leave("alice", name="research")
 
-    def rows(files: Any) -> Any:
+    def rows(files: Any, _: Any) -> Any:
         return () if "payments" in str(files.directory) else [][1]
 
     monkeypatch.setattr(output_reader, "_rows", rows)
     found = {each.name: each for each in read(left)}
     assert (found["payments"].state, found["research"].state) == (RAN, UNREADABLE)
     assert "holds what no run leaves: IndexError" in found["research"].why
+
+
+OURS, THEIRS = (
+    outcome("alice", "deleted"),
+    json.loads(in_account(OTHER_ACCOUNT, json.dumps(outcome("eve", "deleted")))),
+)
+NAMED = {"payments": ACCOUNT, "research": OTHER_ACCOUNT}
+
+
+def journaled(*rows: dict[str, Any]) -> str:
+    """Lines of calls of users."""
+    who = ("user", "arn", "unique_id", "time")
+    call = {"phase": BEFORE, "service": "iam", "operation": "DeleteUser"}
+    return "".join(f"{json.dumps({**{key: row[key] for key in who}, **call})}\n" for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("where", "known", "files", "believed"),
+    [
+        pytest.param("research/us-east-1/p", NAMED, {"outcomes.json": [THEIRS, OURS]}, ["eve"], id="row"),
+        pytest.param(
+            f"realtime/{OTHER_ACCOUNT}/us-east-1/p",
+            {},
+            {"outcomes.json": [THEIRS, OURS]},
+            ["eve"],
+            id="by-its-id",
+        ),
+        pytest.param(
+            f"realtime/{OTHER_ACCOUNT}/payments/us-east-1/p",
+            NAMED,
+            {"outcomes.json": [OURS]},
+            [],
+            id="named-as-ours",
+        ),
+        pytest.param(
+            "research/us-east-1/p",
+            NAMED,
+            {"metadata.json": metadata("p", ACCOUNT, 0, ["ResourceCount"]), "outcomes.json": [OURS]},
+            [],
+            id="metadata-too",
+        ),
+        pytest.param(
+            "research/us-east-1/p",
+            {},
+            {"metadata.json": metadata("p", OTHER_ACCOUNT, 0, ["ResourceCount"]), "outcomes.json": [OURS]},
+            [],
+            id="without-accounts-file",
+        ),
+        pytest.param(
+            "research/us-east-1/p", NAMED, {"resources.json": [resource("alice")]}, [], id="selected"
+        ),
+        pytest.param(
+            "research/us-east-1/p", NAMED, {"journal.jsonl": journaled(THEIRS, OURS)}, ["eve"], id="line"
+        ),
+        pytest.param(
+            "research/us-east-1/p", NAMED, {"restore-journal.jsonl": journaled(OURS)}, [], id="restoration"
+        ),
+        pytest.param(
+            "research/us-east-1/p",
+            NAMED,
+            {"identity-center-result.json": {"users": [{**OURS, "status": "provisioned"}]}},
+            [],
+            id="provisioned",
+        ),
+        pytest.param(
+            "research/us-east-1/p",
+            NAMED,
+            {
+                "metadata.json": metadata("p", OTHER_ACCOUNT, 0, ["ResourceCount"]),
+                SEEN: seen_in(seen(seen_user("alice")), "p", OTHER_ACCOUNT, 0),
+            },
+            [],
+            id="seen",
+        ),
+    ],
+)
+def test_what_an_account_s_output_tells_of_another_s_users_is_named_and_believed_by_nobody(
+    left: Outputs, where: str, known: dict[str, str], files: dict[str, Any], believed: list[str]
+) -> None:
+    directory = left.root / where
+    directory.mkdir(parents=True)
+    for name, content in files.items():
+        (directory / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    if OUTCOMES not in files:
+        (directory / OUTCOMES).write_text("[]")
+    (found,) = read_outputs(DirectoryStore(left.root), known)
+    assert (found.state, found.account) == (UNREADABLE, OTHER_ACCOUNT)
+    assert ACCOUNT in found.why
+    assert OTHER_ACCOUNT in found.why
+    assert found.of_others
+    assert [row["user"] for row in found.rows] == believed
+    assert not found.users
+    assert not (found.seen and found.seen.users)
+
+
+@pytest.mark.parametrize(
+    ("where", "known"),
+    [
+        pytest.param("p", {}, id="custodian-one-account-after-another"),
+        pytest.param("202611301200/p", {}, id="below-a-minute"),
+        pytest.param(f"payments/us-east-1/{ACCOUNT}/p", NAMED, id="in-a-bucket"),
+        pytest.param(f"{ACCOUNT}/us-east-1/p", {ACCOUNT: ACCOUNT}, id="named-by-its-id"),
+        pytest.param(f"realtime/output/{ACCOUNT}/{ACCOUNT}/p", NAMED, id="function"),
+    ],
+)
+def test_what_honest_runs_leave_is_of_nobody_else(left: Outputs, where: str, known: dict[str, str]) -> None:
+    directory = left.root / where
+    directory.mkdir(parents=True)
+    rows = [OURS] if ACCOUNT in where else [OURS, THEIRS]
+    (directory / OUTCOMES).write_text(json.dumps(rows))
+    (directory / "metadata.json").write_text(json.dumps(metadata("p", ACCOUNT, 0, ["ResourceCount"])))
+    (directory / "resources.json").write_text(json.dumps([resource("alice")]))
+    (found,) = read_outputs(DirectoryStore(left.root), known)
+    assert (found.state, found.account, found.of_others, len(found.rows)) == (RAN, ACCOUNT, (), len(rows))
 
 
 def test_policies_on_other_resources_are_passed_over(left: Outputs) -> None:

@@ -18,6 +18,7 @@ from c7n_iamusers.report.journal_calls import Call
 from c7n_iamusers.report.trail_matching import (
     BY_REQUEST_ID,
     BY_SESSION,
+    KILLED,
     NO_NAME,
     NOT_COMPARED,
     NOT_READ,
@@ -500,6 +501,61 @@ def test_an_answer_is_that_of_its_event_as_far_as_it_was_read(
     found = match([call(**{"request_id": "", **journaled})], [event(**aws)], NOW)
     assert (sum(found.matched.values()), len(found.unproven)) == (proven, not proven)
     assert found.unjournaled == []
+
+
+#: Right after AWS did it, the run was killed: there is no line of its answer.
+OPEN: dict[str, Any] = {"answered": "", "result": "", "request_id": "", "caller": ""}
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize(
+    ("calls", "events", "expected"),
+    [
+        pytest.param([call(**OPEN)], [event(request_id="x")], {"unproven": [KILLED]}, id="done"),
+        pytest.param([call(**OPEN)], [event(arn=HAND)], {"unproven": [KILLED]}, id="another-session"),
+        pytest.param(
+            [call(age=DAY + timedelta(minutes=59), **OPEN)],
+            [event()],
+            {"unproven": [KILLED]},
+            id="tried-for-long",
+        ),
+        pytest.param([call(**OPEN)], [event(error="AccessDenied")], {"unproven": [KILLED]}, id="refused"),
+        pytest.param([call(**OPEN)], [], {"unproven": [NO_NAME]}, id="killed-before-it"),
+        pytest.param(
+            [call(**OPEN)], [event(arn=OTHER)], {"unproven": [NO_NAME]}, id="somebody-else-did-the-same"
+        ),
+        pytest.param(
+            [call(**OPEN)],
+            [event(age=DAY - timedelta(hours=2))],
+            {"unproven": [NO_NAME], "unjournaled": 1},
+            id="hours-later",
+        ),
+        pytest.param(
+            [detach("A", **OPEN)],
+            [detached("B")],
+            {"unproven": [NO_NAME], "unjournaled": 1},
+            id="of-another-policy",
+        ),
+        pytest.param(
+            [call(**OPEN)],
+            [event(), event(id="e-2", request_id="y")],
+            {"unproven": [KILLED], "unjournaled": 1},
+            id="one-event-each",
+        ),
+        pytest.param(
+            [call(**OPEN), call(request_id="")],
+            [event(request_id="x")],
+            {BY_SESSION: 1, "unproven": [NO_NAME]},
+            id="a-call-that-names-its-session-first",
+        ),
+    ],
+)
+def test_a_call_of_a_killed_run_has_its_event(
+    calls: list[Call], events: list[TrailEvent], expected: dict[str, Any]
+) -> None:
+    known = {BY_REQUEST_ID: 1, **expected}
+    tagged = event("TagUser", request_id="r-0")
+    assert told([call("TagUser", request_id="r-0"), *calls], [tagged, *events]) == known
 
 
 def test_calls_and_events_are_no_product(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,26 +3,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import BucketJournal, Journal, SegmentedJournal
 from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
+from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.identity_center.applying.run_records import RunDirectory
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
 from c7n_iamusers.report.grounds import verify_plans
 from c7n_iamusers.report.verification import NOTE, Verified, verify_outputs
+from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from c7n_iamusers_cli.bucket_copy import _merged
 
 pytestmark = pytest.mark.pure
 
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
 CALL = {"service": "iam", "operation": "TagUser", "parameters": {"UserName": "alice"}}
+DENIES = {"operation": "PutUserPolicy"}
 OF_CENTER = {"service": "identitystore", "operation": "CreateGroup", "parameters": {}}
 CALLER = "arn:aws:sts::111122223333:assumed-role/Remover/run"
 ANSWERED = {"result": "done", "request_id": "r", "caller": CALLER}
@@ -127,16 +133,16 @@ def test_the_result_of_a_killed_run_is_that_of_the_run_that_continued_it(tmp_pat
 
 
 def test_the_objects_of_a_journal_are_one_chain(tmp_path: Path) -> None:
-    with SegmentedJournal(DirectoryStore(tmp_path), "runs/1/journal", now) as journal:
+    with SegmentedJournal(DirectoryStore(tmp_path), "identity-center-runs/1/journal", now) as journal:
         for _ in range(3):
-            journal.write(ALICE, "before", **CALL)
-            journal.write(ALICE, "after", **CALL, **ANSWERED)
+            journal.write(ALICE, "before", **OF_CENTER)
+            journal.write(ALICE, "after", **OF_CENTER, result="done")
     assert told(tmp_path) == []
     segments = sorted(tmp_path.rglob("*.jsonl"))
     assert len(segments) == 4
     segments[1].unlink()
     ((level, place),) = told(tmp_path)
-    assert (level, place.startswith("runs/1/journal/20260102T")) == (BLOCKING, True)
+    assert (level, place.startswith("identity-center-runs/1/journal/20260102T")) == (BLOCKING, True)
 
 
 def bucket_run(store: DirectoryStore, follows: str = "") -> BucketJournal:
@@ -228,6 +234,40 @@ def write(path: Path) -> None:
     with Journal(path) as journal:
         journal.write(ALICE, "before", **CALL)
         journal.write(ALICE, "after", **CALL, **ANSWERED)
+
+
+USER = IamUser(
+    {"UserName": ALICE.name, "Arn": ALICE.arn, "UserId": ALICE.unique_id, "Path": "/"},
+    {kind.name: () for kind in ATTACHMENT_KINDS},
+)
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize(
+    ("lines", "level"),
+    [
+        pytest.param([], ATTENTION, id="killed"),
+        pytest.param([(3, "snapshot"), (3, "decision"), (3, "before")], ATTENTION, id="and-the-next-run"),
+        pytest.param([(1, "decision"), (1, "before"), (3, "lapsed")], ATTENTION, id="changed-before-it"),
+        pytest.param([(3, "decision"), (3, "before")], BLOCKING, id="a-deletion-without-one"),
+        pytest.param([(3, "quarantine"), (3, "snapshot")], BLOCKING, id="a-quarantine-before-the-next-one"),
+        pytest.param([(1, "snapshot"), (3, "before")], BLOCKING, id="a-deny-on-an-older-one"),
+    ],
+)
+def test_a_run_is_killed_between_a_snapshot_and_its_line(
+    tmp_path: Path, lines: list[tuple[int, str]], level: str
+) -> None:
+    store, names = DirectoryStore(tmp_path), [f"snapshots/alice.AIDA1{each}.json" for each in ("", ".2")]
+    for day, name in zip((2, 3), names, strict=True):
+        store.create(name, Snapshot(USER, now(day), fingerprint(USER)).checked_json())
+    digest = hashlib.sha256(store.read(names[1]) or b"").hexdigest()
+    with Journal(tmp_path / "journal.jsonl", lambda: days.pop(0)) as journal:
+        days = [now(day) for day, _ in lines] + [now(4)]
+        for _, phase in lines:
+            more: dict[str, Any] = {"snapshot": names[1], "sha256": digest} if phase == "snapshot" else {}
+            journal.write(ALICE, phase, **({**CALL, **DENIES} if phase == "before" else more))
+        journal.write(ALICE, "snapshot", snapshot=names[1], sha256=digest)
+    assert level in {each for each, place in told(tmp_path) if place == names[0]}
 
 
 def test_each_try_of_a_call_is_an_answer_of_its_own(tmp_path: Path) -> None:

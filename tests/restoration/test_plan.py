@@ -151,8 +151,8 @@ def test_a_user_comes_back_under_aws_deny_all_and_its_own_boundary_is_the_last_c
     assert operations(found) == [
         "CreateUser",
         "UploadSigningCertificate",
-        "UploadSigningCertificate",
         "UpdateSigningCertificate",
+        "UploadSigningCertificate",
         "UploadSSHPublicKey",
         "UpdateSSHPublicKey",
         "AddUserToGroup",

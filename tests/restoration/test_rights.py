@@ -195,7 +195,7 @@ def test_without_its_boundary_a_user_could_do_more() -> None:
     was = snapshot()
     after = user_after(was, None, (), NOW)
     found = rights_change(was, after, NOW).wider
-    assert "it would have no permissions boundary any more" in found
+    assert "it would no longer have a permissions boundary" in found
 
 
 def test_what_aws_added_is_apart_from_what_people_changed() -> None:

@@ -289,7 +289,7 @@ def test_a_history_that_fails_stops_no_other_user(tmp_path: Path, monkeypatch: p
     assert [each.recorded.subject for each in found.users] == [BOB.subject]
     (problem,) = found.problems
     assert problem.startswith(
-        "user alice of account 111122223333: not restored: no run writes what the journals"
+        "user alice of account 111122223333: not restored: no run writes its lines in the journals"
     )
 
 
@@ -376,7 +376,7 @@ def test_no_older_snapshot_takes_the_place_of_one_that_is_gone_with_its_output(
         found = collected(paths)
         assert found.users == []
         told = "not restored: snapshots in the journal are missing here: "
-        assert [message.split(": give")[0] for message in found.problems] == [
+        assert [message.split(": bring")[0] for message in found.problems] == [
             f"{BOB.arn}: {told}{file_of(late, BOB)}",
             f"user alice of account 111122223333: {told}{file_of(late, ALICE)}",
         ]

@@ -268,7 +268,9 @@ def test_what_is_no_queue(queue: str) -> None:
 
 
 def test_what_cannot_be_made() -> None:
-    with pytest.raises(InvalidPolicyData, match="by a role whose ARN is not known"):
+    with pytest.raises(
+        InvalidPolicyData, match="the ARN of the policies' role for IAM Identity Center is unknown"
+    ):
         documents(center="")
     long = Needed(frozenset(f"iam:Get{number:0200}" for number in range(50)))
     with pytest.raises(InvalidPolicyData, match=r"role Reader has \d+ characters, and a role can have 10240"):

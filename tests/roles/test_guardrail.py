@@ -193,7 +193,7 @@ def test_it_fits(partition: str) -> None:
     found = guardrail(names, ("stacksets-exec-*",), partition, ours)
     assert FORMERLY_LONGEST < found.length == len(json.dumps(found.document, indent=2)) <= LONGEST
     with pytest.raises(
-        InvalidPolicyData, match=r"has \d+ characters, .* can have 10240: give fewer roles, or several"
+        InvalidPolicyData, match=r"has \d+ characters, .* can have 10240: give fewer roles, or roles with"
     ):
         guardrail((*names, *(f"{number:064}" for number in range(20, 40))), (), partition)
 

@@ -16,15 +16,17 @@ from c7n_iamusers.execution.executor import Applied, CallFailed
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.deny_all import BROWNOUT_NAME, DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.safeguards import user_identity
 from c7n_iamusers.safeguards.user_identity import (
     BoundaryChanged,
+    changed_namesake,
     handle_replacement,
     identity_check,
     not_gone,
     user_replaced,
 )
 from tests.fakes import ScriptedClient, Sleeps, client_error
-from tests.records import said, text_of, user
+from tests.records import groups, said, text_of, user
 
 POWER, READ_ONLY = (f"arn:aws:iam::aws:policy/{name}" for name in ("PowerUserAccess", "ReadOnlyAccess"))
 OURS, THEIRS = (json.loads(deny_all_document(sid)) for sid in ("ours", "theirs"))
@@ -252,3 +254,46 @@ def test_a_deny_on_the_next_user_that_cannot_be_removed_is_told() -> None:
     reason = handle_replacement(run, REPLACED, user().subject, Applied(unchecked=[ATTACH])).text
     assert "our Deny-all is on it and could not be removed (" in reason
     assert reason.endswith("): remove it by hand")
+
+
+def begun(call: ApiCall) -> dict[str, Any]:
+    """The line before ``call``."""
+    return {
+        "time": "2026-11-24T12:00:00+00:00",
+        "operation": call.operation,
+        "parameters": {"UserName": "alice", **call.parameters},
+    }
+
+
+LEFT = ApiCall("iam", "RemoveUserFromGroup", {"GroupName": "Ops"})
+OWN_KEY = ApiCall("iam", "DeleteAccessKey", {"AccessKeyId": "AKIA1"})
+BOUND = ApiCall(
+    "iam", "PutUserPermissionsBoundary", {"PermissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll"}
+)
+DENIED = user(unique_id="AIDANEW", inline_policy=({"PolicyName": DENY_ALL_NAME, "PolicyDocument": OURS},))
+OFF = "aws iam delete-user-policy --user-name alice --policy-name c7n-iamusers-deny-all takes it off"
+
+
+@pytest.mark.parametrize(
+    ("now", "created", "made", "expected"),
+    [
+        pytest.param(None, "2026-11-24", [LEFT], "", id="nobody"),
+        pytest.param(user(), "2026-11-24", [LEFT], "", id="the-same-one"),
+        pytest.param(user(unique_id="AIDANEW"), "2026-11-24", [LEFT], ": RemoveUserFromGroup:", id="another"),
+        pytest.param(user(unique_id="AIDANEW"), "2026-11-24T12:05", [LEFT], "Group", id="by-a-slow-clock"),
+        pytest.param(user(unique_id="AIDANEW"), "2026-11-24T12:06", [LEFT], "", id="made-later"),
+        pytest.param(user(unique_id="AIDANEW", group=groups("Ops")), "2026-11-24", [LEFT], "", id="not-as-after-it"),
+        pytest.param(user(unique_id="AIDANEW"), "2026-11-24", [OWN_KEY], "", id="only-the-user-has-that"),
+        pytest.param(DENIED, "2026-11-24", [put(DENY_ALL_NAME, "")], OFF, id="denied"),
+        pytest.param(user(unique_id="AIDANEW"), "2026-11-24", [put(DENY_ALL_NAME, ""), BOUND], "", id="not-denied"),
+    ],
+)  # fmt: skip
+def test_what_a_stopped_run_may_have_changed_on_another_user(
+    monkeypatch: pytest.MonkeyPatch, now: IamUser | None, created: str, made: list[ApiCall], expected: str
+) -> None:
+    found = now and replace(now, detail={**now.detail, "CreateDate": created})
+    monkeypatch.setattr(user_identity, "read_user", lambda *_: found)
+    client = ScriptedClient(get_user=[{"User": found.detail} if found else client_error("NoSuchEntity")])
+    reason = changed_namesake(client, Sleeps().backoff(), user().subject, map(begun, made))
+    assert bool(reason) is bool(expected)
+    assert expected in text_of(reason)

@@ -71,12 +71,12 @@ class AccessRun:
 
     @property
     def history(self) -> RunHistory:
-        """What earlier runs made."""
+        """The records of what earlier runs made."""
         return self._evidence.history
 
     @property
     def membership_users(self) -> MembershipUsers:
-        """The IAM users of memberships that earlier runs made, of those that were read."""
+        """The IAM users of those memberships read that earlier runs made."""
         return self._evidence.history.membership_users(self._state)
 
     @property
@@ -88,8 +88,8 @@ class AccessRun:
     def existing(self, ours: Ours) -> tuple[Report, Existing]:
         """The plan, and what of the desired access exists. Raises as ``plan`` does.
 
-        ``ours``: what runs created. Refused are also users whose permission set has policies that Terraform would
-        leave, or an earlier form in an account, which Terraform would not provision.
+        ``ours``: what runs created. It also refuses users whose permission set has policies that Terraform would leave,
+        or an earlier form in an account, which Terraform would not provision.
         """
         state = self._reader.read(self._desired)
         report = self._planned(planned_as_ours(self._desired, state))
@@ -130,7 +130,7 @@ class AccessRun:
         return ""
 
     def read_for_audit(self, emptied: Callable[[Collection[str]], frozenset[str]]) -> AuditData:
-        """The plan and the access of all people, also in other accounts with managed permission sets.
+        """The plan and the access of all people, including other accounts with managed permission sets.
 
         ``emptied``: which of these other accounts are ``emptied``, see PlanEvidence.
         """
@@ -227,7 +227,7 @@ class AccessRun:
         )
 
     def _with_former_names(self, state: model.CenterState) -> model.CurrentAccess:
-        """``state.current`` with the usernames of users who had requested usernames at earlier runs."""
+        """``state.current`` with the usernames of those users who had requested usernames in earlier runs."""
         read = {*state.current.usernames, *(username.user_id for username in state.usernames.values())}
         former = self._evidence.history.served_as_others(self._desired.claims, state) - read
         return replace(
@@ -241,7 +241,7 @@ class AccessRun:
         return fed_by_others(names) if names else ""
 
     def check_creations(self, report: Report) -> None:
-        """Raises IdentityCenterError if the plan creates users, and the caller may not; BotoCoreError."""
+        """Raises IdentityCenterError if the plan creates users and the caller may not; BotoCoreError."""
         creates = any(
             (each.kind, each.action) == (model.USER, access_plan.CREATE) for each in report.plan.work
         )
@@ -323,9 +323,9 @@ def apply_and_record(
 
 
 def _is_unrecorded(report: Report, history: RunHistory) -> bool:
-    """Whether memberships serve IAM users, or groups have requested assignments, of which no run has recorded that.
+    """Whether memberships serve IAM users, or groups have requested assignments, without a run's record of that.
 
-    A pruning or an undo would else not know them, and end the access that replaces theirs, or keep it for ever.
+    Without one, a pruning or an undo would end the access that replaces theirs, or keep it forever.
     """
     recorded = history.assignments or frozenset()
     return any(assignment not in recorded for assignment in report.assignments()) or any(

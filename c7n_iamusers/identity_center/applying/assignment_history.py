@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which assignments are a run's by now, by what runs and undos made and ended one after the other. Pure.
+"""Which assignments are now a run's, from what runs and undos made and ended in turn. Pure.
 
-An assignment has no id: who makes one anew makes the same. So it counts as ours only until a run or an undo ends it,
-and from then on again only if a run makes or requests it, or an undo brings it back.
+An assignment has no id, so one that others make again looks the same. It counts as ours until a run or an undo ends it,
+and then again only if a run makes or requests it, or an undo brings it back.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from c7n_iamusers.identity_center.object_records import AssignmentKey
 class UndoStep:
     """What an undo did to an assignment at the time ``moment`` (see ``moment_of``).
 
-    ``restores``: the time of the run whose removal it took back; empty if it ended what that run had made.
+    ``restores``: the time of the run whose removal it took back; empty if it ended what the run had made.
     """
 
     moment: str
@@ -28,13 +28,13 @@ class UndoStep:
 
 
 def moment_of(time: str) -> str:
-    """The digits of a time in UTC, up to microseconds: of the time of a run, or of a line of a journal."""
+    """The digits of a UTC time, to microseconds, of a run or a journal's line."""
     return re.sub(r"\D", "", time)[:20]
 
 
 class AssignmentHistory:
-    """``known``: what runs made or requested. ``made``: what they made. ``gone``: what was ended after the run of
-    ``since``, and is not what that run made, if it exists -> whether an undo ended it, and not a run.
+    """``known``: what runs made or requested. ``made``: what they made. ``gone``: what ended after the run of
+    ``since``, so that an existing one is not that run's -> whether an undo, not a run, ended it.
 
     Runs and steps are added in the order of time.
     """
@@ -43,7 +43,7 @@ class AssignmentHistory:
         self.known, self.made = set[AssignmentKey](), set[AssignmentKey]()
         self.gone: dict[AssignmentKey, bool] = {}
         self._since = since
-        #: Time of a run -> what it removed -> its ``gone`` before that; None if it was none.
+        #: Time of a run -> what it removed -> its former value in ``gone``; None if it had none.
         self._before: defaultdict[str, dict[AssignmentKey, bool | None]] = defaultdict(dict)
 
     def add_run(

@@ -3,8 +3,8 @@
 
 The name of a permission set is unique in an instance, and CreatePermissionSet is refused for a name that exists
 (ConflictException). So the run that creates ``LOCK`` holds the lock until it deletes the set. That works with every
-identity source, while groups may come from an identity provider. The set is never assigned, and its description says
-who holds the lock. A killed run leaves it: the next run with the same ``left`` removes it, others name its id.
+identity source, while groups may come from an identity provider. The set is never assigned, and its description names
+the holder. A killed run leaves it: a run that has its id in ``left`` removes it, others report the id.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _TAG = {"Key": "c7n-iamusers", "Value": "lock"}
 #: "Description: Length Constraints: Minimum length of 1. Maximum length of 700." (CreatePermissionSet).
 LONGEST = 700
 _POLL_SECONDS = 2.0
-#: Tries to create the set: another run's may be deleted between two calls, or an earlier write may not have propagated.
+#: Tries to create the set: another run's may vanish between two calls, or an earlier write may not have propagated.
 _TRIES = 5
 #: How many sets are described at once.
 _AT_ONCE = 32
@@ -61,7 +61,7 @@ class HeldLock:
 
     @property
     def lock_id(self) -> str:
-        """Its id; empty for a set that no run made."""
+        """Its id; empty if no run made the set."""
         return str(fields(self.content).get("id", ""))
 
     @property
@@ -160,7 +160,7 @@ class CenterLock:
             self.sleep(_POLL_SECONDS)
 
     def _release(self) -> None:
-        """Delete this run's own lock only, also after a creation whose answer was lost. Hides no error of the run."""
+        """Delete only this run's own lock, even after a creation whose answer was lost. Hides no error of the run."""
         try:
             if not self._arns:
                 found = find(self.center)

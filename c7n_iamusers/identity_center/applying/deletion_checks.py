@@ -14,7 +14,7 @@ from c7n_iamusers.identity_center.aws.permission_sets import Assignments
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.text.wording import shown
 
-#: Seconds for which an answer about a group counts for the memberships of all its members: it takes a few calls.
+#: Seconds for which an answer about a group, which takes a few calls, counts for all its memberships.
 FRESH = 5.0
 
 
@@ -34,7 +34,7 @@ class RecentlyInProgress:
 
 
 class DeletionChecks:
-    """Checks right before deletions of groups, their assignments, members and users: people may rely on them by now.
+    """Checks right before deletions of groups, their assignments, members and users, on which people may rely by now.
 
     ``changes``: of the plan. ``clock``: in seconds. ``held``: group id -> all assignments that the plan rests on.
     (No plan assigns a group of which it removes members: see ``adoption.check_members``.) Thread-safe.
@@ -49,7 +49,7 @@ class DeletionChecks:
     ) -> None:
         self._reader, self._clock, self._held = reader, clock, held
         self._in_progress = RecentlyInProgress(reader.assignments, clock)
-        #: Group id -> when it was asked about, and why its memberships stay; empty if they may go.
+        #: Group id -> when it was checked, and why its memberships stay; empty if they may go.
         self._asked: dict[str, tuple[float, str]] = {}
         self._leaving: defaultdict[str, set[str]] = defaultdict(set)
         self._ending: defaultdict[str, set[model.Assignment]] = defaultdict(set)
@@ -88,7 +88,7 @@ class DeletionChecks:
             raise kept(change, reason)
 
     def _why_members_stay(self, group_id: str) -> str:
-        """Why memberships of the group stay: others give its members more by now. Empty if they may go."""
+        """Why memberships of the group stay: others now give its members more. Empty if they may go."""
         if self._reader.store.name_of_group(group_id) is None:
             return ""
         return self._assigned(group_id, self._held.get(group_id, frozenset()))
@@ -106,7 +106,7 @@ class DeletionChecks:
             raise kept(change, reason)
 
     def _joined(self, group: model.KnownGroup, more: Collection[str] = ()) -> str:
-        """Why the group stays: it has members who neither leave nor are among ``more`` (user ids). Empty if not."""
+        """Why the group stays: it has members who don't leave and are not among ``more`` (user ids). Empty if not."""
         joined = group.members.difference(self._leaving[group.group_id], more)
         return (
             f"people have joined the group since it was read (user ids {shown(sorted(joined))})"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who feeds the identity store, and how many groups people would be in: checks of a plan as a whole. Pure.
+"""Checks of a whole plan: who feeds the identity store, and how many groups people would be in. Pure.
 
-No API tells the identity source. Users and groups that an identity provider creates by SCIM have ExternalIds. A run
-that creates others beside them makes people whom the provider does not know, and who can't sign in by it.
+No API says the identity source. Users and groups that an identity provider creates by SCIM have ExternalIds. Users that
+a run creates beside them are unknown to the provider, and can't sign in with it.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def external_names(state: model.CenterState) -> list[str]:
 def fed_by_others(names: Collection[str]) -> str:
     """Why an identity provider seems to feed the store, and what to do. ``names``: users and groups, in words."""
     return (
-        f"an identity provider feeds this identity store, as {shown(list(names))} have an ExternalId, and people whom "
-        "it does not know can't sign in: set identity-source: external in the policies, so that no users, groups and "
-        "memberships are created, and people-to-add.csv lists whom to add there. If no provider feeds it any more, say "
-        "so by --identity-source identity-center"
+        f"an identity provider feeds this identity store, as {shown(list(names))} have an ExternalId, and people "
+        "whom it does not know can't sign in: set identity-source: external in the policies, so that no users, "
+        "groups and memberships are created, and people-to-add.csv lists whom to add there. If no provider feeds it "
+        "now, give --identity-source identity-center"
     )
 
 
@@ -48,8 +48,8 @@ def groups_per_person_faults(
 ) -> tuple[str, ...]:
     """The people who would be in more groups than the quota, in words.
 
-    ``groups_of``: reads the ids of all groups of a user id. It is asked only about people who gain so many memberships
-    that they may exceed the quota together with a tenth of it, or with the groups that were read anyway.
+    ``groups_of``: reads the ids of all groups of a user id. It is called only for people whose new memberships may
+    exceed the quota together with a tenth of it, or with the groups that were read anyway.
     """
     return tuple(_over(_gained(plan.work), plan, _read_groups(state), groups_of, quota))
 
@@ -65,7 +65,7 @@ def _gained(changes: Iterable[access_plan.Change]) -> dict[str, set[str]]:
 
 
 def _read_groups(state: model.CenterState) -> dict[str, set[str]]:
-    """User id -> the ids of those of the person's groups that were read."""
+    """User id -> the ids of the person's groups, as far as they were read."""
     found = defaultdict[str, set[str]](set)
     for group in {**state.current.groups, **{each.group_id: each for each in state.groups.values()}}.values():
         for user_id in group.members:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What groups had before a run changed them. A killed run leaves that for the run that continues it.
+"""What groups had before a run changed them. A killed run leaves this record for the run that continues it.
 
-An undo needs it: what a group has been assigned since, and who joined it since, is not the run's to end.
+An undo needs it, because it must not end later assignments and memberships of a group.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _DATA = validators.record({"schema": validators.one_of(SCHEMA), "groups": valida
 
 
 def record(output: Store, directory: str, report: Report) -> None:
-    """Leave what the groups that the plan of ``report`` changes have now. Before the first change. Raises OSError."""
+    """Record, before the first change, what the groups in the plan of ``report`` have now. Raises OSError."""
     groups = {each.group_id: _as_data(each) for each in _changing(report)}
     output.stream(f"{directory}/{FILE}", json_pieces({"schema": SCHEMA, "groups": groups}))
 
 
 def read(output: Store, directories: Iterable[str]) -> Groups | None:
-    """What killed runs, the first of them first, left; None if one of them left nothing: then it is not known.
+    """What killed runs recorded, oldest first; None if one of them recorded nothing, so that it is unknown.
 
     Raises IdentityCenterError if a record can't be read; OSError.
     """
@@ -59,8 +59,8 @@ def of_result(
     """``groups``: id of each group that existed before the run and that people joined -> its assignments before it.
     ``members``: id of each that the run assigned -> its members before the run.
 
-    ``created``: by the run and the killed ones that it continues. ``earlier``: see ``read``. If it is not known, no
-    group has any, so that an undo keeps what may be of others.
+    ``created``: by the run and the killed ones that it continues. ``earlier``: see ``read``. If it is None, no group is
+    listed, so that an undo keeps what may be others'.
     """
     joined, assigned, own, names = set[str](), set[str](), set[str](), set[str]()
     # In one pass: a large run creates some hundred thousand.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks right before a person joins a group: what it gives by then may be other than what the plan rests on."""
+"""Checks right before a person joins a group: it may no longer give what the plan rests on."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class JoiningChecks:
     ) -> None:
         self._reader, self._state, self._clock = reader, state, clock
         self._in_progress = RecentlyInProgress(reader.assignments, clock)
-        #: Name of a group -> when its assignments were read, and these.
+        #: Name of a group -> when its assignments were read, and the assignments.
         self._assignments_read: dict[str, tuple[float, frozenset[model.Assignment]]] = {}
-        #: ARN of a permission set -> when the accounts with an earlier form were read, and these.
+        #: ARN of a permission set -> when the accounts with an earlier form were read, and the accounts.
         self._stale_read: dict[str, tuple[float, frozenset[str]]] = {}
-        #: ARN -> name, which no permission set changes.
+        #: ARN -> name, which never changes.
         self._set_names = dict(state.current.set_names)
         self._added = set[str]()
         self._sets = state.sets_by_arn
@@ -48,15 +48,15 @@ class JoiningChecks:
             self._assignments_read[group.name] = now, used
         if further := self._not_requested(group, used):
             raise IdentityCenterError(
-                f"group {group.name} has been assigned {further} since it was read, which is not requested, and the "
-                "membership would give it, so it was not made: find out who assigned it, and remove it"
+                f"group {group.name} has since been assigned {further}, which is not requested. The membership would "
+                "give it, so it was not made: find out who assigned it, and remove it"
             )
         self._check_forms(group, group_id, used)
 
     def assigned_by_others(self, group: model.Group, group_id: str) -> str:
-        """What the group gives now that neither is requested nor was known to the plan, in words; empty for nothing.
+        """What the group now gives that is neither requested nor known to the plan, in words; empty for nothing.
 
-        A caller that may not list it finds nothing: the plan refuses what it can't know.
+        For a caller that may not list it, empty: the plan refuses the unknown.
         """
         return self._not_requested(group, self._reader.used(group_id, self._in_progress()))
 
@@ -79,8 +79,8 @@ class JoiningChecks:
     def _check_forms(self, group: model.Group, group_id: str, used: frozenset[model.Assignment]) -> None:
         """Raises IdentityCenterError if an account has an earlier form of what the group gives there.
 
-        It failed there, or is in progress, or others have changed the permission set. One that this run alone creates
-        has no earlier form; that of a permission set of others was known to the plan, or came since.
+        Provisioning failed there or is in progress, or others have changed the permission set. A set that only this run
+        creates has no earlier form. An earlier form of others' set was known to the plan, or is new.
         """
         arns = {each.permission_set_arn for each in used}
         if model.UNKNOWN_ASSIGNMENT in used:
@@ -95,8 +95,8 @@ class JoiningChecks:
     def _earlier(
         self, arn: str, group_id: str, used: frozenset[model.Assignment], is_anew: bool = False
     ) -> list[str]:
-        """The accounts with an earlier form of the permission set that the group gives there. ``is_anew``: read now,
-        as what was read before may have ended.
+        """The accounts with an earlier form of the permission set that the group gives there. ``is_anew``: read again,
+        because an earlier reading may be out of date.
         """
         known, now = self._sets[arn], self._clock()
         asked, stale = self._stale_read.get(arn, (now - 2 * FRESH, frozenset()))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads what a run leaves before its first change, for whoever continues it if it is killed."""
+"""Reads a run's records from before its first change, for the run that continues it if it is killed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from c7n_iamusers.text.validators import Shape
 
 
 def parsed(content: bytes, shape: Shape, place: str, what: str) -> Any:
-    """The data of a record at ``place``. ``what``: it has, in words. Raises IdentityCenterError for other content."""
+    """The data of a record at ``place``. ``what``: its content, in words. Raises IdentityCenterError for any other."""
     try:
         data = read_json(content, most=MOST_JSON)
         shape(data, "record")

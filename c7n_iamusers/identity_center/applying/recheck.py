@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is left of a single change after a conflict, by the state that is read then."""
+"""Reads the state after a conflict, for what is left of a single change."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _NAMED = 3
 
 
 class Rechecks(Protocol):
-    """What the writer asks: what is left of a change after a conflict, and what to check right before each call."""
+    """For the writer: what is left of a change after a conflict, and what to check right before each call."""
 
     def __call__(self, change: access_plan.Change, parameters: Mapping[str, Any], /) -> RecheckResult:
         """Raises ERRORS."""
@@ -74,9 +74,9 @@ class Recheck:
     """Rechecks single changes after a conflict. Thread-safe.
 
     ``people``: the existing users of ``desired``. ``changes``: of the plan. ``clock``: in seconds. ``unreviewed``: keys
-    of changes that only a reviewed plan may make -> why, in a sentence; None if the plan was reviewed, so that not even
-    a shared group may give access to people who have joined it since. What others have assigned to a group since
-    concerns its new members, whether it is shared or not.
+    of changes that only a reviewed plan may make -> why, in a sentence. It is None for a reviewed plan: then not even a
+    shared group may give access to people who have joined since. Others' later assignments to a group, shared or not,
+    concern its new members.
     """
 
     def __init__(
@@ -135,14 +135,14 @@ class Recheck:
         if known and change.action == access_plan.CREATE:
             if known.accounts:
                 raise IdentityCenterError(
-                    f"permission set {requested.name} was created by others since the plan, and account "
-                    f"{shown(sorted(known.accounts))} has it already, as others made it: run again, so that it is "
+                    f"others created permission set {requested.name} after the plan, and account "
+                    f"{shown(sorted(known.accounts))} already has their form of it: run again, so that it is "
                     "provisioned there as requested"
                 )
             self._joining_checks.add(known)
         calls = permission_set_calls(requested, known, self._instance)
         if calls and change.calls:
-            # What the change replaces is recorded again, if its first call has failed.
+            # If its first call failed, what the change replaces is recorded again.
             calls = (replace(calls[0], notes=change.calls[0].notes), *calls[1:])
         return RecheckResult(calls, {PERMISSION_SET_ARN: known.arn} if known else {})
 
@@ -178,7 +178,7 @@ class Recheck:
         return RecheckResult(change.calls, awaits=awaits, after=after)
 
     def _removal(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> RecheckResult:
-        """A removal that came too early is retried, or that of another request is waited for."""
+        """Retries a removal that came too early, or waits for another request's removal."""
         if change.kind != model.ASSIGNMENT:
             return RecheckResult(change.calls)
         asked, in_progress = _requested(parameters), self._reader.assignments.in_progress()
@@ -190,8 +190,8 @@ class Recheck:
         known = same_person(person, *self._reader.store.find_person(person))
         if known and known.username != person.username:
             raise IdentityCenterError(
-                f"Identity Center user {known.username} was made since the plan, and the plan has the spelling "
-                f"{person.username}, on which policies can depend: run again"
+                f"Identity Center user {known.username} was created after the plan, which has the spelling "
+                f"{person.username}. Policies can depend on the spelling: run again"
             )
         return (
             RecheckResult((), {operations.USER_ID: known.user_id}) if known else RecheckResult(change.calls)
@@ -203,9 +203,9 @@ class Recheck:
         return RecheckResult((), {operations.MEMBERSHIP_ID: found}) if found else RecheckResult(change.calls)
 
     def before(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
-        """A check to make right before an assignment, as people who have joined the group would gain access; before a
-        membership, as the person would gain what others have assigned to the group, and what accounts have in an
-        earlier form; and before a deletion.
+        """A check to make right before a deletion; before an assignment, which would give access to people who have
+        joined the group; and before a membership, which would give the person others' new assignments of the group, and
+        an earlier form of a permission set in an account.
         """
         if reason := self._unreviewed.get(change.key):
             return partial(_refuse, reason)
@@ -224,16 +224,16 @@ class Recheck:
         named = known.members if known and group.shared else frozenset()
         if unexpected_members := self._unexpected_members(group, group_id, named):
             raise IdentityCenterError(
-                f"group {group.name} has been joined since it was read by {unexpected_members}, who are not requested, "
-                f"and the assignment would give them access to account {account}, so it was not made: find out who "
-                "added them, and remove them"
+                f"members who are not requested have joined group {group.name} since it was read: "
+                f"{unexpected_members}. The assignment would give them access to account {account}, so it was not "
+                "made: find out who added them, and remove them"
             )
 
     def unexpected_members_since(
         self, ended: Mapping[str, ChangeResult], stopped: Callable[[], bool]
     ) -> tuple[str, ...]:
-        """The people who have joined a group that the run assigned or filled, and what others have assigned to it, in
-        sentences. Never raises ERRORS.
+        """Who has joined a group that the run assigned or filled, and what others have assigned to it, in sentences.
+        Never raises ERRORS.
 
         Those who were members before the run are in the plan. ``stopped``: whether to stop reading.
         """
@@ -245,7 +245,7 @@ class Recheck:
     def changed_sets_since(
         self, ended: Mapping[str, ChangeResult], stopped: Callable[[], bool]
     ) -> tuple[str, ...]:
-        """The permission sets of the run's new access that others have changed during it, in sentences.
+        """The permission sets of the run's new access that others changed meanwhile, in sentences.
 
         Never raises ERRORS. ``stopped``: whether to stop reading; ``unexpected_members_since`` says so.
         """
@@ -280,8 +280,8 @@ class Recheck:
         if not how or (settings and not differs(requested, settings)):
             return ""
         return (
-            f"permission set {name} has been changed by others during this run (to make it as requested: "
-            f"{shown(how)}), and the run gave people access by it: find out who changed it, and run again"
+            f"others changed permission set {name} during this run (to make it as requested: {shown(how)}), and the "
+            "run gave people access by it: find out who changed it, and run again"
         )
 
     def _is_touched(self, group: model.Group, touched: Collection[str]) -> bool:
@@ -325,7 +325,7 @@ class Recheck:
             )
         more = f", and has been assigned {further}" if further else ""
         return (
-            f"group {group.name} has been joined during this run by {unexpected_members}, who are not requested and "
+            f"members who are not requested joined group {group.name} during this run: {unexpected_members}. They "
             f"have access to account {accounts} through it{more}: find out who did this, and remove it"
         )
 
@@ -353,6 +353,6 @@ def _refuse(reason: str) -> None:
 
 
 def _requested(parameters: Mapping[str, Any]) -> model.Pending:
-    """Of the parameters of a call that creates or deletes an assignment."""
+    """From the parameters of a call that creates or deletes an assignment."""
     names = ("TargetId", "PermissionSetArn", "PrincipalId", "PrincipalType")
     return model.Pending(*(str(parameters[name]) for name in names))

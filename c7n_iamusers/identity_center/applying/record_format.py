@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The form of journals and results that runs leave: checked before anything in them is believed. Pure."""
+"""The form of runs' journals and results, which is checked before they are believed. Pure."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _RUN = validators.text(40, _RUN_NAME)
 
 
 def is_run(name: str) -> bool:
-    """Whether a directory's name is one that a run gives."""
+    """Whether a run would give a directory this name."""
     return bool(re.fullmatch(_RUN_NAME, name, re.ASCII))
 
 
 def _with(
     required: Mapping[str, validators.Shape], optional: Mapping[str, validators.Shape] | None = None
 ) -> validators.Shape:
-    """An object with at least these keys. Others are never read."""
+    """An object with at least these keys. Other keys are never read."""
     return validators.record(required, optional, others=True)
 
 
@@ -131,7 +131,7 @@ _MEMBERSHIPS = validators.listing(
 
 
 def assigned(value: Any, place: str) -> None:
-    """Raises ValueError for what is no pair of an account and the ARN of a permission set."""
+    """Raises ValueError unless it is a pair of an account and the ARN of a permission set."""
     _PAIR(value, place)
     if len(value) != 2:
         raise ValueError(f"{place} must be a pair of an account and the ARN of a permission set")
@@ -155,12 +155,12 @@ _RESULT = _with(
 
 
 def check_result(data: Any) -> None:
-    """Raises ValueError, with the place and the fault, for data that is not the result of a run."""
+    """Raises ValueError, with the place and the fault, for data that is no run's result."""
     _RESULT(data, "result")
 
 
 def check_line(line: Mapping[str, Any]) -> None:
-    """Raises ValueError for a line that is not of a run's journal, as far as it is read back."""
+    """Raises ValueError for a line that is not from a run's journal. It checks only what is read back."""
     operation = line.get("operation", "")
     validators.text(128)(operation, "line.operation")
     if operation in CREATING:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads what earlier runs made, by the ids that it has now.
+"""Reads what earlier runs made, by present ids.
 
-An undo recreates what a run removed, under new ids. Its journal has them, so what earlier runs recorded by the former
-ids is found again.
+An undo recreates what a run removed, under new ids. Its journal has these ids, so records with the former ids still
+lead to the objects.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from c7n_iamusers.text.wording import folded
 
 #: The journal of an undo, beside the result of the run.
 UNDO_JOURNAL = "undo-journal.jsonl"
-#: What an undo did, likewise. One that had nothing to do has no journal.
+#: What an undo did, in the same place. One that had nothing to do has no journal.
 UNDONE = "undone.json"
-#: The key of the ids of those of the run's memberships that stand after it.
+#: The key of the ids of the run's memberships that an undo left.
 MEMBERSHIPS_LEFT = "memberships-left"
 _UNDONE_DATA = validators.record(
     {MEMBERSHIPS_LEFT: validators.listing(validators.text(2048), 10_000_000)}, others=True
@@ -49,13 +49,12 @@ _UNDONE_DATA = validators.record(
 
 @dataclass
 class Successors:
-    """The objects that undos created. ``groups``, ``sets``: former id or ARN -> that of now, also step by step.
+    """The objects that undos created. ``groups``, ``sets``: former id or ARN -> the present or next one.
 
-    ``memberships``: likewise the ids of memberships; empty if the call that brought it back had no answer. ``joined``:
-    the ids of all that were brought back. ``steps``: what became of assignments, in the order of time, by the ids of
-    now. ``undone``: the times of the undone runs. ``journals``: the names of the undos' journals. ``left``: time of a
-    run with an undo that has ended -> the ids of those of its memberships that it left. ``ended``: the ids of those
-    that undos have ended.
+    ``memberships``: the same for their ids; empty if the restoring call had no answer. ``joined``: the ids of all
+    restored memberships. ``steps``: what undos did to assignments, in the order of time, by present ids. ``undone``:
+    the times of the undone runs. ``journals``: the names of the undos' journals. ``left``: time of a run whose undo has
+    ended -> the ids of its memberships that the undo left. ``ended``: the ids of memberships that undos have ended.
     """
 
     groups: dict[str, str] = field(default_factory=dict)
@@ -71,7 +70,7 @@ class Successors:
     def add(
         self, removed: Iterable[object_records.Removed], created: Iterable[object_records.Created]
     ) -> None:
-        """What an undo ``created``, of a run that ``removed`` objects."""
+        """What an undo ``created`` for a run that ``removed`` objects."""
         removed, created = list(removed), list(created)
         made = [each for each in created if each.certain]
         groups = {
@@ -96,7 +95,7 @@ class Successors:
         self.joined |= {identifier for identifier in joined.values() if identifier}
 
     def add_step(self, line: Mapping[str, Any], time: str) -> None:
-        """What the next line of the journal of an undo of the run of ``time`` did to an assignment or a membership."""
+        """The step in the next journal line of an undo of the run of ``time``, for an assignment or a membership."""
         if line.get("operation") == "DeleteGroupMembership" and line.get("result") in ("done", "gone"):
             self.ended.add(str((line.get("parameters") or {}).get("MembershipId")))
         ended = line.get("operation") == "DeleteAccountAssignment" and line.get("result") in ("done", "gone")
@@ -109,9 +108,9 @@ class Successors:
             self.steps.append(UndoStep(moment_of(str(line.get("time"))), assigned, "" if ended else time))
 
     def taken_back(self, time: str, made: Iterable[str]) -> set[str]:
-        """The memberships ``made`` by the undone run of ``time`` that went by the undo or before it, by their ids now.
+        """The memberships ``made`` by the undone run of ``time`` that ended with the undo or before, by present ids.
 
-        What an undo that was killed has come to is known by its journal alone.
+        Only its journal says how far a killed undo came.
         """
         made = {self.membership_id(each) for each in made} - {""}
         left = self.left.get(time)
@@ -119,20 +118,20 @@ class Successors:
         return gone | (made & self.ended)
 
     def membership(self, key: object_records.MembershipKey) -> object_records.MembershipKey:
-        """The same membership by its ids of now."""
+        """The same membership by present ids."""
         return _latest(self.groups, key[0]), key[1]
 
     def membership_id(self, identifier: str) -> str:
-        """The id that the membership has now; empty if it is not known."""
+        """The membership's present id; empty if unknown."""
         return _latest(self.memberships, identifier)
 
     def assignment(self, group_id: str, given: model.Assignment) -> tuple[str, model.Assignment]:
-        """The same assignment by the ids of now."""
+        """The same assignment by present ids."""
         arn = _latest(self.sets, given.permission_set_arn)
         return _latest(self.groups, group_id), replace(given, permission_set_arn=arn)
 
     def of(self, created: object_records.Created) -> object_records.Created:
-        """What a run created, by the ids of now."""
+        """What a run created, by present ids."""
         given, identifier = created.parameters, created.identifier
         if created.kind == model.MEMBERSHIP:
             identifier = self.membership_id(identifier) or identifier
@@ -147,7 +146,7 @@ class Successors:
         return replace(created, identifier=identifier, parameters=given)
 
     def of_result(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        """The result of a run, by the ids of now."""
+        """The result of a run, by present ids."""
         groups = {
             _latest(self.groups, group_id): [[account, _latest(self.sets, arn)] for account, arn in given]
             for group_id, given in result.get("groups", {}).items()
@@ -217,9 +216,9 @@ def recorded_instances(output: Store) -> Iterator[str]:
 
 
 def read_history(output: Store, instance: model.Instance, since: str = "") -> RunHistory:
-    """What runs in ``output`` made; memberships of those since the time ``since`` of a run, and what has ended since.
+    """What runs in ``output`` made; memberships only of runs since the time ``since``, and what has ended since.
 
-    Of IAM users that had one ARN one after the other, the last counts. Only runs with the same instance count. Raises
+    If IAM users had one ARN in turn, the last one counts. Only runs with the same instance count. Raises
     IdentityCenterError and OSError.
     """
     found, killed = _Found(read_successors(output), since), with_journal(output)
@@ -234,7 +233,7 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Ru
 
 
 class _Users:
-    """The IAM users of memberships, and whose they are, by the ids of now. See ``RunHistory``."""
+    """The IAM users of memberships, and whose they are, by present ids. See ``RunHistory``."""
 
     def __init__(self, successors: Successors) -> None:
         self._successors, self.memberships = successors, _memberships()
@@ -257,7 +256,7 @@ class _Users:
 
 
 class _Found:
-    """What runs made, added one after the other, by the ids of now. ``since``: see ``read_history``."""
+    """What runs made, added one after the other, by present ids. ``since``: see ``read_history``."""
 
     def __init__(self, successors: Successors, since: str) -> None:
         self._successors, self._since = successors, since
@@ -266,7 +265,7 @@ class _Found:
         self._joined = set(successors.joined)
         self._sets = dict[str, list[PermissionSet]]()
         self._taken_back = set[str]()
-        #: Rows of memberships that undone runs only met, and what these assigned to their groups.
+        #: Rows of memberships that undone runs only found, and what these runs assigned to the groups.
         self._met: list[tuple[Mapping[str, Any], list[object_records.AssignmentKey]]] = []
 
     def add_finished(self, time: str, result: Mapping[str, Any]) -> None:
@@ -280,7 +279,7 @@ class _Found:
         }
         created = list(map(object_records.Created.from_data, result["created"]))
         self._add(created, time, removed, requested_assignments)
-        # An undo keeps what a later run, undone or not, found somebody to rest on.
+        # An undo keeps what somebody rests on, as a later run found, undone or not.
         if time in successors.undone and not self._since:
             self._add_undone(time, result["memberships"], created)
         elif time >= self._since:
@@ -322,8 +321,8 @@ class _Found:
     def _add_undone(
         self, time: str, rows: Iterable[Mapping[str, Any]], created: Collection[object_records.Created]
     ) -> None:
-        """The memberships of the run of ``time``, which was undone. Those that it only met are as before it, unless
-        what it assigned to their group stays.
+        """The memberships of the undone run of ``time``. Those that it only found are as before the run, unless what it
+        assigned to their group stays.
         """
         made, ids = set[object_records.MembershipKey](), list[str]()
         given = defaultdict[str, list[object_records.AssignmentKey]](list)
@@ -363,7 +362,7 @@ class _Found:
 
 
 def read_served(places: Iterable[Store], instance: model.Instance) -> RunHistory:
-    """For which IAM users runs in all ``places`` made memberships, and as whom. Raises as ``read_history``."""
+    """For which IAM users runs in all ``places`` made memberships, and for which people. Raises as ``read_history``."""
     memberships, joined, taken_back = _memberships(), frozenset[str](), frozenset[str]()
     served: defaultdict[str, defaultdict[str, frozenset[str]]] = defaultdict(lambda: defaultdict(frozenset))
     for each in (read_history(place, instance) for place in places):
@@ -384,7 +383,7 @@ def _memberships() -> defaultdict[object_records.MembershipKey, defaultdict[str,
 
 
 def created_so_far(output: Store, instance: model.Instance) -> Iterator[object_records.Created]:
-    """The objects that runs in ``output`` created in the instance, including killed runs, by the ids of now.
+    """The objects that runs in ``output``, even killed ones, created in the instance, by present ids.
 
     Raises IdentityCenterError and OSError.
     """

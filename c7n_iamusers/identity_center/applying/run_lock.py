@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The run lock: one run writes at a time. Two would share 15 slots and see each other's incomplete objects.
 
-On one machine the lock is a pair of files that are locked as long as the process lives: one for the instance, in the
-user's cache directory, and one for the output directory. For an output in a bucket the second lock is an object, which
-also excludes runs on other machines. Like Terraform's lock in S3, it stays if the run is killed, and is then removed by
-its id. Runs on several machines, whatever their outputs, meet at the lock in Identity Center itself (``center_lock``).
+On one machine the lock is a pair of files that are locked while the process lives: one for the instance, in the user's
+cache directory, and one for the output directory. For an output in a bucket the second lock is an object, which also
+excludes runs on other machines. Like Terraform's lock in S3, it stays if the run is killed, and is then removed by its
+id. The lock in Identity Center itself (``center_lock``) excludes runs on other machines, whatever their outputs.
 
-A killed run leaves that lock, too. The directory of the instance's lock has the ids of the last ones that runs of this
-user on this machine took. As its file is locked as long as such a process lives, the next run may remove them.
+A killed run leaves that lock, too. The directory of the instance's lock has the ids of the last such locks taken by
+this user on this machine. The instance's file is locked while such a process lives, so the next run may remove them.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ from c7n_iamusers.text.wording import visible, visible_log
 
 #: The name of both locks.
 _LOCK = ".lock"
-#: The name of the file with the ids of the locks in Identity Center that were last taken from here.
+#: The name of the file with the ids of the last locks in Identity Center that were taken from here.
 _LAST = "center-lock"
 _MOST_IDS = 20
-#: More bytes than a lock has.
+#: More bytes than any lock has.
 _LONGEST = 1 << 16
 _POLL_SECONDS = 0.2
-#: Tries to put a lock: another run's may be removed between two calls.
+#: Tries to put a lock: another run's may vanish between two calls.
 _PUTS = 3
 _WAIT = "wait until it has ended, or stop it, which is safe at any point"
 
@@ -94,7 +94,7 @@ def lock_of_center(center: Center, output: Store, lock_id: str = "", timeout: fl
         frozenset(left),
         timeout,
     )
-    # Before the lock exists: a process that is killed after it has taken the lock has left its id.
+    # Before the lock exists, so that a process killed while it holds the lock has left its id.
     _write_ids(note, [*left[-_MOST_IDS:], lock_id])
     with lock.held():
         _write_ids(note, [lock_id])
@@ -129,7 +129,7 @@ def instance_lock(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[None]:
-    """Hold the lock of the instance on this machine, as long as the process lives.
+    """Hold the lock of the instance on this machine, at most while the process lives.
 
     ``timeout``: seconds to wait for each other holder. Raises IdentityCenterError, with the holder, after that;
     LockUnavailable.
@@ -222,7 +222,7 @@ def _put_lock(output: Store, lock_id: str) -> Iterator[None]:
         yield
     finally:
         try:
-            # only this run's own lock; also after a put whose answer was lost
+            # only this run's own lock, even after a put whose answer was lost
             output.remove(name, content)
         except OSError as error:
             log.warning("the lock of this run can't be removed: %s: %s", error, _unlocking(output, lock_id))

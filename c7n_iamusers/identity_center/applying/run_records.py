@@ -33,8 +33,8 @@ _PIN = "result"
 class RunDirectory:
     """The directory of the run that began at ``time``. ``resumed``: the times of the killed runs that it continues.
 
-    ``follows``: the times of the finished runs that no other follows: whoever reads the result misses them if they are
-    gone. Which is the last one is not asked of clocks.
+    ``follows``: the times of the finished runs that no other follows, so that a reader notices if they are gone. It
+    does not depend on clocks which run is the last.
     """
 
     output: Store
@@ -58,7 +58,7 @@ class RunDirectory:
         return open_journal(self.output, f"{RUNS}/{self.time}/{JOURNAL}")
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """The lines of the journals of continued runs and of its own, without lines that a crash has cut off.
+        """The lines of continued runs' journals and of its own, without lines that a crash has cut off.
 
         An iterator: a large run has some hundred thousand lines.
         """
@@ -83,9 +83,9 @@ class RunDirectory:
         return [row for run in self.resumed for row in users_of_killed(self.output, run)]
 
     def finish(self, result: dict[str, Any]) -> str:
-        """Write the result, and before it its SHA-256 as the journal's last line; durable when this returns.
+        """Write the result's SHA-256 as the journal's last line, then the result; both are durable when this returns.
 
-        Returns the SHA-256, in hex, of what was written.
+        Returns the result's SHA-256 in hex.
         """
         data = {**result, "resumes": list(self.resumed), "follows": list(self.follows)}
         subject = Subject(self.time, str(data.get("instance", "arn:aws:sso:::instance")), kind="run")
@@ -125,7 +125,7 @@ def run_of_result(result: str) -> tuple[str, str]:
 
 
 def time_of_result(name: str) -> str:
-    """The time of the run with the result ``name``; empty if it is not in the place where the run wrote it."""
+    """The time of the run with the result ``name``; empty if the result was moved."""
     parts = name.split("/")
     return parts[1] if parts[0] == RUNS and len(parts) == 3 else ""
 
@@ -153,8 +153,8 @@ def read_result(output: Store, name: str, digest: str = "") -> dict[str, Any]:
 def read_results(output: Store) -> Iterator[tuple[str, dict[str, Any]]]:
     """Time and result of each finished run. Raises IdentityCenterError and OSError.
 
-    A result that its journal does not pin, or of a run that follows one of which nothing is there, is refused: nobody
-    would know for which IAM users that run gave access.
+    It refuses a result that its journal does not pin, and one of a run that follows a missing run: nobody would know
+    for which IAM users that run gave access.
     """
     names = [name for name in output.names(f"{RUNS}/", RESULT) if name.count("/") == 2]
     times = {name.split("/")[1] for name in names}
@@ -168,7 +168,7 @@ def read_results(output: Store) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def check_writers(output: Store) -> None:
-    """Raises IdentityCenterError if others can write what earlier runs left in a directory.
+    """Raises IdentityCenterError if others can write the records of earlier runs in a directory.
 
     In a bucket, the bucket policy decides who can write.
     """
@@ -219,10 +219,10 @@ def _result(place: str, content: bytes | None) -> dict[str, Any]:
 
 _CHANGED = "it was changed after the run; find out who did; nothing was touched"
 _LOST = (
-    "without the records of that run nobody knows for which IAM users it gave access; nothing was touched. Bring back "
-    "what lay there, from a backup or from earlier versions of the objects, and end what removes it, such as a "
-    "lifecycle rule; or, if it is lost, begin in another place (--records, with --new-records): what was assigned "
-    "before then counts as others'"
+    "without the records of that run nobody knows for which IAM users it gave access; nothing was touched. Bring "
+    "the records back, from a backup or from earlier versions of the objects, and stop what removes them, such as a "
+    "lifecycle rule; or, if they are lost, begin in another place (--records, with --new-records): earlier "
+    "assignments then count as others'"
 )
 
 
@@ -233,19 +233,19 @@ def journals_of(name: str, result: Mapping[str, Any]) -> list[str]:
 
 
 def check_journaled(output: Store, name: str, result: Mapping[str, Any]) -> None:
-    """Raises IdentityCenterError if result ``name`` has objects that the journals of its runs don't have."""
+    """Raises IdentityCenterError if result ``name`` has objects that its runs' journals lack."""
     if kinds := _not_journaled(output, name, result):
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         raise IdentityCenterError(
-            f"{output.place(name)} says that the run created or removed {counts}, which its journal "
-            f"{output.place(journals_of(name, result)[-1])} does not show: it was changed after the run, or the "
-            "journal of it, or of a run that it continued, is missing: give the result in the place where the run "
-            "wrote it; nothing was touched"
+            f"{output.place(name)} says that the run created or removed {counts}, but its journal "
+            f"{output.place(journals_of(name, result)[-1])} does not show that. It was changed after the run, or the "
+            "journal of this run, or of one that it continued, is missing: give the result in its original place; "
+            "nothing was touched"
         )
 
 
 def _not_journaled(output: Store, name: str, result: Mapping[str, Any]) -> Counter[str]:
-    """How many objects of each kind result ``name`` has that the journals of its runs don't have."""
+    """How many objects of each kind result ``name`` has that its runs' journals lack."""
     names = journals_of(name, result)
     shown_created = {_digest(each.as_data()) for each in object_records.created_by(_lines_of(output, names))}
     shown_removed = {_digest(each.as_data()) for each in object_records.removed_by(_lines_of(output, names))}
@@ -275,7 +275,7 @@ def unfinished(output: Store) -> list[str]:
 
 
 def _runs(output: Store) -> tuple[list[str], list[str]]:
-    """The times of finished runs that no other follows, and of killed ones that no other has continued; sorted.
+    """The sorted times of finished runs that no other follows, and of killed ones that no other has continued.
 
     A copy of a run's directory under another name is neither.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run leaves for people and tools: its overall result, and the result of each account beside its intents."""
+"""Writes a run's results for people and tools: the overall one, and each account's beside its intents."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RESULT_FILE = "identity-center-result.json"
 
 
 def check_account_results(output: Store, places: Iterable[str]) -> None:
-    """Raises OSError if a result of an earlier run can't be replaced, because it is a symbolic link, for instance."""
+    """Raises OSError if an earlier run's result can't be replaced, such as a symbolic link."""
     for _ in read_all(output, [str(PurePosixPath(place, RESULT_FILE)) for place in places]):
         pass
 
@@ -67,10 +67,10 @@ def overall_result(
     earlier: groups_before.Groups | None,
     served: Iterable[served_users.Row] = (),
 ) -> dict[str, Any]:
-    """The result of the run, with iterators of rows. ``permission-sets``: as requested, to find later changes.
+    """The result of the run, with iterators of rows. ``permission-sets``: as requested, to detect later changes.
 
-    ``earlier``: what groups had before killed runs that it continues; None if that is not known. ``served``: the
-    memberships of these runs.
+    ``earlier``: what groups had before killed runs that it continues; None if unknown. ``served``: the memberships of
+    these runs.
     """
     statuses = Counter(outcome.status for _, outcome in report.outcomes())
     ids = _ids(created)
@@ -106,7 +106,7 @@ def _ids(created: Iterable[object_records.Created]) -> dict[object_records.Membe
 
 
 def _requested(report: Report) -> dict[str, list[list[str]]]:
-    """Id of each group of people who are served -> its requested assignments, also those that existed before."""
+    """Id of each group of people who are served -> its requested assignments, including existing ones."""
     requested: defaultdict[str, list[list[str]]] = defaultdict(list)
     for group_id, assignment in report.assignments():
         requested[group_id].append([assignment.account_id, assignment.permission_set_arn])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For which IAM users the memberships of a run are. A killed run leaves that for those that come after it.
+"""For which IAM users the memberships of a run are. A killed run leaves this record for later runs.
 
-Without it, the next run could give a person the access of another IAM user, and an undo could not tell who needs what.
+Without it, the next run could give a person another IAM user's access, and an undo could not tell who needs what.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _DATA = validators.record(
 
 
 def rows(report: Report, created: Mapping[object_records.MembershipKey, str] | None = None) -> Iterator[Row]:
-    """The IAM users of each membership of the run that exists now. ``created``: the ids of those that it created."""
+    """The IAM users of each existing membership of the run. ``created``: the ids of memberships that it created."""
     for key, row in _rows(report, created or {}):
         ended = report.ended.get(key)
         if row["user-id"] and row["group-id"] and (ended is None or ended.status == DONE):
@@ -68,13 +68,13 @@ def _rows(
 
 
 def record(output: Store, directory: str, report: Report) -> None:
-    """Leave the IAM users of all memberships in the plan of ``report``. Before its first change. Raises OSError."""
+    """Record, before the first change, the IAM users of all memberships in the plan of ``report``. Raises OSError."""
     found = (row for _, row in _rows(report, {}))
     output.stream(f"{directory}/{FILE}", json_pieces({"schema": SCHEMA, "memberships": found}))
 
 
 def read(output: Store, directory: str, created: Iterable[object_records.Created]) -> list[Row]:
-    """The rows of the memberships of a killed run that existed, or that it ``created``, by its journal.
+    """The rows of the memberships that a killed run found, or ``created`` by its journal.
 
     Raises IdentityCenterError if the record can't be read; OSError.
     """
@@ -105,7 +105,7 @@ def _completed(recorded: Iterable[Row], created: Iterable[object_records.Created
 
 
 def merged(own: Iterable[Row], earlier: Iterable[Row], made: Collection[str] = ()) -> Iterator[Row]:
-    """``own`` rows of a run, with the IAM users of ``earlier`` ones, of the killed runs that it continues.
+    """``own`` rows of a run, with the IAM users of ``earlier`` rows of the killed runs that it continues.
 
     ``made``: the ids of the memberships that all these runs are known to have created.
     """

@@ -11,7 +11,7 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 _WORKERS = 8
-#: Reads that wait for a worker, so that none is idle while a slow one is awaited.
+#: Reads that wait for a worker, so that no worker is idle during a slow read.
 _AHEAD = 8 * _WORKERS
 
 

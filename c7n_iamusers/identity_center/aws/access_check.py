@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the assignments of one account, and which of them a person has."""
+"""Reads an account's assignments, and which of them a person has."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PERMISSIONS = (
     "sso:ListTagsForResource",
     "sts:GetCallerIdentity",
 )
-#: And those that reading takes with the records of runs.
+#: The actions that reading also needs with the records of runs.
 WITH_RECORDS = (
     "identitystore:DescribeGroup",
     "identitystore:GetGroupMembershipId",
@@ -114,10 +114,10 @@ class AccessReader(CenterReader):
     def of_another(
         self, subject: Subject, person: model.Person, known: model.KnownPerson, runs: RunHistory
     ) -> str:
-        """Why the access of ``known`` may be another's than that of the IAM user; empty if it is its own.
+        """Why the access of ``known`` may belong to another IAM user; empty if it is this one's.
 
-        ``runs``: what runs gave whom. It is another's if they gave it for other IAM users of the account, or gave the
-        IAM user's to another user with that username. Takes calls only for such users. Raises ClientError.
+        ``runs``: what runs gave to whom. It is another's if they gave it for other IAM users of the account, or gave
+        this IAM user's access to another user with that username. Takes calls only for such users. Raises ClientError.
         """
         keys = [(group_id, known.user_id) for group_id in sorted(runs.groups_of.get(known.user_id, ()))]
         if inherited(
@@ -139,11 +139,11 @@ class AccessReader(CenterReader):
         return changed_people([claim], {person.key: known}, now, runs).get(claim, "")
 
     def people(self, people: Collection[model.Person], access: AccountAccess) -> dict[model.Person, Found]:
-        """What is found of each of ``people``. Of their groups, at least those that ``access`` names.
+        """The users found for each of ``people``, with at least those of their groups that ``access`` names.
 
-        All users of the identity store, and all members of these groups, are listed, by a call for each hundred: where
-        that takes fewer calls than a quarter of the number of people. Otherwise each of them takes a call for its
-        groups, or two for itself. Raises ClientError.
+        It lists all users of the identity store, and all members of these groups, with a call for each hundred, if that
+        takes fewer calls than a quarter of the number of people. Otherwise each person takes a call for its groups, or
+        two for itself. Raises ClientError.
         """
         most = 1 + len(people) // 4
         listed = self.store.people_within(most) if people else ({}, {})

@@ -204,12 +204,12 @@ def holders_of(
     living: set[str],
     only: Collection[str] | None = None,
 ) -> frozenset[tuple[str, str, str]]:
-    """Account id, principal id and user id of all who hold the permission set, or to whom it is being assigned.
+    """Account id, principal id and user id of all present and pending holders of the permission set.
 
-    Who is gone holds nothing: it is asked of those who have it directly, and of all but those of ``before`` (account id
-    and user id), once: who exists is added to ``living``, and not asked again. Takes a call for each of its accounts,
-    one for each hundred members of each group, and what ``usernames`` takes. ``in_progress``: read before. ``only``:
-    the accounts that matter; by default all. Raises ClientError.
+    Deleted users hold nothing. It looks up each direct holder but those of ``before`` (account id and user id) once,
+    and adds existing ones to ``living``. Takes a call for each of its accounts, one for each hundred members of each
+    group, and those of ``usernames``. ``in_progress``: read before. ``only``: the accounts that matter; by default all.
+    Raises ClientError.
     """
     created = in_progress.created_of(known.arn)
     asked = known.accounts | {account for account, _ in created}

@@ -57,7 +57,7 @@ class IdentityStore:
     def people_within(
         self, most: int
     ) -> tuple[dict[str, model.KnownPerson], dict[str, model.KnownPerson]] | None:
-        """As ``all_people``; None if that takes more than ``most`` calls, of which one more than that is made."""
+        """As ``all_people``; None, after one call more than ``most``, if that does not suffice."""
         users = self._within(most, "ListUsers", "Users")
         return None if users is None else _by_name(users)
 
@@ -100,11 +100,11 @@ class IdentityStore:
         return found
 
     def creation_refusal(self) -> str:
-        """Why no user can be created, in words; empty if one can, as far as that can be known.
+        """Why no user can be created, in words; empty if one can, as far as AWS says.
 
-        Asks for a user that AWS can't create: the name is reserved, and Name and DisplayName, which "when used in IAM
-        Identity Center" are required, are missing (CreateUser). So a caller that may create users gets a
-        ValidationException. Raises BotoCoreError if no answer came.
+        Asks for a user that AWS can't create: its name is reserved, and it lacks Name and DisplayName, which are
+        required "when used in IAM Identity Center" (CreateUser). So a caller that may create users gets a
+        ValidationException. Raises BotoCoreError without an answer.
         """
         try:
             self._call("create_user", UserName=PROBE)
@@ -112,8 +112,8 @@ class IdentityStore:
             denied = error_code(error) in ("AccessDenied", "AccessDeniedException")
             return str(error) if denied else ""
         raise IdentityCenterError(
-            f"Identity Center has created user {PROBE}, whose name is reserved by its documentation, when it was asked "
-            "whether users can be created: delete that user, and report this"
+            f"Identity Center was asked whether users can be created, and created user {PROBE}, whose name its "
+            "documentation reserves: delete that user, and report this"
         )
 
     def all_groups(self) -> dict[str, model.KnownGroup]:
@@ -183,7 +183,7 @@ class IdentityStore:
 
     @gone_is(frozenset[str]())
     def groups_of(self, user_id: str) -> frozenset[str]:
-        """The ids of the groups that the user is a member of; none of a user that does not exist."""
+        """The ids of the groups that the user is a member of; none for a user that does not exist."""
         found = items(
             self.client,
             "ListGroupMembershipsForMember",

@@ -87,7 +87,7 @@ SERVICES = ("sso-admin", "identitystore")
 class Center:
     """An instance. ``clients``: boto3 service name -> client, all with ``rate``.
 
-    ``account_id`` and ``caller`` (an ARN): whom they act as. ``session``: boto3's, which they are of.
+    ``account_id`` and ``caller`` (an ARN): whom they act as. ``session``: the boto3 session that made them.
     """
 
     clients: Mapping[str, Any]

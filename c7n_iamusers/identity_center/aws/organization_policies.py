@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the organization's service and resource control policies, once, and where those that matter are attached."""
+"""Reads the organization's service and resource control policies once, and where relevant ones are attached."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from c7n_iamusers.policy_comparison.other_policies import RCP, SCP, OtherPolicy,
 #: Kind -> the filter of ListPolicies.
 _FILTERS = {SCP: "SERVICE_CONTROL_POLICY", RCP: "RESOURCE_CONTROL_POLICY"}
 #: Calls a second. AWS Organizations throttles by account ("Quotas for AWS Organizations": 1 to 2 a second sustained for
-#: most reads, with bursts); Backoff waits out what is refused nevertheless.
+#: most reads, with bursts). Backoff retries calls that are still refused.
 _RATE = 5.0
 #: The IAM actions that reading takes.
 PERMISSIONS = (

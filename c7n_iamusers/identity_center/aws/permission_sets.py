@@ -27,17 +27,17 @@ from c7n_iamusers.identity_center.model import (
     Pending,
 )
 
-#: What AWS answers to calls that name an account which is not there, or which the caller may not read.
+#: AWS's answers to calls for an account that does not exist, or that the caller may not read.
 _ABOUT_ACCOUNTS = frozenset({"AccessDeniedException", "ResourceNotFoundException", "ValidationException"})
 
 
 class AccountUnreadable(IdentityCenterError):
-    """AWS refuses to tell what one account has."""
+    """AWS refuses to say what one account has."""
 
 
 @contextmanager
 def _naming_account(account_id: str) -> Iterator[None]:
-    """Raises AccountUnreadable for errors about the account, which do not name it."""
+    """Raises AccountUnreadable for errors about the account, because AWS's don't name it."""
     try:
         yield
     except ClientError as error:
@@ -51,7 +51,7 @@ def _naming_account(account_id: str) -> Iterator[None]:
 
 
 _PAGE = 100
-#: Where AWS names no duration: CreatePermissionSet. What we create has one.
+#: The duration if AWS gives none (CreatePermissionSet). Ours always have one.
 _SESSION_OF_AWS = "PT1H"
 _OUTDATED = "LATEST_PERMISSION_SET_NOT_PROVISIONED"
 
@@ -75,13 +75,13 @@ class PermissionSets:
         return found
 
     def names(self, arns: Iterable[str]) -> dict[str, str]:
-        """ARN -> name of those that still exist."""
+        """ARN -> name of existing ones."""
         listed = list(arns)
         found = in_parallel(self.name_of, listed)
         return {arn: name for arn, name in zip(listed, found, strict=True) if name}
 
     def named(self, names: Collection[str], known: Mapping[str, str]) -> dict[str, KnownPermissionSet]:
-        """The permission sets with ``names``. ``known``: ARN -> name of those that need not be looked for."""
+        """The permission sets with ``names``. ``known``: ARN -> name, for no further search."""
         arns = {name: arn for arn, name in known.items() if name in names}
         elsewhere = set(names) - arns.keys()
         for arn in self._list("ListPermissionSets", "PermissionSets") if elsewhere else ():
@@ -113,12 +113,12 @@ class PermissionSets:
         return dict(zip(managed, in_parallel(self._accounts_if_any, managed), strict=True))
 
     def managed_besides(self, known: Collection[str]) -> list[KnownPermissionSet]:
-        """Managed permission sets not in ``known`` (ARNs). Takes one call for each of these of the instance."""
+        """Managed permission sets not in ``known`` (ARNs). Takes one call for each unknown one."""
         arns = [arn for arn in self._list("ListPermissionSets", "PermissionSets") if arn not in known]
         return [each for each in in_parallel(self.read, self.managed(arns)) if each]
 
     def managed(self, arns: list[str]) -> list[str]:
-        """Those that exist and are managed. Others are deleted at any time, like the lock of a run that ends."""
+        """The existing and managed ones. Others can vanish at any time, like the lock of a run that ends."""
         found = in_parallel(self.is_managed, arns)
         return [arn for arn, managed in zip(arns, found, strict=True) if managed]
 
@@ -138,7 +138,7 @@ class PermissionSets:
             return self._list(operation, "PermissionSets", AccountId=account_id, **status)
 
     def outdated_in(self, account_id: str) -> frozenset[str]:
-        """Those among them that the account has in an earlier form."""
+        """The ones that the account has in an earlier form."""
         return frozenset(self.provisioned_to(account_id, ProvisioningStatus=_OUTDATED))
 
     def stale_accounts(self, arn: str) -> frozenset[str]:
@@ -162,8 +162,7 @@ class PermissionSets:
         return self._settings(arn, described) if described else None
 
     def _arns(self, accounts: Iterable[str]) -> Iterator[str]:
-        # Lists have ARNs only, and there may be thousands. Except in the first run, the accounts have the requested
-        # ones.
+        # Lists have only ARNs, maybe thousands. Except in the first run, the accounts have the requested ones.
         seen: set[str] = set()
         for arn in self._candidates(accounts):
             if arn not in seen:
@@ -188,7 +187,7 @@ class PermissionSets:
         return KnownPermissionSet(arn, settings, accounts, stale)
 
     def _settings(self, arn: str, described: dict[str, Any]) -> PermissionSet:
-        # First, as it looks the same where the permission set is gone: what is read after it tells.
+        # First, because its answer is the same if the permission set is gone, which later reads show.
         boundary = self._boundary(arn)
         attached = self._list(
             "ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies", PermissionSetArn=arn
@@ -272,7 +271,7 @@ class Assignments:
         return frozenset(Assignment(each["AccountId"], each["PermissionSetArn"]) for each in found)
 
     def of_group_if_listed(self, group_id: str, own: Iterable[Assignment] = ()) -> frozenset[Assignment]:
-        """As ``of_group``. For a caller that may not list them: those of ``own`` that exist, and UNKNOWN_ASSIGNMENT."""
+        """As ``of_group``; for a caller that may not list them, existing ones of ``own`` and UNKNOWN_ASSIGNMENT."""
         try:
             return self.of_group(group_id)
         except IdentityCenterError:
@@ -324,7 +323,7 @@ class Assignments:
     def in_progress(self) -> InProgress:
         """All creations and deletions of assignments that are IN_PROGRESS, including those of other writers.
 
-        Read it before the assignments that it completes: what ends in between is among these.
+        Read it before the assignments, which then include requests that end in between.
         """
         return InProgress(self._requests("Creation"), self.deletions())
 
@@ -344,7 +343,7 @@ class Assignments:
 
     @gone_is(None)
     def _target(self, kind: str, request_id: str) -> Pending | None:
-        """None for a request that has ended by now, or whose status AWS no longer keeps."""
+        """None for an ended request, or one whose status AWS no longer keeps."""
         name = f"AccountAssignment{kind}Status"
         describe = getattr(self.client, xform_name(f"Describe{name}"))
         asked = {"InstanceArn": self.instance.arn, f"AccountAssignment{kind}RequestId": request_id}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What of the assigned access a desired access concerns, so that the rest is not read. Pure."""
+"""Which assigned access a desired access concerns, so that no more is read. Pure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def is_settled(
 
 
 def is_for(group: model.KnownGroup, accounts: Collection[str]) -> bool:
-    """Whether this package made the group, and for people of ``accounts``, or not of one account alone."""
+    """Whether this package made the group, for people of ``accounts`` or of several accounts."""
     of_one = group.description.removeprefix(f"{model.MANAGED_GROUP} for account ")
     return group.is_managed and (of_one == group.description or of_one in accounts)
 
@@ -81,7 +81,7 @@ def concerns(
 def own_assignments(
     group: model.Group, sets: Mapping[str, model.KnownPermissionSet]
 ) -> Iterable[model.Assignment]:
-    """What the group requests of the permission sets that exist."""
+    """The group's requested assignments of existing permission sets."""
     for grant in sorted(group.grants):
         if grant.permission_set in sets:
             yield model.Assignment(grant.account_id, sets[grant.permission_set].arn)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the state of Identity Center once, as far as a desired access concerns it, with few calls."""
+"""Reads the state of Identity Center that a desired access concerns, once and with few calls."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class CenterReader:
         """The state of the accounts with intents, and of ``more_accounts``.
 
         ``everybody``: read all users. ``unused``: also read managed groups and permission sets without assignments, as
-        an interrupted removal leaves them. Groups have UNKNOWN_ASSIGNMENT if the caller may not list theirs. Raises
-        ClientError.
+        an interrupted removal leaves them. Groups have UNKNOWN_ASSIGNMENT if the caller may not list their assignments.
+        Raises ClientError.
         """
         in_progress = self.assignments.in_progress()
         usernames, emails = self._people(list(desired.people.values()), everybody)
@@ -96,7 +96,7 @@ class CenterReader:
     def used(
         self, group_id: str, in_progress: model.InProgress, own: Iterable[model.Assignment] = ()
     ) -> frozenset[model.Assignment]:
-        """The group's assignments, also those that are being created. ``own``: see ``of_group_if_listed``.
+        """The group's assignments, including those being created. ``own``: see ``of_group_if_listed``.
 
         ``in_progress``: read before.
         """
@@ -211,7 +211,7 @@ class CenterReader:
         groups: Collection[str],
         usernames: Mapping[str, model.KnownPerson] | None,
     ) -> frozenset[model.Principal]:
-        """The ``assigned`` that don't exist. ``groups``: those that do. ``usernames``: None: leave users out."""
+        """The ``assigned`` that don't exist. ``groups``: existing ones. ``usernames``: None leaves out users."""
         gone = {("GROUP", each) for kind, each in assigned if kind == "GROUP" and each not in groups}
         if usernames is not None:
             known = {each.user_id for each in usernames.values()}
@@ -227,7 +227,7 @@ class CenterReader:
         desired: model.DesiredAccess,
         leftovers: bool,
     ) -> model.CurrentAccess:
-        """``current`` with its permission sets and usernames. ``leftovers``: also managed ones of who is gone."""
+        """``current`` with its permission sets and usernames. ``leftovers``: also managed ones of the deleted."""
         holders, groups = current.holders, current.groups
         known = {each.arn: each for each in sets.values()}
         people = {username.user_id: username.username for username in usernames.values()}
@@ -268,7 +268,7 @@ class CenterReader:
     ) -> model.CurrentAccess:
         """The holders of permission sets that change. Takes a call per account and permission set.
 
-        Who is gone holds nothing.
+        Deleted users hold nothing.
         """
         own = accounts_by_set(desired.groups.values())
         pairs = [
@@ -371,7 +371,7 @@ class CenterReader:
         return found
 
     def holders_as_far_as_known(self, account: str, arn: str) -> frozenset[model.Principal]:
-        """Who holds the permission set in the account; somebody unknown, if that can't be read."""
+        """The holders of the permission set in the account; an unknown one if that can't be read."""
         try:
             return self.assignments.holders(account, arn)
         except AccountUnreadable:
@@ -391,9 +391,9 @@ class CenterReader:
         return {group: name for group, name in zip(group_ids, names, strict=True) if name}
 
     def usernames(self, user_ids: list[str]) -> dict[str, str]:
-        """User id -> username of those that still exist, and maybe of others.
+        """User id -> username of existing users, and maybe of others.
 
-        Takes a call for each. All are listed if they are more than a few, and that takes at most a quarter as many.
+        Takes a call for each. For more than a few, it lists all users if that takes a quarter of the calls at most.
         """
         listed = self.store.usernames_within(len(user_ids) // 4) if len(user_ids) > _FEW else None
         if listed is not None:

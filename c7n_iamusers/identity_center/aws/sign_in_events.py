@@ -18,7 +18,7 @@ from c7n_iamusers.text.times import moment
 
 #: "The rate of lookup requests is limited to two per second, per account, per Region" (LookupEvents API reference).
 PER_SECOND = 2.0
-#: The pages of 50 events that are read for one name: an hour's. What is older than these stays unread.
+#: The maximum of pages of 50 events per name: an hour's reading. Older events stay unread.
 LARGEST = 7200
 #: The permission that reading needs, in the account of Identity Center.
 PERMISSION = "cloudtrail:LookupEvents"

@@ -26,7 +26,7 @@ from c7n_iamusers.text.wording import folded, quoted
 PROFILES = "identity-center-profiles"
 TEMPLATE = "{account_name}-{permission_set}"
 _SESSION = "identity-center"
-#: For names that are equal although they have the account's id. Counting ends before: names are taken one at a time.
+#: Numbers for names that are equal despite the account's id. There are always enough: names are taken one at a time.
 _NUMBERS = range(2, 10_000)
 _SCOPES = "sso:account:access"
 _KNOWN = frozenset({"account_name", "account_id", "permission_set"})
@@ -60,7 +60,7 @@ _LINES = tuple(
 
 @dataclass(frozen=True, order=True)
 class Role:
-    """A permission set in an account, as a person chooses it. ``account_name``: empty if it is not known."""
+    """A permission set in an account, as a person chooses it. ``account_name``: empty if unknown."""
 
     account_id: str
     permission_set: str
@@ -116,7 +116,7 @@ def aws_config(portal: str, region: str, roles: Iterable[Role], template: str = 
 def verified_config(text: str, portal: str) -> str:
     """``text``, as ``aws_config`` writes it. Raises IdentityCenterError for any other line or portal.
 
-    Somebody else may have written the file, and who pastes a line with ``credential_process`` runs its command.
+    Somebody else may have written the file, and whoever pastes a line with ``credential_process`` runs its command.
     """
     lines = text.split("\n")
     other = [line for line in lines if not any(form.fullmatch(line) for form in _LINES)]
@@ -130,7 +130,7 @@ def verified_config(text: str, portal: str) -> str:
 
 
 def file_of(username: str, email: str) -> str:
-    """The name of a person's file, below PROFILES. It depends on username and e-mail only."""
+    """The name of a person's file, below PROFILES. It depends only on username and e-mail."""
     key = "\n".join(map(folded, (username, email)))
     return f"{_plain(folded(username))[:64]}-{sha256(key.encode()).hexdigest()[:32]}.config"
 
@@ -144,8 +144,8 @@ def config_files(
 ) -> Iterator[tuple[str, str]]:
     """File and content for each person of the run who has access now. Raises IdentityCenterError.
 
-    It has all that the person holds in the accounts that were read. What an earlier run wrote stays for other accounts:
-    access there replaces that of a deleted IAM user. ``accounts``: id -> name, as far as known. ``read``: the texts of
+    It has all that the person holds in the accounts that were read. An earlier run's profiles stay for other accounts,
+    where access may replace a deleted IAM user's. ``accounts``: id -> name, as far as known. ``read``: the texts of
     those of the files that exist.
     """
     ready = {
@@ -187,7 +187,7 @@ def _earlier_roles(text: str, portal: str) -> list[tuple[str, str]]:
 
 
 def _names(roles: list[Role], template: str) -> dict[Role, str]:
-    """A name for each, different from all others ignoring case; those that would be equal get the account's id."""
+    """A name for each, unique ignoring case; equal names get the account's id."""
     plain = {role: _name(role, template) for role in roles}
     counts, taken = Counter(map(folded, plain.values())), {"default"}
     found = {}

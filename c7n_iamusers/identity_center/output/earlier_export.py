@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Terraform may own by an earlier configuration of this export, and in which accounts that gives access."""
+"""What Terraform may own from an earlier configuration of this export, and the accounts in which it gives access."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GROUP, MEMBERSHIP, USER = (
     "aws_identitystore_user",
 )
 ASSIGNMENT, SET = "aws_ssoadmin_account_assignment", "aws_ssoadmin_permission_set"
-#: What belongs to a permission set, and grants what it grants.
+#: The parts of a permission set that grant its access.
 PARTS = frozenset(
     {
         "aws_ssoadmin_customer_managed_policy_attachment",
@@ -38,9 +38,9 @@ _Resources = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class EarlierExport:
-    """``wholes``: address -> that of the permission set that it is a part of, or empty.
+    """``wholes``: address of a part -> address of its permission set, or empty.
 
-    ``accounts``: address -> the accounts in which it gives access, as far as the configuration tells.
+    ``accounts``: address -> the accounts in which it gives access, as far as the configuration says.
     """
 
     wholes: Mapping[str, str] = field(default_factory=dict)
@@ -69,8 +69,8 @@ class EarlierExport:
             accounts = _accounts(resources)
         except (NotInFormat, AttributeError, KeyError, TypeError) as error:
             raise IdentityCenterError(
-                f"{place} is not a configuration of an earlier export ({error}), so what it has created is not known: "
-                "move it away, or give another directory"
+                f"{place} is not a configuration of an earlier export ({error}), so its objects are unknown: move it "
+                "away, or give another directory"
             ) from error
         known = {address: whole for address, whole in found.items() if _ADDRESS.fullmatch(address)}
         return cls(known, {address: accounts.get(address, frozenset()) for address in known})
@@ -81,11 +81,10 @@ class EarlierExport:
         return frozenset(address for address, whole in self.wholes.items() if whole)
 
     def forgotten(self, kept: Collection[str], ends_in: Collection[str]) -> set[str]:
-        """What Terraform is to forget of it, and not destroy. ``kept``: addresses of the next configuration.
+        """What Terraform must forget of it instead of destroying it. ``kept``: addresses of the next configuration.
 
-        ``ends_in``: the accounts in which it may destroy. Not destroyed are users, who may have other access, and
-        what gives access in other accounts, or in accounts that are not known. Policies of a permission set that is
-        kept are detached.
+        ``ends_in``: the accounts in which it may destroy. It does not destroy users, who may have other access, nor
+        what gives access in other or unknown accounts. Policies of a kept permission set are detached.
         """
         return {
             address

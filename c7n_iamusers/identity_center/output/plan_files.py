@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The file of a plan for a review, and the check that a run does not differ from the reviewed plan.
+"""The plan's file for a review, and the check that a run does not exceed the reviewed plan.
 
-Calls have no ids, since those of new objects are not known yet; each row has the id of its object, if it exists. So an
-interrupted run can be continued with its plan: less is left to do.
+Calls have no ids, because new objects have none yet. Each row has the id of its object, if it exists. So an interrupted
+run can be continued with its plan: less is left to do.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def command_of(choices: access_plan.Choices) -> str:
 _IDS = frozenset({"PermissionSetArn", "PrincipalId", "GroupId", "MemberId", "MembershipId", "ResourceArn"})
 
 
-#: The parts of a plan file that a run must not differ in, in words.
+#: The parts of a plan file in which a run must not differ, in words.
 _CHECKED = {
     "totals": "the total access",
     "stale": "the list of objects no longer requested",
@@ -88,7 +88,7 @@ def _person(value: Any, place: str) -> None:
         raise ValueError(f"{place} must be a username and an e-mail")
 
 
-#: A plan, as far as a run reads it.
+#: The parts of a plan that a run reads.
 _PLAN = validators.record(
     {
         **dict.fromkeys(("changes", "standing"), _rows_of("key", "kind", "name", "id", "rests_on")),
@@ -142,7 +142,7 @@ def read_plan(
 ) -> dict[str, Any]:
     """The reviewed plan. ``digest``: its SHA-256, in hex.
 
-    Raises IdentityCenterError if the file has another digest, or is of another instance or other options.
+    Raises IdentityCenterError if the file has another digest, another instance or other options.
     """
     try:
         content = read_given(path)
@@ -248,9 +248,9 @@ def _subject_of(row: Row) -> Subject:
 def check_reviewed(
     path: Path, reviewed: Mapping[str, Any], plan: access_plan.AccessPlan, made: Iterable[Created] = ()
 ) -> None:
-    """Raises IdentityCenterError, with the differences, if ``plan`` has something that was not reviewed.
+    """Raises IdentityCenterError, with the differences, if ``plan`` has anything unreviewed.
 
-    It may have less, so that an interrupted run can be continued. ``made``: the objects that runs of this output
+    It may have less, so that an interrupted run can be continued. ``made``: the objects that this output's runs
     created.
     """
     now = [_normal(_change(each)) for each in plan.work]
@@ -277,7 +277,7 @@ def _difference(reviewed: Iterable[Row], now: Iterable[Row], title: Callable[[Ro
 
 
 def _replaced(reviewed: Mapping[str, Any], plan: access_plan.AccessPlan, made: Iterable[Created]) -> str:
-    """The permission sets, groups and users that are not the reviewed ones, in words; empty if all are."""
+    """The permission sets, groups and users that are other than the reviewed ones, in words; empty if none are."""
     known = {
         each["key"]: (each["id"], each["rests_on"])
         for each in (*reviewed["standing"], *reviewed["changes"])
@@ -357,7 +357,7 @@ def _by_person(name: str, row: Row) -> Iterator[Row]:
 
 
 def _untold(row: Row) -> Row:
-    """``row`` without the texts of its reason, of which the codes count."""
+    """``row`` without the texts of its reason, because only codes count."""
     return {key: value for key, value in row.items() if key not in ("reason", "for_owners")}
 
 
@@ -382,8 +382,8 @@ def refuse_unreviewed(
 ) -> None:
     """Raises IdentityCenterError if the plan has side effects that only a reviewed plan may have.
 
-    ``changes_only``: only side effects of changed permission sets count; shared-group consents to the others. Those of
-    ``unreviewed_provisioning`` don't count: their accounts are left as they are.
+    ``changes_only``: only side effects of changed permission sets count, as shared-group consents to the others. Those
+    of ``unreviewed_provisioning`` don't count: their accounts stay unchanged.
     """
     own = unreviewed_provisioning(plan)
     found = [

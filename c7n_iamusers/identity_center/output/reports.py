@@ -101,7 +101,7 @@ class _Proofs:
 
 
 def _listed(name: str, rows: Iterator[dict[str, Any]]) -> Iterator[str]:
-    """A member of a JSON object: a list with one row per line."""
+    """A JSON object's member: a list with one row per line."""
     yield f',\n"{name}": ['
     for number, row in enumerate(rows):
         yield ",\n" if number else "\n"
@@ -173,7 +173,7 @@ _VERBS = {
 
 
 def hint_lines(desired: model.DesiredAccess) -> Iterator[str]:
-    """People who may be one human, in lines. At most as many as a person reads."""
+    """People who may be one human, in lines, and no more than somebody would read."""
     yield from (f"  ? {'hint':<14} {hint}" for hint in desired.hints[:_SHOWN])
     if len(desired.hints) > _SHOWN:
         yield f"  ? {'hint':<14} {len(desired.hints) - _SHOWN} more people may be one human"
@@ -291,10 +291,10 @@ def side_effect_text(side_effect: access_plan.SideEffect, limit: int = _SHOWN) -
 
 
 def unreviewed_provisioning(found: access_plan.AccessPlan) -> dict[str, access_plan.SideEffect]:
-    """The keys of changes that provision a permission set, which does not change, to an account with an earlier form of
-    it, and that only a reviewed plan may make -> why.
+    """The keys of changes that only a reviewed plan may make, because they provision an unchanged permission set to an
+    account with an earlier form of it -> why.
 
-    They concern that account alone, so without them the rest of the plan may be made.
+    They concern only that account, so the rest of the plan may be made without them.
     """
     keys = {
         change.key

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run plans and what became of it: outcomes, failures, and the data of an audit."""
+"""A run's plan and its results: outcomes, failures, and the data of an audit."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ Place = tuple[model.PersonKey, str]
 
 
 def refused_outcome(refusal: model.RefusedUser) -> Outcome:
-    """The outcome of a refused user: SKIPPED if that is a decision about the user, FAILED if something is wrong."""
+    """The outcome of a refused user: SKIPPED for a decision about the user, FAILED if something is wrong."""
     status = SKIPPED if refusal.code in model.DECISIONS else FAILED
     return Outcome.of(refusal.subject, status, refusal.reason, verdict=refusal.verdict)
 
 
 def _remedy(total: access_plan.TotalAccess, why_kept: str) -> str:
-    """What to do about access that is more than the IAM users have. ``why_kept``: why the run did not withdraw some."""
+    """What to do about access beyond the IAM users'. ``why_kept``: why the run did not withdraw some."""
     further = [each for each in total.beyond if each.is_more and not each.consented]
     if why_kept:
         return f"the run did not withdraw it: {why_kept}"
@@ -57,8 +57,8 @@ class Report:
 
     ``ended``: key of a change -> its result. ``unexpected_members``: people who joined groups during the run, in
     sentences. ``changed_sets``: permission sets that others changed during the run, in sentences. ``groups``: by name,
-    the requested groups that existed before the run; ``sets``: the ARNs of permission sets, likewise. ``scopes``:
-    account id -> see ``Outcome.scope``.
+    the requested groups that existed before the run; ``sets``: by name, the ARNs of permission sets that did.
+    ``scopes``: account id -> see ``Outcome.scope``.
     """
 
     desired: model.DesiredAccess
@@ -71,7 +71,7 @@ class Report:
     scopes: Mapping[str, str] = field(default_factory=dict)
 
     def made(self, key: str, name: str) -> str:
-        """An id of an object that the run made or found, by the key of its change; empty if it did not."""
+        """An id of an object that the run made or found, by the key of its change; else empty."""
         ended = self.ended.get(key)
         return str(ended.values.get(name, "")) if ended and ended.status == DONE else ""
 
@@ -86,7 +86,7 @@ class Report:
         return ended is not None and ended.status != DONE
 
     def assignments(self) -> Iterator[tuple[str, model.Assignment]]:
-        """Group id and assignment of all access that is requested for users who are served, as far as it exists."""
+        """Group id and assignment of all existing access that is requested for served users."""
         for name in sorted({claim.group for claim in self.plan.served}):
             group_id = self.group_id(name)
             for grant in sorted(self.desired.groups[name].grants) if group_id else ():
@@ -103,16 +103,16 @@ class Report:
             yield place, replace(found, scope=scope) if scope else found
 
     def failures(self) -> list[str]:
-        """What is wrong after the run, or, without results, with the plan, in sentences.
+        """The failures after the run, or of the plan if there are no results, in sentences.
 
-        These are users, removals and checks that failed, quotas and the like that forbid the plan, and people with more
-        access than their IAM users. Users who are refused by a decision are none, and neither is what ``accept`` names.
+        These are failed users, removals and checks, what forbids the plan, such as quotas, and people with more access
+        than their IAM users. Users refused by a decision don't count, and neither does what ``accept`` names.
         """
         failed = {outcome.reason.text for _, outcome in self._outcomes() if outcome.status == FAILED}
         return sorted(failed.union(self.plan.obstacles, self.faults()))
 
     def faults(self) -> list[str]:
-        """What is wrong besides users and the plan as a whole, in sentences."""
+        """The failures that concern neither users nor the whole plan, in sentences."""
         lines = (
             f"{in_words(total, total.person[0])}: {_remedy(total, self._why_kept(total))}"
             for place, total in self.totals.items()
@@ -127,8 +127,8 @@ class Report:
         ]
 
     def _failed_for_nobody(self) -> Iterator[str]:
-        """The failures of changes that serve no IAM user of the run, so that no outcome has them: removals, and what
-        concerns accounts without intents. Removals that were not begun, as what they need was not done, are together.
+        """The failures of changes that serve no IAM user of the run, so that no outcome has them: removals, and changes
+        in accounts without intents. Removals that were not begun, because a change that they need failed, are together.
         """
         failed = {key: each.reason for key, each in self.ended.items() if each.status == writer.FAILED}
         told = {key for keys in (self.plan.served.values() if failed else ()) for key in keys}
@@ -148,8 +148,8 @@ class Report:
         return "the run was stopped: run again" if ended.code == writer.STOPPED else ended.reason
 
     def _why_kept(self, total: access_plan.TotalAccess) -> str:
-        """Why the person holds what the plan withdraws: by its removal, or by less in the permission set; empty if that
-        was done.
+        """Why the person still holds what the plan withdraws, by a removal or a narrower permission set; empty if it
+        does not.
         """
         forms = (provisioning_key(each.set_name, total.account_id) for each in total.beyond)
         left = (each.key for each in self._not_removed.get((total.person, total.account_id), ()))
@@ -174,7 +174,7 @@ class Report:
             yield claim.place, self._outcome(claim, keys, own)
 
     def _outcome(self, claim: model.Claim, keys: tuple[str, ...], own: set[str]) -> Outcome:
-        """``own``: the keys of the changes for this IAM user alone that no other outcome has counted."""
+        """``own``: the keys of changes only for this IAM user, which no other outcome has counted."""
         subject = claim.subject
         ended = [self.ended[key] for key in keys if key in self.ended]
         own_results = [self.ended[key] for key in own if key in self.ended]
@@ -220,10 +220,10 @@ class Report:
 
     @cached_property
     def totals(self) -> Mapping[Place, access_plan.TotalAccess]:
-        """Those of the plan; after a run, as it left them.
+        """The plan's totals, or, after a run, the ones that it left.
 
-        Who keeps what was to be removed has it. An account that keeps an earlier form of a permission set gives that,
-        and AWS does not tell what it allows.
+        Access that was not removed still counts. An account may keep an earlier form of a permission set, and AWS does
+        not say what that allows.
         """
         planned = {(total.person, total.account_id): total for total in self.plan.totals}
         if not (self._not_removed or self._earlier_forms):
@@ -256,7 +256,7 @@ class Report:
 
     @cached_property
     def _not_removed(self) -> Mapping[Place, Sequence[access_plan.EndingAccess]]:
-        """What people hold in an account since the run did not remove it, though the plan does."""
+        """What people hold in an account because the run did not make the plan's removal."""
         found = defaultdict[Place, list[access_plan.EndingAccess]](list)
         for each in self.plan.ending if self.ended else ():
             if (ended := self.ended.get(each.key)) and ended.status != DONE:
@@ -265,7 +265,7 @@ class Report:
 
     @cached_property
     def _earlier_forms(self) -> frozenset[str]:
-        """The keys of the changes that did not provision a permission set to an account that has it."""
+        """The keys of changes that failed to provision a permission set to an account that has it."""
         return frozenset(
             change.key
             for change in (self.plan.changes if self.ended else ())
@@ -300,8 +300,8 @@ class Report:
 class AuditData:
     """The input of an audit. ``managed_sets``: the ARNs of all managed permission sets.
 
-    ``elsewhere``: managed groups that are assigned in accounts that were not read, with these assignments. ``empty``:
-    managed groups that nobody requests and nobody is in.
+    ``elsewhere``: managed groups with assignments in unread accounts, and these assignments. ``empty``: managed groups
+    without requests and members.
     ``set_names``: of their permission sets, by ARN.
     """
 

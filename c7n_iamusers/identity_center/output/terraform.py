@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A desired access as Terraform configuration in JSON syntax.
 
-What existed before is looked up by ``data`` blocks, and what an earlier configuration of this export may own although
-it is not in this one gets a ``removed`` block, by which Terraform forgets it and does not destroy it: that it is not
-requested now may be due to an account that could not be read. Only policies of a permission set that is still owned
-are detached.
+Existing objects of others get ``data`` blocks. What only an earlier configuration of this export may own gets a
+``removed`` block, with which Terraform forgets it and does not destroy it: its request may be missing because an
+account could not be read. Only policies of a permission set that is still owned are detached.
 
 Arguments, attributes that force a replacement, and ids for import are those of the source of hashicorp/aws:
 internal/service/identitystore and internal/service/ssoadmin. Blocks are those of Terraform 1.7 (``import`` 1.5).
@@ -43,7 +42,7 @@ _ONE_OF_A_SET = {
     "aws_ssoadmin_permissions_boundary_attachment": "its permissions boundary",
 }
 #: All arguments of a user but the identity store: like the single writer, Terraform creates users and never changes
-#: them. ``user_name`` forces a replacement, and is the same name in another case if it differs.
+#: them. A change of ``user_name``, which can only be in case, would force a replacement.
 _USER_ARGUMENTS = (
     "addresses",
     "display_name",
@@ -75,9 +74,9 @@ def terraform_configuration(
 ) -> dict[str, Any]:
     """The configuration. Labels depend only on names.
 
-    ``existing``: what this tool made of it gets ``import`` blocks, all else ``data`` blocks, so that the first apply
-    changes nothing of it. ``earlier``: an earlier configuration. ``ends_in``: the accounts in which Terraform destroys
-    what only that has, see ``EarlierExport.forgotten``.
+    ``existing``: what this tool made gets ``import`` blocks, all else ``data`` blocks, so that the first apply changes
+    neither. ``earlier``: an earlier configuration. ``ends_in``: the accounts in which Terraform destroys what only
+    ``earlier`` has, see ``EarlierExport.forgotten``.
     """
     served = existing.served(desired) if existing else desired
     writer = _Writer(served, existing or _NOTHING)
@@ -301,7 +300,7 @@ def _created(requested: PermissionSet) -> PermissionSet:
 
 
 def _adopted(requested: PermissionSet, present: PermissionSet) -> PermissionSet:
-    """An existing permission set keeps its tags, what is not requested, and the spelling of its duration."""
+    """An existing permission set keeps its tags, its unrequested parts, and the spelling of its duration."""
     seconds = duration_seconds(requested.session_duration)
     same = duration_seconds(present.session_duration) == seconds
     return replace(
@@ -342,10 +341,10 @@ def _policies(requested: PermissionSet, instance: str) -> Iterator[_Resource]:
 def leftover_policies(
     requested: PermissionSet, known: model.KnownPermissionSet | None, exported: Collection[str]
 ) -> tuple[str, ...]:
-    """The policies of the existing permission set that are not requested, and that Terraform leaves.
+    """The unrequested policies of the existing permission set that Terraform leaves.
 
-    ``exported``: see ``Ours.policies``. Terraform has these if it has made the set. If it was to adopt a set of
-    ``provision``, nothing tells whether it did.
+    ``exported``: see ``Ours.policies``. Terraform owns these if it made the set. Whether it has adopted a set of
+    ``provision`` is unknown.
     """
     if known is None:
         return ()
@@ -378,7 +377,7 @@ def _person_label(key: model.PersonKey) -> str:
 
 
 def _label(name: str) -> str:
-    """A valid, readable and unique label for ``name``, which others may have chosen."""
+    """A valid, readable and unique label for ``name``, a text that others may have chosen."""
     readable = _LABEL.sub("_", name).strip("_")[:48]
     return f"r_{readable}_{sha256(name.encode()).hexdigest()[:32]}"
 
@@ -396,8 +395,8 @@ def write_terraform(
     """Write the configuration, replacing an earlier one; yields lines for the console.
 
     Raises OSError, and IdentityCenterError for an earlier file that is no configuration. ``existing``: see
-    ``terraform_configuration``. ``ends_in``: the accounts in which what only an earlier configuration has is destroyed,
-    but for users, and unless users are refused because evidence is missing or wrong.
+    ``terraform_configuration``. ``ends_in``: the accounts in which Terraform destroys what only an earlier
+    configuration has, except users, and unless users are refused because evidence is missing or wrong.
     """
     store, earlier = DirectoryStore(directory), EarlierExport.read(directory)
     unjudged = [each for each in desired.refused if each.code not in model.DECISIONS]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which existing objects a Terraform configuration owns, and which it only looks up. Pure.
+"""The existing objects that a Terraform configuration owns, and those that it only looks up. Pure.
 
 Terraform changes and destroys what it owns, so it owns only what this tool made: permission sets and groups by their
 marks, users and memberships by the records of runs. All else is looked up and stays with whoever made it.
@@ -92,17 +92,17 @@ class Existing:
         return known if known and known.user_id not in self.ours.users else None
 
     def leaves_assignment(self, group: model.Group, grant: model.Grant) -> bool:
-        """Whether the assignment exists, between a group and a permission set that others made."""
+        """Whether others made group and permission set, and the assignment between them exists."""
         if not (self.group_of_others(group) and self.set_of_others(grant.permission_set)):
             return False
         return self.has_assignment(group.name, grant)
 
     def has_assignment(self, name: str, grant: model.Grant) -> bool:
-        """Whether the assignment of the group exists; not one in progress, which Terraform could not import."""
+        """Whether the group's assignment exists. One in progress, which Terraform could not import, does not count."""
         return self.state.is_assigned(name, grant)
 
     def leaves_membership(self, group: model.Group, person: model.PersonKey) -> bool:
-        """Whether the membership exists in a group that others made, and no run created it."""
+        """Whether the membership exists, others made its group, and no run created it."""
         known, user = self.group_of_others(group), self.people.get(person)
         if known is None or user is None or user.user_id not in known.members:
             return False

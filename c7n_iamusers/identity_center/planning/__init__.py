@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is to change, and what access it gives. Pure."""
+"""Which changes to make, and which access they give. Pure."""

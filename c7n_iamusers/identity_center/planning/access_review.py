@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All access that people have in an account, and how it compares with their IAM users' permissions. Pure."""
+"""Compares all access that people have in an account with their IAM users' permissions. Pure."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _held(
 def total_access(
     comparison: Comparison, removals: Removals
 ) -> tuple[tuple[access_plan.TotalAccess, ...], tuple[access_plan.EndingAccess, ...]]:
-    """The total access of all people with claims, in each of their accounts, and what these have no longer.
+    """The total access of all people with claims in each of their accounts, and the access that they lose.
 
     ``removals``: of ``comparison``.
     """
@@ -114,7 +114,7 @@ class _Totals:
     def _removals(
         self, person: model.PersonKey, account: str, held: Iterable[HeldSet]
     ) -> Iterator[tuple[HeldSet, str]]:
-        """What the person holds no longer, with the key of the removal that ends it."""
+        """The access that the person loses, with the key of the removal that ends it."""
         user_id = self._comparison.user_id(person)
         for one in held if self._ended or self._leaving else ():
             key = self._ended.get((one.through, model.Grant(account, one.set_name)))
@@ -136,7 +136,7 @@ class _Totals:
                 yield access_plan.EndingAccess(key, person, account, access)
 
     def _groups_of_people(self) -> Mapping[model.PersonKey, set[str]]:
-        """The requested groups of each person, or those of them that the person is in."""
+        """The requested groups of each person, or only the present ones."""
         groups: defaultdict[model.PersonKey, set[str]] = defaultdict(set)
         for claim in self._given.claims:
             if not self._comparison.as_is or self._is_in(claim.person, claim.group):
@@ -144,7 +144,7 @@ class _Totals:
         return groups
 
     def _given_through(self, name: str) -> list[model.Grant]:
-        """All access that the group gives after the plan is applied, or as it is."""
+        """All access that the group gives once the plan is applied, or now."""
         requested = self._given.desired.groups[name].grants
         if self._comparison.as_is:
             requested = frozenset(grant for grant in requested if self._state.is_assigned(name, grant))
@@ -161,7 +161,7 @@ class _Totals:
         held: Iterable[HeldSet],
         gained: Mapping[tuple[str, str], bool],
     ) -> Iterator[access_plan.FurtherAccess]:
-        """``gained``: permission set and group of all that the person's groups give -> whether it is consented."""
+        """``gained``: permission set and group of all access by the person's groups -> whether it is consented."""
         requested = {(claim.grant.permission_set, self._through(claim.group)) for claim in claims}
         names = {name for name, _ in requested}
         user_id = self._comparison.user_id(person)
@@ -182,7 +182,7 @@ class _Totals:
                 )
 
     def _is_others(self, person: model.PersonKey, name: str, grant: model.Grant) -> bool:
-        """Whether the group gives it to the person already, in an account that was not chosen: it may request it."""
+        """Whether the group already gives it to the person, in an unchosen account that may request it."""
         only, group = self._evidence.only, self._state.groups.get(name)
         if only is None or grant.account_id in only or group is None or not self._is_in(person, name):
             return False
@@ -192,7 +192,7 @@ class _Totals:
         }
 
     def _consents(self, name: str, grant: model.Grant) -> bool:
-        """Whether policies request the grant for the group, and that all its members have it."""
+        """Whether policies request the grant for the group and all its members."""
         group = self._given.desired.groups[name]
         return group.shared and grant in group.grants
 
@@ -206,7 +206,7 @@ class _Totals:
         return max(map(self._verdict, claims), key=lambda verdict: order.get(verdict, 3), default="")
 
     def _verdict(self, claim: model.Claim) -> str:
-        """The verdict on the claim's permission set after the plan is applied, or as it is."""
+        """The verdict on the claim's permission set once the plan is applied, or now."""
         name = claim.grant.permission_set
         known = self._state.permission_sets.get(name) if self._comparison.as_is else None
         if known is None:

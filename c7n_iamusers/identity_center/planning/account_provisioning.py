@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A permission set in its accounts: one request for all of them, or one for each, which fails alone. Pure.
+"""Provisions a permission set to its accounts: with one request for all, or one for each, which fails alone. Pure.
 
-AWS does not tell of which account a request for all of them has failed, nor what became of the others. So when that
-fails, each account is provisioned on its own: one in which AWS can't provision, as it is closed or lacks a
-customer-managed policy, holds up neither what others get nor what is withdrawn there.
+If a request for all fails, AWS names neither the account nor the results for the others. So each account is then
+provisioned on its own. An account in which AWS can't provision, because it is closed or lacks a customer-managed
+policy, thus holds up neither new access nor withdrawals in others.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from c7n_iamusers.text.wording import shown
 
 
 def provisioning_key(set_name: str, account: str = "") -> str:
-    """The key of the change that provisions a permission set to the account; by default to all at once."""
+    """The key of the change that provisions a permission set to the account, by default to all at once."""
     return intern(f"{model.PROVISIONING} {account or 'all'}/{set_name}")
 
 
 def way_out(account: str, is_requested: bool = True, groups: Sequence[str] = ()) -> str:
-    """What to do about an account in which AWS refuses something, besides correcting it.
+    """What to do about an account in which AWS refuses something, besides correcting the cause.
 
     ``is_requested``: the run has intents of the account. ``groups``: shared groups that give an earlier form there.
     """
@@ -45,7 +45,7 @@ def way_out(account: str, is_requested: bool = True, groups: Sequence[str] = ())
 
 
 def earlier_form(group: str, name: str, account: str) -> str:
-    """Why nobody new joins a group that gives a permission set in an account with an earlier form of it."""
+    """Why nobody may join a group that gives a permission set in an account with an earlier form of it."""
     return (
         f"group {group} gives permission set {name} in account {account}, which has an earlier form of it, and AWS "
         "does not tell what that allows, so nobody new joins: run with the intents of that account; or, if it has none "
@@ -56,11 +56,11 @@ def earlier_form(group: str, name: str, account: str) -> str:
 def earlier_forms(
     desired: model.DesiredAccess, state: model.CenterState, instance: model.Instance
 ) -> dict[str, str]:
-    """Name of a group that gives an earlier form of a managed permission set, which this run does not provision there
-    -> ``earlier_form``.
+    """Name of a group that gives an earlier form of a managed permission set, unless this run provisions that ->
+    ``earlier_form``.
 
-    The run may be of other accounts, or of another policy than the one that changed the permission set. What an earlier
-    form of a permission set of others gives, a reviewer decides.
+    The run may be over other accounts, or by another policy than the one that changed the permission set. A reviewer
+    decides on earlier forms of others' permission sets.
     """
     sets, accounts = state.sets_by_arn, accounts_by_set(desired.groups.values())
     found: dict[str, str] = {}
@@ -82,8 +82,8 @@ def earlier_forms(
 class Provisioning:
     """How the permission set ``known`` is provisioned. ``need``: the key of the change of its settings.
 
-    ``accounts``: see ``permission_sets.accounts_to_provision``. ``left``: accounts that keep what they have, so that
-    each of the others is provisioned on its own.
+    ``accounts``: see ``permission_sets.accounts_to_provision``. ``left``: unchanged accounts, because of which each of
+    the others is provisioned on its own.
     """
 
     requested: PermissionSet

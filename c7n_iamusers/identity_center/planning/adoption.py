@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which existing objects serve the desired access: made for it, and giving nobody more; who is refused if not. Pure."""
+"""Checks that existing objects were made for the desired access, and give nobody more. Else users are refused. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_group(
     own: Collection[model.Assignment],
     names: Mapping[str, str] | None = None,
 ) -> None:
-    """Raises IdentityCenterError for an existing group that gives more than requested, or was made for something else.
+    """Raises IdentityCenterError for an existing group that gives more than requested, or has another purpose.
 
     ``own``: its requested assignments, as far as their permission sets exist. ``names``: of permission sets, by ARN.
     """
@@ -36,7 +36,7 @@ def check_group(
     further = sorted(known.assignments.difference(own), key=str)
     if model.UNKNOWN_ASSIGNMENT in further:
         raise IdentityCenterError(
-            f"the assignments of group {group.name} can't be read, so it is not known what else it gives: only the "
+            f"the assignments of group {group.name} can't be read, so its other access is unknown: only the "
             "management account may call sso:ListAccountAssignmentsForPrincipal: set role: to a role of it, or set "
             "shared-group: true"
         )
@@ -111,7 +111,7 @@ def same_person(
 
 
 def another_id(user_id: str, username: str, known: model.KnownPerson | None) -> str:
-    """How the people file contradicts Identity Center on who has the username; empty if it does not.
+    """How the people file contradicts Identity Center about who has the username; empty if it does not.
 
     ``user_id``: the person's, by the file; empty if it has none. ``known``: the user with the username.
     """
@@ -124,7 +124,7 @@ def another_id(user_id: str, username: str, known: model.KnownPerson | None) -> 
 
 
 def own_assignments(group: model.Group, state: model.CenterState) -> tuple[frozenset[model.Assignment], bool]:
-    """The group's requested assignments whose permission sets exist, and whether these are all."""
+    """The group's requested assignments of existing permission sets, and whether these are all."""
     sets = state.permission_sets
     own = frozenset(
         model.Assignment(grant.account_id, sets[grant.permission_set].arn)
@@ -135,7 +135,7 @@ def own_assignments(group: model.Group, state: model.CenterState) -> tuple[froze
 
 
 class Problems:
-    """Why claims are refused: because of the person, the group or a permission set."""
+    """Reasons to refuse claims: the person, the group or a permission set."""
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ from c7n_iamusers.text.wording import shown
 _NAMED = 10
 
 
-# Keys are interned: a plan has each of them many times.
+# Keys are interned, because a plan has each of them many times.
 
 
 def set_key(name: str) -> str:
@@ -60,7 +60,7 @@ def membership_key(person: model.PersonKey, group: str) -> str:
 
 
 def claim_keys(claim: model.Claim) -> tuple[str, ...]:
-    """The keys of all changes that the claim's access depends on; not those of other accounts of its group."""
+    """The keys of all changes that the claim's access depends on, without other accounts of its group."""
     grant = claim.grant
     return (
         set_key(grant.permission_set),
@@ -161,13 +161,13 @@ class Changes:
         is_recorded: bool,
         holders: Sequence[tuple[str, str]],
     ) -> Iterator[access_plan.Change]:
-        """The changes that provision it. ``is_recorded``: each call records what it replaces. ``holders``: account id,
+        """The changes that provision it. ``is_recorded``: each call records what it replaces. ``holders``: account id
         and line for a reviewer.
         """
         name, changing = requested.name, self._state.changing
         of_set = Provisioning(requested, known, self._instance, self._accounts[name], set_key(name))
         found = list(of_set.changes())
-        # The record of a run that changes no settings is about the accounts that it provisions.
+        # If a run changes no settings, its record is about the accounts that it provisions.
         earlier = replace(known, stale=frozenset(account for account, _ in found))
         for account, change in found:
             if account:
@@ -190,7 +190,7 @@ class Changes:
 
     @cached_property
     def _sharing(self) -> Mapping[model.Grant, Sequence[str]]:
-        """What shared groups of several accounts give already -> their names."""
+        """What shared groups of several accounts already give -> the groups' names."""
         found = defaultdict[model.Grant, list[str]](list)
         for name, group in sorted(self._groups.items()):
             grants = {*group.grants, *self._side_effects.further(name)} if group.shared else set()
@@ -245,7 +245,7 @@ class Changes:
         )
         group_id = self._group_id(name)
         call = operations.assignment_creation(grant.account_id, arn, group_id, self._instance)
-        # The assignment brings an earlier form up to date, for all who hold it there: only as a reviewed change does.
+        # The assignment updates an earlier form for all holders there, so it needs the review of such a change.
         needs = (*self._forms([grant]), group_key(name))
         details, remedy = tuple(self._side_effects.assigning(name, grant)), way_out(grant.account_id)
         change = access_plan.Change(
@@ -318,9 +318,9 @@ class Changes:
     ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
         """What a membership needs of the group's access, what it follows, and what it waits for.
 
-        What the group gives already, the person gets at once: no account may have another form of its permission set
-        than the requested one. An assignment that fails gives nothing, so it concerns only those who need it: who has
-        no IAM user for any other.
+        The person at once gets what the group already gives, so no account may have another than the requested form of
+        its permission set. A failed assignment gives nothing, so it only concerns people who have no IAM user for any
+        other.
         """
         own = sorted({claim.grant for claim in self._by_person[person] if claim.group == group})
         needs, waits_for = self._of_group(group)
@@ -328,7 +328,7 @@ class Changes:
         return ((*needs, *keys), (), waits_for) if len(keys) == 1 else (needs, keys, waits_for)
 
     def _of_group(self, group: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Needs and what is waited for, the same for all members of the group, of which there may be thousands."""
+        """What all members of the group need and wait for; there may be thousands."""
         if group not in self._before_group:
             grants = sorted(self._groups[group].grants)
             given = [grant for grant in grants if self._is_given(group, grant)]
@@ -341,13 +341,13 @@ class Changes:
         return self._before_group[group]
 
     def _forms(self, grants: Sequence[model.Grant]) -> tuple[str, ...]:
-        """The keys of the changes by which the accounts have the permission sets as they are requested."""
+        """The keys of the changes that bring the permission sets in the accounts into their requested form."""
         sets = dict.fromkeys(set_key(grant.permission_set) for grant in grants)
         keys = (provisioning_key(grant.permission_set, grant.account_id) for grant in grants)
         return (*sets, *(key for key in keys if key in self._provisioned))
 
     def _is_given(self, group: str, grant: model.Grant) -> bool:
-        """Whether the group has the grant, also while it is being created or deleted."""
+        """Whether the group has the grant, even while it is being created or deleted."""
         known_set, known = (
             self._state.permission_sets.get(grant.permission_set),
             self._state.groups.get(group),
@@ -357,7 +357,7 @@ class Changes:
         )
 
     def _gains(self, person: model.PersonKey, group: str) -> Iterator[str]:
-        """What the membership gives, and for which IAM users, in lines for a reviewer."""
+        """What the membership gives for which IAM users, in lines for a reviewer."""
         for grant in sorted(self._groups[group].grants):
             claims = [
                 claim
@@ -390,7 +390,7 @@ class Changes:
 
 
 def _record(known: model.KnownPermissionSet, changing: model.CurrentAccess) -> dict[str, Any]:
-    """The notes of a call that changes the permission set, or what accounts have of it."""
+    """The notes of a call that changes the permission set, or its form in accounts."""
     return {object_records.RECORD: object_records.settings_record(known, changing).as_data()}
 
 

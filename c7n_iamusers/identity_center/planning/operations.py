@@ -17,7 +17,7 @@ from c7n_iamusers.identity_center.object_records import RECORD, Removed
 
 #: The Refs to the ids of new objects.
 GROUP_ID, USER_ID, MEMBERSHIP_ID, REQUEST = "group", "user", "membership", "assignment-request"
-# One for all calls of a kind: a plan may have hundreds of thousands.
+# One for all calls of a kind, as a plan may have hundreds of thousands.
 _SAVED_USER: Mapping[str, tuple[str, ...]] = {USER_ID: ("UserId",)}
 _SAVED_MEMBERSHIP: Mapping[str, tuple[str, ...]] = {MEMBERSHIP_ID: ("MembershipId",)}
 _SAVED_GROUP: Mapping[str, tuple[str, ...]] = {GROUP_ID: ("GroupId",)}

@@ -39,8 +39,8 @@ def check_permission_set(requested: PermissionSet, known: KnownPermissionSet | N
 def check_resources(requested: PermissionSet) -> None:
     """Raises IdentityCenterError for a resource in the inline policy that IAM refuses.
 
-    A resource is ``*`` or an ARN (IAM User Guide, "IAM JSON policy elements: Resource"), with a service: IAM answers to
-    ``arn:*`` that its vendor must be fully qualified. Identity Center takes any, and fails when it provisions the set.
+    A resource is ``*`` or an ARN (IAM User Guide, "IAM JSON policy elements: Resource") with a service: IAM refuses
+    ``arn:*``, as its vendor must be fully qualified. Identity Center accepts any, and then fails to provision the set.
     """
     wrong = sorted(
         {resource for resource in _resources(requested.inline_policy) if not _is_resource(resource)}
@@ -93,8 +93,8 @@ def has_changes(requested: PermissionSet, known: KnownPermissionSet, instance: I
 def accounts_to_provision(
     requested: PermissionSet, known: KnownPermissionSet, instance: Instance, accounts: Collection[str]
 ) -> frozenset[str]:
-    """All accounts of a permission set that changes; else those of ``accounts`` that have an earlier form of it, as an
-    interrupted run leaves them, or one that failed there.
+    """All accounts of a permission set that changes; else those of ``accounts`` with an earlier form of it, which an
+    interrupted or failed run leaves.
     """
     if is_provisioned_anew(requested, known, instance):
         return known.accounts
@@ -125,7 +125,7 @@ def may_widen(requested: PermissionSet, present: PermissionSet) -> bool:
 
 
 def lost_forms(assignments: Iterable[Assignment], sets: Mapping[str, KnownPermissionSet]) -> Iterator[str]:
-    """What no undo restores of ``assignments`` that are removed, in lines for a reviewer. ``sets``: by ARN."""
+    """What no undo can restore of removed ``assignments``, in lines for a reviewer. ``sets``: by ARN."""
     for assignment in sorted(assignments):
         known = sets.get(assignment.permission_set_arn)
         if known and assignment.account_id in known.stale:
@@ -189,7 +189,7 @@ def _creation(requested: PermissionSet, instance: Instance) -> Iterator[ApiCall]
     path = ("PermissionSet", "PermissionSetArn")
     yield ApiCall("sso-admin", "CreatePermissionSet", parameters, save={PERMISSION_SET_ARN: path})
     target = {"InstanceArn": instance.arn, "PermissionSetArn": Ref(PERMISSION_SET_ARN)}
-    # The boundary comes first: without it the rest allows more than requested.
+    # The boundary comes first, because without it the rest would allow more than requested.
     yield from _boundary(target, requested, "")
     if requested.inline_policy:
         yield _inline_policy(target, requested.inline_policy)
@@ -205,7 +205,7 @@ def _changes(requested: PermissionSet, known: KnownPermissionSet, instance: Inst
 def _policy_changes(
     requested: PermissionSet, known: KnownPermissionSet, instance: Instance
 ) -> Iterator[ApiCall]:
-    # Permissions are removed before others are added. Accounts see no change before it is provisioned.
+    # Removals come before additions. Accounts see no change before it is provisioned.
     target = {"InstanceArn": instance.arn, "PermissionSetArn": known.arn}
     present = known.settings
     yield from _boundary(target, requested, present.boundary)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plan from the desired access and the current state: the changeset, refusals, totals and side effects. Pure.
 
-A permission set is complete before it is assigned, an account has it as requested before a person joins a group that
-gives it there, and a person's own assignment has SUCCEEDED before that. So a run that stops at any point has given no
-person more than requested. Nothing is created for refused users.
+A permission set is complete before it is assigned. Before a person joins a group, the group's accounts have the
+requested form, and the person's own assignment has SUCCEEDED. So a run that stops at any point has given no person more
+than requested. Nothing is created for refused users.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _leftovers(given: PlanInput, removals: Removals, as_is: bool) -> Iterator[st
             f"remove {model.ASSIGNMENT} {account}/{arn}/{principal}" not in removed
             for account, (_, principal) in held[arn] - left
         )
-        # What is not requested goes with its last assignment, unless accounts that were not chosen may request it.
+        # An unrequested permission set goes with its last assignment, unless unchosen accounts may request it.
         keeps = not (requested or stays or given.evidence.only is not None)
         for account, (kind, principal) in sorted(left if requested or known.settings.is_managed else ()):
             leaves = given.state.in_progress.deletion(model.Pending(account, arn, principal, kind))

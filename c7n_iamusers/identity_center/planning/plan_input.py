@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a plan is made from, as one value for all that plans."""
+"""The input of a plan, as one value."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class PlanEvidence:
 
     ``proofs``: compares permission sets with the policies of IAM users. ``history``: see ``replacements``.
     ``emptied``: accounts without requested access that have none of those IAM users, except quarantined ones.
-    ``expired``: group name and folded username of memberships that an earlier run made, and that go although they may
-    be all access of their people: see ``Choices.former_days``. ``source_is_stated``: whoever runs this says that no
-    identity provider feeds the identity store. ``only``: the accounts whose intents were chosen, None for all; what
-    others may request is left out of the review. ``elsewhere``: other runs may have left their records elsewhere, as
-    ``mode: apply`` has an output for each policy and account.
+    ``expired``: group name and folded username of an earlier run's memberships that go even if they are all access of
+    their people: see ``Choices.former_days``. ``source_is_stated``: the user says that no identity provider feeds the
+    identity store. ``only``: the accounts whose intents were chosen, None for all; the review leaves out what others
+    may request. ``elsewhere``: other runs may have their records elsewhere, as ``mode: apply`` has an output for each
+    policy and account.
     """
 
     proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)

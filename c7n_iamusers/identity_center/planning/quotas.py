@@ -40,7 +40,7 @@ def quota_faults(
 
 
 def check_policies(requested: PermissionSet, quotas: CenterQuotas) -> str:
-    """Why the permission set has too many policies; empty if it has not."""
+    """Why the permission set has too many policies; empty if it does not."""
     count = len(requested.managed_policies) + len(requested.customer_policies)
     if count <= quotas.policies_per_set:
         return ""

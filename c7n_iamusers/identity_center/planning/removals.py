@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The removals of managed access that is no longer requested, and the members who stay in spite of that. Pure."""
+"""The removals of managed access that is no longer requested, and the members who stay anyway. Pure."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.wording import folded, shown
 
 #: A detail of the removal of a membership.
-EXPIRED = "an earlier run made the membership, and its IAM users are deleted for longer than --former says"
-#: Why a membership stays that replaces the access of IAM users which have no intents now.
+EXPIRED = "an earlier run made the membership, and its IAM users have been deleted for longer than --former"
+#: Why a membership stays that replaces the access of IAM users without intents now.
 _MOVED = frozenset(
     reason.code for reason in (reasons.FORMER, reasons.FORMER_AND_GONE, reasons.FORMER_IN_SHARED)
 )
@@ -40,8 +40,8 @@ class Removals:
     """``stale``: removals that ``Choices`` can allow, in their order. ``going``: those that it does allow.
 
     ``leaving``: user id and group id of memberships that go -> the key of the removal. ``former``: those of former
-    people, whose access they replace. ``ended``: group, in words, and what it gives no longer, as its assignment goes
-    -> likewise.
+    people, whose access they replace. ``ended``: group, in words, and its assignment that goes -> the key of the
+    removal.
     """
 
     stale: tuple[access_plan.Change, ...]
@@ -114,13 +114,13 @@ class _Removing:
                 yield group
 
     def _shared_groups(self) -> Iterator[model.KnownGroup]:
-        """Shared groups of which it is known what they give; none if accounts were left out, which may request them."""
+        """Shared groups whose access is known; none if accounts were left out, which may request them."""
         for group, requested in self._groups() if self._evidence.only is None else ():
             if requested.shared if requested else group.is_managed and not group.is_restricted:
                 yield group
 
     def _review_leavers(self, group: model.KnownGroup) -> None:
-        """The memberships of a shared group that runs made for IAM users which are gone."""
+        """The memberships of a shared group that runs made for deleted IAM users."""
         requested = self._requested.get(self._named.get(group.group_id, group.name), set())
         refused = (refusal.subject for refusal in self._comparison.refused)
         subjects = (*(claim.subject for claim in self._given.claims), *refused)
@@ -145,7 +145,7 @@ class _Removing:
             self._remove_group(group, [change for change in leaving if change])
 
     def _given_by_others(self, group: model.KnownGroup) -> list[str]:
-        """What the group gives by assignments that neither a run made nor intents request, in words."""
+        """What the group gives by assignments that no run made and no intents request, in words."""
         if group.group_id not in self._others:
             requested = self._given.desired.groups.get(self._named.get(group.group_id, ""))
             asked = requested.grants if requested else frozenset()
@@ -162,14 +162,14 @@ class _Removing:
         return self._others[group.group_id]
 
     def _is_ours(self, group: model.KnownGroup) -> bool:
-        """Whether runs made all that the group gives, in accounts with intents or without any of our IAM users."""
+        """Whether runs made all of the group's assignments, in accounts with intents or without our IAM users."""
         outside = self._evidence.emptied.issuperset(self._uncovered_accounts(group))
         return outside and not self._given_by_others(group)
 
     def _remove_membership(
         self, group: model.KnownGroup, user_id: str, shared: bool = False
     ) -> tuple[access_plan.Change, bool] | None:
-        """The removal of a membership that is not requested; None if it must stay. ``shared``: so is the group."""
+        """The removal of an unrequested membership; None if it must stay. ``shared``: the group is shared."""
         accounts = tuple(sorted({assignment.account_id for assignment in group.assignments}))
         person, username = self._comparison.persons.get(user_id), self._comparison.username(user_id)
         replaced = self._replacements.claims(group.name, username, person, accounts, user_id)
@@ -201,14 +201,14 @@ class _Removing:
         return self._register(change, group, (user_id, group.group_id), expired)
 
     def _has_claims(self, group: model.KnownGroup, username: str) -> bool:
-        """Whether an IAM user for whom a run made the membership has access by this plan."""
+        """Whether the plan gives access for an IAM user for which a run made the membership."""
         users = self._membership_users.get((group.name, folded(username)), {})
         return not self._served.isdisjoint(identities(users))
 
     def _why_stays(
         self, group: model.KnownGroup, username: str, is_replaced: bool, shared: bool
     ) -> Reason | None:
-        """Why a membership that is not requested must stay; None if it may go."""
+        """Why an unrequested membership must stay; None if it may go."""
         if self._given.desired.external:
             return reasons.MEMBER_OF_PROVIDER()
         made = (group.name, folded(username)) in self._membership_users
@@ -226,7 +226,7 @@ class _Removing:
     def _why_needed(
         self, group: model.KnownGroup, username: str, made: bool, is_replaced: bool
     ) -> Reason | None:
-        """The same by what the membership may replace. ``made``: an earlier run made it."""
+        """The same, for the access that the membership may replace. ``made``: an earlier run made it."""
         if model.UNKNOWN_ASSIGNMENT in group.assignments:
             return reasons.GROUP_GIVES_UNKNOWN(why=model.NOT_LISTED)
         if outside := self._uncovered_accounts(group):
@@ -242,7 +242,7 @@ class _Removing:
         return reasons.FORMER() if made else reasons.UNKNOWN_ORIGIN()
 
     def _is_expired(self, group: model.KnownGroup, username: str) -> bool:
-        """Whether it is former for too long, and the group gives nothing in accounts without those IAM users."""
+        """Whether it has been former for too long, and the group gives nothing in accounts without those IAM users."""
         key = group.name, folded(username)
         accounts = {arn.split(":")[4] for arn in self._membership_users.get(key, ())}
         return key in self._evidence.expired and accounts.issuperset(
@@ -258,7 +258,7 @@ class _Removing:
     def _covering_claims(
         self, group: model.KnownGroup, username: str, person: model.PersonKey | None
     ) -> list[model.Claim]:
-        """The person's claims that give all that the group gives, if no run with results made the membership."""
+        """The person's claims that give all of the group's access, if no run with results made the membership."""
         if person is None or (group.name, folded(username)) in self._membership_users:
             return []
         covering_all: list[model.Claim] = []
@@ -276,7 +276,7 @@ class _Removing:
 
     def _remove_group(self, group: model.KnownGroup, members: list[tuple[access_plan.Change, bool]]) -> None:
         needs = [change.key for change, _ in members]
-        goes = self._comparison.choices.prune  # so do its members, then
+        goes = self._comparison.choices.prune  # then its members go, too
         removals = [
             self._remove_assignment(group, assignment, needs, goes)
             for assignment in sorted(group.assignments)
@@ -298,7 +298,7 @@ class _Removing:
         stays: bool = False,
         rests_on: str = "",
     ) -> str:
-        """The key of the removal. ``stays``: the group does. ``rests_on``: why the assignment does."""
+        """The key of the removal. ``stays``: the group stays. ``rests_on``: why the assignment stays."""
         arn = assignment.permission_set_arn
         set_name, content = self._comparison.set_name(arn), self._content(assignment)
         name = f"{group.name} -> {set_name} in account {assignment.account_id}"
@@ -337,7 +337,7 @@ class _Removing:
         self._remove_set(assignment.permission_set_arn)
 
     def _unused_sets(self) -> Iterator[str]:
-        """ARNs of permission sets without assignments, as an interrupted removal leaves them."""
+        """ARNs of permission sets without assignments, such as an interrupted removal leaves."""
         pending = {creation.permission_set_arn for creation in self._state.in_progress.creations.values()}
         for arn, known in self._current.sets.items():
             if not known.accounts and arn not in pending and self._comparison.choices.prune:
@@ -406,7 +406,7 @@ class _Removing:
         return self._given_contents[group.group_id]
 
     def _content(self, assignment: model.Assignment) -> str:
-        """Empty if it is not known: AWS does not tell the content of an earlier form."""
+        """Empty if unknown: AWS does not say the content of an earlier form."""
         arn, known = assignment.permission_set_arn, self._current.sets.get(assignment.permission_set_arn)
         if known is None or assignment.account_id in known.stale:
             return ""

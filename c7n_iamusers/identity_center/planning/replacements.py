@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a membership that is not requested is replaced by other access of the same IAM users. Pure.
+"""Whether other access of the same IAM users replaces an unrequested membership. Pure.
 
-A membership replaces the access of the IAM users for whom a run made it. It may go if each of these has access by
-other claims now. Other IAM users of the same person don't count: the membership may be all that is left of a deleted
-one. Neither do users whose evidence could not be read: of these nobody has decided anything. Nor does access of another
-human who has the person's username by now.
+A membership replaces the access of the IAM users for which a run made it. It may go if each of these now has access by
+other claims. The person's other IAM users don't count: the membership may be all that is left of a deleted user. Users
+whose evidence could not be read don't count, because nothing was decided about them. Access of another human who now
+has the person's username does not count either.
 """
 
 from __future__ import annotations
@@ -27,19 +27,18 @@ MembershipUsers = Mapping[tuple[str, str], Mapping[str, str]]
 
 @dataclass(frozen=True)
 class RunHistory:
-    """What earlier runs made, by the ids that it has now.
+    """What earlier runs made, by present ids.
 
-    ``memberships``: ids of group and user -> the membership's id, empty if no run knows it -> the IAM users for whom
-    runs made or met that membership: ARN -> unique id. One that was removed, and made anew, has another id.
-    ``assignments``: group id and what was assigned to it, or what intents requested of it; None if nobody has read it.
-    ``made``: those of them that runs made, or undos brought back. Neither has what a run or an undo has ended since.
-    ``served``: folded username, as requested -> id of the user who had it -> the IAM users (``identity``) who were
-    given access as that person. ``joined``: the ids of memberships that runs made, or that undos of runs brought back.
-    ``undone``: assignments that undos have ended since the time from which on this was read; ``removed``: that later
-    runs have removed, and no undo brought back. ``sets``: name of a permission set -> as the last run requested it,
-    first, and as earlier ones did, if that run was undone or failed to make it so. ``taken_back``: ids of memberships
-    that undone runs made. ``met`` and ``met_as``: as ``memberships`` and ``served``, what undone runs only met. Nobody
-    is refused by it, and no access ends that may rest on it.
+    ``memberships``: ids of group and user -> the membership's id, empty if no run knows it -> the IAM users for which
+    runs made or found it: ARN -> unique id. A membership that was removed and made anew has another id.
+    ``assignments``: group id and its assignments by runs, or requested by intents; None if unread. ``made``: those that
+    runs made, or undos restored. Both leave out what a run or an undo has ended since. ``served``: folded username, as
+    requested -> id of the user who had it -> the IAM users (``identity``) that were given access as that person.
+    ``joined``: the ids of memberships that runs made, or undos restored. ``undone``: assignments that undos ended after
+    the earliest run read. ``removed``: those that later runs removed and no undo restored. ``sets``: name of a
+    permission set -> its form in the last run's request, and then in earlier ones', if that run was undone or failed to
+    make it. ``taken_back``: ids of memberships that undone runs made. ``met`` and ``met_as``: as ``memberships`` and
+    ``served``, for what undone runs only found. It refuses nobody, and access that may rest on it does not end.
     """
 
     memberships: Mapping[MembershipKey, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
@@ -56,7 +55,7 @@ class RunHistory:
 
     @cached_property
     def with_met(self) -> RunHistory:
-        """The same with what undone runs only met."""
+        """The same with what undone runs only found."""
         if not self.met:
             return self
         memberships, served = dict(self.memberships), dict(self.served)
@@ -72,7 +71,7 @@ class RunHistory:
 
     @property
     def users(self) -> frozenset[tuple[str, str]]:
-        """ARN and unique id of all IAM users, also of those whom undone runs met."""
+        """ARN and unique id of all IAM users, including those that undone runs found."""
         known = self.with_met
         return frozenset(item for key in known.memberships for item in known.users_between(key).items())
 
@@ -85,16 +84,16 @@ class RunHistory:
         return dict(found)
 
     def users_between(self, key: MembershipKey) -> Mapping[str, str]:
-        """The IAM users of all memberships that the two have or had: ARN -> unique id."""
+        """The IAM users of all present and former memberships of the user in the group: ARN -> unique id."""
         known = self.memberships.get(key, {}).values()
         return {arn: unique_id for users in known for arn, unique_id in users.items()}
 
     def users_of(self, key: MembershipKey, identifier: str) -> Mapping[str, str] | None:
-        """The IAM users of the membership with that id: ARN -> unique id; those of all between the two if it is empty.
+        """The IAM users of the membership with that id, or of all between the two if it is empty: ARN -> unique id.
 
-        Those of a membership whose id no run knows count for each, unless a run or an undo is known to have made it.
-        Empty if runs know none between the two; None if they know others alone: this one was made anew, and for whom is
-        not known.
+        The users of a membership with an unknown id count for each, unless a run or an undo is known to have made it.
+        Empty if runs know none between the two. None if they know only others: this one was made anew, for unknown
+        users.
         """
         if not identifier or key not in self.memberships:
             return self.users_between(key)
@@ -103,7 +102,7 @@ class RunHistory:
         return {**lost, **known.get(identifier, {})} or None
 
     def users_at_most(self, key: MembershipKey, identifier: str) -> Mapping[str, str]:
-        """``users_of``; those of all memberships of the two if it is not known for whom this one was made anew, but for
+        """``users_of``; if it is unknown for whom this one was made anew, those of all memberships of the two, without
         what an undo has taken back.
         """
         found = self.users_of(key, identifier)
@@ -113,8 +112,8 @@ class RunHistory:
         return {arn: unique_id for users in standing for arn, unique_id in users.items()}
 
     def membership_users(self, state: model.CenterState) -> MembershipUsers:
-        """By names, those of the memberships in ``state``. Another user or group of the same name does not count, and
-        neither does a membership that others made anew. Those whom undone runs met rest on it, too.
+        """By names, the users of the memberships in ``state``. Another user or group of the same name does not count,
+        and neither does a membership that others made anew. Users that undone runs found count, too.
         """
         names, found = _usernames(state), {}
         for group in _groups(state).values():
@@ -125,7 +124,7 @@ class RunHistory:
         return found
 
     def served_as_others(self, claims: Iterable[model.Claim], state: model.CenterState) -> frozenset[str]:
-        """The ids of users who had the usernames of ``claims``, whom nobody or somebody else has by now."""
+        """The ids of users who had the usernames of ``claims``, which nobody or somebody else has now."""
         now = {claim.person[0]: state.usernames.get(claim.person[0]) for claim in claims}
         return frozenset(
             user_id
@@ -154,12 +153,12 @@ def _usernames(state: model.CenterState) -> dict[str, str]:
 
 
 def identity(subject: Subject) -> str:
-    """What stays the same when an IAM user is renamed, and differs when another has its name."""
+    """What stays the same when an IAM user is renamed, and differs for another user of its name."""
     return subject.unique_id or subject.arn
 
 
 def identities(users: Mapping[str, str]) -> frozenset[str]:
-    """The same for users as a run recorded them: ARN -> unique id."""
+    """The same for users in a run's record: ARN -> unique id."""
     return frozenset(unique_id or arn for arn, unique_id in users.items())
 
 
@@ -170,10 +169,10 @@ def inherited_access(
     history: RunHistory,
     elsewhere: bool = False,
 ) -> dict[model.Claim, str]:
-    """Claims whose person has access that a run gave for another IAM user of the account -> why they are refused.
+    """Claims to refuse, because a run gave the person access for another IAM user of the account -> why.
 
-    As with several users of one address at once, only the people file can say that they are one person's. A renamed
-    user, and a later one of the same name, are no others. ``elsewhere``: see ``plan_input.Evidence``.
+    As with several users of one address, only the people file can say that they are one person's. A renamed user, and a
+    later one of the same name, are not other users. ``elsewhere``: see ``plan_input.Evidence``.
     """
     groups, found = _groups(state), {}
     for claim in claims:
@@ -206,9 +205,9 @@ def inherited_access(
 def inherited(
     subject: Subject, known: model.KnownPerson, given: Iterable[tuple[str, Mapping[str, str]]]
 ) -> str:
-    """Why the access of ``known`` may be that of other IAM users of the account of ``subject``; empty if it is not.
+    """Why the access of ``known`` may belong to other IAM users in the account of ``subject``; empty if it does not.
 
-    ``given``: the names of the person's groups, and the IAM users for whom runs made the membership.
+    ``given``: the names of the person's groups, and the IAM users for which runs made the membership.
     """
     others = {
         f"{arn.rpartition('/')[2]} (group {group})"
@@ -231,7 +230,7 @@ def inherited(
 def _unrecorded(
     claim: model.Claim, user_id: str, state: model.CenterState, history: RunHistory
 ) -> Iterator[str]:
-    """Managed groups that give the person the claim's account by memberships of which no run has left a record."""
+    """Managed groups that give the person access to the claim's account by memberships without a run's record."""
     own = state.groups.get(claim.group)
     for group in _groups(state).values():
         key, gives = (group.group_id, user_id), {assignment.account_id for assignment in group.assignments}
@@ -247,12 +246,11 @@ def changed_people(
     state: model.CenterState,
     history: RunHistory,
 ) -> dict[model.Claim, str]:
-    """Claims whose username belonged to another user when a run gave access by it -> why they are refused.
+    """Claims to refuse, because their username belonged to another user when a run gave access by it -> why.
 
-    A directory renames people, and gives an address to somebody else. A tag of an IAM user does not follow, and neither
-    does a row of the people file. Only a row with the id of the user who has the username now says who is meant; one
-    with another id is refused, whatever earlier runs did. A user that is deleted, without another of its name, is
-    created anew.
+    A directory renames people, and gives an address to somebody else. Tags of IAM users and rows of the people file
+    don't follow. Only a row with the id of the present user of the username says who is meant. A row with another id is
+    refused, whatever earlier runs did. A deleted user, if no other has its name, is created anew.
     """
     names, found = _usernames(state), {}
     for claim in claims:
@@ -268,10 +266,10 @@ def changed_people(
         ]:
             found[claim] = (
                 f"an earlier run gave access to another Identity Center user as {claim.person[0]}: {shown(others)}; "
-                f"{f'user id {known.user_id} has that username now' if known else 'nobody has that username now'}, so "
-                "the access may be another human's: correct the e-mail of this user's person (its tag, or its row in "
-                "the people file); or, if who has the username now is meant, give a row with account, user, email, "
-                "user-id in the people file (people-from, or --people-from)"
+                f"{f'user id {known.user_id} has that username now' if known else 'nobody has that username now'}, "
+                "so the access may be another human's: correct the e-mail of this user's person (its tag, or its "
+                "row in the people file); or, if the user with this username now is meant, give a row with account, "
+                "user, email, user-id in the people file (people-from, or --people-from)"
             )
     return found
 
@@ -305,11 +303,10 @@ class Replacements:
         accounts: Collection[str],
         user_id: str = "",
     ) -> list[model.Claim]:
-        """The claims that replace the membership of ``user_id``, which gives access to ``accounts``; none if it is not
-        replaced.
+        """The claims that replace the membership of ``user_id``, which gives access to ``accounts``; none if none do.
 
-        Access of another user under the same requested username replaces nothing; nor does any without a record of its
-        IAM users.
+        Access of another user under the same requested username replaces nothing, nor does access without a record of
+        its IAM users.
         """
         users = self._users(group, username)
         found = [claim for user in sorted(users) for claim in self._of_user.get(user, ())]
@@ -321,7 +318,7 @@ class Replacements:
         return found if {claim.grant.account_id for claim in found}.issuperset(accounts) else []
 
     def unjudged(self, group: str, username: str, accounts: Collection[str]) -> list[str]:
-        """The IAM users that the membership may be for, and of which evidence is missing or wrong; their names.
+        """The names of IAM users with missing or wrong evidence for which the membership may be.
 
         Without a record of its IAM users, these are all such users of ``accounts``.
         """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a review compares: a plan's input, and what it says about people and permission sets. Pure."""
+"""The input of a review: a plan's input, with look-ups of people and permission sets. Pure."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER
 
 @dataclass(frozen=True)
 class Comparison:
-    """The input of a review. ``refused``: all refusals. ``side_effects``: of what is ``given``.
+    """The input of a review. ``refused``: all refusals. ``side_effects``: of the ``given`` access.
 
-    ``as_is``: totals are of what people hold now, not of what they hold after the plan is applied.
+    ``as_is``: totals show what people hold now, not after the plan.
     """
 
     given: PlanInput
@@ -30,7 +30,7 @@ class Comparison:
 
     @cached_property
     def persons(self) -> Mapping[str, model.PersonKey]:
-        """User id -> the person of the requested access who has it."""
+        """User id -> the person with it in the requested access."""
         return {known.user_id: key for key, known in self.given.people.items()}
 
     @cached_property
@@ -47,7 +47,7 @@ class Comparison:
         return known.user_id if known else ""
 
     def username(self, user_id: str) -> str:
-        """That of the person, or else as far as it was read."""
+        """The person's username, else the one that was read, else the id in words."""
         person = self.persons.get(user_id)
         if person:
             return self.given.people[person].username
@@ -69,13 +69,13 @@ class Comparison:
 
     @cached_property
     def _settings(self) -> Mapping[str, PermissionSet]:
-        """Name -> settings of permission sets after the plan is applied, or as they are, as far as known."""
+        """Name -> known settings of permission sets once the plan is applied, or now."""
         current = {known.settings.name: known.settings for known in self.given.state.current.sets.values()}
         return {**current, **{name: self.given.desired.permission_sets[name] for name in self._made}}
 
     @cached_property
     def _stale(self) -> Mapping[str, frozenset[str]]:
-        """Name of a permission set -> the accounts that have an earlier form of it, whose content AWS does not tell."""
+        """Name of a permission set -> the accounts with an earlier form of it. AWS does not say its content."""
         return {
             known.settings.name: known.stale
             for known in self.given.state.current.sets.values()
@@ -84,7 +84,7 @@ class Comparison:
 
     @cached_property
     def _made(self) -> frozenset[str]:
-        """The permission sets that the plan brings into their requested form."""
+        """The permission sets that the plan changes to their requested form."""
         if self.as_is:
             return frozenset()
         return frozenset(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a permission set allows, how two differ, and whether one makes administrators, for a reviewer. Pure."""
+"""For a reviewer: what a permission set allows, how two differ, and whether one makes administrators. Pure."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def changed(present: PermissionSet, requested: PermissionSet) -> Iterator[str]:
 def administrative(requested: PermissionSet, documents: Mapping[str, Any]) -> str:
     """A policy that makes holders of the permission set administrators, or a known way to it; empty if there is none.
 
-    One of which it is unknown counts, such as an AWS-managed policy that is newer than this version's tables.
-    ``documents``: path and name of customer-managed policies -> document, as far as known.
+    An unknown policy counts, such as an AWS-managed one that is newer than this version's tables. ``documents``: path
+    and name of customer-managed policies -> document, as far as known.
     """
     found = [AppliedPolicy(arn.rpartition("/")[2], arn) for arn in sorted(requested.managed_policies)]
     found += [

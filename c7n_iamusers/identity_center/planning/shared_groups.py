@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs made of shared groups and nobody requests any more: assignments, and memberships of leavers. Pure.
+"""What runs made in shared groups and nobody requests now: assignments, and memberships of leavers. Pure.
 
-A shared group may have been made by others, who go on using it. So only what a run made is ours to end.
+Others may have made a shared group, and still use it. So we may end only what a run made.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def leavers(
     username: Callable[[str], str],
     subjects: Iterable[Subject],
 ) -> Iterator[str]:
-    """The ids of members of a shared group whom a run added to it, for IAM users that are not among ``subjects``.
+    """The ids of members whom a run added to a shared group for IAM users that are not among ``subjects``.
 
     ``username``: of a user id. ``subjects``: all IAM users with intents.
     """
@@ -85,7 +85,7 @@ def leavers(
 
 
 def why_leaver_stays(group: model.KnownGroup, users: Iterable[str]) -> Reason:
-    """Why a leaver who is not expired stays in a shared group. ``users``: ARNs of the IAM users of the membership."""
+    """Why an unexpired leaver stays in a shared group. ``users``: ARNs of the membership's IAM users."""
     accounts = {assignment.account_id for assignment in group.assignments}
     beyond = accounts - {arn.split(":")[4] for arn in users}
     if model.UNKNOWN_ASSIGNMENT in group.assignments:

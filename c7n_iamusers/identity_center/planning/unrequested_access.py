@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Side effects of a plan: access that it gives or changes for people although no intents request it. Pure.
+"""Side effects of a plan: access that it gives or changes for people without any request. Pure.
 
 A new member of a group also gains the group's other assignments. Members of a group gain what the plan assigns to it. A
-change of a permission set concerns all its holders, also in accounts without intents.
+change of a permission set concerns all its holders, even in accounts without intents.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class SideEffects:
         return tuple(sorted(found, key=lambda each: (not each.administrative, not each.review, each)))
 
     def further(self, group: str) -> list[model.Grant]:
-        """The group's assignments that are not requested, also those in progress. New members gain them, too."""
+        """The group's unrequested assignments, including those in progress. New members gain them, too."""
         if group not in self._further:
             self._further[group] = self._further_of(group)
         return self._further[group]
@@ -88,7 +88,7 @@ class SideEffects:
         return allows, administrative(known.settings, {})
 
     def assigning(self, group: str, grant: model.Grant) -> Iterator[str]:
-        """The members for whom the assignment is not requested, in a line for a reviewer."""
+        """The members without a request for the assignment, in a line for a reviewer."""
         known = self._state.groups.get(group)
         users = sorted(known.members) if known else []
         if names := sorted(self._username(user) for user in users if not self._is_asked(user, grant)):

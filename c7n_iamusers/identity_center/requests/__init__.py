@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is asked for: intents of policies, people, and what they add up to."""
+"""The requests: intents of policies, people, and the desired access that they add up to."""

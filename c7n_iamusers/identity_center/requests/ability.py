@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether an IAM user can use what its policies allow: a person gets no access that the user can't use itself. Pure.
+"""Whether an IAM user can use its policies: a person gets no access that the user itself can't use. Pure.
 
-A policy accepts a user that can't, by its name and until a day, in a row of ``accept``.
+A row of ``accept`` in a policy accepts a user that can't, by name and until a day.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from c7n_iamusers.text.wording import shown
 
 
 def inability(intents: Intents, user: UserIntent, today: date) -> model.RefusedUser | None:
-    """The refusal of a user that can't use its own policies; None if it can, or if that is accepted on ``today``."""
+    """The refusal of a user that can't use its own policies; None if it can, or is accepted on ``today``."""
     rows = _acceptances(intents)
     lacks = _lacks_credentials(user)
     for found in (_quarantine(user, intents.source), (lacks, NO_WORKING_CREDENTIALS) if lacks else None):
@@ -47,7 +47,7 @@ def _refusal(
 
 
 def _quarantine(user: UserIntent, source: PolicySource) -> tuple[Reason, str] | None:
-    """The reason of the refusal, and the verdict that accepts it, empty for none; None if it is in no quarantine."""
+    """The reason for refusal, and the verdict that accepts it, empty for none; None without a quarantine."""
     if user.detail is None or not denying_policy(user.detail, source):
         return None
     if found := denying_policy(before_quarantine(user.detail), source):

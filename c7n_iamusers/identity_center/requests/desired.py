@@ -41,7 +41,7 @@ class AccessRequest:
     verdict: str = ""
 
 
-#: Derives the requests of users, or their refusals. Each user has its intents and its candidate.
+#: Derives the users' requests or refusals. Each user has its intents and its candidate.
 Derive = Callable[
     [Sequence[tuple[Intents, UserIntent, Candidate]]], tuple[list[AccessRequest], list[model.RefusedUser]]
 ]
@@ -49,10 +49,10 @@ Derive = Callable[
 
 @dataclass(frozen=True)
 class Checks:
-    """What access must pass before it is given.
+    """The checks before access is given.
 
-    ``inability``: the refusal of a user that can't use its own policies. ``named``: the verdict on a permission set
-    that is requested by name against the user's policies, or the refusal.
+    ``inability``: the refusal of a user that can't use its own policies. ``named``: the verdict that compares a
+    permission set requested by name with the user's policies, or the refusal.
     """
 
     inability: Callable[[Intents, UserIntent], model.RefusedUser | None]
@@ -64,8 +64,8 @@ def desired_access(
 ) -> model.DesiredAccess:
     """The access that all ``intents`` request together.
 
-    IAM users with the same username and e-mail are one person. ``checks``: None only to look at access that exists, not
-    to give any. Raises IdentityCenterError if policies have different identity sources.
+    IAM users with the same username and e-mail are one person. ``checks``: None only to look at existing access, not to
+    give any. Raises IdentityCenterError if policies have different identity sources.
     """
     external = _identity_source(intents)
     users = sorted(
@@ -134,7 +134,7 @@ def _explicit(intents: Intents, user: UserIntent, candidate: Candidate, verdict:
 
 
 def _consistent(requests: list[AccessRequest]) -> tuple[list[AccessRequest], list[model.RefusedUser]]:
-    """The requests without conflicts, and refusals of the others: of two conflicting ones, both are refused."""
+    """The requests without conflicts, and the refusals of both requests in each conflict."""
     faults: defaultdict[int, list[str]] = defaultdict(list)
     for check in (_set_faults, _spelling_faults, _group_faults, _person_faults):
         for at, fault in check(requests):
@@ -177,10 +177,10 @@ def _set_faults(requests: list[AccessRequest]) -> Iterator[tuple[int, str]]:
 
 
 def _spelling_faults(requests: list[AccessRequest]) -> Iterator[tuple[int, str]]:
-    """The requests for groups whose names may be one name to Identity Center.
+    """The requests for groups with names that Identity Center may take for one.
 
-    No page of AWS says whether display names of groups are compared with case, Unicode forms or outer spaces. Where
-    they are not, two such groups are one, and its members get the access of both.
+    No page of AWS says whether case, Unicode forms or outer spaces distinguish display names of groups. If not, two
+    such groups are one, and its members get the access of both.
     """
     places: defaultdict[str, set[str]] = defaultdict(set)
     for request in requests:
@@ -238,7 +238,7 @@ def _person_faults(requests: list[AccessRequest]) -> Iterator[tuple[int, str]]:
 
 
 def _part_faults(requests: list[AccessRequest], faulty: Collection[int]) -> list[tuple[int, str]]:
-    """The requests whose group also gives access that the same person is refused."""
+    """The requests whose group also gives the person access that was refused."""
     good = [(at, request) for at, request in enumerate(requests) if at not in faulty]
     asked = {(_person(request).key, request.group.name, request.grant) for _, request in good}
     found = []

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks of intents: their people against the people file and the account, their settings against the policy. Pure.
 
-Everyone who can write a file of intents can name any person in it, request any permission set and accept any proof. So
-the side that applies intents decides by its own data: its people file, the account's users as read again, and the
-policies. A derived permission set that is proven to allow no more than the IAM user needs no policy; all else does.
+Whoever can write a file of intents can name any person in it, request any permission set and accept any proof. So
+whoever applies intents decides by its own data: its people file, the account's users read again, and the policies. Only
+a derived permission set that is proven to allow no more than the IAM user needs no policy.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class PeopleAuthority:
     """Decides who the people of IAM users are.
 
     ``people``: the file of ``people-from``; None if there is none. ``email_tags``: keys of the tags with a user's own
-    e-mail; empty for ``Email``. ``username_tags``: keys of those that may have its username; empty for any.
-    ``domains``: the organization's e-mail domains; empty for any. ``trusted``: intents count if neither the file nor
-    the account has anything. ``only_file``: only users in the file have a person. ``other_tags``: further keys of tags
-    that name a user's person, by other policies.
+    e-mail; empty for ``Email``. ``username_tags``: keys of tags that may have its username; empty for any. ``domains``:
+    the organization's e-mail domains; empty for any. ``trusted``: intents count if neither the file nor the account
+    says anything. ``only_file``: only users in the file have a person. ``other_tags``: keys of tags that name a user's
+    person in other policies.
     """
 
     people: PeopleMap | None = None
@@ -61,7 +61,7 @@ class PeopleAuthority:
         return frozenset(map(folded, keys))
 
     def names_in(self, detail: Mapping[str, Any]) -> frozenset[str]:
-        """The usernames and e-mails of the person of a user that no policy may have selected, folded.
+        """The folded usernames and e-mails of the person of a user, even if no policy has selected it.
 
         ``detail``: botocore's ``UserDetail``. A row of the file counts instead of tags; an unreadable one does not.
         """
@@ -118,7 +118,7 @@ class PeopleAuthority:
         )
 
     def _username_refusal(self, person: Person, detail: Mapping[str, Any]) -> str:
-        """Why the username is not accepted. One of another person would appear in CloudTrail as that person."""
+        """Why the username is not accepted. With another person's username, CloudTrail would name that person."""
         keys = {folded(key) for key in self.username_tags}
         tags = [tag for tag in detail.get("Tags") or () if not keys or folded(str(tag["Key"])) in keys]
         known = (person.email, str(detail["UserName"]), *(str(tag["Value"]).strip() for tag in tags))
@@ -175,10 +175,10 @@ def with_own_people(
     details: Iterable[Mapping[str, Any]],
     names_in: Callable[[Mapping[str, Any]], Collection[str]],
 ) -> tuple[User, ...]:
-    """``users`` of one account, refused if another of its users names their person, unless the people file does.
+    """``users`` of one account. One is refused if another user names its person and the people file does not.
 
-    ``details``: botocore's ``UserDetail`` of all users of the account, also of those that no policy has selected: one
-    person would get the access of both. ``names_in``: the usernames and e-mails of a user's person, folded.
+    ``details``: botocore's ``UserDetail`` of all users of the account, even if no policy has selected them: one person
+    would get the access of both. ``names_in``: the usernames and e-mails of a user's person, folded.
     """
     listed = list(users)
     asked = {text for each in listed if each.person and not each.on_file for text in each.person.key}
@@ -208,7 +208,7 @@ def _of_row(user: UserIntent, row: PersonRow, name: str) -> Identity:
     given = {key: text for key in KEYS if (text := row.texts.get(key))}
     texts = {**from_email(given["email"]), **given}
     if claimed and claimed.key == (folded(texts["username"]), folded(texts["email"])):
-        # It includes the tags that contradict the file, as the policy's run found them.
+        # It includes the tags that contradict the file, as found by the policy's run.
         origins = dict.fromkeys(KEYS, user.rests_on if user.on_file else origin)
         return Identity({**_texts(claimed), **given}, origins, on_file=True, user_id=user_id)
     against = (f"the intents, which give {claimed.username} <{claimed.email}>",) if claimed else ()
@@ -244,7 +244,7 @@ class PolicySettings:
 
 
 def check_settings(found: Intents, settings: PolicySettings) -> None:
-    """Raises IdentityCenterError, with both values, if settings of ``found`` differ from its policy's."""
+    """Raises IdentityCenterError, with both values, if a setting of ``found`` differs from its policy's."""
     actual, expected = _settings(found), _settings(settings.intents)
     if faults := list(_differences(actual, expected)):
         raise IdentityCenterError(

@@ -2,9 +2,9 @@
 """Reads and writes the intents files of a run of policies over many accounts, and checks them against their paths.
 
 c7n-org writes to ``<account's name>/<region>/<policy>``, Cloud Custodian to ``<policy>``. In a bucket the account id
-precedes the policy: ``<account's name>/<region>/<account id>/<policy>`` and ``<account id>/<policy>``. Everyone who can
-write there can claim anything, so the content of a file must agree with its path: a run has one layout, each account
-has one directory, and each policy has one file in it.
+precedes the policy: ``<account's name>/<region>/<account id>/<policy>`` and ``<account id>/<policy>``. Whoever can
+write there can claim anything, so a file's content must agree with its path: a run has one layout, each account has one
+directory, and each policy has one file in it.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from c7n_iamusers.text.validators import is_account_id
 
 #: The maximum age of intents, unless a command states another. Users change.
 MAX_AGE = timedelta(hours=defaults.INTENTS_MAX_AGE)
-#: A longer age may lead to a date that Python does not have.
+#: A longer age could exceed Python's dates.
 _LONGEST_AGE = timedelta(days=36_500)
-#: What Cloud Custodian writes at the end of each run of a policy, also of one that failed; compressed in a bucket.
+#: What Cloud Custodian writes at the end of each run of a policy, even a failed one; compressed in a bucket.
 _METADATA = ("metadata.json", "metadata.json.gz")
 _LARGEST_METADATA = 16 * 1024 * 1024
-#: How far the clock of another machine may be ahead.
+#: How far another machine's clock may be ahead.
 _AHEAD = timedelta(minutes=5)
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
 _OF_SLASHES = " (for account names with / give the accounts file, -c)"
@@ -50,7 +50,7 @@ _LAYOUT = "<account's name>/<region>/<policy>"
 def write_intents(output: Path | Store, intents: Intents) -> str:
     """Replace the intents of a policy's output and return their place.
 
-    Raises OSError, and IdentityCenterError, before anything is written, for intents that nobody could read again.
+    Raises OSError, and IdentityCenterError, before anything is written, for intents that could not be read back.
     """
     store = as_store(output)
     place = store.place(INTENTS_FILE)
@@ -73,10 +73,9 @@ def read_intents(
     """All intents below ``output``, or those of the accounts ``only``.
 
     ``accounts``: name -> account id, of c7n-org's accounts file, if given. ``trusted``: don't check who can write files
-    of a directory. ``left_out``: gets the ids of the other accounts that have intents. Raises IdentityCenterError if
-    there are none, or if any file can't be read, is too old, can be
-    written by others, does not agree with its path, or is not of the policy's last run. Skipping a file would look like
-    requests withdrawn.
+    of a directory. ``left_out``: gets the ids of the other accounts with intents. Raises IdentityCenterError if there
+    are none, or if any file can't be read, is too old, can be written by others, does not agree with its path, or is
+    not from the policy's last run. A skipped file would look like withdrawn requests.
     """
     store = as_store(output)
     try:
@@ -218,9 +217,9 @@ def _check_copies(store: Store, found: Iterable[tuple[str, Intents]]) -> None:
 def _of_last_runs(
     store: Store, found: Iterable[tuple[str, Intents]], runs: Iterable[_Run]
 ) -> Iterator[tuple[str, Intents]]:
-    """``found`` as of each policy's last run: without users if it found none. Such a run leaves the file as it is.
+    """``found``, without users if the policy's last run found none: such a run leaves the file unchanged.
 
-    Raises IdentityCenterError for intents before a run that failed, or that ran with --dryrun.
+    Raises IdentityCenterError for intents older than a failed run, or one with --dryrun.
     """
     of_policy: defaultdict[tuple[str, str], list[_Run]] = defaultdict(list)
     for run in runs:
@@ -289,7 +288,7 @@ def check_complete(
 
 @dataclass(frozen=True)
 class _Run:
-    """A run of a policy, by what Cloud Custodian writes about it. ``found_nobody``: it completed, without users."""
+    """A run of a policy, from Cloud Custodian's records. ``found_nobody``: it completed, without users."""
 
     policy: str
     account_id: str
@@ -337,7 +336,7 @@ def _run_of(place: str, content: bytes | None) -> _Run | None:
 
 
 def _name_in_one(beside: Sequence[str], accounts: Mapping[str, str]) -> Sequence[str]:
-    """``beside`` with the directories of an account's name that has ``/`` in it joined."""
+    """``beside`` with the directories of an account's name joined, if the name has ``/`` in it."""
     ends = (end for end in range(len(beside), 1, -1) if "/".join(beside[:end]) in accounts)
     end = next(ends, 0)
     return ("/".join(beside[:end]), *beside[end:]) if end else beside
@@ -358,7 +357,7 @@ def _layout(beside: Sequence[str]) -> str:
 def _beside_policy(store: Store, name: str, policy: str) -> Sequence[str] | None:
     """The directories of ``name`` without the policy's; None if the policy's directory is not among them.
 
-    An output URL may have c7n's ``{policy_name}`` anywhere, also above ``store``.
+    An output URL may have c7n's ``{policy_name}`` anywhere, even above ``store``.
     """
     directories = PurePosixPath(name).parent.parts
     if policy in directories:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Intents: the access in Identity Center that one policy requests for the users of one account, as record and as JSON.
+"""Intents, as a record and as JSON: one policy's requests in Identity Center for the users of one account.
 
-Everyone who can write a file of intents can claim anything in it. ``check_intents`` checks its form and that its parts
+Whoever can write a file of intents can claim anything in it. ``check_intents`` checks its form and that its parts
 agree. Limits: botocore's shapes of iam (CreateUser, UserDetail), sso-admin (CreatePermissionSet) and identitystore
 (CreateUser), and the quotas of both services.
 """
@@ -39,11 +39,11 @@ INTENDED = "intended"
 
 @dataclass(frozen=True, slots=True)
 class UserIntent:
-    """An IAM user and its person, or the ``problem`` why it has none.
+    """An IAM user and its person, or, as ``problem``, why it has none.
 
-    ``rests_on``: where username and e-mail were found, in words. ``on_file``: in the file of ``people-from``, so tags
-    don't count. ``detail``: botocore's ``UserDetail``, with which the permission set is compared. ``credentials``: what
-    the user can sign in with; None if unknown. ``user_id``: of the person in the identity store, by that file.
+    ``rests_on``: the source of username and e-mail, in words. ``on_file``: they are from the file of ``people-from``,
+    so tags don't count. ``detail``: botocore's ``UserDetail``, to compare with the permission set. ``credentials``:
+    what the user can sign in with; None if unknown. ``user_id``: the person's in the identity store, from that file.
     """
 
     subject: Subject
@@ -62,7 +62,7 @@ class Intents:
 
     ``place``: the directory of the file, relative to the output; ``time``: when the users were read, in UTC. Both are
     empty if there is no file. ``source``: policies and groups of the account, for the comparison. ``accept``: rows of
-    ``accept:``, of a policy without ``derive``.
+    ``accept:`` in a policy without ``derive``.
     """
 
     account_id: str
@@ -83,11 +83,11 @@ _PERSON_KEYS = ("username", "email", "given_name", "family_name", "display_name"
 
 
 class NotIntents(ValueError):
-    """The document is not intents of this version; the text says why."""
+    """The document has no intents of this version; the text says why."""
 
 
 def intents_data(intents: Intents) -> dict[str, Any]:
-    """The document of ``intents``. It does not have their place."""
+    """The document of ``intents``, without their place."""
     return {
         "schema": INTENTS_SCHEMA,
         "time": intents.time.isoformat() if intents.time else None,
@@ -325,7 +325,7 @@ _INTENTS: validators.Shape = validators.record(
 
 
 def check_intents(data: Any) -> None:
-    """Raises NotIntents, with the place and the fault, for data that is not intents, or whose parts don't agree."""
+    """Raises NotIntents, with the place and the fault, for data that are no intents, or with parts that don't agree."""
     version = data.get("schema") if isinstance(data, dict) else None
     if version != INTENTS_SCHEMA:
         raise NotIntents(_OTHER_SCHEMA.format(quoted(version)))
@@ -337,9 +337,9 @@ def check_intents(data: Any) -> None:
 
 
 def readable(intents: Intents) -> Intents:
-    """``intents`` in which each user that ``check_intents`` would refuse has that as its problem instead of a person.
+    """``intents``, in which users that ``check_intents`` would refuse have that as ``problem`` and no person.
 
-    A file of intents counts as a whole, so one such user would stop the users of all accounts.
+    Otherwise one such user would stop the users of all accounts, because a file of intents counts as a whole.
     """
     return replace(intents, users=tuple(_readable(user, intents.account_id) for user in intents.users))
 

@@ -3,8 +3,8 @@
 
 No page of AWS says whether Identity Center compares Unicode forms, so ``é`` as one character and as two could be one
 user or two. A text in another form than NFKC is a fault, and two texts that differ only in case or look are a clash.
-The look is that of UTS #39 (Unicode Security Mechanisms, "Confusable Detection"), for the letters that Cyrillic and
-Greek share with Latin; more letters are alike here than there, since a clash only asks for a person's decision.
+Looks are those of UTS #39 (Unicode Security Mechanisms, "Confusable Detection") for letters that Cyrillic and Greek
+share with Latin. More letters are alike here than there, because a clash only asks for a person's decision.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _DOT_ABOVE = "\u0307"
 
 
 def glyph_fault(text: str) -> str:
-    """The fault of a text with characters that don't show; empty for other texts."""
+    """The fault of a text with invisible characters; empty for other texts."""
     return "" if has_glyphs(text) else f"has characters that don't show ({text!a}): write it without them"
 
 
 def form_fault(text: str) -> str:
-    """The fault of a text that Unicode also writes in another way; empty for other texts."""
+    """The fault of a text that Unicode can write in another way; empty for other texts."""
     normal = unicodedata.normalize("NFKC", text)
     if normal == text:
         return ""
@@ -50,9 +50,9 @@ _FOLDS: tuple[Callable[[str], str], ...] = (_caseless, _look)
 
 
 def lookalikes(texts: Iterable[str]) -> Mapping[str, frozenset[str]]:
-    """Each of ``texts`` (``folded``) that others equal but for case, form or look -> these others.
+    """Each of ``texts`` (``folded``) -> the others that differ only in case, form or look, if any.
 
-    Two texts of ASCII are never alike, so nothing is kept of a fleet with such texts only.
+    Two ASCII texts are never alike, so it keeps nothing for a fleet with only such texts.
     """
     plain: set[str] = set()
     others: set[str] = set()

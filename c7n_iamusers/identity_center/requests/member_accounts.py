@@ -46,13 +46,13 @@ PERMISSIONS = (
 _WORKERS = 8
 #: The role's session ended during the read. With chained roles it lasts an hour.
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
-#: Backoff retries. botocore would make each of these tries up to five times.
+#: Backoff retries. botocore would make up to five attempts of each try.
 _CONFIG = Config(retries={"total_max_attempts": 1})
 
 
 @dataclass(frozen=True)
 class LiveAccount:
-    """An account as read again. ``users``: unique id -> botocore's ``UserDetail``. ``source``: policies and groups.
+    """An account, read again. ``users``: unique id -> botocore's ``UserDetail``. ``source``: policies and groups.
 
     ``credentials``: unique id -> what the user can sign in with, if that was read. Equal policies of all accounts
     are one shared object, which must not be changed.
@@ -63,7 +63,7 @@ class LiveAccount:
     credentials: Mapping[str, WorkingCredentials] = field(default_factory=dict)
 
     def unusable(self) -> dict[str, str]:
-        """Unique id of each user -> why its person has no access by it, in words; empty if it may have."""
+        """Unique id of each user -> why its person has no access by it, in words; empty if it may have some."""
         reason = "is quarantined (a policy of it denies every action)"
         return {
             unique_id: reason if is_denied(detail, self.source) else ""
@@ -71,7 +71,7 @@ class LiveAccount:
         }
 
     def unable(self) -> dict[str, str]:
-        """As ``unusable``; also why nobody can use what its policies allow, where credentials were read."""
+        """As ``unusable``; where credentials were read, also why nobody can use the user's policies."""
         return {
             unique_id: reason or self._inability(unique_id) for unique_id, reason in self.unusable().items()
         }
@@ -94,7 +94,7 @@ class LiveAccount:
 class MemberAccounts:
     """Reads member accounts. ``role``: the ARN of the role to assume, with {account_id}. ``session``: boto3's.
 
-    ``external_id``: account id -> what the role's trust policy asks for as sts:ExternalId; empty for nothing.
+    ``external_id``: account id -> the sts:ExternalId in the role's trust policy; empty for none.
 
     The account of the session is read without the role. Raises IdentityCenterError if ``role`` is not such an ARN.
     """
@@ -117,11 +117,11 @@ class MemberAccounts:
     def read(
         self, account_ids: Iterable[str], with_policies: Mapping[str, Collection[str]] | None = None
     ) -> Iterator[tuple[str, LiveAccount | str]]:
-        """Each account's id and its users, or why they can't be read, in the order of ids.
+        """Each account's id, in order, with its users or why they can't be read.
 
-        A few accounts are in memory at a time. ``with_policies``: the accounts of which AWS-managed policies and
-        credentials are read, too, with the ARNs of further such policies whose documents are needed. Raises
-        IdentityCenterError without a Region; ClientError and BotoCoreError of GetCallerIdentity.
+        Only a few accounts are in memory at a time. ``with_policies``: the accounts whose AWS-managed policies and
+        credentials are read, too -> ARNs of further such policies to read. Raises IdentityCenterError without a Region;
+        ClientError and BotoCoreError of GetCallerIdentity.
         """
         if not self.session.region_name:
             raise IdentityCenterError(
@@ -222,7 +222,7 @@ ReadAccounts = Callable[
 def emptied_accounts(
     account_ids: Collection[str], users: Iterable[tuple[str, str]], read: ReadAccounts | None
 ) -> frozenset[str]:
-    """Those of the accounts that can be read, and in which each of ``users`` is deleted or quarantined.
+    """The accounts that can be read, and in which each of ``users`` is deleted or quarantined.
 
     ``users``: ARN and unique id.
     """
@@ -251,7 +251,7 @@ def roles_of(account_ids: Collection[str], read: ReadAccounts | None) -> dict[st
 def deleted_users(
     users: Collection[tuple[str, str]], read: ReadAccounts | None
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """The unique ids of those of ``users`` that are deleted, and of those whose account can't be read.
+    """The unique ids of the deleted ones of ``users``, and of those in accounts that can't be read.
 
     ``users``: ARN and unique id. A renamed user still exists; another user with its name does not count. Raises as
     ``read``.
@@ -286,7 +286,7 @@ def confirmed(
     trusted: bool = False,
     authority_of: Callable[[Intents], PeopleAuthority] | None = None,
 ) -> list[Intents]:
-    """``intents`` with users and policies as read again. Missing and unreadable users get a ``problem``.
+    """``intents`` with users and policies read again. Missing and unreadable users get a ``problem``.
 
     Changes the list ``intents`` in place, account by account, to save memory. ``trusted``: intents of unreadable
     accounts are believed. ``authority_of``: the authority on the people of intents. Raises IdentityCenterError without

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The policies of others that count in the verdicts of an account, and what was looked at. Pure.
+"""The policies of others that count in an account's verdicts, and what was read. Pure.
 
 Trust policies come with the users of each account that has intents, the controls from AWS Organizations, and resource
 policies from the output of stock policies of Cloud Custodian.
@@ -40,7 +40,7 @@ class Control:
 class OrganizationPolicies:
     """``controls``: of the organization, attached anywhere, and able to tell principals apart.
 
-    ``organization_id``: such as o-exampleorgid. ``counts``: kind -> how many policies were read.
+    ``organization_id``: such as o-exampleorgid. ``counts``: kind -> the number of policies that were read.
     """
 
     organization_id: str
@@ -51,7 +51,7 @@ class OrganizationPolicies:
 
 @dataclass(frozen=True)
 class ResourcePolicies:
-    """``policies``: that can tell principals apart. ``accounts``: those of which resources were read.
+    """``policies``: those that can tell principals apart. ``accounts``: those whose resources were read.
 
     ``place``: where they were found. ``types``: of the resources, such as aws.s3. ``regions``: of all but buckets.
     ``unread``: account id -> what was not read there, in words.
@@ -65,7 +65,7 @@ class ResourcePolicies:
     unread: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def coverage(self, account_id: str, accounts: Collection[str]) -> Coverage:
-        """What was looked at for the verdicts of the account. ``accounts``: those with intents."""
+        """What was read for the account's verdicts. ``accounts``: those with intents."""
         if account_id not in self.accounts:
             return Coverage(RESOURCE, UNREADABLE, f"{self.place} has no run in this account")
         if unread := self.unread.get(account_id):
@@ -82,7 +82,7 @@ class OthersIndex:
     """The policies of others by account.
 
     ``roles``: account id -> see ``PolicySource.roles``. ``organization``: its policies, or why they were not read, in
-    words; None if nobody asked. ``resources``: None if nobody asked.
+    words; None if not asked for. ``resources``: likewise None.
     """
 
     def __init__(

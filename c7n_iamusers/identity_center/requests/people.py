@@ -32,10 +32,10 @@ _SPACES = frozenset("\t\n\r \u00a0\u3000")
 
 @dataclass(frozen=True)
 class Identity:
-    """The texts of a person. ``texts``: ``KEYS`` -> text, or empty. ``origins``: ``KEYS`` -> source, in words.
+    """A person's texts. ``texts``: ``KEYS`` -> text, or empty. ``origins``: ``KEYS`` -> source, in words.
 
     ``problem``: why they don't count. ``on_file``: they come from the people file, so tags don't count. ``against``:
-    contradicting tags, in words. ``user_id``: of the person in the identity store, where the file has it.
+    contradicting tags, in words. ``user_id``: the person's in the identity store, if the file has it.
     """
 
     texts: Mapping[str, str]
@@ -55,7 +55,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An IAM user and its person, or the ``problem`` why it has none.
+    """An IAM user and its person, or, as ``problem``, why it has none.
 
     ``rests_on``, ``on_file``, ``user_id``: see ``Identity``.
     """
@@ -69,7 +69,7 @@ class Candidate:
 
 
 def from_email(email: str) -> dict[str, str]:
-    """The texts of a person by the e-mail only: it is the username, and ``jane.doe@`` is Jane Doe."""
+    """A person's texts from the e-mail alone: it is the username, and ``jane.doe@`` is Jane Doe."""
     words = [
         word.capitalize() for word in re.split(r"[._]+", email.partition("@")[0].partition("+")[0]) if word
     ]
@@ -99,9 +99,9 @@ def distinct_people(candidates: Sequence[Candidate]) -> list[Candidate]:
     """``candidates`` of one or more accounts, without ambiguous people.
 
     Users of several accounts with the same username and e-mail are one person. Several such users of one account could
-    be a team's, so those that the people file does not name are refused. Users with only one of the two in common are
-    all refused, as one of them could get the access of another person; so are users whose texts differ in case, form or
-    look only (``lookalikes``). If the people file names exactly one of these people, only the others are refused.
+    be a team's, so those that the people file does not name are refused. Users that share only one of the two are all
+    refused, because one could get another person's access. So are users whose texts differ only in case, form or look
+    (``lookalikes``). If the people file names exactly one of these people, only the others are refused.
     """
     usernames, emails = _clashes(candidates, 0), _clashes(candidates, 1)
     alike = [_alike(candidates, part) for part in (0, 1)]
@@ -227,7 +227,7 @@ _CHECKS: Mapping[str, Callable[[str], str]] = {
 
 @dataclass(frozen=True)
 class _Clash:
-    """A username or e-mail of several people. ``users``: in words. ``on_file``: the one person in the people file."""
+    """A username or e-mail of several people. ``users``: in words. ``on_file``: the only one in the people file."""
 
     users: tuple[str, ...]
     on_file: PersonKey | None
@@ -296,7 +296,7 @@ def _shared(candidates: Sequence[Candidate]) -> dict[tuple[str, PersonKey], tupl
 
 
 def several_users(person: Person, account_id: str, names: Iterable[str]) -> str:
-    """Why a person that several IAM users of an account name is refused. ``names``: of these users."""
+    """Why a person that several IAM users of an account name is refused. ``names``: these users'."""
     return (
         f"the e-mail {quoted(person.email)} is that of several IAM users of account {account_id} "
         f"({shown(sorted(names))}), and one person would get the access of all of them: if they are one person's, give "

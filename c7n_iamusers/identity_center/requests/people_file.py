@@ -39,7 +39,7 @@ class _Fault:
     text: str
 
     def concerns(self, account_id: str, user: str) -> bool:
-        """Whether the row may be meant for that user. An unreadable account or user may be any."""
+        """Whether the row may be for that user. An unreadable account or user may be any."""
         return self.account_id in ("", account_id) and folded(self.user) in ("", folded(user))
 
 
@@ -52,7 +52,7 @@ class PeopleMap:
     faults: tuple[_Fault, ...] = ()
 
     def find(self, account_id: str, user: str) -> PersonRow | None:
-        """The row of a user; None if it has none. Raises InvalidPolicyData if a faulty row may be meant for it."""
+        """The row of a user; None if it has none. Raises InvalidPolicyData if a faulty row may be for it."""
         if row := self.rows.get((account_id, folded(user))):
             return row
         concerning = [fault for fault in self.faults if fault.concerns(account_id, user)]

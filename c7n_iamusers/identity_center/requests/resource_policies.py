@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads policies of resources from ``resources.json`` files, which policies of Cloud Custodian leave in their output.
+"""Reads policies of resources from the ``resources.json`` files in the output of Cloud Custodian's policies.
 
 Each file has ``metadata.json`` beside it, with the account and the time of the run. A resource has its policy under one
-of ``_POLICIES``, by the resource's source or by a filter such as ``cross-account`` or ``has-statement``. A run that
-failed leaves its metadata and the resources of an earlier run, or none; a policy that Cloud Custodian was denied is
-left out. So what was not answered is told from what has no policy, and counts as not read; so does what no run lists
-whole: each type of resources in each Region, of those that any account has runs of.
+of ``_POLICIES``, by the resource's source or by a filter such as ``cross-account`` or ``has-statement``. A failed run
+leaves its metadata and an earlier run's resources, or none. A policy that Cloud Custodian was denied is left out. So
+resources without an answer are distinguished from those without a policy, and count as unread. So does each type of
+resources, in each Region of any account's runs, that no run lists whole.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from c7n_iamusers.policy_comparison.other_policies import RESOURCE, OtherPolicy,
 from c7n_iamusers.text.documents import read_json, unpacked
 
 _FILE, _METADATA = "resources.json", "metadata.json"
-#: The keys of a resource that its ARN and its policy are under, by Cloud Custodian's resources and filters.
+#: The keys of a resource's ARN and policy, by Cloud Custodian's resources and filters.
 _ARNS = (
     "c7n:arn",
     "Arn",
@@ -40,18 +40,17 @@ _ARNS = (
 )
 _POLICIES = ("Policy", "c7n:Policy", "c7n:AccessPolicy", "AccessPolicies", "ResourcePolicy")
 _BUCKET, _QUEUE = "s3", "sqs"
-#: Resource types of which a resource without the key of a policy has no policy: a run that can't read it fails. Of all
-#: others it may have been denied, as Cloud Custodian passes over that. Policies of repositories are read for a filter
-#: alone.
+#: Resource types for which a missing key means no policy, because a run that can't read the policy fails. For all
+#: others Cloud Custodian passes over a denied read. Policies of repositories are read only for a filter.
 _NONE_WITHOUT_KEY, _BY_FILTER = frozenset({_QUEUE, "sns", "ecr"}), frozenset({"ecr"})
 _KNOWN = frozenset({*_NONE_WITHOUT_KEY, _BUCKET, "kms-key", "lambda", "secrets-manager", "efs"})
-#: The call by which Cloud Custodian reads a queue. It leaves queues out that it is denied.
+#: The call with which Cloud Custodian reads a queue. It leaves out queues if that is denied.
 _READ_QUEUE = "sqs.GetQueueAttributes"
-#: What a policy may say and list all resources. A query, a mode or conditions, for example, can leave some out.
+#: What a policy that lists all resources may contain. A query, a mode or conditions, for example, can leave some out.
 _KEYS = frozenset(
     {"actions", "comment", "comments", "description", "filters", "metadata", "name", "resource", "tags"}
 )
-#: The only filter that is true of every resource: it has the policies read.
+#: The only filter that is true of every resource, and makes the policies be read.
 _ALL = {"or": ["cross-account", {"not": ["cross-account"]}]}
 _COUNT, _FAILED = "ResourceCount", "PolicyException"
 
@@ -113,7 +112,7 @@ def _unusable(place: object, why: str) -> IdentityCenterError:
     )
 
 
-#: A type of resources, and a Region; empty for buckets, which a run in any Region lists all.
+#: A type of resources, and a Region; empty for buckets, all of which a run in any Region lists.
 _Kind = tuple[str, str]
 
 
@@ -139,7 +138,7 @@ class _Run:
             self._calls = int(self._metadata.get("api-stats", {}).get(_READ_QUEUE, 0))
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError) as error:
             raise _unusable(
-                metadata, f"it does not tell account, Region, resource and time ({error!r})"
+                metadata, f"its account, Region, resource or time is missing or invalid ({error!r})"
             ) from error
 
     @property
@@ -151,11 +150,11 @@ class _Run:
         """Raises IdentityCenterError if the run is older than ``max_age``."""
         if now - self._time > max_age:
             raise _unusable(
-                self._file, f"it is of {self._time:%Y-%m-%d %H:%M} UTC, longer ago than --max-age"
+                self._file, f"it is from {self._time:%Y-%m-%d %H:%M} UTC, and older than --max-age"
             )
 
     def policies(self, partition: str) -> Iterator[OtherPolicy]:
-        """The policies that were read, also by a run that failed later."""
+        """The policies that were read, even by a run that failed later."""
         for resource in self._resources:
             if policy := _policy(resource):
                 arn = self._arn(resource, partition)
@@ -164,7 +163,7 @@ class _Run:
                 yield parse_other_policy(RESOURCE, arn, self.account_id, arn, policy)
 
     def unread(self, partition: str) -> Iterator[str]:
-        """The resources of which it is not known whether they have a policy, in words."""
+        """The resources that may have an unknown policy, in words."""
         count = self._metrics.get(_COUNT)
         if count is None or _FAILED in self._metrics:
             yield f"the run in {self._file.parent} failed"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The spelling of usernames, which tells people's sessions apart. Pure.
 
-Identity Center finds a user in any case of its username, and names the sessions (aws:userid) and the session tag of
-``${path:userName}`` as the user is spelled there. Conditions of policies respect case. So proofs count with the
-spelling that the sessions have: of the existing user, or the one with which it is created.
+Identity Center ignores case when it looks up a username, but sessions (aws:userid) and the session tag of
+``${path:userName}`` have the user's own spelling. Conditions of policies respect case. So proofs use the sessions'
+spelling: that of the existing user, or the one with which it is created.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RANKS = {EQUAL: 0, NARROWER: 1, UNDECIDED: 2, WIDER: 3}
 
 
 def spelled_alike(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """``candidates``, in which a person has one spelling of its username in all accounts: that of its first one."""
+    """``candidates``, with one spelling of a person's username in all accounts: the first one's."""
     spelling: dict[model.PersonKey, str] = {}
     found = []
     for candidate in candidates:
@@ -39,10 +39,10 @@ def refused_spellings(
     people: Mapping[model.PersonKey, model.KnownPerson],
     proofs: ExistingSetProofs,
 ) -> dict[model.Claim, model.RefusedUser]:
-    """The claims whose people may do more by the spelling of their existing users, with the refusals.
+    """The claims whose people may do more with their existing users' spelling, with the refusals.
 
-    From here on ``proofs`` have these spellings. Who is refused a claim is refused all claims on its group, which gives
-    access as a whole.
+    From here on ``proofs`` have these spellings. A refused claim refuses all of the person's claims on its group, which
+    gives access as a whole.
     """
     refused = {
         claim: refusal

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks right before each deletion of an undo: nobody else may use the object by now.
+"""Checks, right before each deletion of an undo, that nobody else uses the object by now.
 
 Between the plan and a call, an administrator may have assigned the group, added a person, or changed an object.
 """
@@ -36,7 +36,7 @@ class UndoChecks(DeletionChecks):
         known = self._reader.store.group(group_id)
         if known is None:
             return ""
-        # Others may have been in a group that existed before the run.
+        # A group that existed before the run may have other members.
         of_run = group_id in self._basis.groups
         reason = (self._renamed(known) or self._joined(known)) if of_run else ""
         return reason or self._assigned(group_id, self._held.get(group_id, frozenset()))

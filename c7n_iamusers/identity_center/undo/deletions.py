@@ -6,13 +6,13 @@ description of managed groups; a permission set, and that of an assignment, has 
 journaled id, and its group is managed or has a managed permission set.
 
 The state can't confirm which run created an object, for which IAM user a membership was made, or that a run created a
-user. A user is deleted if it is unchanged since its journaled creation and has no groups and assignments except the
-run's. Assigned applications are not checked.
+user. A user is deleted if it is unchanged since its journaled creation, and has only the run's groups and assignments.
+Assigned applications are not checked.
 
-What others use by now stays. A group of the run that others have joined, assigned or changed stays, and so do the run's
-memberships of it: by them people have what others gave. So does a membership of an earlier group that has been assigned
-since. The run's own assignments end, unless others have joined the group since. What can't be read, as a delegated
-administrator may not list all assignments of a principal, counts as used.
+Objects that others use by now stay. A group of the run that others have joined, assigned or changed stays, and so do
+the run's memberships of it, which give people what others assigned. A membership of an earlier group also stays if the
+group has been assigned since. The run's own assignments end, unless others have joined the group since. Unreadable
+objects count as used: a delegated administrator may not list all assignments of a principal.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def group_reasons(
 
 
 def assigned_since(further: Collection[model.Assignment]) -> str:
-    """Why a group stays that has ``further`` assignments, which are not the run's."""
+    """Why a group with ``further`` assignments, not made by the run, stays."""
     if model.UNKNOWN_ASSIGNMENT in further:
         return f"it is not known whether it has been assigned since: {model.NOT_LISTED}"
     return f"it has been assigned since ({_listed(further)})"
@@ -105,7 +105,7 @@ def _listed(assignments: Collection[model.Assignment]) -> str:
 
 
 def differ(requested: PermissionSet, present: PermissionSet) -> bool:
-    """Whether ``present`` has anything that was not requested. It may have less, if a run did not complete it."""
+    """Whether ``present`` has anything unrequested. It may have less, if a run did not complete it."""
     return (
         not present.managed_policies <= requested.managed_policies
         or not present.customer_policies <= requested.customer_policies
@@ -136,9 +136,9 @@ _OF_SERVICE = frozenset(
 
 
 def has_changed(attributes: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
-    """Whether the user has changed since its creation, or has come under an identity provider.
+    """Whether the user has changed since its creation, or an identity provider now manages it.
 
-    Any attribute that its creation did not give, such as a title, is of others.
+    Any attribute that its creation did not set, such as a title, is others'.
     """
     present = {key: value for key, value in attributes.items() if value and key not in _OF_SERVICE}
     emails = [each.get("Value") for each in present.get("Emails", ())]
@@ -182,7 +182,7 @@ def plan_undo(
         for change in changes
         if change.key in back.existing
     ]
-    # A permission set that goes needs no former settings.
+    # A deleted permission set needs no former settings.
     gone = {each.key for each in going if each.kind == model.PERMISSION_SET}
     of = back.settings
     first = [
@@ -190,8 +190,8 @@ def plan_undo(
         for each in back.changes
         if each.key not in of or deletion_key(model.PERMISSION_SET, of[each.key].arn) not in gone
     ]
-    # Who goes must not get former settings that allow more: a check before each call reads who holds the set by then.
-    # What AWS refuses to end holds up nobody else.
+    # Leavers must not get former settings that allow more: a check before each call reads the set's holders. If AWS
+    # refuses to end something, that holds up nobody else.
     ends = tuple(each.key for each in going if each.kind in (model.MEMBERSHIP, model.ASSIGNMENT))
     late = [each for each in first if each.key in of and of[each.key].widening]
     first = [each for each in first if each not in late]
@@ -266,7 +266,7 @@ class _Undo:
     def _why_group_stays(self, group_id: str, own: Collection[model.Assignment]) -> str:
         """Why the run's memberships of the group stay with it; empty if they go. ``own``: assignments of the run.
 
-        Members who stay only as they may have no other access are no reason: others can go.
+        Members who stay only because they may have no other access are no reason: others can go.
         """
         number = self._numbers.get(group_id)
         if number is not None:
@@ -276,7 +276,7 @@ class _Undo:
             return "; ".join(group_reasons(group, given, strangers, group.assignments.difference(own)))
         if group_id not in self.before:
             return "the result of the run does not have what it gave before"
-        # What a run could not list it did not record.
+        # A run did not record what it could not list.
         recorded = {each for each in self.before[group_id] if each != model.UNKNOWN_ASSIGNMENT}
         further = self._held(group_id).difference(own, recorded)
         return assigned_since(further) if further else ""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The settings that a permission set had before a run, and the accounts in which an undo restores them. Pure.
 
-Each account is provisioned on its own. One that had an earlier form before the run keeps what it has now, as AWS does
-not tell what that form allowed; so does one whose people may need what the run gave them. The others are restored.
+Each account is provisioned on its own. An account keeps its present form if it had an earlier form before the run,
+because AWS does not say what that allowed, or if its people may need what the run gave them. The others are restored.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _PROVISIONED = (
     "it has the settings now that the permission set had before the run: undo the run that gave it these, too, or run "
     "with other policies"
 )
-#: What to do about one that keeps what it has, while the settings come back in the permission set.
+#: What to do about an account that keeps its form while the permission set gets back its settings.
 _KEEPS = (
     "it keeps what it has now: don't assign it there; after this undo, provision the permission set there by a run "
     "with the earlier policies, whose plan says who gets what, or undo the run before, too; or remove the permission "
     "set's assignments there"
 )
-#: The same where the permission set stays as it is, as its other accounts need that.
+#: The same if the permission set stays unchanged because its other accounts need that.
 _STAYS = (
     "it keeps what it has now, and the permission set stays as it is, too: don't provision or assign it there; settle "
     "the other accounts first, and run the undo again; or remove the permission set's assignments there"
@@ -51,11 +51,11 @@ _END_FIRST = ": end their access by it there first"
 
 @dataclass(frozen=True)
 class FormerSettings:
-    """The ``settings`` of a permission set before a run, which ``requested`` others; None if that is not known.
+    """The ``settings`` of a permission set before a run that ``requested`` others; None if these are unknown.
 
-    ``accounts``: those in which they are restored. ``widening``: those of them in which they may allow more than what
-    the account has now; ``narrowing``: less. ``holders``: account id and user id of those who had them. ``losing``: of
-    those who have those of now, as the plan knows them.
+    ``accounts``: those in which they are restored. ``widening``: those of them in which they may allow more than the
+    present form; ``narrowing``: less. ``holders``: account id and user id of those who had them. ``losing``: of those
+    who have the present ones, as known to the plan.
     """
 
     arn: str
@@ -68,7 +68,7 @@ class FormerSettings:
     losing: frozenset[tuple[str, str]] = frozenset()
 
     def reason(self, known: model.KnownPermissionSet | None) -> str:
-        """Why they are not restored to the permission set as it is now; empty if they may be.
+        """Why they are not restored to the present permission set; empty if they may be.
 
         A run that stopped in the middle of its change has left some settings of before and some of its own.
         """
@@ -100,7 +100,7 @@ class FormerSettings:
         relied_on: Mapping[tuple[str, str], str],
         instance: model.Instance,
     ) -> Restored:
-        """How they are restored to the permission set as it is now.
+        """How they are restored to the present permission set.
 
         ``earlier``: the accounts that had an earlier form before the run. ``relied_on``: see
         ``restorations.plan_restoration``.
@@ -109,14 +109,14 @@ class FormerSettings:
         if self.requested and not permission_sets.has_changes(
             self.requested, replace(known, settings=self.settings), instance
         ):
-            # The run has only provisioned it. Whatever changed it since, the accounts with a later form have that.
+            # The run has only provisioned it. If it was changed later, the accounts with a later form have that.
             is_as_before = not permission_sets.has_changes(self.settings, known, instance)
             lost = had - known.stale if is_as_before else had & known.stale
             remedy = _PROVISIONED if is_as_before else _CHANGED_LATER
             return Restored(self, kept=tuple(self._kept_as_lost(lost, remedy)))
         calls = permission_sets.permission_set_calls(self.settings, known, instance)
         possible = permission_sets.accounts_to_provision(self.settings, known, instance, known.accounts)
-        # Where people would have been refused them, others may have provisioned the account since.
+        # If people would have been refused them, others may have provisioned the account since.
         refusing = self.requested and permission_sets.may_widen(self.settings, self.requested)
         provisioned = (known.accounts if refusing else had) - possible
         settled = tuple(self._held_since(provisioned)) if not calls else ()
@@ -140,7 +140,7 @@ class FormerSettings:
         former = replace(
             self, accounts=accounts, widening=widening & accounts, narrowing=narrowing & accounts
         )
-        # Where all keep the settings of now, these stay the definition.
+        # If all accounts keep the present settings, these stay the definition.
         stays = bool(needed and calls and not accounts)
         kept = (
             *self._kept_as_lost(lost, _STAYS if stays else _KEEPS),
@@ -150,7 +150,7 @@ class FormerSettings:
         return Restored(former, "", () if stays else calls, kept, frozenset(needed))
 
     def since(self, accounts: Collection[str]) -> frozenset[tuple[str, str]]:
-        """Account id and user id of those who hold it in ``accounts`` now, and did not before the run."""
+        """Account id and user id of its holders in ``accounts`` who did not hold it before the run."""
         return frozenset(each for each in self.losing - self.holders if each[0] in accounts)
 
     def _kept_as_lost(self, accounts: Collection[str], remedy: str) -> Iterator[Kept]:
@@ -161,7 +161,7 @@ class FormerSettings:
             yield Kept(self._title(account), reason, remedy=remedy)
 
     def _held_since(self, accounts: Collection[str]) -> Iterator[Kept]:
-        """That people have the settings of before who never had them: no undo has provisioned these accounts."""
+        """The fault that people have former settings that they never had: no undo has provisioned these accounts."""
         for account in sorted(accounts):
             if held := self._users_since(account):
                 yield Kept(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which memberships and assignments of a run are all the access that a person may have, so that an undo keeps them."""
+"""Which memberships and assignments of a run may be a person's only access, so that an undo keeps them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.planning.replacements import RunHistory
 from c7n_iamusers.text.wording import shown
 
-#: Reads accounts: account id -> unique id of each of its IAM users -> why its person has no access by it, empty if it
-#: may have; or why the account can't be read.
+#: Reads accounts: account id -> unique id of each IAM user -> why its person has no access by it, empty if it may have
+#: some; or why the account can't be read.
 ReadUsers = Callable[[Iterable[str]], Mapping[str, Mapping[str, str] | str]]
 _LOCK_OUT = "give --lock-out to delete it anyway"
 _LOCK_OUT_SETTINGS = "give --lock-out to take them back anyway"
@@ -27,7 +27,7 @@ def users_not_read(accounts: Iterable[str]) -> dict[str, str]:
 
 
 def read_once(read_users: ReadUsers) -> ReadUsers:
-    """``read_users``, which reads each account once: for the memberships, assignments and settings of one plan."""
+    """``read_users`` that reads each account once, for the memberships, assignments and settings of one plan."""
     known: dict[str, Mapping[str, str] | str] = {}
 
     def read(accounts: Iterable[str]) -> Mapping[str, Mapping[str, str] | str]:
@@ -73,10 +73,9 @@ def needed_memberships(
 def _users_of_memberships(
     result: Mapping[str, Any], state: object_records.CreatedState, later: RunHistory
 ) -> dict[object_records.MembershipKey, set[tuple[str, str]]]:
-    """Membership of the run -> ARN and unique id of its IAM users; none if the run of ``result`` has none for it.
+    """Membership of the run -> ARN and unique id of its IAM users; none if ``result`` has none.
 
-    One that was made anew since is not the run's. A user of ``later`` counts in addition: whoever may have written it
-    can only make an undo keep more.
+    One that was made anew is not the run's. Users of ``later`` are added: a forger can only make an undo keep more.
     """
     rows = {object_records.membership_of(row): row["users"] for row in result.get("memberships", ())}
     created = (made for made in state.created if made.kind == model.MEMBERSHIP)
@@ -95,7 +94,8 @@ def relied_on(
 ) -> dict[object_records.AssignmentKey, str]:
     """The assignments of earlier groups whose members may have no other access to the account, and why.
 
-    They were in the group before the run. Arguments as of ``needed_memberships``, for who joined by it.
+    These members were in the group before the run. Arguments as for ``needed_memberships``, for members who joined in
+    the run.
     """
     before, users = result.get("members", {}), defaultdict[str, dict[str, Mapping[str, str] | None]](dict)
     for row in result.get("memberships", ()):
@@ -131,7 +131,7 @@ def relied_on_settings(
 ) -> dict[tuple[str, str], str]:
     """ARN of a permission set and id of an account whose holders may need the settings that the run gave them -> why.
 
-    Who held it before the run, and whom no run served, comes back to what the person had. Arguments as of
+    Holders from before the run, and those whom no run served, get back what they had. Arguments as for
     ``needed_memberships``.
     """
     rows = {object_records.membership_of(row): row for row in result.get("memberships", ())}
@@ -173,8 +173,8 @@ def _users_of(
 ) -> Mapping[str, str] | None:
     """The IAM users of the membership that has this id now: ARN -> unique id. ``row``: of the run's own, if any.
 
-    Empty if no run served the person by the group; None if others made the membership anew, so that nobody knows for
-    whom. If a run has met it since, it may be for the former IAM users too.
+    Empty if no run served the person by the group. None if others made the membership anew, for unknown users. If a run
+    has found it since, it may be for the former IAM users, too.
     """
     found, own = later.users_of(key, identifier), row["users"] if row else {}
     is_anew = bool(row and identifier and row.get("id", "") not in ("", identifier))
@@ -204,15 +204,14 @@ def _has_other(
 ) -> bool:
     """Whether the person keeps all that the membership gives in ``accounts`` without the memberships in ``leaving``.
 
-    ``content``: of an assignment, empty if it is not known. ``ending``: of a principal, its assignments that end. Only
-    the same permission set, or one with the same content, is known to give as much: what another set gives in
-    comparison is not asked.
+    ``content``: of an assignment, empty if unknown. ``ending``: of a principal, its assignments that end. Only the same
+    permission set, or one with the same content, counts as giving as much. Other sets are not compared.
     """
     group_id, user_id = membership
     listed = reader.assignments.of_group_if_listed
     given = listed(group_id)
     lost = {each for each in given if each.account_id in accounts}
-    # What a delegated administrator can't list may be lost, and does not count as held.
+    # Assignments that a delegated administrator can't list may be lost, and don't count as held.
     if model.UNKNOWN_ASSIGNMENT in given or not {each.account_id for each in lost}.issuperset(accounts):
         return False
     staying = [group for group in reader.store.groups_of(user_id) if (group, user_id) not in leaving]
@@ -235,7 +234,7 @@ def _ending(state: object_records.CreatedState) -> Callable[[str], Collection[mo
 
 
 def _contents(reader: CenterReader) -> Callable[[model.Assignment], str]:
-    """Reads ``grants_of`` the permission set of an assignment as its account has it; empty if that is not known."""
+    """Reads ``grants_of`` an assignment's permission set in its account; empty if unknown."""
     sets: dict[str, model.KnownPermissionSet | None] = {}
 
     def content(assignment: model.Assignment) -> str:
@@ -253,5 +252,5 @@ def _contents(reader: CenterReader) -> Callable[[model.Assignment], str]:
 
 
 def _is_current(known: model.KnownPermissionSet | None, assignment: model.Assignment) -> bool:
-    """Whether the account has the permission set in its latest form; AWS does not tell the content of others."""
+    """Whether the account has the permission set's latest form. AWS does not say the content of others."""
     return known is not None and assignment.account_id in known.accounts - known.stale

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks right before each call of an undo that gives access back: nobody may get more than the plan says.
 
-Between the plan and a call, somebody is asked, and an administrator may have assigned the group, added a person to it,
-or changed a permission set.
+Between the plan and a call, somebody answers a question, and an administrator may have assigned the group, added a
+person, or changed a permission set.
 """
 
 from __future__ import annotations
@@ -38,11 +38,12 @@ class RestorationChecks:
     def __init__(self, reader: CenterReader, plan: RestorationPlan, clock: Callable[[], float]) -> None:
         self._reader, self._plan, self._clock = reader, plan, clock
         self._in_progress = RecentlyInProgress(reader.assignments, clock)
-        #: User id -> username, for what is said.
+        #: User id -> username, for messages.
         self._names = dict[str, str]()
-        #: The ids of users who have existed since the undo was planned. One that is deleted since counts as a holder.
+        #: The ids of users who existed when the undo was planned, or later. One that was deleted since counts as a
+        #: holder.
         self._living = {user for each in plan.settings.values() for _, user in each.losing}
-        #: Group id -> when it was read, and what it gives: for the memberships of all who come back.
+        #: Group id -> when it was read, and what it gives, for all memberships that come back.
         self._read: dict[str, tuple[float, _Given]] = {}
 
     def before(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
@@ -90,7 +91,7 @@ class RestorationChecks:
     def _check_settings(
         self, change: access_plan.Change, former: FormerSettings, parameters: Mapping[str, Any]
     ) -> None:
-        """Each account on its own: those whose people may not get them hold up no others."""
+        """Each account on its own: one whose people may not get them holds up no others."""
         known = self._reader.permission_sets.read(former.arn)
         if (reason := former.reason(known)) or known is None:
             raise not_restored(change, reason)
@@ -98,10 +99,10 @@ class RestorationChecks:
         if change.kind == model.PROVISIONING and not known.accounts & (
             known.accounts if at_once else change.accounts
         ):
-            raise NothingLeft(f"{change.name} has no assignments any more")
+            raise NothingLeft(f"{change.name} no longer has assignments")
         if not (former.widening or former.narrowing):
             return
-        # Of all its accounts at once: those are also provisioned that have got it since the plan.
+        # Of all its accounts at once, because accounts that got it since the plan are also provisioned.
         asked = None if at_once else change.accounts or former.accounts
         found = holders_of(self._reader, known, self._in_progress(), former.holders, self._living, asked)
         held = {(account, user) for account, _, user in found}
@@ -109,7 +110,7 @@ class RestorationChecks:
         less = {each for each in held - former.losing if _matters(each[0], former.narrowing, former)}
         refused = {account for account, _ in more | less}
         if not refused or (change.kind != model.PROVISIONING and not refused >= former.accounts):
-            # No account has the settings before they are provisioned to it.
+            # An account gets the settings only when they are provisioned to it.
             return
         why = (
             f"they may allow more, and {self._people(more)} did not hold it in account {_accounts(more)} before the "
@@ -119,7 +120,7 @@ class RestorationChecks:
             "read: run the undo again"
         )
         failure = not_restored(change, why)
-        # An account that the plan does not know is part of the next undo's.
+        # An account that is unknown to the plan is left to the next undo.
         raise OnlyInParts(str(failure)) if at_once and refused < former.accounts else failure
 
     def _people(self, held: Collection[tuple[str, str]]) -> str:
@@ -129,7 +130,7 @@ class RestorationChecks:
 
 
 def _matters(account: str, accounts: Collection[str], former: FormerSettings) -> bool:
-    """Whether it is one of ``accounts``, or one of which the plan does not know what the settings change."""
+    """Whether it is one of ``accounts``, or an account in which the plan does not know the settings' effect."""
     return account in accounts or account not in former.accounts
 
 
@@ -138,7 +139,7 @@ def _accounts(held: Collection[tuple[str, str]]) -> str:
 
 
 def not_restored(change: access_plan.Change, reason: str) -> IdentityCenterError:
-    """The error for what is not restored. ``reason``: why, in words."""
+    """The error for an object that is not restored. ``reason``: why, in words."""
     if change.key.startswith(SETTINGS) or change.kind == model.PROVISIONING:
         return IdentityCenterError(
             f"the former settings of {model.PERMISSION_SET} {change.name} are not restored: {reason}"

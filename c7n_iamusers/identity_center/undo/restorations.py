@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plan that restores what a run removed, without giving a person more than was removed. Pure.
 
-A deleted group or permission set is recreated from its record. An existing one, recreated by an interrupted undo or by
-others, is used only if it is unchanged: a membership is restored only if its group gives nothing else than before, and
-an assignment only if no person has joined the group since. Former settings of a permission set come back if it has none
-but those of before and of the run, and, where they may allow more, only to those who had them. The same is asked again
-right before each call: see ``restoration_checks``.
+A deleted group or permission set is recreated from its record. If an interrupted undo or others have recreated it, it
+is used only if it is unchanged: a membership is restored only if its group gives nothing else than before, and an
+assignment only if no person has joined the group since. Former settings of a permission set come back if it has only
+settings from before the run and from the run. Where they may allow more, they come back only to those who had them. All
+this is checked again right before each call: see ``restoration_rechecks``.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ class RestorationPlan:
     """``changes`` in an order in which they can be made. ``kept``: what is not restored.
 
     ``permission_sets``: by name, those to recreate. ``of_people``: user id -> the keys of the changes that restore the
-    user's memberships. ``returning``: account id and user id -> likewise of assignments that give the user access to
-    the account again by groups that stayed. ``existing``: the ``deletion_key`` of objects that exist again. ``former``:
-    key of an assignment's change -> the former members of its group. ``unexpected``: the user ids that ``kept`` names.
-    ``settings``: keys of the changes of a permission set -> the settings to restore. ``records``: key of an
-    assignment's or a membership's change -> its record.
+    user's memberships. ``returning``: account id and user id -> the keys of changes that restore the user's access to
+    the account by assignments of groups that stayed. ``existing``: the ``deletion_key`` of objects that exist again.
+    ``former``: key of an assignment's change -> the former members of its group. ``unexpected``: the user ids that
+    ``kept`` names. ``settings``: keys of the changes of a permission set -> the settings to restore. ``records``: key
+    of an assignment's or a membership's change -> its record.
     """
 
     changes: tuple[access_plan.Change, ...] = ()
@@ -72,7 +72,7 @@ class RestorationPlan:
     records: Mapping[str, Record] = field(default_factory=dict)
 
     def returning_to(self, accounts: Collection[str], users: Iterable[str]) -> set[str]:
-        """The keys of the changes by which ``users`` have ``accounts`` again: what replaced that ends only then."""
+        """The keys of the changes that give ``users`` ``accounts`` again. Only then does their replacement end."""
         if model.UNKNOWN_ASSIGNMENT.account_id in accounts:
             accounts = {account for account, _ in self.returning}
         members = ((account, user) for user in users for account in accounts)
@@ -93,7 +93,7 @@ def plan_restoration(
     """The plan for ``removed_state.removed``. Raises KeyError, TypeError for malformed records.
 
     ``requested``: the run's requested permission sets, by name. ``relied_on``: ARN of a permission set and id of an
-    account whose holders may need the settings of now -> why.
+    account whose holders may need the present settings -> why.
     """
     return _Restoration(removed_state, instance, requested or {}, relied_on or {}).result()
 
@@ -279,7 +279,7 @@ class _Restoration:
         return ""
 
     def _members_before(self, record: Record) -> set[str]:
-        """The user ids of those who had the removed assignment."""
+        """The user ids of the removed assignment's holders."""
         return self._former[record["group-id"]] | {*record.get("members", ())}
 
     def _membership(self, record: Record) -> str:
@@ -320,7 +320,7 @@ class _Restoration:
         return self._group_ids.get(group_id)
 
     def _group_to_join(self, record: Record) -> str | Ref | None:
-        """The same, also of a group that others made and that has a managed permission set: a run filled it."""
+        """The same, even for a group that others made, if it has a managed permission set: a run filled it."""
         known, held = self._removed_state.groups.get(record["group-id"]), self._removed_state.held
         if known is None or known.group_id != record["group-id"] or known.is_managed:
             return self._group_id(record)
@@ -367,7 +367,7 @@ def gives_more(
     held: Mapping[str, model.KnownPermissionSet],
     returning: Iterable[tuple[str, str]] = (),
 ) -> str:
-    """Why the membership of ``record`` may give more in ``group`` than it gave; empty if it does not.
+    """Why the membership of ``record`` may now give more in ``group`` than before; empty if it does not.
 
     ``held``: by ARN, the permission sets of the group. ``returning``: account id and content of what the undo restores.
     """
@@ -391,7 +391,7 @@ def gives_more(
 
 
 def set_changed(record: Record, known: model.KnownPermissionSet | None) -> str:
-    """Why the assignment of ``record`` may give something else by the permission set of now; empty if it does not."""
+    """Why the assignment of ``record`` may give something else by the present permission set; empty if it does not."""
     if known is None or content_of(known.settings) != record["content"]:
         return _SET_CHANGED
     return _EARLIER_FORM.format(record["account"]) if record["account"] in known.stale else ""

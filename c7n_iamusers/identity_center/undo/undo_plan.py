@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plan of an undo, as a value: its changes, what is kept and why, and what it rests on. Pure."""
+"""The plan of an undo, as a value: its changes, what it keeps and why, and what it rests on. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Kept:
     """A created object that is not deleted, or a removed object that is not restored, and why.
 
     ``as_before``: the object existed before the run, so the undo is complete with it. ``remedy``: what to do, in words,
-    in which ids stay ids.
+    without names for ids.
     """
 
     name: str
@@ -32,11 +32,11 @@ class Kept:
 
 @dataclass(frozen=True)
 class UndoBasis:
-    """What the plan of an undo rests on, to be asked again right before each call.
+    """What the plan of an undo rests on, to check again right before each call.
 
     ``held``: group id -> all its assignments. ``staying``: group id -> members whose memberships of the run stay.
-    ``groups``: id of a created group -> the parameters of its creation; ``users``: likewise. ``sets``: ARN of a created
-    permission set -> its requested settings, if known. ``memberships``: the ids of the run's that exist.
+    ``groups``: id of a created group -> the parameters of its creation; ``users``: the same for users. ``sets``: ARN of
+    a created permission set -> its requested settings, if known. ``memberships``: the ids of the run's existing ones.
     """
 
     held: Mapping[str, frozenset[model.Assignment]] = field(default_factory=dict)

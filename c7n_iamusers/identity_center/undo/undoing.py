@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``c7n-iamusers provision undo RESULT``: restores what a run removed and deletes what it created.
 
-The access of a person who may have no other is kept.
+It keeps access that may be a person's only one.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ from c7n_iamusers.text.wording import escaping, folded
 
 @dataclass(frozen=True)
 class UndoOptions:
-    """``read_users``: reads which IAM users still exist; None to end access even if its person may have no other.
+    """``read_users``: reads which IAM users still exist; None to end even access that may be a person's only one.
 
     ``accounts``: name -> account id. ``digest``: the SHA-256 of the result in hex, as the run printed it, which proves
-    that it is the run's own; else ``accepted`` says whether somebody accepts what the plan gives people by it.
+    that it is the run's own. Without it, ``accepted`` says whether somebody accepts the access that the plan gives.
     """
 
     read_users: ReadUsers | None = users_not_read
@@ -125,7 +125,7 @@ def undo(
 def _checked_result(
     output: Store, result: str, center_in: Callable[[str], Center], digest: str
 ) -> tuple[dict[str, Any], Center]:
-    """The result, by the ids that later undos have given to its objects, and the Identity Center that it is of."""
+    """The result, with its objects' ids from later undos, and its Identity Center."""
     data, place = read_result(output, result, digest), output.place(result)
     if missing := [name for name in ("region", "instance", "permission-sets") if name not in data]:
         raise IdentityCenterError(
@@ -148,11 +148,11 @@ def _checked_result(
 
 
 def _require_consent(plan: UndoPlan, place: str, accepted: Callable[[], bool]) -> None:
-    """Raises IdentityCenterError if the plan gives people access and nobody accepts that."""
+    """Raises IdentityCenterError if the plan gives access that nobody accepts."""
     if any(change.action != access_plan.DELETE for change in plan.changes) and not accepted():
         raise IdentityCenterError(
-            f"nothing was touched: lines with + give people access by what {place} says, and whoever can write there "
-            "can have written it: check them, and give --result-sha256 HEX, as the run printed it, or say yes on a "
+            f"nothing was touched: lines with + give people access that {place} names, and whoever can write there "
+            "may have added it: check them, and give --result-sha256 HEX, which the run printed, or answer yes on a "
             "terminal"
         )
 
@@ -160,9 +160,10 @@ def _require_consent(plan: UndoPlan, place: str, accepted: Callable[[], bool]) -
 def _begin_ages_anew(
     data: Mapping[str, Any], output: Store, instance: model.Instance, say: Callable[[str], None]
 ) -> None:
-    """The next prune --former would else remove a membership again, by the age that it had before the run.
+    """Forgets the ages of memberships, by which the next prune --former would remove them again.
 
-    Before anything is restored, so that a killed undo leaves no old age. Raises IdentityCenterError, OSError.
+    It does so before anything is restored, so that a killed undo leaves no old age. Raises IdentityCenterError,
+    OSError.
     """
     records = [each for each in data.get("removed", ()) if each["kind"] == model.MEMBERSHIP]
     if end_times(output, instance, {(record["group"], folded(record["username"])) for record in records}):
@@ -250,7 +251,7 @@ def _plan(
 
 
 def _created(data: Mapping[str, Any]) -> Iterator[object_records.Created]:
-    """What the run created. A membership whose call had no answer has the id with which the run met it later."""
+    """What the run created. A membership whose call had no answer has the id that the run found later."""
     met = {object_records.membership_of(row): row.get("id", "") for row in data.get("memberships", ())}
     for each in map(object_records.Created.from_data, data["created"]):
         is_nameless = each.kind == model.MEMBERSHIP and not each.identifier
@@ -260,7 +261,7 @@ def _created(data: Mapping[str, Any]) -> Iterator[object_records.Created]:
 def _assigned_again(
     ended: Collection[object_records.AssignmentKey], later: RunHistory, reader: CenterReader
 ) -> Iterator[Kept]:
-    """The run's assignments that have ended and exist: they are others'. Raises ClientError."""
+    """The run's assignments that ended, but exist: they are others'. Raises ClientError."""
     for group_id, assignment in sorted(ended):
         if reader.assignments.exists(assignment, group_id):
             name = (
@@ -275,7 +276,7 @@ _AGAIN_REMOVED = "a later run removed the run's, so others assigned this: remove
 
 
 class _UndoRecheck:
-    """Rechecks a change of an undo after a conflict. Objects that others created in the meantime are not used."""
+    """Rechecks a change of an undo after a conflict. It does not use objects that others created in the meantime."""
 
     def __init__(
         self,
@@ -307,7 +308,7 @@ class _UndoRecheck:
         )
 
     def before(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
-        """A check to make right before a deletion, and before anything is restored that gives or takes access."""
+        """A check to make right before a deletion, and before a restoration that gives or takes access."""
         if change.action == access_plan.DELETE:
             return self._deletion_checks.before(change, parameters)
         return self._restoration_checks.before(change, parameters)
@@ -344,8 +345,8 @@ def _apply(
         context = writer_context(center, journal, recheck)
         ended = SingleWriter(context, plan.changes, options).run()
     _record(plan, ended, output, f"{prefix}{UNDONE}")
-    # What was not necessary, as all accounts were provisioned at once, is no part of the undo; neither is what others
-    # replaced.
+    # Changes that became unnecessary because all accounts were provisioned at once are no part of the undo, nor are
+    # those that others replaced.
     results = [(ended[each.key], each.instead_of) for each in plan.changes]
     counted = [each for each, instead_of in results if each.calls or each.status == FAILED or not instead_of]
     counted = [each for each in counted if each.status != REPLACED]
@@ -354,7 +355,7 @@ def _apply(
 
 
 def _is_complete(record: bytes | None) -> bool:
-    """Whether it is that of a complete undo."""
+    """Whether the undo is complete."""
     try:
         return json.loads(record or b"{}").get("complete") is True
     except (AttributeError, ValueError):

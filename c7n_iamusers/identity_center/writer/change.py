@@ -30,12 +30,12 @@ from c7n_iamusers.execution.retries import (
 )
 from c7n_iamusers.identity_center import access_plan, model
 
-#: An earlier write has not propagated, another writer was faster, or a call whose answer was lost was made. The change
-#: is rechecked before its next try.
+#: An earlier write has not propagated, another writer was faster, or a call took effect although its answer was lost.
+#: The change is rechecked before its next try.
 RACE_CODES = frozenset({"ConflictException", "ResourceNotFoundException"})
 #: Kinds of objects that count as adopted if others have created them.
 _ADOPTABLE = frozenset({model.PERMISSION_SET, model.GROUP, model.USER})
-#: Operation -> the one that undoes it. While a request of one is in progress, the other is refused.
+#: Operation -> its opposite, which is refused while a request of the first is in progress.
 _OPPOSITE = {
     "CreateAccountAssignment": "DeleteAccountAssignment",
     "DeleteAccountAssignment": "CreateAccountAssignment",
@@ -50,8 +50,8 @@ ERRORS = (*journaled_call.AWS_ERRORS, IdentityCenterError)
 class RecheckResult:
     """What is left of a change: its ``calls``, or none and the ``values`` that they would have saved.
 
-    ``awaits``: the id of a request in progress that makes the change. ``after``: of one that makes the opposite, and
-    must end first.
+    ``awaits``: the id of a request in progress that makes the change. ``after``: the id of a request that makes the
+    opposite and must end first.
     """
 
     calls: tuple[ApiCall, ...] = ()
@@ -82,18 +82,18 @@ class WriterContext:
 
 
 class OnlyInParts(IdentityCenterError):
-    """A check found that the change may not be made at once. Those that are made instead of it may be."""
+    """A check found that the change may not be made now. Changes that replace it may be."""
 
 
 class NothingLeft(IdentityCenterError):
-    """A check found that the call has nothing to change any more."""
+    """A check found that the call has nothing left to change."""
 
 
 class ChangeFailed(Exception):
     """The change failed. ``code``: an AWS error code, or the kind of failure.
 
     ``answer``: AWS's error, if there is one. ``pending``: AWS accepted the request, and does not say that it failed.
-    ``checked``: a check found that the call may no longer be made, and neither may what is made instead of it.
+    ``checked``: a check found that neither the call nor its replacement may still be made.
     """
 
     def __init__(
@@ -112,8 +112,8 @@ class ChangeFailed(Exception):
 class Send:
     """Needs a call. ``prepare`` returns it when it may be sent.
 
-    ``operation``: of the changing call, or of the one that a check is made for, as it may need a slot; empty for other
-    reads. ``checked``: the check was made, so the call is sent before all others that wait for a slot.
+    ``operation``: of the changing call, or of the call that a check precedes, which may need a slot; empty for other
+    reads. ``checked``: the check was made, so the call precedes all others that wait for a slot.
     """
 
     execution: ChangeExecution
@@ -151,9 +151,9 @@ Steps = Generator[Send | Pause | Follow, Any, T]
 class ChangeExecution:
     """The execution of ``change``, which began at ``began``. ``published``: values of other changes, for Refs.
 
-    ``steps`` yields what it needs next, and is sent the answer or thrown the error. It raises ChangeFailed. ``values``:
-    saved by its calls. ``made``: how many calls it began. ``adopted``: others created the object, which fails the
-    change unless it ``adopts``.
+    ``steps`` yields what it needs next, and gets the answer sent or the error thrown. It raises ChangeFailed.
+    ``values``: saved by its calls. ``made``: how many calls it began. ``adopted``: others created the object, which
+    fails the change unless it ``adopts``.
     """
 
     # All permission sets and groups begin at once: tens of thousands.
@@ -200,7 +200,7 @@ class ChangeExecution:
             self._answer = None
             try:
                 if after:
-                    # How it ends does not matter: the call makes what is left to make.
+                    # Its outcome does not matter: the call makes whatever is left.
                     yield Follow(self, _OPPOSITE[calls[0].operation], after)
                 result = yield from self._call_made(awaits)
             except ChangeFailed as failure:
@@ -242,7 +242,7 @@ class ChangeExecution:
         return journaled_call.DONE
 
     def _pause_before_retry(self, error: Exception, raced: bool) -> Pause | ChangeFailed:
-        """The pause, after the line of the try that failed; the failure if a retry can't help."""
+        """The pause, after the failed try's line; the failure if a retry can't help."""
         try:
             pause = self._pause_after(error, raced)
         except ChangeFailed as failure:
@@ -251,7 +251,7 @@ class ChangeExecution:
         return pause
 
     def _checked(self) -> Steps[bool]:
-        """Whether a check was made. It waits for a slot like its call, so that it is recent when the call is sent."""
+        """Whether a check was made. Like its call, it waits for a slot, so that it is recent when the call is sent."""
         call = self._call.call
         parameters = journaled_call.resolve(call.parameters, self._known)
         check = self._context.check_before(self.change, parameters)
@@ -299,7 +299,7 @@ class ChangeExecution:
         return status in wait.succeeded
 
     def _status_read(self, read: Callable[[], Any]) -> Steps[Any]:
-        """The status of an accepted request. Where that can't be read, nobody says that the request failed."""
+        """The status of an accepted request. If it can't be read, the request does not count as failed."""
         try:
             return (yield from self._read(read, may_race=True))
         except ChangeFailed as failure:
@@ -322,10 +322,10 @@ class ChangeExecution:
         return found
 
     def _settled(self, failure: ChangeFailed) -> Steps[str]:
-        """DONE if AWS shows what the call creates, of which no answer says whether it was applied.
+        """DONE if AWS shows what a call without an answer creates.
 
-        Raises ``failure`` otherwise: that AWS does not show it proves nothing. A removal is left to the next run, which
-        reads what there is.
+        Raises ``failure`` otherwise, because its absence proves nothing. A removal is left to the next run, which reads
+        the state.
         """
         if self._call.lost and self.change.action == access_plan.CREATE:
             recheck = partial(self._context.recheck, self.change, self._call.parameters)
@@ -353,7 +353,7 @@ class ChangeExecution:
     def _pause_after(self, error: Exception, raced: bool, is_read: bool = False) -> Pause:
         """The pause before the next try. Raises ChangeFailed if a retry can't help.
 
-        ``is_read``: what failed is a read, for which the call is not made.
+        ``is_read``: a read failed, so that the call is not made.
         """
         delay = next(self._race_delays(), None) if raced else self._call.delay_after(error)
         if delay is None:

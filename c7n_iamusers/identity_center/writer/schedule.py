@@ -46,14 +46,14 @@ QUOTAS: Mapping[str, RequestQuota] = {
 _SHORTEST_POLL, _LONGEST_POLL, _POLL_SHARE = 0.2, 2.0, 0.04
 
 
-#: Needs that are kept in a tuple.
+#: The maximum of needs to keep in a tuple.
 _FEW = 8
 
 
 class Schedule:
-    """The order of ``changes``: by what they need, what they follow, and what they are made instead of.
+    """The order of ``changes``, from what they need, follow or replace.
 
-    What is not among the changes counts as done. graphlib of the standard library has no failed and no lazy nodes.
+    Other keys count as done. The standard library's graphlib has neither failed nor lazy nodes.
     """
 
     def __init__(self, changes: Iterable[Change]) -> None:
@@ -64,7 +64,7 @@ class Schedule:
             for need in needs:
                 self._dependents[need].append(key)
         self._begun: set[str] = set()
-        #: Key -> how many of the changes that it follows have failed or were left.
+        #: Key -> the number of changes that it follows and that failed or were left.
         self._lost: Counter[str] = Counter()
 
     @property
@@ -90,7 +90,7 @@ class Schedule:
         return [each for each in dependents if each in self._open and self._changes[each].instead_of == key]
 
     def _settle(self, key: str, dependents: Iterable[str]) -> None:
-        """``key`` holds up the ``dependents`` no longer."""
+        """``key`` no longer holds up the ``dependents``."""
         for dependent in dependents:
             needs = self._open.get(dependent)
             if isinstance(needs, set):
@@ -99,7 +99,7 @@ class Schedule:
                 self._open[dependent] = tuple(need for need in needs if need != key)
 
     def _needs(self, change: Change) -> set[str] | tuple[str, ...]:
-        """What holds it up among the changes. Most have a few: a tuple takes a third of a set's memory."""
+        """The changes that hold it up. Most have a few: a tuple takes a third of a set's memory."""
         needs = change.needs
         if change.follows or change.waits_for or change.instead_of:
             needs = tuple(dict.fromkeys((*needs, *change.follows, *change.waits_for, change.instead_of)))
@@ -130,7 +130,7 @@ class Schedule:
         return left, self._begin(freed)
 
     def _goes_on(self, change: Change, need: str, replaced: bool) -> bool:
-        """Whether the change may be made although ``need``, which holds it up, failed or was left."""
+        """Whether the change may be made although its ``need`` failed or was left."""
         if need == change.instead_of:
             return replaced
         if need in change.needs or need not in change.follows:
@@ -199,7 +199,7 @@ class Slots:
         return not any(accounts & each.execution.change.accounts for each in busy)
 
     def accept(self, follow: Follow, now: float) -> None:
-        """Note a request in progress. The first poll is soon, since the typical duration is not known yet."""
+        """Note a request in progress. The first poll is soon, because the typical duration is still unknown."""
         follow.accepted, follow.since = now, now if follow.since is None else follow.since
         if not self.outstanding:
             self.next_poll = now + self.interval
@@ -230,7 +230,7 @@ class Slots:
         self.polled_since, self.next_poll = None, now + self.interval
 
     def timed_out(self, before: float) -> list[Follow]:
-        """Take out the requests whose wait began before ``before``.
+        """Remove the requests whose wait began before ``before``.
 
         Their slots are not free: they count as requests of other writers until a poll shows their end.
         """

@@ -31,10 +31,10 @@ from c7n_iamusers.identity_center.writer.change import (
 )
 from c7n_iamusers.identity_center.writer.schedule import ReadyQueue, RequestQuota, Schedule, Slots
 
-#: The status of a change: done, failed, left (not begun, or not waited for), or failed and replaced by others, which
-#: have their own.
+#: The status of a change: done, failed, left (not begun, or not awaited), or failed and replaced by others, which have
+#: their own status.
 DONE, FAILED, LEFT, REPLACED = "done", "failed", "left", "replaced"
-#: The code of changes that were left as the run was stopped.
+#: The code of changes that were left because the run was stopped.
 STOPPED = "Stopped"
 #: Calls in flight at a time: enough for 20 per second that take 0.4 seconds each.
 _WORKERS = 8
@@ -72,7 +72,7 @@ class ChangeResult:
     """The result of a change. ``status``: DONE, FAILED, LEFT or REPLACED. ``calls``: the number of changing calls.
 
     ``values``: the ids of a permission set, group or user, and those that another change needs. ``adopted``: others
-    had created the object. ``about``: whom ``reason`` names; None for nobody.
+    created the object. ``about``: whom ``reason`` names; None for nobody.
     """
 
     status: str
@@ -206,7 +206,7 @@ class SingleWriter:
         change, reason = execution.change, str(failure)
         if change.remedy and not (failure.pending or failure.checked):
             reason += f"; {change.remedy}"
-        # A request that has not ended may still make all of it. What a check refused may not be made in parts either.
+        # A request in progress may still make all of it. A change that a check refused may not be made in parts either.
         replaced = not (failure.pending or failure.checked) and bool(self._schedule.replacing(change.key))
         self._end(execution, REPLACED if replaced else FAILED, failure.code, reason)
         left, ready = self._schedule.failed(change.key, replaced)
@@ -216,7 +216,8 @@ class SingleWriter:
 
     def _end(self, execution: ChangeExecution, status: str, code: str = "", reason: str = "") -> None:
         seconds = self._options.clock() - execution.began
-        # The journal has all ids. Here they serve Refs, and the checks at the end of a run, of groups, sets and users.
+        # The journal has all ids. Here they are for Refs, and for the checks of groups, sets and users at the end of a
+        # run.
         change = execution.change
         refers = change.kind not in (ASSIGNMENT, MEMBERSHIP) or self._schedule.is_needed(change.key)
         values = dict(execution.values) if refers and execution.values else _NOTHING

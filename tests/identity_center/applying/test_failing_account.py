@@ -260,7 +260,7 @@ def test_nobody_new_gets_a_form_that_is_an_earlier_one_since_the_plan(
 @pytest.mark.parametrize(
     ("assigned_at", "why"),
     [
-        ("CreatePermissionSet", "has it already, as others made it: run again"),
+        ("CreatePermissionSet", "already has their form of it: run again"),
         ("DetachManagedPolicyFromPermissionSet", ""),
     ],
     ids=["before-the-run-looks", "after"],

@@ -436,7 +436,7 @@ def test_a_run_that_was_moved_without_the_journal_of_one_that_it_carried_on(
     (result,) = fleet.results()
     moved = result.parent.rename(tmp_path / "moved")
     fleet.output = moved
-    with pytest.raises(IdentityCenterError, match="or of a run that it continued, is missing"):
+    with pytest.raises(IdentityCenterError, match="or of one that it continued, is missing"):
         fleet.undo(moved / "result.json")
     assert fleet.mutations() == []
 

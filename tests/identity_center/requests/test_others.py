@@ -460,13 +460,13 @@ def test_compressed_output_and_policies_that_name_nobody(tmp_path: Path) -> None
     ("made", "told"),
     [
         pytest.param(lambda place: None, "there is no resources.json of resources", id="nothing"),
-        pytest.param(lambda place: output(place, [], age=timedelta(days=2)), "longer ago than --max-age", id="old"),
+        pytest.param(lambda place: output(place, [], age=timedelta(days=2)), "and older than --max-age", id="old"),
         pytest.param(lambda place: output(place, {}), "it is not a list of resources", id="no-list"),
         pytest.param(
             lambda place: output(place, [{"Policy": "{}"}], "aws.x"), "has a policy and no ARN", id="no-arn"
         ),
         pytest.param(
-            lambda place: (output(place, []) / "metadata.json").write_text("{}"), "it does not tell account",
+            lambda place: (output(place, []) / "metadata.json").write_text("{}"), "its account, Region, resource",
             id="other-metadata",
         ),
         pytest.param(

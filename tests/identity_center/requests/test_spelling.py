@@ -130,5 +130,5 @@ def test_a_user_that_others_make_meanwhile_is_joined_only_if_it_is_spelled_as_in
     fleet.leave(intents(ACCOUNT, "alice"))
     on_call(monkeypatch, "CreateUser", once(fleet, lambda each: made(each, made_meanwhile)))
     failures = fleet.run()
-    assert ["was made since the plan" in each for each in failures] == ([] if joined else [True])
+    assert ["was created after the plan" in each for each in failures] == ([] if joined else [True])
     assert fleet.members() == {f"iam-{ACCOUNT}-Readers": {made_meanwhile} if joined else set()}

@@ -258,7 +258,7 @@ def test_the_record_is_durable_before_the_first_call(fleet: FleetRehearsal) -> N
 
 def test_former_settings_need_consent(fleet: FleetRehearsal) -> None:
     ran(fleet, ADMINS, readers())
-    with pytest.raises(IdentityCenterError, match="give people access by what"):
+    with pytest.raises(IdentityCenterError, match="give people access that"):
         fleet.undo(fleet.results()[-1], accepted=False)
     assert fleet.mutations() == []
 

@@ -20,7 +20,7 @@ import c7n_mailer.cli
 import c7n_org.cli
 import pytest
 
-from aws_local_org import LocalOrg
+from aws_local_org import LocalOrg, application
 from aws_local_org.demo import steps
 from c7n_iamusers_cli.main import main
 from tests.in_process import short_circuit
@@ -36,6 +36,7 @@ def run_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
             return started
 
     monkeypatch.setattr(steps, "LocalOrg", Org)
+    monkeypatch.setattr(application, "LONGEST_WAIT", 0)
     monkeypatch.setattr(steps.Commands, "_run", _run)
 
 

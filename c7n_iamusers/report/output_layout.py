@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the directories of an output say of a run: its account, Region and policy. Pure.
+
+Cloud Custodian writes to ``<policy>``, c7n-org to ``<account's name>/<region>/<policy>``. In a bucket both add
+``<year>/<month>/<day>/<hour>``, and this package's own files lie where the account's id precedes the policy. Functions
+write below a directory with the id of their account, where their role can write nothing else. Further directories may
+stand above, one for each run, say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from c7n_iamusers.text.validators import is_account_id
+
+REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
+#: The directories in which Cloud Custodian's files of a run lie in a bucket.
+DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
+DATE_PARTS = 4
+#: The name of a run's directory that could be an account's id: a year, month, day, hour and minute.
+_MINUTE = re.compile(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([01]\d|2[0-3])[0-5]\d", re.ASCII)
+#: The ARN of anything in an account.
+_IN_ACCOUNT = re.compile(r"arn:[^:]*:[^:]*:[^:]*:(\d{12}):.*", re.ASCII | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose users an output may tell of. ``account``: its id; empty if nothing says it. ``fault``: why that is unsure.
+
+    ``only``: whether this account's alone. Without an account's directory ``custodian run`` may have been given the
+    same place for several accounts, one after another, and keeps the outcomes of all.
+    """
+
+    account: str
+    only: bool
+    fault: str = ""
+
+    def is_of_another(self, arn: object) -> bool:
+        """Whether ``arn`` is that of a user of whom an account's own directory tells nobody."""
+        found = _IN_ACCOUNT.fullmatch(arn) if isinstance(arn, str) else None
+        return self.only and found is not None and found[1] != self.account
+
+    def refusal(self, others: Sequence[object]) -> str:
+        """Why it is not believed of ``others``, the ARNs of users of other accounts. They are shown escaped."""
+        more = f", and {len(others) - 1} more" if len(others) > 1 else ""
+        return (
+            f"tells of {str(others[0])[:200]!r}{more}, and it lies where account {self.account} writes: that is not "
+            "believed: find out who wrote it, and move it away"
+        )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the directories of an output say. ``run``: those above the account's, the policy, and a bucket's date.
+
+    ``within``: the ids of accounts that a directory has as its name, each once.
+    """
+
+    run: str
+    name: str
+    region: str
+    account: str
+    policy: str
+    within: tuple[str, ...]
+
+    @classmethod
+    def of(cls, parts: Sequence[str], known: Mapping[str, str]) -> Layout:
+        """``parts``: of the path below the place. ``known``: account's name in the accounts file -> its id."""
+        ids = frozenset(known.values())
+        date = parts[-DATE_PARTS:] if DATE.fullmatch("/".join(parts[-DATE_PARTS:])) else ()
+        within = tuple(dict.fromkeys(each for each in parts if _is_account(each, ids)))
+        *above, policy = parts[: len(parts) - len(date)] or ("",)
+        account = name = region = ""
+        if above and _is_account(above[-1], ids):
+            account = above.pop()
+        if above and REGION.fullmatch(above[-1]):
+            region = above.pop()
+            own = next((at for at in range(len(above)) if "/".join(above[at:]) in known), len(above) - 1)
+            name = "/".join(above[max(own, 0) :])
+            above = above[: max(own, 0)]
+        if _is_account(name, ids):
+            account = account or name
+        return cls("/".join([*above, policy, *date]), name, region, account, policy, within)
+
+    @property
+    def owners(self) -> frozenset[str]:
+        """The account's id and name, as far as the directories say them."""
+        return frozenset(filter(None, (self.account, self.name)))
+
+    def owner(self, known: Mapping[str, str], of_run: str) -> Owner:
+        """Whose it is: who writes into a directory can't choose where that lies, but what ``metadata.json`` says.
+
+        ``known``: see ``of``. ``of_run``: the id in ``metadata.json``, or empty.
+        """
+        said = dict.fromkeys(self.within, "the directory of that name")
+        if id_ := known.get(self.name):
+            said.setdefault(id_, f"the accounts file, by the directory {self.name}")
+        if of_run:
+            said.setdefault(of_run, "metadata.json")
+        account, only = next(iter(said), ""), bool(self.within or self.name)
+        if len(said) < 2:
+            return Owner(account, only and bool(account))
+        all_said = "; ".join(f"account {id_} by {who}" for id_, who in said.items())
+        return Owner(
+            account,
+            True,
+            f"is of {all_said}: find out who wrote it; if outputs of several organizations lie side by side, each "
+            "below the id of an account, give -s for each of them",
+        )
+
+
+def _is_account(part: str, ids: Collection[str]) -> bool:
+    """Whether the name of a directory is an account's id. ``ids``: those that are known to be some."""
+    return part in ids or (is_account_id(part) and not _MINUTE.fullmatch(part))
