@@ -74,11 +74,9 @@ def policies(plan: Plan) -> Iterator[tuple[str, str]]:
 def _policy_text(plan: Plan, name: str) -> str:
     text = (shipped("policies") / name).read_text()
     wanted = chosen(plan.answers)
-    text = text.replace(
-        "Run from the checkout's root, as its path is relative",
-        "Run in the workspace, as its path is relative",
+    text = text.replace("the checkout's root", "this directory").replace(
+        "of the checkout", "of this directory"
     )
-    text = text.replace("a function has no files of the checkout", "a function has no files of the workspace")
     text = text.replace("email-domains: [example.com]", f"email-domains: [{', '.join(plan.domains)}]")
     if plan.answers.get("identity-source") == EXTERNAL:
         text = text.replace("identity-source: identity-center", f"identity-source: {EXTERNAL}")

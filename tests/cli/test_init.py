@@ -134,6 +134,7 @@ def test_a_workspace_has_all_files_and_each_can_be_read(org: LocalOrg) -> None:
     assert mailer_config(Path("ws/mailer.yml"))["queue_url"] == variables["queue_url"]
     (rule,) = parse_list(Path("ws/policies/exemptions.csv").read_bytes(), "csv", "exemptions.csv")
     assert (rule.field, rule.pattern) == ("path", "/emergency/*")
+    assert not [name for name, content in files().items() if b"checkout" in content]
     assert {each.stat().st_mode & 0o077 for each in Path("ws").rglob("*")} == {0}
 
 
