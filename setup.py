@@ -6,6 +6,8 @@ c7n_iamusers.start  the same in the form of PEP 829, which takes the place of th
 msg-templates/      copies of our mail templates: c7n-mailer looks there, beside its own package (c7n_mailer/cli.py).
                     They belong to our wheel: upgrading c7n-mailer leaves them, upgrading us renews them, and
                     uninstalling us removes them
+
+It also carries copies of what `c7n-iamusers init` writes into a workspace: c7n_iamusers_cli/shipped.py finds them.
 """
 
 import ast
@@ -30,6 +32,11 @@ TOP_FILES = {
     **{name: HERE / name for name in STARTUP_FILES},
     **{f"msg-templates/{file.name}": file for file in TEMPLATES},
 }
+#: The same within the package: an editable install reads the checkout's own files.
+SHIPPED = ["accounts.yml", "deploy/as"]
+SHIPPED += [f"deploy/{name}.yml" for name in ("runner", "realtime", "function-alarms")]
+SHIPPED += [f"policies/{file.name}" for file in sorted((HERE / "policies").glob("*.yml"))]
+PACKAGE_FILES = {f"c7n_iamusers_cli/shipped/{name}": HERE / name for name in SHIPPED}
 
 
 # The modes of files go into the wheel, which is the same one whatever the umask and the modes of the checkout.
@@ -38,8 +45,8 @@ for file in filter(Path.is_file, [HERE / "LICENSE"]):
     file.chmod(0o644)  # setuptools copies it with its mode
 
 
-def copy_top_files(directory):
-    for name, file in TOP_FILES.items():
+def copy_files(directory, files):
+    for name, file in files.items():
         copy = Path(directory, name)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)
@@ -51,13 +58,14 @@ class BuildPy(build_py):
     def run(self):
         super().run()
         if not self.editable_mode:
-            copy_top_files(self.build_lib)
+            copy_files(self.build_lib, {**TOP_FILES, **PACKAGE_FILES})
             for file in filter(Path.is_file, Path(self.build_lib).rglob("*")):
                 file.chmod(0o644)
 
     def get_outputs(self, include_bytecode=True):
-        top = [] if self.editable_mode else [str(Path(self.build_lib, name)) for name in TOP_FILES]
-        return [*super().get_outputs(include_bytecode), *top]
+        names = [] if self.editable_mode else [*TOP_FILES, *PACKAGE_FILES]
+        copies = [str(Path(self.build_lib, name)) for name in names]
+        return [*super().get_outputs(include_bytecode), *copies]
 
     def get_source_files(self):
         return [*super().get_source_files(), *STARTUP_FILES]
@@ -73,7 +81,7 @@ class EditableWheel(editable_wheel):
 
     def _run_build_commands(self, dist_name, unpacked_wheel, build_lib, tmp_dir):
         outputs = super()._run_build_commands(dist_name, unpacked_wheel, build_lib, tmp_dir)
-        copy_top_files(unpacked_wheel)
+        copy_files(unpacked_wheel, TOP_FILES)
         self.top_files_written = True
         return outputs
 

@@ -10,7 +10,9 @@ from typing import Any
 
 from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import AlreadyExistsException, ValidationError
-from moto.cloudformation.models import CloudFormationBackend, Event, Stack
+from moto.cloudformation.models import CloudFormationBackend, Event, Stack, StackInstances
+from moto.cloudformation.responses import CloudFormationResponse
+from moto.core.responses import EmptyResult
 
 from aws_local_org import cloudformation_resources
 
@@ -18,6 +20,7 @@ _clean_json = parsing.clean_json
 _execute = CloudFormationBackend.execute_change_set
 _create_change_set = CloudFormationBackend.create_change_set
 _delete_stack = CloudFormationBackend.delete_stack
+_create_instances = StackInstances.create_instances
 _create_resources, _update_stack = Stack.create_resources, Stack.update
 _create_resource, _update_resource = parsing.parse_and_create_resource, parsing.parse_and_update_resource
 #: What Fn::Sub replaces: the name of a resource or a parameter, with or without an attribute.
@@ -36,10 +39,41 @@ def install() -> None:
     CloudFormationBackend.create_change_set = _change_set
     CloudFormationBackend.execute_change_set = _with_outputs
     CloudFormationBackend.delete_stack = _deleted
+    StackInstances.create_instances = _in_members
+    CloudFormationResponse.activate_organizations_access = _activated
     Stack.create_resources = _created_or_rolled_back
     Stack.update = _updated_or_rolled_back
     Stack.stack_parameters = property(_as_given)
     cloudformation_resources.install()
+
+
+def _in_members(
+    self: Any,
+    accounts: list[str],
+    regions: Any,
+    parameters: Any,
+    deployment_targets: Any,
+    permission_model: str,
+) -> Any:
+    """A stack set of the organization reaches all units below its targets, and skips the management account.
+
+    moto knows units directly below a target only. https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/
+    stacksets-orgs-manage-auto-deployment.html, "Considerations". Closed accounts run no stacks.
+    """
+    units = [*deployment_targets.get("OrganizationalUnitIds", [])]
+    if permission_model == "SERVICE_MANAGED":
+        for unit in units:  # which grows
+            units += [each.id for each in self.org_backend.ou if each.parent_id == unit]
+        members = [each for each in self.org_backend.accounts if each.status == "ACTIVE"]
+        own = self.org_backend.account_id
+        accounts = [each.id for each in members if each.parent_id in units and each.id != own]
+        deployment_targets = {}
+    return _create_instances(self, accounts, regions, parameters, deployment_targets, permission_model)
+
+
+def _activated(_: Any) -> EmptyResult:
+    """ActivateOrganizationsAccess: stack sets of the organization work here from the beginning."""
+    return EmptyResult()
 
 
 def _without_no_values(data: Any, resources: Any) -> Any:

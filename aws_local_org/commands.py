@@ -19,8 +19,8 @@ import click
 from aws_local_org.environment import TOKEN_HEADER, TOKEN_VARIABLE
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.loading.documents import details_in, report_in
-from aws_local_org.settings import Settings
-from c7n_iamusers_cli.arguments import account_id
+from aws_local_org.settings import Settings, members
+from c7n_iamusers_cli.arguments import account_id, account_ids
 from c7n_iamusers_cli.output import format_option, print_json, print_table, say
 
 PORT = 5000
@@ -99,11 +99,39 @@ def _accounts(
     help="Instead of three examples.",
 )
 @click.option(
+    "--accounts",
+    type=click.IntRange(1, 5000),
+    metavar="N",
+    help="So many accounts, instead: the examples, and further ones.",
+)
+@click.option(
+    "--suspended",
+    "suspended_accounts",
+    multiple=True,
+    metavar="ID",
+    callback=account_ids,
+    help="An account that is closed, and still listed. Repeatable.",
+)
+@click.option(
+    "--without-address",
+    "accounts_without_address",
+    multiple=True,
+    metavar="ID",
+    callback=account_ids,
+    help="An account whose root user has no address, so that nobody is known to own it. Repeatable.",
+)
+@click.option(
     "--region",
     default=Settings.region,
     show_default=True,
     metavar="NAME",
     help="Of Identity Center and the queue. In us-gov-west-1 or cn-north-1 all accounts are of that partition.",
+)
+@click.option(
+    "--identity-center-region",
+    default="",
+    metavar="NAME",
+    help="Of Identity Center, if it is another one.",
 )
 @click.option(
     "--page-limit", type=click.IntRange(1), help="The maximum number of items on a page of an IAM list."
@@ -143,10 +171,16 @@ def serve(seed_number: int | None, users_per_account: int | None, **options: Any
     serve_until_stopped(_settings(**options), serving)
 
 
-def _settings(member_account: tuple[tuple[str, str], ...], **options: Any) -> Settings:
-    if member_account:
-        options["member_accounts"] = member_account
-    return Settings(**options)
+def _settings(member_account: tuple[tuple[str, str], ...], accounts: int | None, **options: Any) -> Settings:
+    if member_account and accounts:
+        raise click.UsageError("--member-account and --accounts name the accounts: give one of them")
+    if found := member_account or (members(accounts) if accounts else ()):
+        options["member_accounts"] = found
+    settings = Settings(**options)
+    for named in (*settings.suspended_accounts, *settings.accounts_without_address):
+        if named not in settings.account_ids[1:]:
+            raise click.UsageError(f"{named} is no member account here")
+    return settings
 
 
 @local_org.command()

@@ -131,6 +131,11 @@ def _create_members(backend: OrganizationsBackend, settings: Settings) -> None:
             SourceParentId=root,
             DestinationParentId=unit["OrganizationalUnit"]["Id"],
         )
+    for account in backend.accounts:
+        if account.id in settings.suspended_accounts:
+            account.status = account.state = "SUSPENDED"
+        if account.id in settings.accounts_without_address:
+            account.email = ""
 
 
 def _date_apart(accounts: list[FakeAccount]) -> None:

@@ -17,7 +17,10 @@ _HOME_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "c
 
 #: Settings that decide accounts or sockets, so that they are only read at start.
 FIXED_WHILE_RUNNING = frozenset(
-    {"management_account", "member_accounts", "region", "port", "role_name", "smtp_port"}
+    {
+        *("management_account", "member_accounts", "suspended_accounts", "accounts_without_address"),
+        *("region", "identity_center_region", "port", "role_name", "smtp_port"),
+    }
 )
 
 
@@ -26,7 +29,10 @@ class Settings:
     """One local organization.
 
     member_accounts: (account id, name) pairs, besides the management account.
-    region: of Identity Center, the queue and sessions; its partition, such as aws-us-gov, is that of all accounts.
+    suspended_accounts: those of them that are closed and still listed.
+    accounts_without_address: those whose root user has no e-mail address that ListAccounts shows.
+    region: of the queue and sessions; its partition, such as aws-us-gov, is that of all accounts.
+    identity_center_region: of Identity Center; empty for region.
     port, smtp_port: 0 means any free port.
     page_limit: at most so many items on any page of any IAM list, whatever MaxItems asks for, because IAM
         "might return fewer results, even when there are more results available" (IAM API reference, MaxItems).
@@ -50,7 +56,10 @@ class Settings:
         ("444455556666", "research"),
         ("777788889999", "platform"),
     )
+    suspended_accounts: tuple[str, ...] = ()
+    accounts_without_address: tuple[str, ...] = ()
     region: str = "us-east-1"
+    identity_center_region: str = ""
     port: int = 0
     smtp_port: int = 0
     page_limit: int | None = None
@@ -94,6 +103,13 @@ class Settings:
                 f"these can be changed: {', '.join(sorted(known))}"
             )
         return dataclasses.replace(self, **changes)
+
+
+def members(count: int) -> tuple[tuple[str, str], ...]:
+    """``count`` accounts as (id, name): the examples, and then invented ones."""
+    examples = Settings.member_accounts
+    invented = [(f"{900_000_000_000 + number}", f"team-{number:02}") for number in range(1, count + 1)]
+    return (*examples[:count], *invented[len(examples) :])
 
 
 def partition_of(region: str) -> str:

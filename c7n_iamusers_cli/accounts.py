@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,13 @@ def _variables(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
     return found
 
 
+def variables_option(about: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option --set, which gives variables of an accounts file a value. ``about``: its help."""
+    return click.option(
+        "--set", "variables", multiple=True, metavar="KEY=VALUE", callback=_variables, help=about
+    )
+
+
 @click.command()
 @accounts_file
 @click.option(
@@ -55,14 +62,7 @@ def _variables(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
     callback=_role,
     help="The new role in each account, with its path if it has one.",
 )
-@click.option(
-    "--set",
-    "variables",
-    multiple=True,
-    metavar="KEY=VALUE",
-    callback=_variables,
-    help="Also give this variable (vars) of the file another value, in all accounts. Repeatable.",
-)
+@variables_option("Also give this variable (vars) of the file another value, in all accounts. Repeatable.")
 @output_options
 def accounts(config: Path, role: str, variables: dict[str, Any], output: Path | None, force: bool) -> None:
     """Print the accounts file with another role in each account, for the policies that need it.

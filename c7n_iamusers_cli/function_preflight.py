@@ -52,7 +52,7 @@ def deployed(
     from c7n_iamusers.roles.documents import DEPLOYER, RoleNeeds, RoleSettings, role_documents
     from c7n_iamusers.roles.places import Places
     from c7n_iamusers.roles.resource_policies import Trusted, resource_policies
-    from c7n_iamusers_cli.roles import functions_of
+    from c7n_iamusers_cli.role_documents import functions_of
 
     if not policies:
         return None

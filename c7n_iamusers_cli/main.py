@@ -41,6 +41,7 @@ SUBCOMMANDS = {
         "c7n_iamusers_cli.guardrail:guardrail",
         "Print a service control policy against new credentials.",
     ),
+    "init": ("c7n_iamusers_cli.init.command:init", "Write all files for an organization's first day."),
     "local-org": ("aws_local_org.commands:local_org", "An AWS organization on this machine, for rehearsals."),
     "mailer-templates": (
         "c7n_iamusers_cli.main:mailer_templates",

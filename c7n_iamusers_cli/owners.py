@@ -26,6 +26,25 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _COLUMNS = ("account", "name", "owner", "source")
 
 
+#: The source that only an accounts file has.
+FROM_ACCOUNTS = "accounts (vars.owner of the accounts file), "
+
+
+def owner_sources(option: str, more: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option that names the sources of owners, in their order. ``more``: what there is beside AWS's own."""
+    first = f"{more.partition(' ')[0]}, " if more else ""
+    return click.option(
+        option,
+        "sources",
+        multiple=True,
+        callback=_sources,
+        metavar="SOURCE",
+        help=f"{more}tag:KEY (of the account), alternate-contact:SECURITY, alternate-contact:OPERATIONS, organization "
+        "(e-mail of the root user). May be repeated: the first one that has an address counts.  "
+        f"[default: {first}tag:Owner, alternate-contact:SECURITY, organization]",
+    )
+
+
 def _sources(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[OwnerSource, ...]:
     from c7n_iamusers.organization.owners import DEFAULT_SOURCES, parse_source
 
@@ -37,16 +56,7 @@ def _sources(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> t
 
 @click.command()
 @click.option("-c", "--config", type=_FILE, help="c7n-org's accounts file; without it, all active accounts.")
-@click.option(
-    "--from",
-    "sources",
-    multiple=True,
-    callback=_sources,
-    metavar="SOURCE",
-    help="accounts (vars.owner of the accounts file), tag:KEY (of the account), alternate-contact:SECURITY, "
-    "alternate-contact:OPERATIONS, organization (e-mail of the root user). May be repeated: the first one that has an "
-    "address counts.  [default: accounts, tag:Owner, alternate-contact:SECURITY, organization]",
-)
+@owner_sources("--from", FROM_ACCOUNTS)
 @click.option(
     "--email-domain",
     "domains",

@@ -33,6 +33,7 @@ from aws_local_org.environment import no_aws_settings
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.loading.documents import yaml_file
 from aws_local_org.seed import seed
+from aws_local_org.settings import members
 from aws_local_org.smtp_sink import SmtpSink
 from c7n_iamusers_cli.output import PROBLEM, print_table
 
@@ -171,7 +172,7 @@ def prepared(
     workspace.check_checkout(source, DEMO, (*workspace.POLICY_NAMES, *workspace.DEMO_POLICIES))
     _check_accounts(source, Settings())
     # in AWS an assignment takes seconds, but the demo compresses time
-    settings = Settings(member_accounts=_members(accounts), assignment_seconds=0.1)
+    settings = Settings(member_accounts=members(accounts), assignment_seconds=0.1)
     workspace.clear(work, DEMO, MARKER)
     with no_aws_settings(), LocalOrg(settings) as org, SmtpSink(work / "mails") as sink:
         seed(org, seed=seed_number, users_per_account=users_per_account)
@@ -198,14 +199,6 @@ def _say_that_mfa_is_required(policies: Path) -> None:
     text = policies.read_text()
     said = text.replace("derive: true", "derive: {identity-center-mfa: true}")
     policies.write_text(said)
-
-
-def _members(accounts: int) -> tuple[tuple[str, str], ...]:
-    """Accounts as (id, name): the examples, and further ones."""
-    invented = [
-        (f"{900_000_000_000 + number}", f"team-{number:02}") for number in range(EXAMPLES + 1, accounts + 1)
-    ]
-    return (*Settings().member_accounts, *invented)
 
 
 def _accounts_file(source: Path, settings: Settings, notices: Path) -> dict[str, Any]:

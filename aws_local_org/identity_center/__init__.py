@@ -41,4 +41,4 @@ def populate(settings: Settings) -> None:
         organization.populate(settings)
         instance.remove_instance()
         faults.clear()
-        instance.add_instance(settings.management_account, settings.region)
+        instance.add_instance(settings.management_account, settings.identity_center_region or settings.region)

@@ -46,6 +46,32 @@ class OrganizationReader:
             for each in found
         }
 
+    def units(self) -> tuple[str, dict[str, str]]:
+        """The id of the root; and account id -> the path of its unit, such as ``/Workloads/Prod``, or ``/``.
+
+        Two lists for each unit, and none for an account. Raises EvidenceUnreadable.
+        """
+        client, paths = self._client("organizations"), dict[str, str]()
+
+        def listed(operation: str, result: str, **given: str) -> list[Any]:
+            try:
+                return items(client, operation, result, self._backoff, **given)
+            except (ClientError, BotoCoreError) as error:
+                raise EvidenceUnreadable(
+                    f"the organization's units can't be listed: {error}: {_WHO}, that may call "
+                    f"organizations:{operation}"
+                ) from error
+
+        (root,) = (each["Id"] for each in listed("ListRoots", "Roots"))
+        left = [(str(root), "/")]
+        while left:
+            unit, path = left.pop()
+            accounts = listed("ListAccountsForParent", "Accounts", ParentId=unit)
+            paths |= {str(each["Id"]): path for each in accounts}
+            below = listed("ListOrganizationalUnitsForParent", "OrganizationalUnits", ParentId=unit)
+            left += [(str(each["Id"]), f"{path.rstrip('/')}/{each['Name']}") for each in below]
+        return str(root), paths
+
     def tag(self, account_id: str, key: str) -> str:
         """The value of an account's tag; empty where it has none. Raises EvidenceUnreadable."""
         if account_id not in self._tags:

@@ -206,7 +206,9 @@ def _chosen_texts(target: Target) -> Check:
     c7n-org makes a directory of the name. ``custodian run --vars-file`` writes values into the text of the policy,
     before that is parsed as YAML.
     """
-    faults = [f"its name {target.name!r} has {fault}" for fault in _name_faults(target)]
+    faults = [
+        f"its name {target.name!r} has {fault}" for fault in name_faults(target.name, target.account_id)
+    ]
     for key, value in target.variables.items():
         faults += (f"{key} has {fault}" for text in (key, *_texts(value)) for fault in _text_faults(text))
     if faults:
@@ -215,13 +217,13 @@ def _chosen_texts(target: Target) -> Check:
     return Check(str(target), "texts", OK, "its name and variables are plain text")
 
 
-def _name_faults(target: Target) -> Iterator[str]:
-    name = target.name
+def name_faults(name: str, account_id: str) -> Iterator[str]:
+    """What the name of an account has that c7n-org or a mail would take for something else."""
     if "{" in name or "}" in name:
         yield "a brace, which begins a template"
     if "/" in name or name.startswith((".", "-")):
         yield "a slash, or a dot or dash in front, and c7n-org names a directory by it"
-    if is_account_id(name) and name != target.account_id:
+    if is_account_id(name) and name != account_id:
         yield "the form of an account's id, by which c7n-org -a takes it for that one"
     yield from _text_faults(name.replace("{", "").replace("}", ""))
 

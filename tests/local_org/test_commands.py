@@ -53,6 +53,8 @@ def test_reset_empties_accounts_and_calls(org: LocalOrg) -> None:
             ["--member-account", "111122223333", "--member-account", "111122223333=x"],
             "an account id is given twice",
         ),
+        (["--member-account", "111122223333", "--accounts", "2"], "give one of them"),
+        (["--accounts", "2", "--suspended", "777788889999"], "777788889999 is no member account here"),
     ],
 )
 def test_serve_checks_its_options(arguments: list[str], message: str) -> None:

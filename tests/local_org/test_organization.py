@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -131,3 +133,45 @@ def test_the_members_have_the_organizations_role_and_the_management_account_has_
     role = {"RoleName": "OrganizationAccountAccessRole"}
     assert code_of(org.client("iam", FIRST).get_role, **role) is None
     assert code_of(org.client("iam").get_role, **role) == "NoSuchEntity"
+
+
+def test_closed_accounts_and_those_without_an_address_are_listed(org: LocalOrg) -> None:
+    organization.populate(
+        dataclasses.replace(SETTINGS, suspended_accounts=(FIRST,), accounts_without_address=(SECOND,))
+    )
+    found = org.client("organizations").list_accounts()["Accounts"]
+    assert [(each["Status"], each["State"], each["Email"]) for each in found[1:]] == [
+        ("SUSPENDED", "SUSPENDED", "aws+payments@example.com"),
+        ("ACTIVE", "ACTIVE", ""),
+    ]
+    assert not organization.has_active_account(FIRST)
+
+
+def test_a_stack_set_reaches_the_units_below_and_skips_the_management_account(
+    management: Any, org: LocalOrg
+) -> None:
+    (root,) = management.list_roots()["Roots"]
+    (unit,) = management.list_organizational_units_for_parent(ParentId=root["Id"])["OrganizationalUnits"]
+    below = management.create_organizational_unit(ParentId=unit["Id"], Name="Below")["OrganizationalUnit"]
+    management.move_account(AccountId=SECOND, SourceParentId=unit["Id"], DestinationParentId=below["Id"])
+    client = org.client("cloudformation")
+    client.activate_organizations_access()
+    template = {"Resources": {"Role": {"Type": "AWS::IAM::Role", "Properties": ROLE}}}
+    client.create_stack_set(
+        StackSetName="all", TemplateBody=json.dumps(template), PermissionModel="SERVICE_MANAGED"
+    )
+    targets = {"OrganizationalUnitIds": [root["Id"]]}
+    client.create_stack_instances(StackSetName="all", DeploymentTargets=targets, Regions=["us-east-1"])
+    made = client.list_stack_instances(StackSetName="all")["Summaries"]
+    assert [each["Account"] for each in made] == [FIRST, SECOND]
+
+
+ROLE = {
+    "RoleName": "Made",
+    "AssumeRolePolicyDocument": {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ],
+    },
+}

@@ -16,6 +16,11 @@ from tests.packaging.environments import ROOT
 
 STARTUP_FILES = ["c7n_iamusers.pth", "c7n_iamusers.start"]
 TEMPLATES = [file.name for file in (ROOT / "c7n_iamusers" / "mailer_templates").iterdir()]
+#: What `c7n-iamusers init` copies into a workspace, or makes it from.
+SHIPPED = [
+    *("accounts.yml", "deploy/as", "deploy/runner.yml", "deploy/realtime.yml", "deploy/function-alarms.yml"),
+    *(f"policies/{file.name}" for file in (ROOT / "policies").glob("*.yml")),
+]
 
 
 def source_files() -> set[str]:
@@ -31,7 +36,14 @@ def test_the_wheel_has_the_whole_package_and_the_startup_files(wheel: Path) -> N
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if ".dist-info/" not in name]
     copies = [f"msg-templates/{name}" for name in TEMPLATES]
-    assert sorted(names) == sorted([*source_files(), *STARTUP_FILES, *copies])
+    shipped = [f"c7n_iamusers_cli/shipped/{name}" for name in SHIPPED]
+    assert sorted(names) == sorted([*source_files(), *STARTUP_FILES, *copies, *shipped])
+
+
+def test_what_a_workspace_is_made_of_is_the_checkouts(wheel: Path) -> None:
+    found = contents(wheel)
+    for name in SHIPPED:
+        assert found[f"c7n_iamusers_cli/shipped/{name}"] == (ROOT / name).read_bytes(), name
 
 
 def test_the_metadata_of_the_wheel(wheel: Path) -> None:

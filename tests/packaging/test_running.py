@@ -90,3 +90,16 @@ def test_c7n_org_refuses_the_policy_without_the_plugins(environment: Environment
     done = environment.run("c7n-org", "validate", "-c", accounts, "-u", POLICY, C7N_IAMUSERS_AUTOLOAD="0")
     assert done.returncode != 0
     assert "authorization-details" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("environment", ["wheel"], indirect=True)
+def test_init_writes_a_workspace_of_what_the_wheel_has(
+    environment: Environment, organization: dict[str, Variables], tmp_path: Path
+) -> None:
+    arguments = ("init", tmp_path / "ws", "--yes", "--contact", "gov@example.com")
+    done = environment.run("c7n-iamusers", *arguments, **organization["management"])
+    # the local organization has a role whose name a stack would take
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "look: the role IdentityCenterProvisioner is there" in done.stdout
+    written = {each.name for each in (tmp_path / "ws").rglob("*") if each.is_file()}
+    assert written >= {"accounts.yml", "delete.yml", "iam-users-runner.json", "README.md", "as"}

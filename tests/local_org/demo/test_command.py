@@ -15,10 +15,11 @@ import yaml
 from click.testing import CliRunner
 
 from aws_local_org import Settings
-from aws_local_org.demo.command import MARKER, _accounts_file, _members, prepared
+from aws_local_org.demo.command import MARKER, _accounts_file, prepared
 from aws_local_org.demo.planted import CALLED, IN_USE, MARKED, OWNERLESS, TRUSTED, UNANNOUNCED
 from aws_local_org.demo.steps import Commands
 from aws_local_org.demo.workspace import clear
+from aws_local_org.settings import members
 from c7n_iamusers_cli.main import main
 from tests.conftest import hurry
 from tests.local_org.demo.in_this_process import run_in_this_process
@@ -215,12 +216,12 @@ def test_accounts_that_cannot_be_read_are_an_error(tmp_path: Path, file: str, te
 
 
 def test_further_accounts_are_invented_beside_those_of_the_checkout(tmp_path: Path) -> None:
-    settings = Settings(member_accounts=_members(40))
+    settings = Settings(member_accounts=members(40))
     file = _accounts_file(checkout(tmp_path), settings, tmp_path / "notices")
     assert [(each["account_id"], each["name"]) for each in file["accounts"]] == [*settings.member_accounts]
     assert len({each["vars"]["owner"] for each in file["accounts"]}) == 40
     assert file["vars"]["notices"] == str(tmp_path / "notices")
-    assert _members(3) == Settings().member_accounts
+    assert members(3) == Settings().member_accounts
 
 
 def test_an_empty_directory_is_taken(tmp_path: Path) -> None:

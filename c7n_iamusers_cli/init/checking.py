@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the stacks of a workspace are deployed, and `preflight` as the runner, who will run everything."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from c7n_iamusers_cli.init.guide import Deployment, deployments, preflights
+from c7n_iamusers_cli.init.plan import (
+    CENTER_READER,
+    MAILER,
+    ON_CALL,
+    PROVISIONER,
+    READER,
+    REMOVER,
+    RESTORER,
+    RUNNER,
+)
+from c7n_iamusers_cli.init.stacks import CENTER, MEMBERS, REALTIME_STACK, RUNNERS
+from c7n_iamusers_cli.output import ATTENTION, PROBLEM, say
+
+if TYPE_CHECKING:
+    from c7n_iamusers_cli.init.plan import Plan
+
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+#: The states of a stack whose resources are there ("Stack status codes", CloudFormation User Guide).
+_DEPLOYED = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE"})
+#: `c7n-iamusers`, by this Python.
+_COMMAND = [sys.executable, "-c", "import sys; from c7n_iamusers_cli import run; sys.exit(run())"]
+
+
+def deployed_as(plan: Plan, name: str = RUNNER) -> Mapping[str, str] | None:
+    """An environment with credentials of a role of the runner's account; None where the caller can't act as it.
+
+    The role Runner is deployed first, and the roles of accounts trust no other.
+    """
+    from c7n_iamusers.exceptions import EvidenceUnreadable
+    from c7n_iamusers.execution.sessions import account_session
+
+    try:
+        session = account_session(plan.role(plan.runner, name), region=plan.region)
+    except EvidenceUnreadable:
+        return None
+    credentials: Any = session.get_credentials()
+    keys = credentials.get_frozen_credentials()
+    kept = {name: value for name, value in os.environ.items() if name != "AWS_PROFILE"}
+    return {
+        **kept,
+        "AWS_ACCESS_KEY_ID": str(keys.access_key),
+        "AWS_SECRET_ACCESS_KEY": str(keys.secret_key),
+        "AWS_SESSION_TOKEN": str(keys.token),
+        "AWS_DEFAULT_REGION": plan.region,
+    }
+
+
+def is_ready(plan: Plan) -> bool:
+    """Whether the roles are deployed, in whichever way: the runner can act as the reader of the first account."""
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if (environment := deployed_as(plan)) is None:
+        return False
+    key, secret, token = (environment[name] for name in _KEYS)
+    role = plan.role(plan.members[0].account_id, READER)
+    try:
+        sts = boto3.Session(key, secret, token, plan.region).client("sts")
+        sts.assume_role(RoleArn=role, RoleSessionName="c7n-iamusers")
+    except (ClientError, BotoCoreError):
+        return False
+    return True
+
+
+def run_preflights(plan: Plan, directory: Path) -> int:
+    """Print each command line, and run it in the workspace. Returns PROBLEM, ATTENTION or 0, for all of them."""
+    environments, codes = dict[str, Mapping[str, str] | None](), set[int]()
+    for name, words in preflights(plan):
+        if name not in environments:
+            environments[name] = deployed_as(plan, name)
+        environment, role = environments[name], plan.role(plan.runner, name)
+        if environment is None:
+            say(f"look: not checked, since the caller may not act as {role}: {shlex.join(words)}")
+            codes.add(ATTENTION)
+            continue
+        say(f"as {role}: {shlex.join(words)}")
+        sys.stdout.flush()
+        done = subprocess.run([*_COMMAND, *words[1:]], cwd=directory, env=dict(environment))
+        codes.add(done.returncode)
+    return max(codes) if codes <= {0, ATTENTION} else PROBLEM
+
+
+def undone(plan: Plan) -> list[Deployment]:
+    """The stacks of this workspace that are not there, as far as the management account can tell, in their order."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from c7n_iamusers.execution.sessions import account_session
+
+    session, found = account_session(region=plan.region), list[Deployment]()
+    for each in deployments(plan):
+        elsewhere = each.template in (RUNNERS, REALTIME_STACK) and plan.runner != plan.found.account
+        client = session.client("cloudformation", region_name=each.region)
+        try:
+            if elsewhere:
+                there = deployed_as(plan) is not None
+            elif each.is_set:
+                there = (
+                    client.describe_stack_set(StackSetName=each.template)["StackSet"]["Status"] == "ACTIVE"
+                )
+            else:
+                (stack,) = client.describe_stacks(StackName=each.template)["Stacks"]
+                there = stack["StackStatus"] in _DEPLOYED
+        except (ClientError, BotoCoreError):
+            there = False
+        if not there:
+            found.append(each)
+    return found
+
+
+def taken_names(plan: Plan, left: Sequence[Deployment]) -> list[str]:
+    """The roles of the management account that the stacks ``left`` would make, and that are there; none if unknown."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from c7n_iamusers.execution.retries import error_code
+    from c7n_iamusers.execution.sessions import account_session
+
+    own = [RUNNER, ON_CALL, MAILER] if plan.runner == plan.found.account else []
+    made = {RUNNERS: own, CENTER: [CENTER_READER, PROVISIONER], MEMBERS: [READER, REMOVER, RESTORER]}
+    iam, found = account_session(region=plan.region).client("iam"), list[str]()
+    for name in (name for each in left if not each.is_set for name in made.get(each.template, ())):
+        try:
+            iam.get_role(RoleName=name)
+        except (ClientError, BotoCoreError) as error:
+            if error_code(error) in ("NoSuchEntity", "NoSuchEntityException"):
+                continue
+            return []
+        found.append(name)
+    return found
