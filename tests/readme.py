@@ -111,6 +111,8 @@ def by_hand(text: str) -> bool:
 #: A path that a document names -> the test that makes it or reads it there, and by what text it names it, where the
 #: commands of the README leave none.
 MADE_ELSEWHERE = {
+    "approvals.csv": ("cli/test_approve.py", "approvals.csv"),
+    "cycle/": ("cli/test_cycle.py", '"cycle" / "runs"'),
     "deletion-plan.json": ("cli/test_plan.py", "deletion-plan.json"),
     "realtime/quarantine-notices/STOP": ("plugins/test_realtime.py", "realtime/quarantine-notices/STOP"),
     "DIR/sign-ins.json": ("cli/test_provision.py", "sign-ins.json"),
