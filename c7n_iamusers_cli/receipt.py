@@ -95,7 +95,7 @@ def _write(store: Store, history: UserHistory, materials: _Materials, now: datet
         data = receipt_of(materials.of(history), now)
         name, page = file_name(data), render_receipt(data)
     except Exception as error:  # noqa: BLE001  # its files may hold anything, and hide no other user
-        text = f"{history.subject}: what is on record of it is not what a run writes: {error!r}"
+        text = f"{history.subject}: its records are not what a run writes: {error!r}"
         materials.problems[text] = history.account
         return
     try:

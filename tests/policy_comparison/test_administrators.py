@@ -456,7 +456,7 @@ HARD = {
 
 
 @pytest.mark.parametrize(("element", "pattern"), HARD.values(), ids=HARD)
-def test_no_policy_takes_longer_than_its_length(element: str, pattern: Any) -> None:
+def test_no_policy_takes_time_by_the_square_of_its_length(element: str, pattern: Any) -> None:
     def seconds(size: int) -> float:
         count, length = 0, 0
         patterns = []
@@ -471,8 +471,8 @@ def test_no_policy_takes_longer_than_its_length(element: str, pattern: Any) -> N
         admin_policies([AppliedPolicy("own", OWN, document=given)])
         return process_time() - start
 
-    assert seconds(6_000) < 1
-    assert seconds(60_000) < 5
+    # ten times the length: by the square it takes a hundred times as long, on whatever machine
+    assert seconds(60_000) < 40 * max(0.01, *(seconds(6_000 + each) for each in range(3)))
 
 
 def test_a_document_that_compares_equal_with_all_of_iam_is_one_of_an_administrator() -> None:
