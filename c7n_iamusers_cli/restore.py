@@ -181,7 +181,7 @@ def restore(
     if external_id and not role:
         raise click.UsageError("--external-id is for assuming a role: give --role too")
     known = known_accounts(role, accounts_file, accounts)
-    collection = collected(snapshots)
+    collection = collected(snapshots, known)
     for line in (*collection.problems, *collection.left_out):
         say(line, err=True)
     wanted = [user for user in collection.users if is_wanted(user.recorded.subject, accounts, names)]
@@ -206,7 +206,7 @@ def restore(
             in_account = role.replace(ACCOUNT_ID, account_id)
             results[account_id] = (
                 _in_account(in_account, account_id, users, options)
-                if known is None or account_id in known
+                if known is None or account_id in known.values()
                 else _not_in(
                     account_id,
                     users,

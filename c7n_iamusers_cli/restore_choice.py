@@ -41,8 +41,8 @@ def by_account(users: Sequence[RestorableUser]) -> dict[str, list[RestorableUser
 
 def known_accounts(
     role: str | None, accounts_file: Path | None, accounts: Sequence[str]
-) -> frozenset[str] | None:
-    """The ids of the only accounts in which ``role`` may be assumed; None if options name them, or the role does.
+) -> dict[str, str] | None:
+    """The only accounts in which ``role`` may be assumed, name -> id; None if options name them, or the role does.
 
     Raises UsageError where whoever wrote a snapshot would choose them, and get the external id, and InvalidPolicyData.
     """
@@ -53,7 +53,7 @@ def known_accounts(
         )
     if accounts_file is None:
         return None
-    return frozenset(each.account_id for each in targets_in(accounts_file, strict=False))
+    return {each.name: each.account_id for each in targets_in(accounts_file, strict=False)}
 
 
 def check_found(wanted: Sequence[RestorableUser], accounts: Sequence[str], names: Sequence[str]) -> None:

@@ -178,7 +178,11 @@ class DirectoryStore:
         """See Store."""
         above = self.directory.parent
         beside = (above / name for name in sorted(DirectoryStore(above).entries("")))
-        stores = [DirectoryStore(each) for each in beside if each != self.directory and each.is_dir()]
+        stores = [
+            DirectoryStore(each)
+            for each in beside
+            if each != self.directory and each.is_dir() and not _of_filesystem(each)
+        ]
         return [each for each in stores if JOURNAL in each.entries("")]
 
     def place(self, name: str) -> str:
@@ -207,6 +211,7 @@ def below(top: Path, *last: str) -> Iterator[Path]:
     nested deeper than any run writes: what is in them would be left out, and nobody would know.
     """
     for directory, directories, files in os.walk(top, onerror=_raise_unless_missing):
+        directories[:] = [name for name in directories if not _of_filesystem(Path(directory, name))]
         if len(Path(directory).relative_to(top).parts) > _DEEPEST:
             raise OSError(
                 f"{directory} is nested deeper than any run writes: find out who created it, and remove it"
@@ -217,6 +222,11 @@ def below(top: Path, *last: str) -> Iterator[Path]:
                 _refuse_other_kinds(path)
         found = {*directories, *files}.intersection(last) if last else files
         yield from (Path(directory, name) for name in found)
+
+
+def _of_filesystem(directory: Path) -> bool:
+    """Whether it is the lost+found at the top of a file system, which only root may read (mkfs.ext4(8))."""
+    return directory.name == "lost+found" and directory.parent.is_mount()
 
 
 def _raise_unless_missing(error: OSError) -> None:

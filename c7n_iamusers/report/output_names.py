@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from c7n_iamusers.evidence.seen_users import SEEN
 from c7n_iamusers.execution.journal import BUCKET_JOURNALS, RESTORE_JOURNAL
 from c7n_iamusers.execution.outcomes import OUTCOMES
+from c7n_iamusers.execution.output_layout import DATE, DATE_PARTS
 from c7n_iamusers.execution.stores import JOURNAL
-from c7n_iamusers.report.output_layout import DATE, DATE_PARTS
 from c7n_iamusers.snapshots.archive import SNAPSHOTS
 
 GZ = ".gz"

@@ -25,12 +25,12 @@ from c7n_iamusers.execution.outcomes import (
     provisioned_fault,
     unfinished_restorations,
 )
+from c7n_iamusers.execution.output_layout import REGION as REGION
+from c7n_iamusers.execution.output_layout import Layout, Owner
 from c7n_iamusers.execution.stores import JOURNAL, Store
 from c7n_iamusers.exemptions import KEYS as RULE_KEYS
 from c7n_iamusers.iam.user_fields import named_alone
 from c7n_iamusers.report.output_files import OutputFiles
-from c7n_iamusers.report.output_layout import REGION as REGION
-from c7n_iamusers.report.output_layout import Layout, Owner
 from c7n_iamusers.report.output_names import (
     GZ,
     LOG,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,32 +13,28 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused, SnapshotInvalid
-from c7n_iamusers.execution.journal import BUCKET_JOURNALS, GIVEN_UP, SNAPSHOT, JournalReader, parsed
+from c7n_iamusers.execution.journal import BUCKET_JOURNALS, parsed
 from c7n_iamusers.execution.journal import RESTORE_JOURNAL as RESTORE_JOURNAL
 from c7n_iamusers.execution.locks import LockHeld, run_lock
+from c7n_iamusers.execution.output_layout import Owner
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, below, others_may_write, read_file
 from c7n_iamusers.lockout.journal_lines import history_of
 from c7n_iamusers.restoration.plan import Recorded
+from c7n_iamusers.restoration.snapshot_journals import (
+    Journals,
+    Key,
+    Pins,
+    journal_of,
+    key_of,
+    owner_of,
+    pins_of,
+    told_missing,
+    version_of,
+)
 from c7n_iamusers.snapshots.archive import SNAPSHOTS, unique_id_in
-from c7n_iamusers.snapshots.before_deny import given_up
 from c7n_iamusers.snapshots.snapshot import Snapshot, tampering
 from c7n_iamusers.text.documents import LARGEST_RECORD
 from c7n_iamusers.text.times import moment
-from c7n_iamusers.text.wording import shown
-
-
-@dataclass(frozen=True)
-class _Pins:
-    """What a run's journal says of snapshots. ``digests``: name -> SHA-256. ``names``: unique id of a user -> names.
-
-    ``arns``: unique id -> ARN. ``given_up``: see ``before_deny.given_up``.
-    """
-
-    digests: Mapping[str, set[str]]
-    names: Mapping[str, set[str]]
-    arns: Mapping[str, str]
-    given_up: Mapping[str, datetime]
-
 
 #: Errors whose text says what is wrong.
 _TOLD = (OSError, SnapshotInvalid)
@@ -96,16 +92,19 @@ class _File:
     doubt: str = ""
 
 
-def collected(paths: Iterable[Path]) -> Collection:
+def collected(paths: Iterable[Path], known: Mapping[str, str] | None = None) -> Collection:
     """The users in ``paths``: snapshot files, outputs of runs, or directories that contain such outputs.
 
     A file is a problem if its fingerprint, or its SHA-256 in the journal, shows that it was changed. Then the other
     files of its user are problems too, since a user is only restored from a complete record. The same holds if the
     journal of any output in the directories names a snapshot of the user that is not there. Raises SnapshotInvalid if a
     directory can't be read whole, or has neither a snapshot nor a journal that names one.
+
+    What an account's own directory holds of another account's users is a problem, and believed by nobody (see
+    ``output_layout``). ``known``: account's name in the accounts file -> its id.
     """
     try:
-        return _collected(paths)
+        return _collected(paths, known or {})
     except OSError as error:
         raise SnapshotInvalid(
             f"{error}: it may have later snapshots of any user, so nobody is restored: run as a user who can read "
@@ -113,21 +112,13 @@ def collected(paths: Iterable[Path]) -> Collection:
         ) from error
 
 
-def _collected(paths: Iterable[Path]) -> Collection:
+def _collected(paths: Iterable[Path], known: Mapping[str, str]) -> Collection:
     paths = [each.resolve() if each.is_dir() else each.parent.resolve() / each.name for each in paths]
-    found, users, broken = Collection(), defaultdict[str, list[_File]](list), set[str]()
-    journals = _Journals()
-    for file, run in _files(paths):
-        try:
-            loaded = _load(file, run, journals.pins(run))
-        except Exception as error:  # noqa: BLE001  # it may hold anything, and hides no other user
-            unique_id = unique_id_in(file.name)
-            found.add(f"{file}: {_told(error, 'no run writes it')}", file.name.partition(f".{unique_id}.")[0])
-            broken.add(unique_id)
-        else:
-            users[loaded.snapshot.user.unique_id].append(loaded)
+    journals, found = Journals(lambda run: owner_of(run, paths, known)), Collection()
+    users, broken = _loaded(paths, journals, found)
     runs = {run for path in paths for run in _runs(path)}
     found.problems += journals.unread(runs)
+    found.problems += journals.refused()
     for arn, problem in journals.told_without_files(runs, {*users, *broken}):
         found.add(problem, arn.rpartition("/")[2])
     found.left_out += [
@@ -135,11 +126,11 @@ def _collected(paths: Iterable[Path]) -> Collection:
         for path in paths
         if not path.is_dir()
     ]
-    for unique_id, files in users.items():
+    for key, files in users.items():
         try:
-            if unique_id in broken:
+            if {key, ("", key[1])} & broken:
                 raise SnapshotInvalid("another snapshot of it can't be used")
-            found.users.append(_user(files, journals))
+            found.users.append(_user(key, files, journals))
         except Exception as error:  # noqa: BLE001  # whatever the journals have of one user, it hides no other
             why = _told(error, "no run writes its lines in the journals")
             subject = files[-1].snapshot.user.subject
@@ -147,63 +138,33 @@ def _collected(paths: Iterable[Path]) -> Collection:
     return _of_latest(found)
 
 
-class _Journals:
-    """The journals of outputs, each read once, on first use."""
+def _loaded(
+    paths: Iterable[Path], journals: Journals, found: Collection
+) -> tuple[dict[Key, list[_File]], set[Key]]:
+    """The snapshots of each user; and whose can't all be used, by their files' names, with an empty account for any.
 
-    def __init__(self) -> None:
-        self.of = dict[Path, JournalReader]()
-        self.versions = dict[Path, Any]()
-        self._pins = dict[Path, _Pins | OSError]()
-
-    def pins(self, run: Path) -> _Pins | OSError:
-        """What the journal of ``run`` says of snapshots, or the error if it can't be read."""
-        if run not in self.of:
-            self.versions[run] = _version(run)
-            self.of[run] = _journal(run)
-            self._pins[run] = _pins(self.of[run])
-        return self._pins[run]
-
-    def unread(self, runs: Iterable[Path]) -> Iterator[str]:
-        """Those of the ``runs`` not read so far whose journal can't be read, in words."""
-        for run in sorted({*runs} - self.of.keys()):
-            if isinstance(fault := self.pins(run), OSError):
-                yield f"{run}: it is unknown whether a snapshot of a user is missing there: {fault}"
-
-    def missing(self, unique_id: str, runs: Iterable[Path] | None = None) -> dict[str, datetime | None]:
-        """The user's snapshots that a journal (of ``runs``, or any) names and its output lacks.
-
-        Each with the time of its writing if it was given up, else None.
-        """
-        pins = {run: self.pins(run) for run in sorted(self.of if runs is None else runs)}
-        return {
-            str(place): of_run.given_up.get(name)
-            for run, of_run in pins.items()
-            if isinstance(of_run, _Pins)
-            for name in sorted(of_run.names.get(unique_id, ()))
-            if not (place := run / SNAPSHOTS / PurePosixPath(name).name).exists()
-        }
-
-    def told_without_files(self, runs: Set[Path], others: Set[str]) -> Iterator[tuple[str, str]]:
-        """The users in the journals of ``runs``, except ``others``, whose snapshots are missing.
-
-        Each with its ARN and a sentence.
-        """
-        pins = (each for run in runs if isinstance(each := self.pins(run), _Pins))
-        arns = {unique_id: arn for each in pins for unique_id, arn in each.arns.items()}
-        for unique_id in sorted(arns.keys() - others):
-            if places := self.missing(unique_id, runs):
-                yield arns[unique_id], f"{arns[unique_id]}: not restored: {_told_missing(places)}"
+    An account's own directory says nothing of another account's users.
+    """
+    users, broken = defaultdict[Key, list[_File]](list), set[Key]()
+    for file, run in _files(paths):
+        owner = journals.owner(run)
+        try:
+            loaded = _load(file, run, journals.pins(run))
+        except Exception as error:  # noqa: BLE001  # it may hold anything, and hides no other user
+            unique_id = unique_id_in(file.name)
+            found.add(f"{file}: {_told(error, 'no run writes it')}", file.name.partition(f".{unique_id}.")[0])
+            broken.add((owner.account if owner.only else "", unique_id))
+            continue
+        subject = loaded.snapshot.user.subject
+        if why := owner.refuses(subject.arn):
+            found.add(f"{file} {why}", subject.name)
+        else:
+            users[key_of(subject.arn, subject.unique_id)].append(loaded)
+    return users, broken
 
 
 def _told(error: Exception, otherwise: str) -> str:
     return str(error) if isinstance(error, _TOLD) else f"{otherwise}: {error!r}"
-
-
-def _told_missing(places: Iterable[str]) -> str:
-    return (
-        f"snapshots in the journal are missing here: {shown([*places])}: bring them back; to restore from an earlier "
-        "one anyway, copy that file to a directory of its own, and give that"
-    )
 
 
 def _of_latest(found: Collection) -> Collection:
@@ -223,13 +184,13 @@ def _of_latest(found: Collection) -> Collection:
     return found
 
 
-def _user(files: list[_File], journals: _Journals) -> RestorableUser:
+def _user(key: Key, files: list[_File], journals: Journals) -> RestorableUser:
     """Raises SnapshotInvalid if a snapshot of the user is missing."""
     files = sorted(files, key=lambda each: str(each.snapshot.taken))
-    if missing := journals.missing(files[0].snapshot.user.unique_id):
+    if missing := journals.missing(key):
         files = _after(files, missing.values())
     if not files:
-        raise SnapshotInvalid(_told_missing(missing))
+        raise SnapshotInvalid(told_missing(missing))
     last = files[-1]
     user = last.snapshot.user
     lines = [
@@ -273,7 +234,7 @@ def locked(users: Iterable[RestorableUser]) -> Iterator[Callable[[], None]]:
                 f"nothing was restored: the run lock can't be held, so a run may be under way ({error}): restore as a "
                 "user who can write there, or make sure that none is, and restore from a copy"
             ) from error
-        if later := [str(run) for run, version in versions.items() if _version(run) != version]:
+        if later := [str(run) for run, version in versions.items() if version_of(run) != version]:
             raise RestorationRefused(
                 f"nothing was restored: a run has written to {', '.join(later)} since it was read: restore again"
             )
@@ -283,12 +244,6 @@ def locked(users: Iterable[RestorableUser]) -> Iterator[Callable[[], None]]:
                 each()
 
         yield check
-
-
-def _version(run: Path) -> Any:
-    """A value that changes with the journals in the output ``run``."""
-    found = DirectoryStore(run).entries("")
-    return [found.get(name) for name in (JOURNAL, RESTORE_JOURNAL)]
 
 
 def restore_lines(journals: Iterable[Path]) -> tuple[Mapping[str, Any], ...]:
@@ -326,7 +281,7 @@ def has_record(directory: Path) -> bool:
     """Whether ``directory`` has, at any depth, a snapshot, a journal that names one, or an unreadable journal."""
     if any(map(_snapshots_in, _places(directory))):
         return True
-    pins = (_pins(_journal(run)) for run in _runs(directory))
+    pins = (pins_of(journal_of(run), Owner("", only=False)) for run in _runs(directory))
     return any(isinstance(each, OSError) or each.names for each in pins)
 
 
@@ -350,33 +305,7 @@ def _snapshots_in(directory: Path) -> list[Path]:
     return [directory / name for name in sorted(names) if name.endswith(".json")]
 
 
-def _journal(run: Path) -> JournalReader:
-    return JournalReader(lambda: [DirectoryStore(run)])
-
-
-def _pins(journal: JournalReader) -> _Pins | OSError:
-    """The pins, or the error of an unreadable journal, so that it is read once and not for each user."""
-    try:
-        return _pinned(journal)
-    except OSError as error:
-        return error
-
-
-def _pinned(journal: JournalReader) -> _Pins:
-    digests, names = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
-    arns, gone = dict[str, str](), list[Mapping[str, Any]]()
-    for line in journal.lines():
-        if line.get("phase") in (SNAPSHOT, GIVEN_UP):
-            gone.append({name: line.get(name) for name in ("phase", "snapshot", "time")})
-        if line.get("phase") == SNAPSHOT:
-            name = str(line.get("snapshot"))
-            digests[name].add(str(line.get("sha256")))
-            names[line["unique_id"]].add(name)
-            arns[line["unique_id"]] = line["arn"]
-    return _Pins(digests, names, arns, given_up(gone))
-
-
-def _load(path: Path, run: Path, pins: _Pins | OSError) -> _File:
+def _load(path: Path, run: Path, pins: Pins | OSError) -> _File:
     if isinstance(pins, OSError):
         raise pins
     content = read_file(path, LARGEST_RECORD)

@@ -97,6 +97,7 @@ class Today:
             yield from self._of_account(step.name, account, data)
 
     def _of_account(self, step: str, account: Account, data: Mapping[str, Any]) -> Iterator[Foreseen]:
+        from c7n_iamusers.execution.stores import below
         from c7n_iamusers.organization.readiness import filled_in
 
         (target,) = (each for each in self.workspace.targets if each.account_id == account.account_id)
@@ -106,7 +107,8 @@ class Today:
             self.problems.append(f"{step}: {account}: {error}")
             return
         for policy in data["policies"]:
-            files = sorted((self.scratch / step / account.name).glob(f"*/{policy['name']}/resources.json"))
+            made = below(self.scratch / step / account.name, "resources.json")
+            files = sorted(each for each in made if each.parent.name == policy["name"])
             if not files:
                 self.problems.append(f"{step}: {account}: the policy {policy['name']} did not run, see above")
             for file in files:

@@ -60,13 +60,15 @@ class Workspace:
                 f"{file} is not there: run this command in a workspace, or give it by -w; without it, an empty file "
                 "named so has the defaults"
             )
+        from c7n_iamusers.execution.stores import DirectoryStore
+
         try:
             settings = parsed_file(file, read_settings)
         except (ValueError, OSError) as error:
             raise InvalidPolicyData(f"{file}: {error}") from error
         accounts, policies = directory / settings.accounts, directory / settings.policies
         data = read_accounts(_existing(accounts, file, "accounts"), _whole)
-        files = sorted(each.name for each in _existing(policies, file, "policies").iterdir())
+        files = sorted(DirectoryStore(_existing(policies, file, "policies")).entries(""))
         try:
             steps = steps_of(settings.steps, settings.provision, files)
         except ValueError as error:

@@ -314,6 +314,21 @@ def test_names_of_what_can_not_be_read_whole_are_an_error(
         DirectoryStore(tmp_path / "account").names("", *last)
 
 
+def test_what_a_file_system_has_at_its_top_is_no_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for policy in ("delete", "quarantine", "lost+found"):
+        DirectoryStore(tmp_path / policy).create("journal.jsonl", b"")
+    locked(monkeypatch, tmp_path / "lost+found")
+    with pytest.raises(PermissionError):
+        DirectoryStore(tmp_path).names("")
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == tmp_path)
+    assert DirectoryStore(tmp_path).names("") == ["delete/journal.jsonl", "quarantine/journal.jsonl"]
+    assert [str(each) for each in DirectoryStore(tmp_path / "delete").siblings()] == [
+        f"{tmp_path}/quarantine"
+    ]
+
+
 def test_names_deeper_than_any_run_writes_are_an_error(tmp_path: Path) -> None:
     DirectoryStore(tmp_path).create("/".join(["deep"] * 40), b"")
     with pytest.raises(OSError, match="is nested deeper than any run writes"):

@@ -187,9 +187,9 @@ def test_memory_that_a_process_may_not_have_is_an_error_of_the_file(
     path.write_text('{"UserDetailList": []}')
     with monkeypatch.context() as patched:
         patched.setattr(documents, "_DECODER", type("Decoder", (), {"raw_decode": fail})())
-        with pytest.raises(NotInFormat, match="line 1: takes more memory"):
+        with pytest.raises(NotInFormat, match="line 1: needs more memory"):
             read_json("{}")
-        with pytest.raises(EvidenceUnreadable, match=r"details\.json: line 1: takes more memory"):
+        with pytest.raises(EvidenceUnreadable, match=r"details\.json: line 1: needs more memory"):
             read_details(path)
     with monkeypatch.context() as patched:
         patched.setattr("c7n_iamusers.evidence.account_report.saved_user", fail)

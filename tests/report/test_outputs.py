@@ -22,12 +22,12 @@ from c7n_iamusers.execution.calls import AFTER, BEFORE, Subject
 from c7n_iamusers.execution.journal import BucketJournal, Journal
 from c7n_iamusers.execution.outcomes import FAILED as USER_FAILED
 from c7n_iamusers.execution.outcomes import OUTCOMES
+from c7n_iamusers.execution.output_layout import Layout
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.identity_center.applying import run_records, run_results
 from c7n_iamusers.identity_center.requests import intent_files
 from c7n_iamusers.report import output_names, output_reader
-from c7n_iamusers.report.output_layout import Layout
 from c7n_iamusers.report.output_reader import read_outputs
 from c7n_iamusers.report.outputs import (
     ACTION_FAILED,

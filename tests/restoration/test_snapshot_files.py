@@ -425,6 +425,70 @@ def test_nobody_is_restored_where_an_output_can_not_be_read(
         collected([outputs])
 
 
+OTHER = "444455556666"
+
+
+def _later(run: Path) -> None:
+    output(run, snapshot(ALICE, month=3))
+
+
+def _namesake(run: Path) -> None:
+    output(run, snapshot(user(unique_id="AIDANEWERNEWERNEWER"), month=3))
+
+
+def _of_its_own_with_her_id(run: Path) -> None:
+    output(run, snapshot(user("mallory", account=OTHER), month=3))
+
+
+def _missing(run: Path) -> None:
+    _later(run)
+    file_of(run, ALICE).unlink()
+
+
+def _own_line_with_her_id(run: Path) -> None:
+    _of_its_own_with_her_id(run)
+    file_of(run, user("mallory", account=OTHER)).unlink()
+
+
+def _unreadable(run: Path) -> None:
+    output(run)
+    file_of(run, ALICE).parent.mkdir()
+    file_of(run, ALICE).write_text("{")
+
+
+@pytest.mark.parametrize("where", ["sandbox/us-east-1/park", f"realtime/{OTHER}/park", "sandbox/us-east-1/2"])
+@pytest.mark.parametrize(
+    ("forge", "told"),
+    [
+        pytest.param(_later, "it lies where account 444455556666 writes", id="a-later-snapshot"),
+        pytest.param(_namesake, "it lies where account 444455556666 writes", id="a-later-user-of-the-name"),
+        pytest.param(_missing, "it lies where account 444455556666 writes", id="a-line-about-a-missing-one"),
+        pytest.param(_unreadable, f"{ALICE.unique_id}.json: ", id="a-file-with-the-users-id"),
+        pytest.param(_of_its_own_with_her_id, "", id="the-id-on-a-user-of-its-own"),
+        pytest.param(_own_line_with_her_id, "are missing here", id="the-id-on-a-line-of-its-own"),
+    ],
+)
+def test_what_another_account_s_part_tells_of_a_user_neither_counts_nor_stops(
+    tmp_path: Path, where: str, forge: Callable[[Path], None], told: str
+) -> None:
+    output(tmp_path / "payments" / "us-east-1" / "delete", snapshot(ALICE))
+    forge(tmp_path / where)
+    known = {"payments": ALICE.subject.account_id, "sandbox": OTHER}
+    found = collected([tmp_path], known)
+    (alice,) = (each for each in found.users if each.recorded.subject == ALICE.subject)
+    assert [each.taken for each in alice.recorded.snapshots] == [snapshot(ALICE).taken]
+    assert alice.runs == (tmp_path / "payments" / "us-east-1" / "delete",)
+    assert [each for each in found.problems if told in each] or not told
+
+
+def test_an_output_that_says_it_is_of_two_accounts_is_believed_of_nobody(tmp_path: Path) -> None:
+    run = output(tmp_path / "payments" / "us-east-1" / "delete", snapshot(ALICE))
+    (run / "metadata.json").write_text(json.dumps({"config": {"account_id": OTHER}}))
+    found = collected([tmp_path], {"payments": ALICE.subject.account_id})
+    assert found.users == []
+    assert "is of account" in found.problems[0]
+
+
 def test_lines_of_restorations_are_those_of_the_journals_that_are_there(tmp_path: Path) -> None:
     with Journal(tmp_path / "a") as journal:
         journal.write(ALICE.subject, "before", **CALL)

@@ -42,6 +42,12 @@ class Owner:
         found = _IN_ACCOUNT.fullmatch(arn) if isinstance(arn, str) else None
         return self.only and found is not None and found[1] != self.account
 
+    def refuses(self, arn: object) -> str:
+        """Why what the directory tells of ``arn`` is not believed; empty if it may be."""
+        if self.fault:
+            return self.fault
+        return self.refusal([arn]) if self.is_of_another(arn) else ""
+
     def refusal(self, others: Sequence[object]) -> str:
         """Why it is not believed of ``others``, the ARNs of users of other accounts. They are shown escaped."""
         more = f", and {len(others) - 1} more" if len(others) > 1 else ""
