@@ -26,7 +26,7 @@ from aws_local_org.call_log import CallRecord, redacted
 from aws_local_org.cloudtrail import Sender, add_call
 from aws_local_org.credentials import Principal
 from aws_local_org.errors import NOT_IMPLEMENTED, AwsError, WireResponse, error_code_of, render
-from aws_local_org.random_faults import CONNECTION_RESET, ConnectionLost, Fault, Faults, refusal
+from aws_local_org.iam_random_faults import CONNECTION_RESET, ConnectionLost, Fault, Faults, refusal
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import ThreadedWSGIServer
 
 from aws_local_org.errors import LocalOrgError, WireResponse
-from aws_local_org.random_faults import ConnectionLost
+from aws_local_org.iam_random_faults import ConnectionLost
 
 #: The only address to listen on: only a request's token is checked, and it is sent in clear.
 LOOPBACK = "127.0.0.1"

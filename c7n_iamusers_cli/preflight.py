@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.exemptions import ExemptionRule
     from c7n_iamusers.organization.likely_mistakes import NamesRead
     from c7n_iamusers.organization.preflight_checks import Probes
+    from c7n_iamusers.organization.queue_checks import QueueProbes
     from c7n_iamusers.organization.readiness import Check, Target
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -179,17 +180,20 @@ def _shared(
 ) -> Iterator[Check]:
     """What all accounts use."""
     from c7n_iamusers.execution.journal import utc_now
+    from c7n_iamusers.organization.queue_checks import QueueProbes
     from c7n_iamusers.organization.readiness import OK, ORGANIZATION, UNKNOWN, Check, shared_by
 
     shared = shared_by(found, wanted.data)
-    queues = yield from _queues(probes, found, wanted, shared.queues, mailer)
-    yield from chain.from_iterable(map(probes.in_queue, queues))
+    asked = QueueProbes(probes.session, probes.caller, probes.backoff)
+    queues = yield from _queues(asked, found, wanted, shared.queues, mailer)
+    yield from chain.from_iterable(map(asked.in_queue, queues))
     for place in shared.notices:
         notices = probes.notices(place)
         yield notices
         if place.startswith("s3://") and notices.status == OK:
             yield probes.bucket(place)
     yield from probes.held(found, wanted.data, utc_now())
+    yield from chain.from_iterable(map(asked.delivery, shared.queues))
     yield from _mail(probes, shared.queues, found, mailer, mailer_role)
     centers = _centers(shared.centers, role)
     for each, known in centers:
@@ -216,7 +220,7 @@ def _probes(found: Sequence[Target]) -> Probes:
 def _mail(
     probes: Probes, queues: Sequence[str], found: Sequence[Target], file: Path | None, role: str
 ) -> Iterator[Check]:
-    """Whether runs can see mails leave the ``queues``, and whether c7n-mailer may take and send them.
+    """Whether c7n-mailer may take mails out of one of the ``queues`` and send them.
 
     ``file``: its configuration. ``role``: its ARN.
     """
@@ -227,8 +231,6 @@ def _mail(
     from c7n_iamusers_cli.mailer import mailer_arn, mailer_config
 
     asked = MailProbes(probes.session, probes.caller, probes.backoff)
-    for queue in queues:
-        yield from asked.delivery(queue)
     try:
         config = mailer_config(file) if file else None
     except InvalidPolicyData as error:
@@ -247,14 +249,14 @@ def _mail(
 
 
 def _queues(
-    probes: Probes, found: Sequence[Target], wanted: Wanted, named: Sequence[str], mailer: Path | None
+    asked: QueueProbes, found: Sequence[Target], wanted: Wanted, named: Sequence[str], mailer: Path | None
 ) -> Generator[Check, None, Sequence[str]]:
     """Checks queues and c7n-mailer. ``named``: the queues of policies that run here. Returns all queues."""
     from c7n_iamusers.organization.queue_senders import function_queues, open_mailer
     from c7n_iamusers.organization.readiness import HOLE, ORGANIZATION, Check
 
     queues = tuple(dict.fromkeys((*named, *function_queues(found, wanted.every))))
-    yield from map(probes.queue, queues)
+    yield from map(asked.queue, queues)
     if fault := open_mailer(found, wanted.every, _queue_of(mailer) if mailer else ()):
         yield Check(ORGANIZATION, "who may write to c7n-mailer", HOLE, fault, "correct these policies")
     return queues

@@ -25,7 +25,7 @@ from werkzeug.datastructures import ImmutableMultiDict
 from aws_local_org import LocalOrg
 from aws_local_org.application import MotoDispatcher
 from aws_local_org.errors import WireResponse
-from aws_local_org.random_faults import ConnectionLost
+from aws_local_org.iam_random_faults import ConnectionLost
 
 
 def is_running(org: LocalOrg) -> bool:

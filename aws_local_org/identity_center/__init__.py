@@ -11,7 +11,7 @@ restricted (`aws_local_org.organization`).
 - rules: errors, pages and the shape of requests; asynchronous: requests that take time;
 - instance, with who may call; permission_sets; assignments, provisioning: what reaches the accounts;
 - directory: users, groups and memberships of identitystore;
-- faults: failures that tests inject.
+- injected_faults: failures that tests inject.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from moto.identitystore.responses import IdentityStoreResponse
 from moto.ssoadmin.responses import SSOAdminResponse
 
 from aws_local_org import organization
-from aws_local_org.identity_center import faults, instance, operations, state
+from aws_local_org.identity_center import injected_faults, instance, operations, state
 from aws_local_org.settings import Settings
 
 __all__ = ["install", "populate"]
@@ -40,5 +40,5 @@ def populate(settings: Settings) -> None:
     with state.lock:
         organization.populate(settings)
         instance.remove_instance()
-        faults.clear()
+        injected_faults.clear()
         instance.add_instance(settings.management_account, settings.identity_center_region or settings.region)

@@ -15,7 +15,7 @@ from typing import Any
 from moto.moto_api._internal import mock_random
 
 from aws_local_org import settings
-from aws_local_org.identity_center import faults, rules, state
+from aws_local_org.identity_center import injected_faults, rules, state
 from aws_local_org.identity_center.state import Instance, Operation
 
 
@@ -38,7 +38,7 @@ class RequestKind:
 
     def start(self, instance: Instance, subject: dict[str, Any], apply: Callable[[], None]) -> dict[str, Any]:
         """Accept a request. subject: the members that its status repeats."""
-        planned = faults.planned_failure(self.word)
+        planned = injected_faults.planned_failure(self.word)
         created = state.now()
         operation = Operation(
             request_id=str(mock_random.uuid4()),

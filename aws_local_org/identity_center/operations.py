@@ -19,7 +19,7 @@ from aws_local_org.identity_center import (
     assignments,
     asynchronous,
     directory,
-    faults,
+    injected_faults,
     instance,
     permission_sets,
     provisioning,
@@ -143,7 +143,7 @@ def _method(
         }
         with state.lock:
             asynchronous.settle()
-            faults.raise_planned(operation)
+            injected_faults.raise_planned(operation)
             rules.check_shape(get_service_model(service).operation_model(operation).input_shape, parameters)
             caller = Caller(self.current_account, self.region)
             return ActionResult(handler(resolve(caller, operation, parameters), parameters))

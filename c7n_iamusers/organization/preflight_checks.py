@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -29,7 +29,7 @@ from c7n_iamusers.iam.trust_principals import is_trusted
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.notices.held import COMMAND
 from c7n_iamusers.notices.notices import Notices
-from c7n_iamusers.notices.queue_counts import queue_region, queue_url
+from c7n_iamusers.notices.queue_counts import queue_url
 from c7n_iamusers.notices.stop import stops_in
 from c7n_iamusers.organization.function_checks import FunctionProbes, missing_statements
 from c7n_iamusers.organization.readiness import (
@@ -54,11 +54,6 @@ _LOCATIONS = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}
 #: Where SimulatePrincipalPolicy does not look ("Testing IAM policies with the IAM policy simulator").
 _BEYOND = "as far as identity policies tell: service control policies may still deny"
 LAMBDA = "lambda.amazonaws.com"
-#: SQS's default retention of messages: a weekend and a day to spare. Seconds.
-_RETENTION = 4 * 24 * 3600
-_WAITING = tuple(f"ApproximateNumberOfMessages{each}" for each in ("", "NotVisible", "Delayed"))
-#: The attributes of a queue that ``queue_doubts`` reads.
-QUEUE_ATTRIBUTES = (*_WAITING, "MessageRetentionPeriod")
 
 
 @dataclass(frozen=True)
@@ -249,30 +244,6 @@ class Probes:
             return Check(place, name, HOLE, f"{arn} can't be assumed by {LAMBDA}", remedy)
         return Check(place, name, OK, arn)
 
-    def queue(self, queue: str) -> Check:
-        """Whether the queue that notices go to is there."""
-        place = ORGANIZATION
-        region: str | None
-        try:
-            if queue.startswith("arn:"):
-                _, _, _, region, owner, name = queue.split(":", 5)
-                client = self._client("sqs", region)
-                url = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=owner)["QueueUrl"]
-            elif not queue.startswith("https://"):
-                raise ValueError("it is no URL, so Cloud Custodian looks for it in each member account")
-            else:
-                labels = (urlparse(queue).hostname or "").split(".")
-                region = labels[1] if labels[0] == "sqs" and len(labels) > 1 else None
-                client, url = self._client("sqs", region), queue
-            self.backoff.call(client.get_queue_attributes, QueueUrl=url, AttributeNames=["QueueArn"])
-        except (*_ERRORS, ValueError) as error:
-            remedy = (
-                f"create the queue or correct {queue!r} (variable queue_url), and allow sqs:GetQueueAttributes and "
-                f"sqs:SendMessage to {self.caller}"
-            )
-            return Check(place, "queue", HOLE, f"{queue}: {error}", remedy)
-        return Check(place, "queue", OK, queue)
-
     def lets_in(self, wanted: Any) -> Check:
         """Whether a bucket or queue has the policy that the functions need. ``wanted``: a ResourcePolicy."""
         name, region = wanted.resource.rpartition(":")[2], wanted.resource.split(":")[3] or None
@@ -361,18 +332,6 @@ class Probes:
             told = f"policies hold their messages for {COMMAND}; {waiting} are held now"
             yield Check(ORGANIZATION, "digest", OK, told)
 
-    def in_queue(self, queue: str) -> Iterator[Check]:
-        """Whether messages leave a queue in time. Nothing for an unreadable queue, which ``queue`` reports."""
-        url = queue_url(queue, "", "")
-        try:
-            client = self._client("sqs", queue_region(url))
-            found = self.backoff.call(
-                client.get_queue_attributes, QueueUrl=url, AttributeNames=[*QUEUE_ATTRIBUTES]
-            )["Attributes"]
-        except (*_ERRORS, ValueError):
-            return
-        yield from queue_doubts(queue, found)
-
     def bucket(self, url: str) -> Check:
         """Whether the bucket of ``url``, an output of Cloud Custodian, is there and in the Region of the runner."""
         place, name = ORGANIZATION, "bucket"
@@ -397,22 +356,6 @@ class Probes:
         path = Path(notices).absolute()
         there = next(each for each in (path, *path.parents) if each.exists())
         return DirectoryStore(there if existing else path)
-
-
-def queue_doubts(queue: str, attributes: Mapping[str, str]) -> Iterator[Check]:
-    """Whether messages wait in the queue, or may expire there. ``attributes``: of GetQueueAttributes."""
-    seconds = int(attributes["MessageRetentionPeriod"])
-    kept = f"{seconds / 3600:g} hours"
-    if waiting := sum(int(attributes[each]) for each in _WAITING):
-        told = f"{queue}: {waiting} messages wait in it; each is lost after {kept}"
-        yield Check(
-            ORGANIZATION, "queue", ATTENTION, told, "check that c7n-mailer runs, and reads this queue"
-        )
-    if seconds < _RETENTION:
-        told = f"{queue} keeps a message for {kept} only, so that mails are lost if c7n-mailer stops"
-        yield Check(
-            ORGANIZATION, "queue", ATTENTION, told, "set its MessageRetentionPeriod to 345600 or more"
-        )
 
 
 def bucket_doubt(place: str, region: str, asked: str) -> Check | None:

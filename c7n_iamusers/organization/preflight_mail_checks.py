@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks AWS whether runs can see mails leave the queue, and whether c7n-mailer may take them out of it.
-
-Asks the mail server whether it accepts them from c7n-mailer.
-"""
+"""Asks AWS whether c7n-mailer may take mails out of the queue, and the mail server whether it accepts them from it."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ import smtplib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +25,8 @@ from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam.permissions import simulation
 from c7n_iamusers.notices.mailer_needs import MAILER_REGION, MailerNeed, mailer_needs
 from c7n_iamusers.notices.queue_counts import (
-    ATTRIBUTES,
-    QueueState,
     queue_arn,
     queue_region,
-    queue_url,
     read_queue,
 )
 from c7n_iamusers.organization.readiness import HOLE, OK, ORGANIZATION, UNKNOWN, Check
@@ -41,8 +35,6 @@ from c7n_iamusers.text.wording import visible
 _ERRORS = (ClientError, BotoCoreError)
 #: Where SimulatePrincipalPolicy does not look ("Testing IAM policies with the IAM policy simulator").
 _BEYOND = "as far as identity policies tell: service control policies may still deny"
-#: Two readings, a day apart, and the day of the message itself.
-_RETENTION = timedelta(days=3)
 #: The AWS managed key, with which SQS encrypts for everybody who may use the queue.
 _OF_SQS = "alias/aws/sqs"
 #: Seconds for each answer of the mail server.
@@ -64,31 +56,8 @@ class MailProbes:
     caller: str
     backoff: Backoff
 
-    def delivery(self, queue: str) -> Iterator[Check]:
-        """Why runs can't find out whether messages leave ``queue``; nothing for an unreadable queue."""
-        place, name, url = ORGANIZATION, "delivery", queue_url(queue, "", "")
-        if not queue.startswith(("arn:", "https://")):
-            return
-        found = self._read_queue(url).reading
-        denied = [each for each in found.unread if each.permission == ATTRIBUTES]
-        if denied and url not in {each.resource for each in denied}:
-            told = (
-                f"no announcement counts: {', '.join(map(str, denied))}, its dead-letter queue, was refused"
-            )
-            remedy = f"allow {ATTRIBUTES} on the dead-letter queue of {queue} to {self.caller}"
-            yield Check(place, name, HOLE, told, remedy)
-        if found.retention is not None and found.retention < _RETENTION:
-            told = (
-                f"no announcement counts: {queue} keeps messages for {found.retention}, and a policy that runs daily "
-                "can't find out twice within that time whether a message left it"
-            )
-            yield Check(place, name, HOLE, told, "set its MessageRetentionPeriod to four days or more")
-
     def _client(self, service: str, region: str | None) -> Any:
         return self.session.client(service, region_name=region, config=SINGLE_TRY)
-
-    def _read_queue(self, url: str) -> QueueState:
-        return read_queue(self._client, url, datetime.now(timezone.utc))
 
     def rights(self, config: Mapping[str, Any], role: str, file: Path) -> Check:
         """Whether c7n-mailer may do what its ``config`` needs. ``file``: where that stands.
@@ -201,7 +170,11 @@ class MailProbes:
     def _keys(self, config: Mapping[str, Any], partition: str) -> tuple[tuple[str, ...], str]:
         """The KMS key of the mailer's queue, if it needs a permission; and why that is unknown, or empty."""
         url = str(config["queue_url"])
-        key = self._read_queue(url).key if url.startswith("https://") else ""
+        key = (
+            read_queue(self._client, url, datetime.now(timezone.utc)).key
+            if url.startswith("https://")
+            else ""
+        )
         if key.startswith("arn:") and ":key/" in key:
             return (key,), ""
         if not key or key == _OF_SQS:

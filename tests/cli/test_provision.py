@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg, scripted_events
-from aws_local_org.identity_center import faults
+from aws_local_org.identity_center import injected_faults
 from aws_local_org.identity_center import instance as instances
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center.applying.center_lock import LOCK
@@ -259,7 +259,7 @@ def test_no_bar_and_no_colour_where_there_is_no_terminal(fleet: FleetRehearsal) 
 
 
 def test_failures_are_told_and_end_the_command_with_1(fleet: FleetRehearsal) -> None:
-    faults.fail_next_assignment("The role quota of the account is exceeded")
+    injected_faults.fail_next_assignment("The role quota of the account is exceeded")
     found = provision(fleet)
     assert found.exit_code == 1
     assert "failed: user alice of account" in found.output

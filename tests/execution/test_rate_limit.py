@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from aws_local_org import LocalOrg
-from aws_local_org.identity_center import faults
+from aws_local_org.identity_center import injected_faults
 from c7n_iamusers.execution.rate_limit import RateLimit
 
 
@@ -59,7 +59,7 @@ def test_every_request_and_retry_of_a_client_takes_a_slot(org: LocalOrg) -> None
     limit = time.limit(10)
     client = org.session().client("sso-admin")
     limit.attach(client)
-    faults.refuse_next("ListInstances", "ThrottlingException")
+    injected_faults.refuse_next("ListInstances", "ThrottlingException")
     client.list_instances()
     assert limit.wait() == pytest.approx(0.2)
 

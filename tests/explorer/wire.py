@@ -16,7 +16,7 @@ from botocore.exceptions import ConnectionClosedError
 from botocore.httpsession import URLLib3Session
 
 from aws_local_org.application import MotoDispatcher
-from aws_local_org.random_faults import ConnectionLost
+from aws_local_org.iam_random_faults import ConnectionLost
 from tests.explorer.alone import CALL_SECONDS, CLOCK
 from tests.in_process import _answer, _without_flask
 

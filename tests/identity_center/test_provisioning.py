@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
-from aws_local_org.identity_center import faults
+from aws_local_org.identity_center import injected_faults
 from aws_local_org.identity_center.state import Quotas
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.applying.run_lock import exclusive
@@ -87,7 +87,7 @@ def test_what_each_account_is_told(fleet: FleetRehearsal) -> None:
     mixed = intents(OTHER_ACCOUNT, "carol")
     fleet.leave(intents(ACCOUNT, "alice"), replace(mixed, users=(*mixed.users, robot)))
     # the second of two to be asked for is the second account's
-    faults.fail_next_assignment("The role quota of the account is exceeded")
+    injected_faults.fail_next_assignment("The role quota of the account is exceeded")
     failures = fleet.run()
     assert len(failures) == 2
     first, second = result_of(fleet, ACCOUNT), result_of(fleet, OTHER_ACCOUNT)
@@ -110,7 +110,7 @@ def test_what_each_account_is_told(fleet: FleetRehearsal) -> None:
 
 def test_the_next_run_makes_what_one_failed_to(fleet: FleetRehearsal) -> None:
     two_accounts(fleet)
-    faults.fail_next_assignment("Internal")
+    injected_faults.fail_next_assignment("Internal")
     assert fleet.run() != []
     assert fleet.run() == []
     assert (fleet.assigned(), fleet.members()) == (WANTED, MEMBERS)
@@ -229,7 +229,7 @@ def test_what_goes_away_is_tried_again(
     fleet: FleetRehearsal, operation: str, code: str, members: dict[str, Any], times: int
 ) -> None:
     two_accounts(fleet)
-    faults.refuse_next(operation, code, times=times, **members)
+    injected_faults.refuse_next(operation, code, times=times, **members)
     assert fleet.run() == []
     assert (fleet.assigned(), fleet.members()) == (WANTED, MEMBERS)
 
@@ -237,7 +237,7 @@ def test_what_goes_away_is_tried_again(
 def test_what_does_not_go_away_is_one_persons_failure(fleet: FleetRehearsal) -> None:
     two_accounts(fleet)
     # The first is that of the run's question whether users can be created.
-    faults.refuse_next("CreateUser", "ValidationException", "no", times=2)
+    injected_faults.refuse_next("CreateUser", "ValidationException", "no", times=2)
     failures = fleet.run()
     assert failures
     assert all("identitystore:CreateUser failed with ValidationException: no" in each for each in failures)

@@ -22,7 +22,7 @@ from c7n_iamusers.organization.likely_mistakes import (
     told_of_others,
 )
 from c7n_iamusers.organization.owners import Account, Member
-from c7n_iamusers.organization.preflight_checks import bucket_doubt, queue_doubts
+from c7n_iamusers.organization.preflight_checks import bucket_doubt
 from c7n_iamusers.organization.readiness import ATTENTION, HOLE, UNKNOWN, Check, Target, targets
 from tests.records import groups, user
 
@@ -285,38 +285,6 @@ def test_what_an_account_that_was_not_read_has_is_unknown() -> None:
 def test_of_users_only_what_rules_ask_for_is_kept() -> None:
     _, (read,) = judged([rule("user ci")], ["ci", "bob"])
     assert dict(read.unmatched) == {"user": frozenset({"bob"})}
-
-
-def attributes(
-    waiting: int = 0, flying: int = 0, delayed: int = 0, retention: int = 345_600
-) -> dict[str, str]:
-    return {
-        "ApproximateNumberOfMessages": str(waiting),
-        "ApproximateNumberOfMessagesNotVisible": str(flying),
-        "ApproximateNumberOfMessagesDelayed": str(delayed),
-        "MessageRetentionPeriod": str(retention),
-    }
-
-
-@pytest.mark.parametrize(
-    ("found", "told"),
-    [
-        pytest.param(attributes(), [], id="empty"),
-        pytest.param(
-            attributes(1, 2, 3), ["q: 6 messages wait in it; each is lost after 96 hours"], id="waiting"
-        ),
-        pytest.param(attributes(delayed=1), ["q: 1 messages wait in it"], id="delayed"),
-        pytest.param(attributes(retention=345_599), ["q keeps a message for 95.9"], id="short"),
-        pytest.param(attributes(retention=1_209_600), [], id="long"),
-        pytest.param(
-            attributes(1, retention=60), ["q: 1 messages wait", "q keeps a message for 0.01"], id="both"
-        ),
-    ],
-)
-def test_doubts_on_a_queue(found: dict[str, str], told: list[str]) -> None:
-    lines = list(queue_doubts("q", found))
-    assert [each.text.startswith(text) for each, text in zip(lines, told, strict=True)] == [True] * len(told)
-    assert {each.status for each in lines} <= {ATTENTION}
 
 
 def test_a_bucket_of_another_region_is_written_with_it() -> None:

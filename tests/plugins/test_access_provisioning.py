@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from c7n.exceptions import PolicyExecutionError
 
-from aws_local_org.identity_center import faults
+from aws_local_org.identity_center import injected_faults
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.interference import on_call
 from tests.plugins.provisioning_rehearsal import Rehearsal
@@ -114,7 +114,7 @@ def test_an_existing_identity_is_adopted_and_said(rehearsal: Rehearsal) -> None:
 def test_one_failure_affects_no_other_user_and_the_next_run_continues(rehearsal: Rehearsal) -> None:
     rehearsal.user("alice")
     rehearsal.user("bob")
-    faults.refuse_next("CreateGroupMembership", "ValidationException", "no")
+    injected_faults.refuse_next("CreateGroupMembership", "ValidationException", "no")
     with pytest.raises(PolicyExecutionError, match="failed for 1 users"):
         rehearsal.run()
     # whose membership AWS sees first is not told beforehand
@@ -156,7 +156,7 @@ def test_a_write_that_has_not_spread_is_tried_again(
             refused.append(operation)
             # The first CreateUser asks whether users can be created.
             times = 2 if operation == "CreateUser" else 1
-            faults.refuse_next(operation, code, times=times, **members)
+            injected_faults.refuse_next(operation, code, times=times, **members)
 
     # Once the run has its lock, which is a permission set too.
     on_call(monkeypatch, "ListAccountAssignmentCreationStatus", refuse)

@@ -18,7 +18,7 @@ from c7n.utils import yaml_load
 from c7n_mailer.utils import get_rendered_jinja
 
 from aws_local_org import scripted_events
-from aws_local_org.identity_center import faults
+from aws_local_org.identity_center import injected_faults
 from c7n_iamusers.entry import register
 from c7n_iamusers.identity_center.aws.instance import connect
 from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
@@ -220,7 +220,7 @@ def test_how_people_sign_in_stands_on_the_resource(fleet: FleetRehearsal, tmp_pa
 def test_what_can_not_be_read_selects_nobody(
     fleet: FleetRehearsal, tmp_path: Path, operation: str, state: str
 ) -> None:
-    faults.refuse_next(operation, "AccessDeniedException")
+    injected_faults.refuse_next(operation, "AccessDeniedException")
     with pytest.raises(PolicyExecutionError, match=r"can't be read.*AccessDenied.*No user was selected"):
         selected(fleet, tmp_path, state)
 

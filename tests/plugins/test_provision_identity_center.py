@@ -15,7 +15,7 @@ from c7n.resources import load_resources
 from c7n.utils import yaml_load
 
 from aws_local_org import LocalOrg
-from aws_local_org.identity_center import faults, state
+from aws_local_org.identity_center import injected_faults, state
 from aws_local_org.identity_center import instance as instances
 from c7n_iamusers.entry import register
 from c7n_iamusers.plugins.provision_identity_center import ProvisionIdentityCenter
@@ -331,7 +331,7 @@ def test_an_identity_center_that_will_not_do(
 )
 def test_denied_readings_end_the_policy_but_never_c7n_orgs_run(rehearsal: Rehearsal, operation: str) -> None:
     rehearsal.user("alice")
-    faults.refuse_next(operation, "AccessDeniedException")
+    injected_faults.refuse_next(operation, "AccessDeniedException")
     with pytest.raises(PolicyExecutionError, match=r"AccessDeniedException.* declares"):
         rehearsal.run()
 
@@ -370,7 +370,9 @@ def test_every_call_is_declared(rehearsal: Rehearsal, monkeypatch: pytest.Monkey
         made.update(f"{call.service}:{call.operation}" for call in rehearsal.org.calls)
 
     guarded(rehearsal)
-    faults.refuse_next("CreateGroupMembership", "ConflictException", Reason="UNIQUENESS_CONSTRAINT_VIOLATION")
+    injected_faults.refuse_next(
+        "CreateGroupMembership", "ConflictException", Reason="UNIQUENESS_CONSTRAINT_VIOLATION"
+    )
     run(permission_set=rich)
     run(permission_set=poor)
     run(group="everybody", shared_group=True)

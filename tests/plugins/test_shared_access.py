@@ -9,7 +9,7 @@ from botocore.exceptions import ConnectionClosedError
 from c7n.exceptions import PolicyExecutionError
 
 from aws_local_org import organization
-from aws_local_org.identity_center import faults
+from aws_local_org.identity_center import injected_faults
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.interference import on_call
 from tests.plugins.provisioning_rehearsal import Killed, Rehearsal, SteppingClock, after_change
@@ -140,7 +140,7 @@ def test_another_account_that_fails_is_told_and_stops_nobody(
 def test_a_failed_assignment_is_everybodys_failure_and_nobody_is_created(rehearsal: Rehearsal) -> None:
     rehearsal.user("alice")
     rehearsal.user("bob")
-    faults.fail_next_assignment("The role quota of the account is exceeded")
+    injected_faults.fail_next_assignment("The role quota of the account is exceeded")
     with pytest.raises(PolicyExecutionError, match="failed for 2 users"):
         rehearsal.run()
     for name, row in rehearsal.outcomes().items():

@@ -11,7 +11,7 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ConnectionClosedError
 
-from aws_local_org.identity_center import faults
+from aws_local_org.identity_center import injected_faults
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.applying import center_lock
 from c7n_iamusers.identity_center.applying.center_lock import LOCK, LONGEST, CenterLock, LockUnavailable
@@ -158,10 +158,10 @@ def test_an_answer_that_is_lost_leaves_no_lock(
 
 
 def test_a_conflict_without_a_set_is_tried_again(fleet: FleetRehearsal) -> None:
-    faults.refuse_next("CreatePermissionSet", "ConflictException", times=2)
+    injected_faults.refuse_next("CreatePermissionSet", "ConflictException", times=2)
     with lock_of(fleet):
         assert description(fleet)
-    faults.refuse_next("CreatePermissionSet", "ConflictException", times=5)
+    injected_faults.refuse_next("CreatePermissionSet", "ConflictException", times=5)
     with (
         pytest.raises(IdentityCenterError, match="can't be created, and is not there either: run again"),
         lock_of(fleet),
@@ -180,7 +180,7 @@ def lock_of(fleet: FleetRehearsal, timeout: float = 0.0) -> Any:
 
 def test_who_may_not_create_it_writes_nothing(fleet: FleetRehearsal) -> None:
     fleet.leave(intents(ACCOUNT, "alice"))
-    faults.refuse_next("CreatePermissionSet", "AccessDeniedException")
+    injected_faults.refuse_next("CreatePermissionSet", "AccessDeniedException")
     with pytest.raises(LockUnavailable, match=r"allow sso:CreatePermissionSet, sso:DeletePermissionSet, "):
         fleet.run()
     assert fleet.mutations() == []
@@ -190,13 +190,13 @@ def test_a_lock_that_can_not_be_removed_is_told_and_hides_nothing(
     fleet: FleetRehearsal, caplog: pytest.LogCaptureFixture
 ) -> None:
     fleet.leave(intents(ACCOUNT, "alice"))
-    faults.refuse_next("DeletePermissionSet", "AccessDeniedException")
+    injected_faults.refuse_next("DeletePermissionSet", "AccessDeniedException")
     assert fleet.run() == []
     assert fleet.assigned()
     held = description(fleet)
     assert held
     assert f"provision unlock {held['id']} --records " in caplog.text
-    faults.refuse_next("DeletePermissionSet", "AccessDeniedException")
+    injected_faults.refuse_next("DeletePermissionSet", "AccessDeniedException")
     with pytest.raises(
         LockUnavailable, match=r"a killed run has left in Identity Center, .* can't be removed"
     ):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aws_local_org import organization
-from aws_local_org.identity_center import faults
+from aws_local_org.identity_center import injected_faults
 from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.identity_center.output.aws_config import PROFILES
 from c7n_iamusers.identity_center.provisioning import provision
@@ -114,7 +114,7 @@ def test_what_is_withdrawn_is_withdrawn_where_the_first_try_failed_for_all(
     with_objects(fleet, has)
     earlier = replace(readers(), managed_policies=frozenset({ADMINISTRATOR}))
     assert ran(fleet, requested(lacks, "ann", by=earlier), requested(has, "bob", by=earlier)) == []
-    faults.fail_next_provisioning("An unexpected internal error")
+    injected_faults.fail_next_provisioning("An unexpected internal error")
     failures = ran(fleet, requested(lacks, "ann"), requested(has, "bob"))
     assert of_users(failures) == {f"ann of account {lacks}"}
     assert policies(fleet, has) == ["Objects"]
@@ -122,7 +122,7 @@ def test_what_is_withdrawn_is_withdrawn_where_the_first_try_failed_for_all(
 
 def test_one_failure_of_all_at_once_is_none(fleet: FleetRehearsal) -> None:
     of_both(fleet, ADMINS)
-    faults.fail_next_provisioning("An unexpected internal error")
+    injected_faults.fail_next_provisioning("An unexpected internal error")
     of_both(fleet, readers())
     calls = [each for each in fleet.mutations() if each.operation == "ProvisionPermissionSet"]
     assert {each.parameters.get("TargetId") for each in calls} == {None, ACCOUNT, OTHER_ACCOUNT}
@@ -354,7 +354,9 @@ def test_an_undo_restores_settings_although_an_assignment_does_not_end(
         if answers == "refused":
             on_calls(patch, refuse)
         else:
-            faults.fail_next_deletion("Obtaining permissions to manage your account takes longer than usual")
+            injected_faults.fail_next_deletion(
+                "Obtaining permissions to manage your account takes longer than usual"
+            )
         failures = fleet.undo(fleet.results()[-1])
     assert [each for each in failures if "DeleteAccountAssignment" in each]
     assert policies(fleet, OTHER_ACCOUNT) == ["ReadOnlyAccess", "SecurityAudit"]

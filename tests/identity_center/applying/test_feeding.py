@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aws_local_org.identity_center import directory, faults
+from aws_local_org.identity_center import directory, injected_faults
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import access_plan, model
@@ -74,7 +74,7 @@ def test_external_intents_and_finished_runs_ask_nobody(fleet: FleetRehearsal) ->
 
 def test_who_may_not_create_users_makes_nothing(fleet: FleetRehearsal) -> None:
     fleet.leave(intents(ACCOUNT, "alice"))
-    faults.refuse_next("CreateUser", "AccessDeniedException", "not authorized")
+    injected_faults.refuse_next("CreateUser", "AccessDeniedException", "not authorized")
     with pytest.raises(
         IdentityCenterError, match=r"no users can be created .*not authorized.*identity-source: external"
     ):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aws_local_org.identity_center import faults
+from aws_local_org.identity_center import injected_faults
 from c7n_iamusers.identity_center.requests.intents import Intents
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import holding, intents
@@ -275,9 +275,9 @@ def test_a_status_that_is_gone_has_ended(slow_fleet: FleetRehearsal) -> None:
     assign(slow_fleet, theirs, create_user(slow_fleet, "eve@example.com"), OTHER_ACCOUNT)
     slow_fleet.leave(intents(ACCOUNT, "bob"))
     for kind in ("Creation", "Deletion"):
-        faults.refuse_next(f"DescribeAccountAssignment{kind}Status", "ResourceNotFoundException")
+        injected_faults.refuse_next(f"DescribeAccountAssignment{kind}Status", "ResourceNotFoundException")
     assert slow_fleet.run(dry=True) == []
     slow_fleet.settle(20)
     end(slow_fleet, OTHER_ACCOUNT)
     assert slow_fleet.run(dry=True) == []
-    faults.clear()
+    injected_faults.clear()

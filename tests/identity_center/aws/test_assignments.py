@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from aws_local_org import LocalOrg
-from aws_local_org.identity_center import faults
+from aws_local_org.identity_center import injected_faults
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.instance import resolve_instance
@@ -67,7 +67,7 @@ def test_all_that_a_group_holds(org: LocalOrg, assignments: Assignments, arn: st
 
 
 def test_an_account_that_may_not_ask(assignments: Assignments) -> None:
-    faults.refuse_next("ListAccountAssignmentsForPrincipal", "AccessDeniedException")
+    injected_faults.refuse_next("ListAccountAssignmentsForPrincipal", "AccessDeniedException")
     with pytest.raises(
         IdentityCenterError, match=r"only the management account may call .* shared-group: true"
     ):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aws_local_org.identity_center import faults
+from aws_local_org.identity_center import injected_faults
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.requests.intents import Intents
 from c7n_iamusers.identity_center.undo.undoing import UndoOptions, undo
@@ -183,7 +183,7 @@ def left(fleet: FleetRehearsal) -> set[str]:
 def test_a_delegated_administrator_keeps_what_it_cannot_ask_about(
     fleet: FleetRehearsal, result: Path
 ) -> None:
-    faults.refuse_next("ListAccountAssignmentsForPrincipal", "AccessDeniedException", times=50)
+    injected_faults.refuse_next("ListAccountAssignmentsForPrincipal", "AccessDeniedException", times=50)
     assert incomplete(fleet.undo(result)) == 3
     assert left(fleet) == {"group", "user", "membership"}
     assert all("only the management account may list that" in each for each in fleet.lines("!")[:2])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aws_local_org.identity_center import faults
+from aws_local_org.identity_center import injected_faults
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.undo.only_access import ReadUsers, users_not_read
 from c7n_iamusers.identity_center.undo.undoing import UndoOptions, undo
@@ -172,7 +172,7 @@ def test_undoing_that_dies_anywhere_is_carried_on(
 def test_a_deletion_that_fails_is_said_and_tried_again_by_the_next(
     fleet: FleetRehearsal, result: Path
 ) -> None:
-    faults.fail_next_deletion("Internal")
+    injected_faults.fail_next_deletion("Internal")
     failures = fleet.undo(result)
     assert any("DeleteAccountAssignment failed with FAILED: Internal" in each for each in failures)
     assert fleet.assigned() == {(ACCOUNT, "Readers", GROUP)}
@@ -181,7 +181,7 @@ def test_a_deletion_that_fails_is_said_and_tried_again_by_the_next(
 
 
 def test_a_set_that_is_still_provisioned_for_a_moment(fleet: FleetRehearsal, result: Path) -> None:
-    faults.refuse_next("DeletePermissionSet", "ConflictException", times=2)
+    injected_faults.refuse_next("DeletePermissionSet", "ConflictException", times=2)
     assert fleet.undo(result) == []
     assert not fleet.instance.permission_sets
 

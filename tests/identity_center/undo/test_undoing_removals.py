@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
-from aws_local_org.identity_center import faults
+from aws_local_org.identity_center import injected_faults
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.model import MANAGED_GROUP
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
@@ -181,7 +181,7 @@ def test_who_can_not_get_the_old_back_by_a_failure_keeps_the_new(fleet: FleetReh
     fleet.run()
     fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
     fleet.run(prune=True)
-    faults.fail_next_assignment("The role quota of the account is exceeded")
+    injected_faults.fail_next_assignment("The role quota of the account is exceeded")
     assert fleet.undo(fleet.results()[-1])
     assert len(groups_of(fleet, ALICE)) == 1
     assert fleet.undo(fleet.results()[-1]) == []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aws_local_org import identity_center
-from aws_local_org.identity_center import faults
+from aws_local_org.identity_center import injected_faults
 from tests.local_org.identity_center.center import PAYMENTS, SETTINGS, Center, refusal
 
 
@@ -40,9 +40,11 @@ def _provision(center: Center) -> Any:
 @pytest.mark.parametrize(
     ("order", "act", "others"),
     [
-        pytest.param(faults.fail_next_assignment, _create, [_provision], id="creation"),
-        pytest.param(faults.fail_next_deletion, _delete, [_create, _provision], id="deletion"),
-        pytest.param(faults.fail_next_provisioning, _provision, [_create, _delete], id="provisioning"),
+        pytest.param(injected_faults.fail_next_assignment, _create, [_provision], id="creation"),
+        pytest.param(injected_faults.fail_next_deletion, _delete, [_create, _provision], id="deletion"),
+        pytest.param(
+            injected_faults.fail_next_provisioning, _provision, [_create, _delete], id="provisioning"
+        ),
     ],
 )
 def test_the_next_request_of_its_kind_fails(
@@ -58,20 +60,20 @@ def test_the_next_request_of_its_kind_fails(
 
 
 def test_a_failed_creation_leaves_nothing_and_can_be_tried_again(center: Center) -> None:
-    faults.fail_next_assignment()
+    injected_faults.fail_next_assignment()
     arn, group = center.permission_set(), center.group()
-    assert center.settled(center.assign(arn, group))["FailureReason"] == faults.INTERNAL
+    assert center.settled(center.assign(arn, group))["FailureReason"] == injected_faults.INTERNAL
     assert center.reserved_roles() == []
     center.assigned(arn, group)
     assert len(center.reserved_roles()) == 1
 
 
 def test_calls_can_be_refused_on_order(center: Center) -> None:
-    faults.refuse_next("CreateGroup", "ThrottlingException", times=2, RetryAfterSeconds=3)
+    injected_faults.refuse_next("CreateGroup", "ThrottlingException", times=2, RetryAfterSeconds=3)
     for _ in range(2):
         error = refusal("ThrottlingException", center.store, "create_group", DisplayName="auditors")
         assert error["RetryAfterSeconds"] == 3
-    faults.refuse_next("ListPermissionSets", "ConflictException", "Not yet")
+    injected_faults.refuse_next("ListPermissionSets", "ConflictException", "Not yet")
     assert center.group("auditors")
     error = refusal("ConflictException", center.admin, "list_permission_sets")
     assert error["Error"]["Message"] == "Not yet"
@@ -79,8 +81,8 @@ def test_calls_can_be_refused_on_order(center: Center) -> None:
 
 
 def test_a_fresh_start_forgets_what_was_ordered(center: Center) -> None:
-    faults.fail_next_assignment()
-    faults.refuse_next("CreateGroup", "ThrottlingException")
+    injected_faults.fail_next_assignment()
+    injected_faults.refuse_next("CreateGroup", "ThrottlingException")
     identity_center.populate(SETTINGS)
     fresh = Center(center.org, center.clock, center.clients)
     fresh.assigned(fresh.permission_set(), fresh.group())
