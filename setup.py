@@ -37,6 +37,9 @@ SHIPPED = ["accounts.yml", "deploy/as"]
 SHIPPED += [f"deploy/{name}.yml" for name in ("runner", "realtime", "function-alarms")]
 SHIPPED += [f"policies/{file.name}" for file in sorted((HERE / "policies").glob("*.yml"))]
 PACKAGE_FILES = {f"c7n_iamusers_cli/shipped/{name}": HERE / name for name in SHIPPED}
+if not (HERE / "policies").is_dir():
+    # an image is built of the packages alone; `init` says there that it has nothing to write
+    PACKAGE_FILES = {}
 
 
 # The modes of files go into the wheel, which is the same one whatever the umask and the modes of the checkout.

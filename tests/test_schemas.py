@@ -294,8 +294,8 @@ def test_templates_read_options_that_there_are() -> None:
     read = set(re.findall(r"""\baction(?:\[|\.get\()['"]([\w-]+)['"]""", text))
     known = {key for name in ("notify-owners", "notify-people") for key in CLASSES[name].schema["properties"]}
     assert {"account-name", "active-within", "contact", "start-url"} <= read
-    # which notify-owners adds to a message that it splits, and notify-people from profiles-from
-    assert read - known == {"part", "parts", "users", "profiles"}
+    # which notify-owners adds to a message that it splits, notify-people from profiles-from, and a digest
+    assert read - known == {"part", "parts", "users", "profiles", "owner"}
 
 
 @pytest.mark.parametrize("key", sorted(STOCK - {"type", "to_from", "cc_from", "transport"}))

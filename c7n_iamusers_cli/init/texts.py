@@ -37,7 +37,7 @@ from c7n_iamusers_cli.yaml_files import as_yaml
 
 _BY_INIT = "Written by c7n-iamusers init"
 #: A line of the shipped accounts.yml with a variable.
-_VARIABLE_LINE = re.compile(r"^  (?P<name>[a-z_]+): (?P<value>.*)$", re.MULTILINE)
+_VARIABLE_LINE = re.compile(r"  (?P<name>[a-z_]+): (?P<value>.*)")
 _PLAIN_VALUE = re.compile(r"[A-Za-z][\w./:@?&=*-]*", re.ASCII)
 #: The kinds of users of the filter ``unnecessary``, by what was chosen.
 _KINDS = {MACHINES: "[machine, no-credentials]", PEOPLE: "[human, mixed, unknown]"}
@@ -120,9 +120,12 @@ def accounts(plan: Plan) -> str:
     text = shipped("accounts.yml").read_text()
     head, _, _ = text[text.index("vars:\n") :].partition("\naccounts:\n")
     values = {**_variables(plan), **plan.variables}
-    for name in values.keys() - {each["name"] for each in _VARIABLE_LINE.finditer(head)}:
+    lines = [(line, _VARIABLE_LINE.fullmatch(line)) for line in head.splitlines()]
+    for name in values.keys() - {found["name"] for _, found in lines if found}:
         raise InvalidPolicyData(f"nothing was written: accounts.yml has no variable {name}: correct --set")
-    head = _VARIABLE_LINE.sub(lambda each: f"  {each['name']}: {_value(values, each)}", head)
+    head = "\n".join(
+        f"  {found['name']}: {_value(values, found)}" if found else line for line, found in lines
+    )
     head = head.replace("the checkout's root", "this directory")
     entries = [_entry(plan, each) for each in plan.members]
     body = as_yaml({"accounts": entries}).removeprefix("---\n")

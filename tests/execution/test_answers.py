@@ -297,6 +297,6 @@ def test_a_role_whose_session_a_gateway_answers_can_not_be_assumed(monkeypatch: 
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     Gateway("200-html", lambda *_: True, applied=False).install(monkeypatch)
     with pytest.raises(
-        EvidenceUnreadable, match=r"role .* can't be assumed: the answer to assume_role is not one"
+        EvidenceUnreadable, match=r"role .* can't be assumed: the answer to assume_role is not AWS's"
     ):
         account_session("arn:aws:iam::111122223333:role/Reader")

@@ -390,7 +390,7 @@ def test_who_would_gain_what_others_assign_to_the_group_does_not_join(
     fleet.leave(intents(ACCOUNT, *(["alice"] if stands else []), "bob", shared_group=shared))
     failures = racing("CreateUser", assigns_theirs)
     assert fleet.members() == {GROUP: before}
-    assert any(f"has been assigned Theirs in account {OTHER_ACCOUNT} since" in each for each in failures)
+    assert any(f"Theirs in account {OTHER_ACCOUNT}" in each for each in failures)
 
 
 def test_a_shared_group_that_others_make_and_assign_since_the_plan(
@@ -405,7 +405,7 @@ def test_a_shared_group_that_others_make_and_assign_since_the_plan(
     fleet.leave(intents(ACCOUNT, "alice", shared_group=True))
     failures = racing("CreateGroup", make_and_assign)
     assert fleet.members() == {GROUP: set()}
-    assert any(f"has been assigned Theirs in account {OTHER_ACCOUNT} since" in each for each in failures)
+    assert any(f"Theirs in account {OTHER_ACCOUNT}" in each for each in failures)
     assert fleet.run(dry=True) != []
 
 
