@@ -227,8 +227,9 @@ class _Verification:
         output, where = self._outputs[place], self._store.place(name)
         of_users = RUNS not in place.split("/")
         is_of_runs = of_users and (bool(only) or name == f"{place}{JOURNAL}")
-        calls = Calls(where, of_users, self._verified.keeps_calls)
-        others = (output.lines if is_of_runs else Restorations()) if of_users else None
+        restores = of_users and not is_of_runs
+        calls = Calls(where, of_users, self._verified.keeps_calls, restores)
+        others = (Restorations() if restores else output.lines) if of_users else None
         checks = Checks(calls, others, only)
 
         def read(line: Line) -> None:
