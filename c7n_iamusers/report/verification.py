@@ -227,9 +227,8 @@ class _Verification:
         output, where = self._outputs[place], self._store.place(name)
         of_users = RUNS not in place.split("/")
         is_of_runs = of_users and (bool(only) or name == f"{place}{JOURNAL}")
-        restores = of_users and not is_of_runs
-        calls = Calls(where, of_users, self._verified.keeps_calls, restores)
-        others = (Restorations() if restores else output.lines) if of_users else None
+        calls = Calls(where, of_users, self._verified.keeps_calls, restores=not is_of_runs)
+        others = (output.lines if is_of_runs else Restorations()) if of_users else None
         checks = Checks(calls, others, only)
 
         def read(line: Line) -> None:
