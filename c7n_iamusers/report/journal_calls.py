@@ -168,8 +168,8 @@ def _answer_fault(call: Call) -> str:
 def _result_fault(call: Call, removes: bool, said: Verdict | None, lost_before: bool) -> str:
     """Why no run writes such a result with such an answer. The rules are those of ``JournaledCall``.
 
-    ``removes``: whether it is to remove something. ``said``: what the answer proves. ``lost_before``: whether an earlier
-    try has no answer.
+    ``removes``: whether it is to remove something. ``said``: what the answer proves. ``lost_before``: whether an
+    earlier try has no answer.
     """
     code, lost = call.code, lost_before or said is Verdict.UNKNOWN
     unsure = lost_before or (bool(code) and said in (Verdict.UNKNOWN, None))
