@@ -68,7 +68,12 @@ COMPARED = (
     ),
     _of(AFTER, "time arn unique_id service", WRONG, "the line before the call, an hour at most before"),
     _of(AFTER, "operation parameters", WRONG, "the line before the call; in both, AWS's event"),
-    _of(AFTER, "result? code? caller", WRONG_BY_CLOUDTRAIL, "each other; AWS's event"),
+    _of(
+        AFTER,
+        "result? code? caller",
+        WRONG_BY_CLOUDTRAIL,
+        "each other: what a call was to remove, and was gone, did not fail; AWS's event",
+    ),
     _of(AFTER, "request_id?", TO_LOOK_AT, "AWS's event, where events have the ids of answers"),
     _of(AFTER, "status? saved?", ALONE),
     _of(
@@ -77,7 +82,12 @@ COMPARED = (
         WRONG,
         "the file: its digest, its user, its time",
     ),
-    _of(QUARANTINE, "phase time arn unique_id", WRONG, "the calls after it, and the outcome"),
+    _of(
+        QUARANTINE,
+        "phase time arn unique_id",
+        WRONG,
+        "the calls after it, of which each one of a quarantine has such a line before it; and the outcome",
+    ),
     _of(
         QUARANTINE,
         "record.since record.policy record.reason record.deny record.deactivated",
@@ -87,7 +97,12 @@ COMPARED = (
     ),
     _of(QUARANTINE, "record.credentials? record.inactive?", WRONG, "the calls: the tag, the Deny-all"),
     _of(QUARANTINE, "record.given? record.dropped? record.by_others?", ALONE),
-    _of(DECISION, "phase time arn unique_id", WRONG, "the calls after it, and the outcome"),
+    _of(
+        DECISION,
+        "phase time arn unique_id",
+        WRONG,
+        "the calls after it, of which each one of a deletion has such a line before it; and the outcome",
+    ),
     _of(
         DECISION,
         "announcement.notice announcement.sha256",
@@ -105,8 +120,10 @@ COMPARED = (
         "status",
         WRONG,
         "the row; the status that its calls have, by the last result of each, by the record of the quarantine, and by "
-        "what denies the user then. Of calls that were all done, a failure, or a user that is left alone, is to be "
-        "looked at: what the run saw afterwards leaves no line",
+        "what denies the user then. Who was deleted is deleted. Where what the last call does was done, but "
+        "for a deletion that ended half-way, a failure is to be looked at, and likewise a user that is left alone: "
+        "what the run saw afterwards leaves no line. Which call was the last one, of those within ten minutes, is by "
+        "the journal alone",
     ),
     _of(
         OUTCOME,

@@ -58,6 +58,9 @@ _TAKES = frozenset({*FORMS, "TagUser"})
 NO_DENY, OWN_DENY = "none", "own"
 #: What a deletion may call once somebody else has deleted the user.
 _ORPHANS = frozenset(part.operation for part in MFA_DEVICE.removals if not part.by_user)
+#: What a call does that no line announces: a release gives back, a brownout begins or ends, a deleted user left it.
+_NO_BROWNOUT = ("DeleteUserPolicy", BROWNOUT_NAME)
+_UNANNOUNCED = frozenset({_LIFT, BROWNOUT, "UntagUser", *SWITCHES, *_ORPHANS})
 #: Why a user is left alone, or is as it was, although a call of the same run may have been applied, but not all were.
 _LEFT_AFTER_CALLS = frozenset(
     each.code
@@ -106,8 +109,10 @@ class Since:
 
     ``calls``: of IAM that were begun. ``begun``: operation and Status of each. ``open``: operation -> how many have no
     answer yet. ``ended``: operation and result of each answer. ``latest``: what a call does -> the last result of it.
-    ``last``: the time of the last line of a call. ``announced``: that of the last line which says on what calls rest.
-    ``decided``: whether one was of a deletion. ``record``: of the quarantine that began.
+    ``end``: the result of the last call, empty without an answer. ``applied``: what calls did. ``again``: whether the
+    last one was to do that once more. ``last``: the time of the last line of a call.
+    ``announced``: that of the last line which says on what calls rest. ``decided``: whether one was of a deletion.
+    ``deleting``: whether a call was of a deletion. ``record``: of the quarantine that began.
     ``proven``: whether its calls or its line say since when. ``off``: ids of credentials that were deactivated.
     """
 
@@ -116,9 +121,13 @@ class Since:
     open: Counter[str] = field(default_factory=Counter)
     ended: set[tuple[str, str]] = field(default_factory=set)
     latest: dict[tuple[str, ...], str] = field(default_factory=dict)
+    end: str = ""
+    applied: set[tuple[str, ...]] = field(default_factory=set)
+    again: bool = False
     last: datetime | None = None
     announced: datetime | None = None
     decided: bool = False
+    deleting: bool = False
     record: Record | None = None
     proven: bool = False
     off: set[str] = field(default_factory=set)
@@ -126,16 +135,30 @@ class Since:
     def call(self, line: Line) -> None:
         """Take a line before or after a call of IAM."""
         operation, parameters = str(line.get("operation")), line.get("parameters") or {}
+        what = purpose(operation, parameters)
         if line["phase"] == BEFORE:
             self.calls += 1
+            self.again = what in self.applied
             self.open[operation] += 1
             self.begun.add((operation, str(parameters.get("Status") or "")))
-            self.latest[purpose(operation, parameters)] = ""
+            self.latest[what] = self.end = ""
         elif line["phase"] == AFTER:
             result = str(line.get("result") or "")
             self.open[operation] -= 1
             self.ended.add((operation, result))
-            self.latest[purpose(operation, parameters)] = result
+            self.latest[what] = self.end = result
+            self.applied |= {what} if result in (DONE, GONE) else set()
+
+    def unannounced(self, operation: str, parameters: Mapping[str, Any]) -> str:
+        """Why no run begins such a call after these lines; empty if one may."""
+        what = purpose(operation, parameters)
+        takes = operation == "TagUser" or (operation in SWITCHES and parameters.get("Status") == INACTIVE)
+        if takes and not self.record:
+            return "no line before it says that a quarantine of the user begins"
+        if takes or (what == (DENY,) and self.record) or what[0] in _UNANNOUNCED or what == _NO_BROWNOUT:
+            return ""
+        self.deleting = True
+        return "" if self.decided else "no line before it says that the user is to be deleted, or quarantined"
 
     @property
     def changed(self) -> bool:
@@ -170,6 +193,16 @@ class Since:
         """The same, where each call was done, or another one that does the same; else empty."""
         return self.status if set(self.latest.values()) <= {DONE, GONE} else ""
 
+    @property
+    def deleted(self) -> bool:
+        """Whether a call deleted the user, whatever else the lines say."""
+        return DONE in self._results(DELETION)
+
+    @property
+    def gone(self) -> bool:
+        """Whether AWS said that the user that was to be deleted is gone."""
+        return GONE in self._results(DELETION)
+
     def _results(self, operation: str) -> set[str]:
         """Of an operation; empty texts for calls without an answer."""
         found = {result for each, result in self.ended if each == operation}
@@ -203,10 +236,15 @@ def compared(line: Line, since: Since) -> tuple[str, str]:
 
 
 def _failed(code: str, call: str, since: Since) -> tuple[bool, bool]:
-    """Whether the calls may end with a failure; and whether each was done, so that a read alone says it."""
+    """Whether the calls may end with a failure; and whether what the last one was to do was done, so that a read alone
+    says it.
+
+    A deletion that ended half-way is a failure by its calls.
+    """
     named = not (call or code == reasons.CALL_FAILED.code) or since.failed(call.partition(":")[2])
-    fits = named and code not in reasons.OF_CHANGES and since.whole != DELETED
-    return fits, bool(since.whole)
+    fits = named and code not in reasons.OF_CHANGES and not since.deleted
+    half_way = since.deleting and not since.gone
+    return fits, (since.again or since.end in (DONE, GONE)) and not half_way
 
 
 def _left(code: str, since: Since) -> bool:
@@ -216,7 +254,7 @@ def _left(code: str, since: Since) -> bool:
     if not since.changed:
         return True
     if code == reasons.GONE_MEANWHILE.code:
-        return since.whole != DELETED
+        return not since.deleted
     return code in _LEFT_AFTER_CALLS and not since.whole
 
 

@@ -55,6 +55,7 @@ class Call:
 @dataclass
 class Calls:
     """The calls of one journal. ``of_users``: it is of no run of provisioning. ``keeps``: all are wanted.
+    ``restores``: it is of restorations.
 
     ``open``: those that have no line after them. ``lost``: those of which a try has no answer. ``unsettled``: user ->
     where in ``done`` its calls without an answer are, of which no outcome says what became of them. ``deletions``:
@@ -64,6 +65,7 @@ class Calls:
     place: str
     of_users: bool
     keeps: bool
+    restores: bool = False
     done: list[Call] = field(default_factory=list)
     begun: dict[tuple[str, ...], Call] = field(default_factory=dict)
     lost: set[tuple[str, ...]] = field(default_factory=set)
@@ -109,7 +111,11 @@ class Calls:
         fault = fault or self._fault(line, answered) or _answer_fault(answered)
         if fault or not self.of_users or answered.service != IAM:
             return fault
-        return _result_fault(answered, line.get("parameters") or {}, said, lost_before)
+        parameters = line.get("parameters") or {}
+        removes = is_removal(answered.operation, parameters)
+        if removes and not self.restores and result == FAILED and answered.code in MISSING_CODES:
+            return f"its result is {FAILED}, and what it was to remove was gone: runs write {GONE}"
+        return _result_fault(answered, removes, said, lost_before)
 
     def end(self, line: Line) -> None:
         """Take an outcome, which says what became of calls without an answer."""
@@ -159,14 +165,15 @@ def _answer_fault(call: Call) -> str:
     )
 
 
-def _result_fault(call: Call, parameters: Mapping[str, Any], said: Verdict | None, lost_before: bool) -> str:
+def _result_fault(call: Call, removes: bool, said: Verdict | None, lost_before: bool) -> str:
     """Why no run writes such a result with such an answer. The rules are those of ``JournaledCall``.
 
-    ``said``: what the answer proves. ``lost_before``: whether an earlier try has no answer.
+    ``removes``: whether it is to remove something. ``said``: what the answer proves. ``lost_before``: whether an
+    earlier try has no answer.
     """
     code, lost = call.code, lost_before or said is Verdict.UNKNOWN
     unsure = lost_before or (bool(code) and said in (Verdict.UNKNOWN, None))
-    removes, deletion = is_removal(call.operation, parameters), call.operation == DELETION
+    deletion = call.operation == DELETION
     there = code in (MISSING_CODES if removes else HELD_CODES)
     may_be: dict[str, bool] = {
         TRIED: bool(code) and said is not Verdict.REFUSED,

@@ -181,7 +181,10 @@ def _call(line: Line, since: Since) -> str:
         # a run was killed before its first call, and these are of another one
         since.decided, since.record = False, None
     operation, parameters = str(line.get("operation")), line.get("parameters") or {}
-    return _of_quarantine(operation, parameters, since, since.record) if since.record else ""
+    if fault := since.unannounced(operation, parameters):
+        return fault
+    found = _of_quarantine(operation, parameters, since, since.record) if since.record else ""
+    return found or _of_deny(operation, parameters, since, since.record)
 
 
 def _of_quarantine(operation: str, parameters: Mapping[str, Any], since: Since, record: Record) -> str:
@@ -196,19 +199,19 @@ def _of_quarantine(operation: str, parameters: Mapping[str, Any], since: Since, 
         since.off |= off
         if not off <= record.ids:
             return "it deactivates what its quarantine's record does not have"
-    return _of_deny(operation, parameters, since, record)
+    return ""
 
 
-def _of_deny(operation: str, parameters: Mapping[str, Any], since: Since, record: Record) -> str:
-    """What in the Deny-all that a call puts on contradicts its quarantine's ``record``."""
+def _of_deny(operation: str, parameters: Mapping[str, Any], since: Since, record: Record | None) -> str:
+    """What in the Deny-all that a call puts on contradicts its quarantine's ``record``, or that there is none."""
     form, puts = deny_form(operation, parameters)
-    if form and puts and form != record.deny:
+    if record and form and puts and form != record.deny:
         return f"it puts a Deny-all on in another form than its quarantine's record: {record.deny}"
     for sid in _sids(parameters.get("PolicyDocument")):
-        if sid in record.sids:
+        if record and sid in record.sids:
             since.proven = True
         elif (told := parse_sid(sid)) and not (told.deletion and since.decided):
-            return f"its Deny-all {sid} is not that of its quarantine's record"
+            return f"its Deny-all {sid} is not that of its quarantine's record, or of a deletion"
     return ""
 
 

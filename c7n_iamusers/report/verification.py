@@ -227,7 +227,7 @@ class _Verification:
         output, where = self._outputs[place], self._store.place(name)
         of_users = RUNS not in place.split("/")
         is_of_runs = of_users and (bool(only) or name == f"{place}{JOURNAL}")
-        calls = Calls(where, of_users, self._verified.keeps_calls)
+        calls = Calls(where, of_users, self._verified.keeps_calls, restores=not is_of_runs)
         others = (output.lines if is_of_runs else Restorations()) if of_users else None
         checks = Checks(calls, others, only)
 

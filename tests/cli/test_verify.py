@@ -201,13 +201,15 @@ TAMPERING: dict[str, tuple[Callable[[], object], int, str]] = {
 
 
 def _begun(content: bytes) -> bytes:
-    """The line before a call, as a killed run leaves it."""
+    """The lines of a decision and before a call, as a killed run leaves them."""
     from c7n_iamusers.execution.journal_format import line_digest
 
     whole = content.splitlines()
-    line = next(json.loads(each) for each in whole if b'"before"' in each)
-    line |= {"time": utc_now().isoformat(), "previous": line_digest(whole[-1])}
-    return json.dumps(line).encode() + b"\n"
+    for phase in (b'"decision"', b'"before"'):
+        line = next(json.loads(each) for each in whole if phase in each)
+        line |= {"time": utc_now().isoformat(), "previous": line_digest(whole[-1])}
+        whole.append(json.dumps(line).encode())
+    return b"".join(each + b"\n" for each in whole[-2:])
 
 
 def test_what_runs_leave_is_as_they_wrote_it_and_nothing_is_done_to_it_unseen(notice: Notice) -> None:

@@ -45,6 +45,8 @@ def lines(operation: str, result: str, answer: Line, *tries: Line) -> list[Line]
         pytest.param("CreateUser", "done", EXISTS, (), True, id="it-is-there"),
         pytest.param("TagUser", "done", GONE, (), False, id="not-there"),
         pytest.param("DeleteUser", "failed", REFUSED, (), True, id="refused"),
+        pytest.param("DeleteUser", "failed", GONE, (), False, id="failed-and-gone"),
+        pytest.param("TagUser", "failed", GONE, (), True, id="failed-for-nobody"),
         pytest.param("DeleteUser", "failed", THROTTLED, (THROTTLED,), True, id="throttled"),
         pytest.param("DeleteUser", "failed", {"code": "ReadingOutdated"}, (), True, id="not-made"),
         pytest.param("DeleteUser", "failed", LOST, (), False, id="failed-without-an-answer"),
@@ -73,6 +75,14 @@ def test_a_result_is_one_that_a_run_writes(
     calls = Calls("output/journal.jsonl", of_users=True, keeps=True)
     faults = [fault for each in lines(operation, result, answer, *tries) if (fault := calls.read(each))]
     assert (not faults) is is_written, faults
+
+
+def test_a_restoration_fails_where_what_it_made_is_not_there() -> None:
+    found = []
+    for restores in (True, False):
+        calls = Calls("output/journal.jsonl", of_users=True, keeps=True, restores=restores)
+        found.append([bool(calls.read(each)) for each in lines("DeleteUser", "failed", GONE)])
+    assert found == [[False, False], [False, True]]
 
 
 def test_a_parameter_has_one_spelling() -> None:

@@ -50,9 +50,9 @@ DECIDED, DELETION = line(1, "decision"), call(1, "DeleteUser")
     ("lines", "faults"),
     [
         pytest.param([DECIDED, *DELETION, outcome(1, "deleted", 1)], 0, id="deleted"),
-        pytest.param([*DELETION, outcome(1, "deleted", 1)], 1, id="no-decision"),
+        pytest.param([*DELETION, outcome(1, "deleted", 1)], 2, id="no-decision"),
         pytest.param([DECIDED, *DELETION, outcome(1, "deleted", 2)], 1, id="other-calls"),
-        pytest.param([DECIDED, *call(1, "TagUser"), outcome(1, "deleted", 1)], 1, id="no-deletion"),
+        pytest.param([DECIDED, *call(1, "TagUser"), outcome(1, "deleted", 1)], 2, id="no-deletion"),
         pytest.param([DECIDED, *call(1, "DeleteUser", "failed"), outcome(1, "deleted", 1)], 1, id="refused"),
         pytest.param([DECIDED, *DELETION, outcome(1, "failed", 1)], 1, id="done-and-said-to-have-failed"),
         pytest.param([DECIDED, *DELETION, outcome(4, "deleted", 1)], 1, id="three-hours-later"),
@@ -72,14 +72,14 @@ DECIDED, DELETION = line(1, "decision"), call(1, "DeleteUser")
         pytest.param(
             [*call(9, "DeleteVirtualMFADevice"), outcome(9, "skipped", 1)], 1, id="skipped-and-changed"
         ),
-        pytest.param([DECIDED, *call(9, "DeleteUser"), outcome(9, "deleted", 1)], 1, id="is-none"),
+        pytest.param([DECIDED, *call(9, "DeleteUser"), outcome(9, "deleted", 1)], 2, id="is-none"),
         pytest.param([*call(1, "UntagUser"), outcome(1, "released", 1)], 0, id="released"),
-        pytest.param([*call(1, "TagUser"), outcome(1, "released", 1)], 1, id="nothing-given-back"),
+        pytest.param([*call(1, "TagUser"), outcome(1, "released", 1)], 2, id="nothing-given-back"),
         pytest.param([outcome(1, "released", 0)], 0, id="released-by-somebody-else"),
         pytest.param([outcome(1, "deleted", 0)], 1, id="rests-on-nothing"),
         pytest.param([outcome(1, "deleted", 0, rests_on=DECIDED["time"])], 0, id="rests-on-a-line"),
         pytest.param([outcome(1, "quarantined", 0)], 1, id="no-quarantine-without-a-call"),
-        pytest.param([*call(1, "TagUser"), outcome(1, "quarantined", 1)], 1, id="no-record"),
+        pytest.param([*call(1, "TagUser"), outcome(1, "quarantined", 1)], 2, id="no-record"),
     ],
 )
 def test_what_an_outcome_says_its_lines_show(lines: list[Line], faults: int) -> None:
@@ -134,8 +134,8 @@ CHANGED = {"quarantined", "browned-out", "released", "deleted"}
         pytest.param(deny("failed", PolicyName="c7n-iamusers-brownout"), set(), id="a-brownout-refused"),
         pytest.param([*LIFTED, *TAG], {"released"}, id="released"),
         pytest.param([*LIFTED, *call(1, "UntagUser", "failed")], set(), id="a-release-refused"),
-        pytest.param([*LIFTED, *deny()], set(), id="put-on-again"),
-        pytest.param([*LIFTED, *call(1, "DeleteAccessKey")], set(), id="a-deletion-half-way"),
+        pytest.param([DECIDED, *LIFTED, *deny()], set(), id="put-on-again"),
+        pytest.param([DECIDED, *LIFTED, *call(1, "DeleteAccessKey")], set(), id="a-deletion-half-way"),
         pytest.param([DECIDED, *LIFTED, *call(1, "DeleteUser", "failed"), *deny()], set(), id="not-deleted"),
     ],
 )
@@ -170,7 +170,9 @@ def test_the_calls_since_the_outcome_before_allow_a_status(lines: list[Line], al
         pytest.param(
             [*WHOLE, *LIFTED], FREE[:-3] + WHOLE[:1] + OFF, "quarantined", "wrong", id="lifted-since"
         ),
-        pytest.param(WHOLE, [*REFUSED, WHOLE[0], *OFF], "quarantined", "nothing", id="on-by-another-output"),
+        pytest.param(
+            WHOLE, [parked(), *REFUSED, WHOLE[0], *OFF], "quarantined", "nothing", id="on-by-another-output"
+        ),
         pytest.param([], [parked("own")], "quarantined", "wrong", id="own-and-no-call"),
         pytest.param(
             [], [parked_with("AKIA1", "own"), *OFF], "quarantined", "to look at", id="own-and-no-tag"
@@ -233,6 +235,60 @@ def test_a_status_is_that_of_the_calls_and_of_what_denies_the_user(
     assert shows([*lines, outcome(1, said, count, code=code)], before) == expected
 
 
+#: A deletion of which each call was done, or what it was to remove was gone; and two runs, of which the first failed.
+GONE_KEY = [DECIDED, *deny(), *call(1, "DeleteAccessKey", "gone"), *LIFTED, *DELETION]
+TWO_RUNS = [DECIDED, *call(1, "DeleteAccessKey", "failed"), *GONE_KEY]
+HALF_WAY = [DECIDED, *deny(), *call(1, "DeleteAccessKey")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        # each is of calls that were done, and its outcome says that they failed
+        pytest.param([DECIDED, *deny(), *DELETION], "wrong", id="deleted"),
+        pytest.param([*deny(), *DELETION], "wrong", id="deleted-by-no-decision"),
+        pytest.param(DELETION, "wrong", id="deleted-alone"),
+        pytest.param(TWO_RUNS, "wrong", id="deleted-by-a-later-run"),
+        pytest.param([*DELETION, *call(1, "DeleteAccessKey", "failed")], "wrong", id="deleted-before-that"),
+        pytest.param(WHOLE[1:], "wrong", id="quarantined-by-no-line"),
+        pytest.param([*WHOLE[1:], WHOLE[0]], "wrong", id="quarantined-by-a-later-line"),
+        pytest.param([DECIDED, *WHOLE[1:]], "wrong", id="quarantined-by-a-decision"),
+        pytest.param([DECIDED, *denied_with("Quarantined20261124T010000Z")], "wrong", id="denied-by-it"),
+        pytest.param([*WHOLE, WHOLE[0]], "to look at", id="quarantined-and-a-line-more"),
+        pytest.param([DECIDED, *WHOLE], "to look at", id="quarantined-and-decided"),
+        pytest.param([*LIFTED, *TAG, parked()], "to look at", id="released-and-a-line-more"),
+        pytest.param([*LIFTED[:1], *LIFTED, *TAG], "to look at", id="released"),
+        pytest.param(
+            [*deny("failed", "DeleteUserPolicy"), *LIFTED], "to look at", id="released-by-a-later-run"
+        ),
+        # lines of a form that AWS refused first, and of a call that a later run has made, are put at the end
+        pytest.param(
+            [*WHOLE, WHOLE[0], *REFUSED, WHOLE[0], *REFUSED], "to look at", id="another-form-was-on"
+        ),
+        pytest.param(
+            [*LIFTED, *TAG, *call(1, "UntagUser", "failed")], "to look at", id="made-by-a-later-run"
+        ),
+        pytest.param(HALF_WAY[1:], "wrong", id="half-way-by-no-decision"),
+        # as runs write it
+        pytest.param(HALF_WAY, "nothing", id="half-way"),
+        pytest.param([*HALF_WAY, *call(1, "DeleteUser", "failed"), *deny()], "nothing", id="put-back"),
+        pytest.param([*HALF_WAY, *call(1, "DeleteUser", "unknown")], "nothing", id="unknown"),
+        pytest.param([*HALF_WAY, *call(1, "DeleteUser", "gone")], "to look at", id="by-somebody-else"),
+        pytest.param([*WHOLE, *call(1, "TagUser", "failed")], "nothing", id="the-tag-was-refused"),
+        pytest.param([*WHOLE, call(1, "TagUser")[0]], "nothing", id="killed"),
+        pytest.param([*LIFTED, *call(1, "UntagUser", "failed")], "nothing", id="a-release-refused"),
+    ],
+)
+def test_a_failure_is_that_of_the_calls(lines: list[Line], expected: str) -> None:
+    count = sum(each["phase"] == "before" for each in lines)
+    assert shows([*lines, outcome(1, "failed", count, code="AwsUnreachable")]) == expected
+
+
+@pytest.mark.parametrize("code", ["GoneMeanwhile", "ChangedSinceEvent"])
+def test_who_is_deleted_is_not_left_alone(code: str) -> None:
+    assert shows([DECIDED, *DELETION, outcome(1, "skipped", 1, code=code)]) == "wrong"
+
+
 CREATED = call(1, "CreateUser", saved={"created-user": "AIDA2"})
 
 
@@ -257,7 +313,10 @@ def test_what_a_restoration_says_its_calls_show(lines: list[Line], faults: int) 
 
 def test_the_deny_of_a_restoration_is_on_the_user_that_it_created() -> None:
     of_new = {"unique_id": "AIDA2"}
-    mine = [{**each, **of_new} for each in (*REFUSED, WHOLE[0], *OFF, outcome(1, "quarantined", 2, code=""))]
+    mine = [
+        {**each, **of_new}
+        for each in (parked(), *REFUSED, WHOLE[0], *OFF, outcome(1, "quarantined", 2, code=""))
+    ]
     assert shows(mine, [*CREATED, *deny()]) == "nothing"
     assert shows(mine, deny()) == "wrong"
 

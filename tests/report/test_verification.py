@@ -27,7 +27,7 @@ from c7n_iamusers_cli.bucket_copy import _merged
 pytestmark = pytest.mark.pure
 
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
-CALL = {"service": "iam", "operation": "TagUser", "parameters": {"UserName": "alice"}}
+CALL = {"service": "iam", "operation": "UntagUser", "parameters": {"UserName": "alice"}}
 DENIES = {"operation": "PutUserPolicy"}
 OF_CENTER = {"service": "identitystore", "operation": "CreateGroup", "parameters": {}}
 CALLER = "arn:aws:sts::111122223333:assumed-role/Remover/run"
