@@ -178,11 +178,8 @@ class DirectoryStore:
         """See Store."""
         above = self.directory.parent
         beside = (above / name for name in sorted(DirectoryStore(above).entries("")))
-        stores = [
-            DirectoryStore(each)
-            for each in beside
-            if each != self.directory and each.is_dir() and not _of_filesystem(each)
-        ]
+        others = (each for each in beside if each.is_dir() and not _of_filesystem(each))
+        stores = [DirectoryStore(each) for each in others if each != self.directory]
         return [each for each in stores if JOURNAL in each.entries("")]
 
     def place(self, name: str) -> str:
@@ -216,8 +213,7 @@ def below(top: Path, *last: str) -> Iterator[Path]:
             raise OSError(
                 f"{directory} is nested deeper than any run writes: find out who created it, and remove it"
             )
-        for name in directories:
-            path = Path(directory, name)
+        for path in (Path(directory, name) for name in directories):
             if path.is_symlink():
                 _refuse_other_kinds(path)
         found = {*directories, *files}.intersection(last) if last else files
