@@ -44,7 +44,9 @@ def s3(org: LocalOrg) -> Any:
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "directory":
         return DirectoryStore(tmp_path / "output")
-    return BucketStore(request.getfixturevalue("s3"), "output", "here/", ENCRYPTED, Sleeps().backoff())
+    # its forty tries are more than the writes of any test: each that is refused means that another was done
+    backoff = Sleeps().backoff(budget=300)
+    return BucketStore(request.getfixturevalue("s3"), "output", "here/", ENCRYPTED, backoff)
 
 
 def test_content_beyond_the_limit_is_refused(store: Store) -> None:
