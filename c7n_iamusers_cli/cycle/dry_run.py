@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from c7n_iamusers.cycle.command_lines import Line, Run, report_line
 from c7n_iamusers.cycle.due import Account, Due, due_today, mails_told
 from c7n_iamusers.cycle.foresight import STAYS, Foreseen, foresee
 from c7n_iamusers.cycle.steps import BY_NAME, DELETE
+from c7n_iamusers.cycle.waves import Record
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.given import parsed_file
 from c7n_iamusers.report.checks import BLOCKING
@@ -68,8 +69,9 @@ class Today:
                 self.users[each.step.name] = list(self._foreseen(each))
             if each.step.name == self.choice.until:
                 break
+        if ran := [each for each in self.accounts if _has_run(each, last)]:
+            self._check(ran)
         if store:
-            self._check()
             self._plans(Plans(store, self.workspace.settings.output))
 
     def _plans(self, plans: Plans) -> None:
@@ -117,10 +119,10 @@ class Today:
     def _of_file(self, policy: Any, file: Path, notices: Notices) -> Iterator[Foreseen]:
         yield from foresee(policy, parsed_file(file, read_json), notices, self.now)
 
-    def _check(self) -> None:
-        """What earlier runs left that blocks accounts; their page goes to the scratch directory, too."""
+    def _check(self, ran: Sequence[Account]) -> None:
+        """What blocks the accounts that ``ran``, by what they left; the page goes to the scratch directory, too."""
         accounts, check = self.scratch / "report.yml", self.scratch / "check.json"
-        self.workspace.write_accounts(str(accounts), self.accounts, False)
+        self.workspace.write_accounts(str(accounts), ran, False)
         line = report_line(
             str(accounts), self.workspace.settings.output, str(check), str(self.scratch / "r.html")
         )
@@ -129,6 +131,13 @@ class Today:
             self.checks = check_rows(check)
         else:
             self.problems.append(f"the check of what earlier runs left ended with {code}, see above")
+
+
+def _has_run(account: Account, last: Record | None) -> bool:
+    """Whether a cycle has run in the account: that nothing ran before its first one is no fault."""
+    opened = last.opened.get(account.wave or 0) if last else None
+    checked = last.checked if last else None
+    return bool((opened and checked and opened <= checked) or (account.announced and account.announced.first))
 
 
 def show_today(workspace: Workspace, choice: Choice, as_json: bool) -> None:

@@ -16,6 +16,8 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 
 #: The file with the digests of what was written, the answers and the waves.
 RECORD = ".iam-users-init.json"
+#: What people keep: init writes it once, and has nothing to say about it later.
+OF_PEOPLE = frozenset({"policies/exemptions.csv"})
 #: What becomes of a file.
 WRITTEN, REPLACED, SAME, EDITED, REMOVED = "written", "replaced", "same", "edited", "removed"
 
@@ -75,7 +77,9 @@ def change(directory: Path, path: str, text: str, known: str, replace: bool) -> 
         before = read_given(place)
     except OSError as error:
         raise InvalidPolicyData(f"nothing was written: {place} can't be read: {error}") from error
-    if before == text.encode():
+    if path in OF_PEOPLE and replace:
+        raise InvalidPolicyData(f"nothing was written: {place} has the exemptions that people granted: edit it instead")
+    if before == text.encode() or path in OF_PEOPLE:
         return Change(path, SAME)
     if replace or digest(before) == known:
         return Change(path, REPLACED)
@@ -96,7 +100,7 @@ def write(directory: Path, texts: Mapping[str, str], changes: Collection[Change]
     for path, text in texts.items():
         if wanted[path] in (WRITTEN, REPLACED):
             _put(directory / path, text)
-        if wanted[path] in (WRITTEN, REPLACED, SAME):
+        if wanted[path] in (WRITTEN, REPLACED, SAME) and path not in OF_PEOPLE:
             files[path] = digest(text.encode())
     data = {
         "organization": record.organization,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -493,6 +494,23 @@ def _leave(directory: Path, line: Any) -> int:
         output.mkdir(parents=True)
         (output / "resources.json").write_text(json.dumps([user]))
     return 0
+
+
+def test_that_nothing_ran_before_the_first_cycle_is_no_fault(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "output" / "setup").mkdir(parents=True)
+    shutil.rmtree(workspace / "notices")
+    asked: list[Any] = []
+
+    def instead(directory: Path, *_: Any, **__: Any) -> Any:
+        return lambda line: asked.append(line) or _leave(directory, line)
+
+    monkeypatch.setattr("c7n_iamusers_cli.cycle.processes.Processes", instead)
+    line = ["cycle", "-w", str(workspace), "--dry-run", "--only", "account=payments"]
+    found = CliRunner().invoke(main, line)
+    assert found.exit_code == 0, found.output
+    assert not [line for line in asked if "report" in line]
 
 
 def test_a_dry_run_that_could_not_look_says_so(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,6 +168,17 @@ def test_what_was_edited_stays_and_the_difference_is_shown(org: LocalOrg) -> Non
     assert "ws is as it was" in init("--yes").output
 
 
+def test_the_exemptions_are_of_people_and_never_taken_away(org: LocalOrg) -> None:
+    init(*GIVEN)
+    exemptions = Path("ws/policies/exemptions.csv")
+    granted = exemptions.read_text() + '111122223333,jane,,"nightly export",ada@example.com,2099-01-01,\n'
+    exemptions.write_text(granted)
+    assert "ws is as it was" in init("--yes").output
+    refused = init("--yes", "--replace", "policies/exemptions.csv", code=1)
+    assert "has the exemptions that people granted: edit it instead" in refused.output
+    assert exemptions.read_text() == granted
+
+
 def test_an_owner_that_is_given_and_a_new_account_keep_the_waves(org: LocalOrg) -> None:
     init(*GIVEN)
     waves = {each["account_id"]: each["tags"][0] for each in accounts()["accounts"]}
