@@ -117,6 +117,11 @@ def readme(plan: Plan) -> str:
     ]
     if REALTIME in chosen(plan.answers):
         steps.append(f"real time: {', '.join(f'`{each}`' for each in functions(plan))}")
+    if plan.provisions and plan.answers.get("identity-source") != EXTERNAL:
+        steps.append(
+            'in Identity Center, Settings, Authentication: switch on "Send email OTP", as people whose user is created '
+            "by API get no invitation"
+        )
     if plan.answers.get("identity-source") == EXTERNAL:
         steps.append(
             "your provider makes people by SCIM: `provision` makes nobody, people-to-add.csv in its output lists who "

@@ -78,7 +78,9 @@ def change(directory: Path, path: str, text: str, known: str, replace: bool) -> 
     except OSError as error:
         raise InvalidPolicyData(f"nothing was written: {place} can't be read: {error}") from error
     if path in OF_PEOPLE and replace:
-        raise InvalidPolicyData(f"nothing was written: {place} has the exemptions that people granted: edit it instead")
+        raise InvalidPolicyData(
+            f"nothing was written: {place} has the exemptions that people granted: edit it instead"
+        )
     if before == text.encode() or path in OF_PEOPLE:
         return Change(path, SAME)
     if replace or digest(before) == known:

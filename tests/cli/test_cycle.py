@@ -504,7 +504,11 @@ def test_that_nothing_ran_before_the_first_cycle_is_no_fault(
     asked: list[Any] = []
 
     def instead(directory: Path, *_: Any, **__: Any) -> Any:
-        return lambda line: asked.append(line) or _leave(directory, line)
+        def execute(line: Any) -> int:
+            asked.append(line)
+            return _leave(directory, line)
+
+        return execute
 
     monkeypatch.setattr("c7n_iamusers_cli.cycle.processes.Processes", instead)
     line = ["cycle", "-w", str(workspace), "--dry-run", "--only", "account=payments"]
