@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from c7n_iamusers.execution.journal import GIVEN_UP, RESTORE_JOURNAL, SNAPSHOT, JournalReader
-from c7n_iamusers.execution.output_layout import Layout, Owner
+from c7n_iamusers.execution.output_layout import REGION, Layout, Owner
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, read_file
 from c7n_iamusers.snapshots.archive import SNAPSHOTS
 from c7n_iamusers.snapshots.before_deny import given_up
@@ -46,14 +46,18 @@ class Pins:
 
 
 def owner_of(run: Path, paths: Iterable[Path], known: Mapping[str, str]) -> Owner:
-    """Whose users the output ``run`` may tell of, by its place below the one of ``paths`` that it was found in."""
-    place = next((path for path in paths if run != path and run.is_relative_to(path)), run)
+    """Whose users the output ``run`` may tell of, by its place below the one of ``paths`` that it was found in.
+
+    The path's own name counts, too: a shell makes ``output/*`` the directories of the accounts, or of their Regions.
+    """
+    place = next((path for path in paths if run != path and run.is_relative_to(path)), None)
+    above = (place.parent.parent if REGION.fullmatch(place.name) else place.parent) if place else run
     try:
         content = read_file(run / _METADATA) or b"{}"
         account = str(read_json(content)["config"]["account_id"])
     except (OSError, NotInFormat, KeyError, TypeError):
         account = ""
-    return Layout.of(run.relative_to(place).parts, known).owner(
+    return Layout.of(run.relative_to(above).parts, known).owner(
         known, account if is_account_id(account) else ""
     )
 

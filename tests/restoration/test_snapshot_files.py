@@ -468,13 +468,25 @@ def _unreadable(run: Path) -> None:
         pytest.param(_own_line_with_her_id, "are missing here", id="the-id-on-a-line-of-its-own"),
     ],
 )
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(lambda top: [top], id="the-output"),
+        pytest.param(lambda top: sorted(top.glob("*")), id="each-account"),
+        pytest.param(lambda top: sorted(top.glob("*/*")), id="each-region"),
+    ],
+)
 def test_what_another_account_s_part_tells_of_a_user_neither_counts_nor_stops(
-    tmp_path: Path, where: str, forge: Callable[[Path], None], told: str
+    tmp_path: Path,
+    where: str,
+    forge: Callable[[Path], None],
+    told: str,
+    given: Callable[[Path], list[Path]],
 ) -> None:
     output(tmp_path / "payments" / "us-east-1" / "delete", snapshot(ALICE))
     forge(tmp_path / where)
     known = {"payments": ALICE.subject.account_id, "sandbox": OTHER}
-    found = collected([tmp_path], known)
+    found = collected(given(tmp_path), known)
     (alice,) = (each for each in found.users if each.recorded.subject == ALICE.subject)
     assert [each.taken for each in alice.recorded.snapshots] == [snapshot(ALICE).taken]
     assert alice.runs == (tmp_path / "payments" / "us-east-1" / "delete",)
