@@ -28,7 +28,7 @@ REMOVING = frozenset(
     }
 )
 #: By how much the times of an event and of what it created may differ.
-_SKEW = timedelta(minutes=1)
+_TIMES_APART = timedelta(minutes=1)
 #: The members of an event that say which call it is about. The others say how it was written down.
 _OF_THE_CALL = (
     "eventSource",
@@ -75,7 +75,7 @@ class CredentialEvent:
                 return False
         elif self.user_name and self.user_name.casefold() != name.casefold():
             return False
-        return created is None or self.time >= created - _SKEW
+        return created is None or self.time >= created - _TIMES_APART
 
     @property
     def removes_deny(self) -> bool:
