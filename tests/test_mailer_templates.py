@@ -348,7 +348,12 @@ NOT_YET, ON_ITS_WAY = "Not yet: these people have no replacement", "is on its wa
             [NOT_YET, "bob does not hold Readers"],
             id="provisioned-since-the-filter",
         ),
-        pytest.param({}, [NOT_YET, "needs a tag Email"], ["on its way", "How to sign in"], id="nobody-knows"),
+        pytest.param(
+            {},
+            [NOT_YET, "needs a tag with the e-mail address"],
+            ["on its way", "How to sign in"],
+            id="nobody-knows",
+        ),
     ],
 )
 def test_nobody_is_told_what_is_not_so(known: dict[str, Any], said: list[str], unsaid: list[str]) -> None:

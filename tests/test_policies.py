@@ -57,24 +57,24 @@ FILES = {
     "realtime-quarantine": ["iam-users-realtime-quarantine"],
     "realtime-alarm": ["iam-users-alarm-sign-in", "iam-users-alarm-call", "iam-users-alarm-hourly"],
 }
-#: The numbers under ``vars`` of accounts.yml, as the policies name them.
-NUMBERS = {
+#: The numbers, and the field of a person, under ``vars`` of accounts.yml, as the policies name them.
+FILLED_IN = {
     f"{{{name}}}": value
     for name, value in yaml.safe_load((ROOT / "accounts.yml").read_text())["vars"].items()
-    if isinstance(value, int)
+    if isinstance(value, int) or name == "person_email"
 }
 
 
-def with_numbers(value: Any) -> Any:
-    """A policy's data with these numbers filled in, and all other variables as they are."""
+def filled_in(value: Any) -> Any:
+    """A policy's data with these filled in, and all other variables as they are."""
     if isinstance(value, dict):
-        return {key: with_numbers(part) for key, part in value.items()}
+        return {key: filled_in(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [with_numbers(part) for part in value]
-    return NUMBERS.get(value, value) if isinstance(value, str) else value
+        return [filled_in(part) for part in value]
+    return FILLED_IN.get(value, value) if isinstance(value, str) else value
 
 
-DATA = {path.stem: with_numbers(yaml.safe_load(path.read_text())["policies"]) for path in POLICIES}
+DATA = {path.stem: filled_in(yaml.safe_load(path.read_text())["policies"]) for path in POLICIES}
 EVERY = [policy for policies in DATA.values() for policy in policies]
 EXEMPTIONS, IN_LAMBDA = "policies/exemptions.csv", "s3://{lambda_bucket}/exemptions.csv"
 
@@ -159,7 +159,7 @@ def test_what_destroys_asks_for_everything_that_spares(policy: dict[str, Any]) -
     assert part(policy, "filters", "identity-center").get("state") == ("provisioned" if people else None)
     if not people:
         assert part(policy, "filters", "credential")["value"] is False
-        assert {"tag:Email": "absent"} in policy["filters"]
+        assert {"type": "value", "key": "tag:Email", "value": "absent"} in policy["filters"]
     if action["type"] == "composite-delete":
         assert action.get("require") == ("provisioned" if people else None)
         assert action["quarantined-for"] == 14
@@ -260,7 +260,7 @@ def test_one_mail_tells_an_owner_what_both_policies_of_a_step_did(name: str) -> 
 
 def test_every_number_of_the_accounts_file_is_used() -> None:
     text = "".join(path.read_text() for path in POLICIES)
-    assert [name for name in NUMBERS if name not in text] == []
+    assert [name for name in FILLED_IN if name not in text] == []
 
 
 def test_security_hub_gets_a_finding_for_each_flagged_user(

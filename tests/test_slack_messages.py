@@ -247,7 +247,7 @@ CASES = [
         {
             "a": "user name b@example[.]com, role Readers",
             "b": "user name b@example[.]com, role Readers",
-            "c": "it is not known whose it is: the user needs a tag Email",
+            "c": "it is not known whose it is: the user needs a tag with the e-mail address of its person",
         },
         id="replaced",
     ),

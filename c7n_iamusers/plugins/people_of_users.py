@@ -25,6 +25,7 @@ from c7n_iamusers.identity_center.requests.people_file import (
     PersonRow,
     parse_people,
 )
+from c7n_iamusers.plugins.policy_checks import is_variable
 from c7n_iamusers.plugins.resources import subject_of
 from c7n_iamusers.text.wording import folded
 
@@ -78,7 +79,10 @@ class IdentitySettings:
         return not isinstance(given, str) and bool(given.get("only", False))
 
     def authority(self) -> PeopleAuthority:
-        """The authority on people by these options. Raises InvalidPolicyData."""
+        """The authority on people by these options. Raises InvalidPolicyData, also for undefined variables."""
+        undefined = sorted({key for keys in self.keys.values() for key in keys if is_variable(key)})
+        if undefined:
+            raise InvalidPolicyData(f"{self._where}: user has undefined variables: {', '.join(undefined)}")
         return PeopleAuthority(
             self.people(),
             self._tags("email"),
@@ -190,7 +194,7 @@ class IdentitySettings:
         return next((text.strip() for text in values if isinstance(text, str) and text.strip()), "")
 
     def _check_key(self, name: str, key: str) -> None:
-        if key.startswith(_TAG) and key != _TAG:
+        if (key.startswith(_TAG) and key != _TAG) or is_variable(key):
             return
         try:
             jmespath_compile(key)

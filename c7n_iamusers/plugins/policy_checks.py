@@ -416,10 +416,10 @@ _UNDEFINED = re.compile(r"\{([a-z_]\w*)\}", re.IGNORECASE)
 
 
 def refuse_undefined_variables(manager: Any) -> None:
-    """Raises PolicyExecutionError if a value in the policy's actions consists of an undefined variable."""
+    """Raises PolicyExecutionError if a value in the policy's filters or actions consists of an undefined variable."""
     runtime = {name for name, value in manager.ctx.policy.get_variables().items() if value == f"{{{name}}}"}
-    actions = [action.data for action in manager.actions]
-    undefined = sorted({name for name in _variables(actions) if name not in runtime})
+    parts = [part.data for part in (*manager.filters, *manager.actions)]
+    undefined = sorted({name for name in _variables(parts) if name not in runtime})
     if undefined:
         raise PolicyExecutionError(
             f"policy {manager.data.get('name')}: account {manager.config.account_id}: undefined variables: "

@@ -53,6 +53,13 @@ def test_the_text_that_keys_yield(keys: str | list[str], text: str) -> None:
     assert found.person.display_name == text
 
 
+def test_a_variable_is_no_fault_until_it_should_be_filled_in() -> None:
+    found = settings(user={"username": "{person_email}", "email": "tag:Email"})
+    found.check(in_lambda=False)
+    with pytest.raises(InvalidPolicyData, match=r"user has undefined variables: \{person_email\}"):
+        found.authority()
+
+
 def test_keys_that_yield_nothing_are_named() -> None:
     found = candidate(settings(user={**USER, "email": ["tag:Mail", "tag:E-Mail"]}))
     assert found.problem.startswith("no email: tag:Mail or tag:E-Mail has no value")

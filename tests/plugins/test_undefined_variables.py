@@ -34,6 +34,13 @@ def test_undefined_variables_are_refused_by_name(data: dict[str, Any], named: st
         refuse_undefined_variables(notify(**data))
 
 
+def test_undefined_variables_of_filters_are_refused_before_anybody_is_selected() -> None:
+    filters = ["unnecessary", {"type": "value", "key": "{person_email}", "value": "absent"}]
+    manager = policy({"filters": filters, "actions": []}).resource_manager
+    with pytest.raises(PolicyExecutionError, match="undefined variables: person_email"):
+        manager.filters[0].process([])
+
+
 @pytest.mark.parametrize(
     "data",
     [
