@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from c7n_iamusers.text.wording import counted
 from c7n_iamusers_cli.output import end_check, say
 
 if TYPE_CHECKING:
@@ -38,14 +39,10 @@ def end(found: Sequence[Check]) -> None:
     problems, attention, unknown = (statuses[each] for each in ("hole", "attention", "unknown"))
     places = len({each.place for each in found if each.status == "hole"})
     said = [
-        f"{_count(problems, 'problem')} in {_count(places, 'place')}" if problems else "",
+        f"{counted(problems, 'problem')} in {counted(places, 'place')}" if problems else "",
         f"{attention} to look at" if attention else "",
         f"{unknown} unknown, so not checked" if unknown else "",
     ]
     if any(said):
         say("; ".join(filter(None, said)), err=True)
     end_check(problems, attention + unknown)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
