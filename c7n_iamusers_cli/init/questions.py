@@ -183,9 +183,10 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         "identity-center-mfa",
-        "Does Identity Center ask for MFA at every sign-in, yes or no? Then people get what they may do with MFA alone",
-        lambda _, __: ("no", "no API says so; with no, users with a policy about MFA keep their user"),
-        lambda answer, _: "" if answer in ("yes", "no") else "it is yes or no",
+        "Does Identity Center ask for MFA at every sign-in: yes, no or unsure? With yes people get what they may do "
+        "with MFA alone; else users with a policy about MFA keep their user",
+        lambda _, __: ("unsure", "no API says so; preflight names whom it concerns"),
+        lambda answer, _: "" if answer in ("yes", "no", "unsure") else "it is yes, no or unsure",
         wants_people,
     ),
     Question(
