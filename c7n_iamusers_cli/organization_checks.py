@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from c7n_iamusers.exceptions import EvidenceUnreadable, IdentityCenterError
 from c7n_iamusers_cli.arguments import targets_in
 
 if TYPE_CHECKING:
+    from c7n_iamusers.organization.owners import Member
     from c7n_iamusers.organization.readiness import Check, Target
 
 #: Seconds to retry one call.
@@ -113,31 +115,40 @@ def _of_the_organization(session: Any, instance: Any) -> Check:
     return Check(ORGANIZATION, name, OK, where)
 
 
-def members(found: Sequence[Target], roles: Sequence[str], config: Path) -> Iterator[Check]:
-    """Whether the accounts file has each account of the organization, and no other.
+@dataclass(frozen=True)
+class Members:
+    """The accounts of the organization, by id, and its ``management`` account; or why they can't be read."""
 
-    ``roles``: those that may read the organization; without a role if there are none.
-    """
-    from c7n_iamusers.execution.retries import Backoff
-    from c7n_iamusers.execution.sessions import account_session
-    from c7n_iamusers.organization.likely_mistakes import of_the_organization
-    from c7n_iamusers.organization.reader import OrganizationReader
-    from c7n_iamusers.organization.readiness import OK, ORGANIZATION, UNKNOWN, Check
+    known: Mapping[str, Member] = field(default_factory=dict)
+    management: str = ""
+    problem: str = ""
 
-    problem, name = "", "accounts of the organization"
-    for role in (*dict.fromkeys(roles), None):
-        try:
-            session = account_session(role, region=found[0].region if found else "")
-            reader = OrganizationReader(session, Backoff(budget=BUDGET))
-            known, management = reader.members(), reader.management_account()
-        except EvidenceUnreadable as error:
-            problem = problem or str(error)
-            continue
+    @classmethod
+    def read(cls, roles: Sequence[str], region: str) -> Members:
+        """Asks as each of ``roles`` that may read the organization, then without one. ``region``: of the session."""
+        from c7n_iamusers.execution.retries import Backoff
+        from c7n_iamusers.execution.sessions import account_session
+        from c7n_iamusers.organization.reader import OrganizationReader
+
+        problem = ""
+        for role in (*dict.fromkeys(roles), None):
+            try:
+                reader = OrganizationReader(account_session(role, region=region), Backoff(budget=BUDGET))
+                return cls(reader.members(), reader.management_account())
+            except EvidenceUnreadable as error:
+                problem = problem or str(error)
+        return cls(problem=problem)
+
+    def checks(self, found: Sequence[Target], config: Path) -> Iterator[Check]:
+        """Whether the accounts file has each account of the organization, and no other."""
+        from c7n_iamusers.organization.likely_mistakes import of_the_organization
+        from c7n_iamusers.organization.readiness import OK, ORGANIZATION, UNKNOWN, Check
+
+        name = "accounts of the organization"
+        if self.problem:
+            remedy = "allow organizations:ListAccounts and DescribeOrganization, as `c7n-iamusers roles --setup` prints"
+            yield Check(ORGANIZATION, name, UNKNOWN, f"not checked: {self.problem}", remedy)
+            return
         every = targets_in(config, strict=False)
-        doubts = list(of_the_organization(found, every, known, management, str(config)))
-        yield from doubts or [Check(ORGANIZATION, name, OK, f"{len(known)} accounts")]
-        return
-    remedy = (
-        "allow organizations:ListAccounts and DescribeOrganization, as `c7n-iamusers roles --setup` prints"
-    )
-    yield Check(ORGANIZATION, name, UNKNOWN, f"not checked: {problem}", remedy)
+        doubts = list(of_the_organization(found, every, self.known, self.management, str(config)))
+        yield from doubts or [Check(ORGANIZATION, name, OK, f"{len(self.known)} accounts")]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers_cli.arguments import account_choice, accounts_file, role_arn, targets_in
-from c7n_iamusers_cli.organization_checks import BUDGET, center, members
+from c7n_iamusers_cli.organization_checks import BUDGET, Members, center
 from c7n_iamusers_cli.output import format_option, print_json, progress_bar, say
 from c7n_iamusers_cli.preflight_needs import Wanted, wanted_by
 from c7n_iamusers_cli.preflight_output import end, lines_of
@@ -39,10 +39,11 @@ _UNNAMED = {
 
 @dataclass(frozen=True)
 class Read:
-    """How the accounts' users match exemptions, and the rules of lists that only their roles can read."""
+    """How the accounts' users match exemptions, the rules of lists that only their roles can read, who needs MFA."""
 
     names: list[NamesRead] = field(default_factory=list)
     rules: dict[ExemptionRule, None] = field(default_factory=dict)
+    mfa: dict[str, list[str]] = field(default_factory=dict)
 
 
 @click.command()
@@ -137,9 +138,12 @@ def preflight(
     if (mailer_templates or mailer_role) and not mailer:
         option = "--mailer-templates" if mailer_templates else "--mailer-role"
         raise click.UsageError(f"{option} is for the check of c7n-mailer: also give --mailer")
+    from c7n_iamusers.organization.likely_mistakes import refused_for_mfa
+
     targets = targets_in(config, names, tags, strict=False)
     probes, read = _probes(targets), Read()
     wanted = wanted_by(files, restore, targets, probes.caller)
+    organization = Members.read(_center_roles(targets, wanted, role), targets[0].region if targets else "")
     found = [
         *_of_accounts(probes, targets, wanted, read),
         *_policies(targets, wanted),
@@ -147,8 +151,9 @@ def preflight(
         *map(probes.bucket, (output for output in outputs if output.startswith("s3://"))),
         *_templates(targets, wanted, mailer, mailer_templates),
         *_accounts(targets, config),
-        *members(targets, _center_roles(targets, wanted, role), config),
-        *_texts(probes, targets, wanted, config, domains),
+        *organization.checks(targets, config),
+        *_texts(targets, wanted, config, domains, {probes.caller.split(":")[4], *organization.known}),
+        *refused_for_mfa(read.mfa),
         *_exemptions(config, wanted, read),
     ]
     if output_format == "json":
@@ -342,14 +347,14 @@ def _accounts(found: Sequence[Target], config: Path) -> Iterator[Check]:
 
 
 def _texts(
-    probes: Probes, found: Sequence[Target], wanted: Wanted, config: Path, domains: Sequence[str]
+    found: Sequence[Target], wanted: Wanted, config: Path, domains: Sequence[str], known: Collection[str]
 ) -> Iterator[Check]:
-    """Owners of another domain, and variables as they are shipped."""
+    """Owners of another domain, and variables as they are shipped. ``known``: ids of accounts that there are."""
     from c7n_iamusers.organization.likely_mistakes import owners_domains, placeholders
 
     yield from owners_domains(found, targets_in(config, strict=False), domains)
     used = {name for names in wanted.used.values() for name in names}
-    yield from placeholders(found, used, probes.caller.split(":")[4])
+    yield from placeholders(found, used, known)
 
 
 def _account(probes: Probes, target: Target, wanted: Wanted, read: Read) -> list[Check]:
@@ -366,6 +371,8 @@ def _account(probes: Probes, target: Target, wanted: Wanted, read: Read) -> list
         take = (lambda users: read.names.append(names_of(target, users, rules, today))) if rules else None
         found.extend(probes.account(target, wanted.needed, wanted.functions, take, check))
         found.extend(lists)
+        if wanted.mfa_unsaid:
+            read.mfa[target.name] = probes.users_with_mfa_conditions(target)
     # Whatever is wrong with one account's answers, the others are checked.
     except Exception as error:  # noqa: BLE001
         told = f"{type(error).__name__}: {error}"

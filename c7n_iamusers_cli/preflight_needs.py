@@ -23,6 +23,7 @@ class Wanted:
     ``functions``: the roles of those that run as Lambda functions.
     ``rules``: their exemptions that are known before the run. ``unread``: why others are unknown.
     ``deployed``: the policies that run as Lambda functions; None if there are none.
+    ``mfa_unsaid``: whether one derives access and leaves open whether Identity Center asks for MFA.
     ``center``: what policies call in Identity Center. ``commanded``: what commands beside them call there.
     """
 
@@ -37,6 +38,7 @@ class Wanted:
     deployed: Deployed | None = None
     center: frozenset[str] = frozenset()
     commanded: frozenset[str] = frozenset()
+    mfa_unsaid: bool = False
 
 
 def wanted_by(files: Sequence[Path], restore: bool, found: Sequence[Target], runner: str) -> Wanted:
@@ -95,4 +97,11 @@ def wanted_by(files: Sequence[Path], restore: bool, found: Sequence[Target], run
         deployed([each for each in policies if each not in here], AccountValues(found), used, runner),
         frozenset().union(*map(called_in_center, parts_of(here))),
         frozenset().union(*map(commanded_in_center, parts_of(here))),
+        any(_leaves_mfa_open(part_data(part)) for part in parts_of(here)),
     )
+
+
+def _leaves_mfa_open(data: Any) -> bool:
+    derive = data.get("derive")
+    gives = data.get("type") == "provision-identity-center" and derive
+    return bool(gives and not (isinstance(derive, dict) and "identity-center-mfa" in derive))

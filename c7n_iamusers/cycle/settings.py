@@ -49,7 +49,7 @@ class Settings:
 
     ``accounts``, ``policies``: paths from the workspace. ``output``: a path, or ``s3://BUCKET/PREFIX``. ``provision``:
     whether people get access through Identity Center. ``steps``: their names; None for all whose policies there are.
-    ``approve``: the steps that wait for an approval; None for the deletions of the first wave. ``clean_days``: see
+    ``approve``: the steps that wait for an approval; None for both in the first wave. ``clean_days``: see
     CLEAN_DAYS. ``mailer``: ELSEWHERE or BY_CYCLE.
     """
 

@@ -27,7 +27,8 @@ from c7n_iamusers.policy_comparison.statements import (
 
 _MFA = (
     "have Identity Center ask for MFA every time people sign in (Settings, Authentication), then say so with "
-    "derive: {identity-center-mfa: true}, which counts for users that have an MFA device"
+    "derive: {identity-center-mfa: true}, as `c7n-iamusers init DIR --identity-center-mfa yes` writes it; it "
+    "counts for users that have an MFA device"
 )
 _REMEDIES = {
     principals.MFA_PRESENT: _MFA,

@@ -6,6 +6,7 @@ Each is a Check before the first run: HOLE for a certain mistake, ATTENTION for 
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from c7n_iamusers.exemptions import ExemptionRule, in_account
+from c7n_iamusers.iam.accounts import AccountDetails
+from c7n_iamusers.iam.policy_documents import default_documents
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.user_fields import ID, matches
 from c7n_iamusers.organization.owners import OWNER, Member, address_fault
@@ -30,7 +33,7 @@ from c7n_iamusers.organization.readiness import (
     Target,
     parts_of,
 )
-from c7n_iamusers.text.wording import folded, quoted, shown
+from c7n_iamusers.text.wording import counted, folded, quoted, shown
 
 #: The account of AWS's documentation, and the management account in the shipped files. Nobody has it.
 EXAMPLE_ACCOUNT = "123456789012"
@@ -142,13 +145,14 @@ def _domain(address: Any) -> str:
     return "" if address_fault(address) else folded(str(address).rpartition("@")[2])
 
 
-def placeholders(found: Sequence[Target], used: Collection[str], runner_account: str) -> Iterator[Check]:
+def placeholders(found: Sequence[Target], used: Collection[str], known: Collection[str]) -> Iterator[Check]:
     """Variables that still have their shipped value.
 
-    ``used``: those that policies use; empty if none are given. They do no harm in the local organization, whose runner
-    is in the EXAMPLE_ACCOUNT: the account is right there, and the texts only need attention.
+    ``used``: those that policies use; empty if none are given. ``known``: the ids of the runner's account and of the
+    organization's. They do no harm in the local organization, which has the EXAMPLE_ACCOUNT: the account is right
+    there, and the texts only need attention.
     """
-    is_local = runner_account == EXAMPLE_ACCOUNT
+    is_local = EXAMPLE_ACCOUNT in known
     where: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for target in found:
         for name, value in target.variables.items():
@@ -169,6 +173,53 @@ def _is_shipped(name: str, value: Any, is_local: bool) -> bool:
     if name in SHIPPED:
         return bool(value == SHIPPED[name])
     return not is_local and bool(re.search(rf"(?<!\d){EXAMPLE_ACCOUNT}(?!\d)", str(value)))
+
+
+#: The condition key of a policy that asks whether somebody signed in with MFA.
+_MFA_KEY = "aws:multifactorauthpresent"
+
+
+def mfa_conditions(found: AccountDetails) -> list[str]:
+    """The names of users with a policy that has a condition on MFA: an own one, a group's, or a customer managed one.
+
+    Identity Center's sessions need not have that key, so that such a policy can't be put into a permission set.
+    """
+    documents = default_documents(found.policies)
+    asking = {arn for arn, document in documents.items() if _asks_for_mfa(document)}
+
+    def has(entity: Mapping[str, Any], inline: str) -> bool:
+        attached = (each["PolicyArn"] for each in entity.get("AttachedManagedPolicies") or ())
+        own = (each["PolicyDocument"] for each in entity.get(inline) or ())
+        return any(each in asking for each in attached) or any(map(_asks_for_mfa, own))
+
+    groups = {name for name, group in found.groups.items() if has(group, "GroupPolicyList")}
+    return sorted(
+        str(user["UserName"])
+        for user in found.users
+        if has(user, "UserPolicyList") or groups.intersection(user.get("GroupList") or ())
+    )
+
+
+def _asks_for_mfa(document: Any) -> bool:
+    return _MFA_KEY in json.dumps(document, default=str).lower()
+
+
+def refused_for_mfa(read: Mapping[str, Sequence[str]]) -> Iterator[Check]:
+    """Users that ``provision`` refuses as long as nothing says whether Identity Center asks for MFA.
+
+    ``read``: name of an account -> those with a policy about MFA.
+    """
+    names = [f"{name} in {account}" for account, of in read.items() for name in of]
+    if names:
+        told = (
+            f"{counted(len(names), 'user')} with a policy about MFA: none gets access, and each stays, since nothing "
+            f"says whether Identity Center asks for MFA at every sign-in: {shown(names, _MANY)}"
+        )
+        remedy = (
+            "if it does (Settings, Authentication), say so by `c7n-iamusers init DIR --identity-center-mfa yes`, or by "
+            "derive: {identity-center-mfa: true} in each policy; if it does not, and they are to stay, by no, or false"
+        )
+        yield Check(ORGANIZATION, "MFA", ATTENTION, told, remedy)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from c7n_iamusers.execution.paging import items
 from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.execution.sessions import external
 from c7n_iamusers.execution.stores import DirectoryStore, Store
-from c7n_iamusers.iam.accounts import detail_attachments
+from c7n_iamusers.iam.accounts import detail_attachments, read_account
 from c7n_iamusers.iam.permissions import Needed, changes_users
 from c7n_iamusers.iam.trust_principals import is_trusted
 from c7n_iamusers.iam.user import IamUser
@@ -32,6 +32,7 @@ from c7n_iamusers.notices.notices import Notices
 from c7n_iamusers.notices.queue_counts import queue_url
 from c7n_iamusers.notices.stop import stops_in
 from c7n_iamusers.organization.function_checks import FunctionProbes, missing_statements
+from c7n_iamusers.organization.likely_mistakes import mfa_conditions
 from c7n_iamusers.organization.readiness import (
     ATTENTION,
     HOLE,
@@ -113,6 +114,14 @@ class Probes:
             f"create {target.roles[-1]} if it is missing, let its trust policy allow sts:AssumeRole to {self.caller}"
             f"{external}, and let that identity call sts:AssumeRole on it"
         )
+
+    def users_with_mfa_conditions(self, target: Target) -> list[str]:
+        """Their names; none where the account can't be read, which ``account`` reports."""
+        try:
+            found = read_account(self.iam(target), self.backoff, "User", "Group", "LocalManagedPolicy")
+        except (EvidenceUnreadable, *_ERRORS):
+            return []
+        return mfa_conditions(found)
 
     def iam(self, target: Target) -> Any:
         """A client of iam in the account: see ``clients``."""

@@ -36,6 +36,11 @@ def shown(texts: Sequence[str], limit: int = _SHOWN, comma: str = ", ") -> str:
     return comma.join(texts[:limit]) + (f" and {more} more" if more > 0 else "")
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 account``, ``2 accounts``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def has_glyphs(text: str) -> bool:
     """Whether each character of ``text`` shows: none is a control, a zero-width or a filling character."""
     return not _NO_GLYPH.search(text) and not any(unicodedata.category(each)[0] == "C" for each in text)

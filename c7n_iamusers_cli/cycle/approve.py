@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from c7n_iamusers.exceptions import PlanInvalid
+from c7n_iamusers.text.wording import counted
 from c7n_iamusers_cli.cycle.command import utc_now, workspace_option
 from c7n_iamusers_cli.output import say
 
@@ -60,8 +61,8 @@ def approve(sha256: str, directory: Path, note: str, by: str) -> None:
     except OSError as error:
         raise PlanInvalid(f"{file} can't be written: {error}: nothing was approved") from error
     say(
-        f"{state.step}: approved by {approval.who}, in {len(state.accounts)} accounts: {plans.place(state.sha256)}; "
-        f"the next cycle applies it. To take it back, remove its row in {file}"
+        f"{state.step}: approved by {approval.who}, in {counted(len(state.accounts), 'account')}: "
+        f"{plans.place(state.sha256)}; the next cycle applies it. To take it back, remove its row in {file}"
     )
 
 

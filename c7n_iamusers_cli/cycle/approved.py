@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from c7n_iamusers.cycle.approvals import bound, deleting_policies, lapsed, planning, to_apply
 from c7n_iamusers.cycle.command_lines import INTENTS, MOVED, Run, own, provision_line
+from c7n_iamusers.cycle.settings import SETTINGS_FILE
 from c7n_iamusers.cycle.steps import DELETE, PROVISION, REMOVAL, Step
 from c7n_iamusers.cycle.waves import wave_of
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.execution.given import read_given
+from c7n_iamusers.text.wording import counted
 from c7n_iamusers_cli.cycle.day import Day, plain
 from c7n_iamusers_cli.cycle.plans import Plans, approvals_in, made_plans
 from c7n_iamusers_cli.yaml_files import as_yaml
@@ -36,35 +38,51 @@ def provision(day: Day, step: Step, accounts: list[Account]) -> None:
     With policies that provide access themselves, the step is a plain one.
     """
     run, data = day.prepared(step, accounts), day.policies(step)
-    intents = [str(each["name"]) for each in data["policies"] if _writes_intents(each)]
+    waiting = {each.account_id for each in accounts if needs_approval(day.workspace, each, PROVISION)}
+    intents = [str(each["name"]) for each in data["policies"] if writes_intents(each)]
     if not intents:
-        if PROVISION in (day.workspace.settings.approve or ()):
+        if waiting:
             day.problem(
-                f"{run.policies} writes no intents, so there is no plan to approve: take provision-intents.yml"
+                f"{run.policies} writes no intents, so there is no plan to approve: take provision-intents.yml, or say "
+                f"in {SETTINGS_FILE} what waits, such as approve: [{DELETE}]"
             )
-            return
-        day.policies_and_check(run, step, "provision")
+        if at_once := [each for each in accounts if each.account_id not in waiting]:
+            day.policies_and_check(day.prepared(step, at_once), step, "provision")
         return
     day.policies_and_check(run, step, INTENTS, *intents)
     free = day.free(accounts)
-    if not free:
-        return
-    run = day.prepared(step, free)
-    if PROVISION in (day.workspace.settings.approve or ()):
-        _apply_approved(day, run, free)
-    elif code := day.command(provision_line("apply", run, day.workspace.center)):
-        # who has no access is spared by each later step, which reads it for each person
-        day.problem(f"provision apply ended with {code}: nobody without access is denied or deleted")
-    others = [str(each["name"]) for each in data["policies"] if not _writes_intents(each)]
-    if others:
-        day.policies_and_check(run, step, MOVED, *others)
+    if at_once := [each for each in free if each.account_id not in waiting]:
+        line = provision_line("apply", day.prepared(step, at_once), day.workspace.center)
+        if code := day.command(line):
+            # who has no access is spared by each later step, which reads it for each person
+            day.problem(f"provision apply ended with {code}: nobody without access is denied or deleted")
+    if asked := [each for each in free if each.account_id in waiting]:
+        _apply_approved(day, day.prepared(step, asked), asked)
+    others = [str(each["name"]) for each in data["policies"] if not writes_intents(each)]
+    if free and others:
+        day.policies_and_check(day.prepared(step, free), step, MOVED, *others)
 
 
-def _writes_intents(policy: Mapping[str, Any]) -> bool:
-    return any(
-        isinstance(each, Mapping) and each.get("type") == _INTENTS_ACTION and each.get("mode") == "intent"
-        for each in policy.get("actions") or ()
+def writes_intents(policy: Mapping[str, Any]) -> bool:
+    """Whether a policy requests access, which a run of `provision` gives."""
+    return any(map(_is_intent, policy.get("actions") or ()))
+
+
+def _is_intent(action: Any) -> bool:
+    return (
+        isinstance(action, Mapping)
+        and action.get("type") == _INTENTS_ACTION
+        and action.get("mode") == "intent"
     )
+
+
+def only_intents(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A file of policies, so that those that request access do that alone, and the others are left out."""
+    chosen = [each for each in data["policies"] if writes_intents(each)]
+    return {
+        **data,
+        "policies": [{**each, "actions": list(filter(_is_intent, each["actions"]))} for each in chosen],
+    }
 
 
 def _apply_approved(day: Day, run: Run, accounts: Sequence[Account]) -> None:
@@ -83,9 +101,13 @@ def _apply_approved(day: Day, run: Run, accounts: Sequence[Account]) -> None:
     path = day.workspace.directory / file
     path.unlink(missing_ok=True)
     code = day.command(provision_line("plan", run, day.workspace.center, "--out", file))
-    if code or not path.exists():
+    if not path.exists():
         day.problem(f"provision plan ended with {code}, so nothing was provisioned")
         return
+    if code:  # who fails or is refused is not in the plan, and keeps the user
+        day.problem(
+            f"provision plan ended with {code}, see its lines above: whoever they name keeps the user"
+        )
     state = plans.put_access(read_given(path), [each.account_id for each in accounts], day.now())
     if state is None:
         day.say("provision: nothing is to be changed")
@@ -118,7 +140,7 @@ def _apply_access(day: Day, run: Run, plans: Plans, state: PlanState) -> None:
 
 def delete(day: Day, step: Step, accounts: list[Account]) -> None:
     """Delete at once in accounts that need no approval; in the others what was approved, and plan the rest."""
-    waiting = [each for each in accounts if needs_approval(day.workspace, each)]
+    waiting = [each for each in accounts if needs_approval(day.workspace, each, DELETE)]
     if at_once := [each for each in accounts if each not in waiting]:
         plain(day, step, at_once)
     if waiting := day.free(waiting):
@@ -128,11 +150,14 @@ def delete(day: Day, step: Step, accounts: list[Account]) -> None:
             day.problem(f"nothing was deleted that needs an approval: {error}")
 
 
-def needs_approval(workspace: Workspace, account: Account) -> bool:
-    """Whether deletions in ``account`` wait for an approval: as the settings say, by default in the first wave."""
+def needs_approval(workspace: Workspace, account: Account, step: str) -> bool:
+    """Whether ``step`` waits for an approval in ``account``: as the settings say, by default in the first wave.
+
+    ``step``: PROVISION or DELETE.
+    """
     asked = workspace.settings.approve
     if asked is not None:
-        return DELETE in asked
+        return step in asked
     return (account.wave or 0) == min(wave_of(each.tags) or 0 for each in workspace.targets)
 
 
@@ -187,7 +212,8 @@ class _Deletions:
             return
         users = sum(not user.skipped for each in found for user in each.users)
         told = [
-            f"{users} users in {len(state.accounts)} accounts; the plan is {self.plans.place(state.sha256)}",
+            f"{counted(users, 'user')} in {counted(len(state.accounts), 'account')}; the plan is "
+            f"{self.plans.place(state.sha256)}",
             *self.plans.changed_since(state),
         ]
         day.waits(DELETE, state.sha256, told)

@@ -17,7 +17,8 @@ from c7n_iamusers.cycle.settings import SETTINGS_FILE
 from c7n_iamusers.cycle.steps import BY_NAME, STEPS
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.interruption import Interruption
-from c7n_iamusers_cli.cycle.day import Choice, Day, Ended
+from c7n_iamusers.text.wording import counted, shown
+from c7n_iamusers_cli.cycle.day import ALL, Choice, Day, Ended
 from c7n_iamusers_cli.output import PROBLEM, format_option, print_json, say
 
 #: The environment variable with which c7n names its sessions, and CloudTrail their calls.
@@ -145,15 +146,29 @@ def _end(day: Day, code: int, as_json: bool) -> None:
 def closing_lines(day: Day) -> Iterable[str]:
     """What became of a cycle, in a few lines."""
     for each in day.steps:
-        done = f" in {len(each.accounts)} accounts" if each.accounts else ""
+        done = f" in {counted(len(each.accounts), 'account')}" if each.accounts else ""
         yield f"{each.name}: {each.status}{done}"
-    for account_id, why in day.blocked.items():
-        yield f"blocked: {account_id or 'all accounts'}: {why}"
+    yield from _blocked(day)
     for problem in day.problems:
         yield f"failed: {problem}"
     for each in day.steps:
         if each.plan:
             yield f"waiting: c7n-iamusers approve {each.plan}"
+
+
+def _blocked(day: Day) -> Iterable[str]:
+    """Which accounts are blocked: those for the same reason in one line."""
+    names = {each.account_id: str(each) for each in day.accounts}
+    reasons: dict[str, list[str]] = {}
+    for account_id, why in day.blocked.items():
+        reasons.setdefault(why, []).append(names.get(account_id, account_id or "all accounts"))
+    for why, of in reasons.items():
+        yield f"blocked: {shown(of)}: {why}"
+    if ALL in day.blocked or names.keys() <= day.blocked.keys():
+        yield (
+            f"no account went on, of {len(names)}: correct what is named here, and run it again; what was done stays "
+            "done"
+        )
 
 
 def as_data(day: Day, code: int) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from c7n_iamusers.cycle.steps import Step
 from c7n_iamusers.cycle.waves import Waves, begun, ended, open_waves, ran, wave_of
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.report.checks import BLOCKING
+from c7n_iamusers.text.wording import counted
 from c7n_iamusers_cli.cycle.workspace import Records, Workspace, check_rows
 from c7n_iamusers_cli.only import narrowed
 from c7n_iamusers_cli.output import ATTENTION, PROBLEM
@@ -142,10 +143,10 @@ class Day:
         self.result.waiting = {why: [each.account_id for each in of] for why, of in due.waiting.items()}
         title = f"{number}/{len(self.workspace.steps)} {step.name}: {step.title}"
         if not due.accounts:
-            why = "; ".join(f"{why} ({len(of)} accounts)" for why, of in due.waiting.items())
+            why = "; ".join(f"{why} ({counted(len(of), 'account')})" for why, of in due.waiting.items())
             self.say(f"{title}: nothing is due{': ' + why if why else ', since all accounts are blocked'}")
             return
-        self.say(f"{title}: {len(due.accounts)} of {len(self.accounts)} accounts")
+        self.say(f"{title}: {len(due.accounts)} of {counted(len(self.accounts), 'account')}")
         self.result.status, self.result.accounts = RAN, [each.account_id for each in due.accounts]
         before = set(self.blocked)
         self.special.get(step.name, plain)(self, step, list(due.accounts))
@@ -157,7 +158,7 @@ class Day:
             self.result.status = BLOCKED
             names = ", ".join(map(str, self.free(self.accounts)))
             self.say(
-                f"{step.name}: blocked in {len(due.accounts) - len(done)} accounts; on go: {names or 'none'}"
+                f"{step.name}: blocked in {counted(len(due.accounts) - len(done), 'account')}; on go: {names or 'none'}"
             )
         if self.workspace.settings.mailer == BY_CYCLE:
             self.mail()
@@ -290,7 +291,7 @@ def chosen_accounts(
 def opening_lines(workspace: Workspace, accounts: Sequence[Account], waves: Waves) -> Iterable[str]:
     """Who takes part, in words."""
     numbers = ", ".join(str(each) for each in waves.open if each)
-    yield f"{len(accounts)} of {len(workspace.targets)} accounts take part" + (
+    yield f"{len(accounts)} of {counted(len(workspace.targets), 'account')} take part" + (
         f": wave {numbers} is open" if numbers else ""
     )
     if waves.opens is not None:

@@ -7,25 +7,26 @@ import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from c7n_iamusers.cycle.approvals import to_apply
-from c7n_iamusers.cycle.command_lines import Line, Run, report_line
+from c7n_iamusers.cycle.approvals import access, to_apply
+from c7n_iamusers.cycle.command_lines import INTENTS, Center, Line, Run, below, provision_line, report_line
 from c7n_iamusers.cycle.due import Account, Due, due_today, mails_told
 from c7n_iamusers.cycle.foresight import STAYS, Foreseen, foresee
-from c7n_iamusers.cycle.steps import BY_NAME, DELETE
+from c7n_iamusers.cycle.steps import APPROVABLE, BY_NAME, PROVISION
 from c7n_iamusers.cycle.waves import Record
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.given import parsed_file
 from c7n_iamusers.report.checks import BLOCKING
 from c7n_iamusers.text.documents import read_json
-from c7n_iamusers_cli.cycle.approved import needs_approval
+from c7n_iamusers.text.wording import counted
+from c7n_iamusers_cli.cycle.approved import needs_approval, only_intents
 from c7n_iamusers_cli.cycle.command import utc_now
 from c7n_iamusers_cli.cycle.day import Choice, chosen_accounts, opening_lines
-from c7n_iamusers_cli.cycle.plans import Plans, approvals_in
+from c7n_iamusers_cli.cycle.plans import Plans, access_in_words, approvals_in
 from c7n_iamusers_cli.cycle.workspace import Workspace, check_rows, last_record
 from c7n_iamusers_cli.only import narrowed
 from c7n_iamusers_cli.output import end_check, print_json, print_table, say
@@ -42,6 +43,7 @@ _NAMED = ("announce", "brownout", "listen", "quarantine", "delete")
 class Today:
     """What a cycle would do now. ``due``: each step. ``users``: of the steps that take any, by step.
 
+    ``access``: the plan of `provision plan` for today's intents, None if there is none; ``access_lines``: in words.
     ``checks``: the lines of the check of what earlier runs left. ``plans``: what waits for an approval, in words.
     ``problems``: what could not be found out.
     """
@@ -53,6 +55,8 @@ class Today:
     now: datetime
     due: list[Due] = field(default_factory=list)
     users: dict[str, list[Foreseen]] = field(default_factory=dict)
+    access: Mapping[str, Any] | None = None
+    access_lines: list[str] = field(default_factory=list)
     checks: list[Mapping[str, Any]] = field(default_factory=list)
     plans: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -67,6 +71,8 @@ class Today:
         for each in self.due:
             if each.accounts and each.step.name in _NAMED:
                 self.users[each.step.name] = list(self._foreseen(each))
+            if each.accounts and each.step.name == PROVISION:
+                self._access(each)
             if each.step.name == self.choice.until:
                 break
         if ran := [each for each in self.accounts if _has_run(each, last)]:
@@ -83,17 +89,51 @@ class Today:
                 told = "approved, and applied by the next cycle" if applied else "waits for an approval"
                 self.plans.append(f"{each.step}: {told}: {plans.place(each.sha256)}")
 
+    def _access(self, due: Due) -> None:
+        """Who would get what: today's intents, which change nothing, in the scratch directory, and a plan of them."""
+        step, used = due.step, self.workspace.policies_of(due.step)
+        data = only_intents(self.workspace.policies(step))
+        if not data["policies"]:
+            self.access_lines = [
+                f"{used} gives access without a plan that could be shown here: take provision-intents.yml"
+            ]
+            return
+        run = self._run(due, narrowed(data, self.choice.users) if self.choice.users else data)
+        if code := self.execute(run.policies_line(INTENTS)):
+            self.problems.append(f"{step.name}: the run that asks for access ended with {code}, see above")
+        out = self.scratch / "access.json"
+        code = self.execute(provision_line("plan", run, self._center(), "--out", str(out)))
+        if code:
+            self.problems.append(
+                f"{step.name}: provision plan ended with {code}, see above: a cycle would, too"
+            )
+        if out.exists():
+            content = out.read_bytes()
+            self.access = read_json(content)
+            self.access_lines = access_in_words(content, whole=False).splitlines()
+
+    def _center(self) -> Center:
+        """As a cycle reaches it, with the records of earlier runs, which are not in the scratch directory."""
+        center, records = self.workspace.center, below(self.workspace.settings.output, INTENTS)
+        if center.records or not self.workspace.is_there(records):
+            return center
+        return replace(center, records=records)
+
+    def _run(self, due: Due, data: Mapping[str, Any] | None = None) -> Run:
+        """What a step runs with, in the scratch directory. ``data``: policies in place of the step's."""
+        accounts, policies = (self.scratch / f"{due.step.name}{end}" for end in (".yml", ".policies.yml"))
+        self.workspace.write_accounts(str(accounts), due.accounts, due.step.changes_users)
+        if data:
+            self.workspace.write(str(policies), as_yaml(data))
+        used = str(policies) if data else self.workspace.policies_of(due.step)
+        return Run(str(accounts), used, str(self.scratch))
+
     def _foreseen(self, due: Due) -> Iterator[Foreseen]:
         step, data = due.step, self.workspace.policies(due.step)
-        accounts, policies = self.scratch / f"{step.name}.yml", self.scratch / f"{step.name}.policies.yml"
-        self.workspace.write_accounts(str(accounts), due.accounts, step.changes_users)
-        used = self.workspace.policies_of(step)
         if self.choice.users:
-            data, used = narrowed(data, self.choice.users), str(policies)
-            self.workspace.write(used, as_yaml(data))
-        if code := self.execute(
-            Run(str(accounts), used, str(self.scratch)).policies_line(step.name, dry=True)
-        ):
+            data = narrowed(data, self.choice.users)
+        run = self._run(due, data if self.choice.users else None)
+        if code := self.execute(run.policies_line(step.name, dry=True)):
             self.problems.append(f"{step.name}: the dry run ended with {code}")
         for account in due.accounts:
             yield from self._of_account(step.name, account, data)
@@ -167,34 +207,44 @@ def show_today(workspace: Workspace, choice: Choice, as_json: bool) -> None:
 
 def show(today: Today) -> None:
     """In words, and as a table of users."""
+    names = {each.account_id: str(each) for each in today.accounts}
     for line in opening_lines(today.workspace, today.accounts, today.waves):
         say(line)
     for each in today.due:
-        counts = Counter(user.outcome for user in today.users.get(each.step.name, ()))
-        told = "".join(f", {count} {outcome}" for outcome, count in sorted(counts.items()))
-        waits = "; ".join(f"{why} ({len(of)} accounts)" for why, of in each.waiting.items())
-        due = f"due in {len(each.accounts)} accounts{told}" if each.accounts else "not due"
-        say(f"{each.step.name}: {due}{': ' + waits if waits else ''}")
-        asked = [of for of in each.accounts if needs_approval(today.workspace, of)]
-        if each.step.name == DELETE and asked:
-            say(f"delete: only by a plan that was approved, in {len(asked)} accounts")
-    # of those that are announced already there is nothing to say, and the later steps say why they leave them
+        for line in _lines_of(today, each):
+            say(line)
     rows = [
-        [step, user.account_id, user.user, user.outcome, user.why]
+        [step, names.get(user.account_id, user.account_id), user.user, user.outcome, user.why]
         for step, users in today.users.items()
         for user in sorted(users, key=lambda each: (each.outcome == STAYS, each.account_id, each.user))
-        if (step, user.outcome) != (BY_NAME["announce"].name, STAYS)
     ]
     if rows:
         print_table(["Step", "Account", "User", "Would be", "Why not"], rows)
     for row in today.checks:
         level = "blocking" if row["level"] == BLOCKING else "attention"
-        say(f"{level}: {row['account'] or 'all accounts'} {row['user']}: {row['what']}: {row['why']}")
+        where = names.get(row["account"], row["account"]) or "all accounts"
+        user = f", user {row['user']}" if row["user"] else ""
+        say(f"{level}: {where}{user}: {row['what']}: {row['why']}")
     for plan in today.plans:
         say(f"plan: {plan}")
     for problem in today.problems:
         say(f"failed: {problem}", err=True)
     say(f"mails: {mails_told(today.accounts)}")
+
+
+def _lines_of(today: Today, due: Due) -> Iterator[str]:
+    """Whether a step is due, how many users it would take; and of a step that has a plan, what that is."""
+    name = due.step.name
+    counts = Counter(user.outcome for user in today.users.get(name, ()))
+    told = "".join(f", {count} {outcome}" for outcome, count in sorted(counts.items()))
+    waits = "; ".join(f"{why} ({counted(len(of), 'account')})" for why, of in due.waiting.items())
+    head = f"due in {counted(len(due.accounts), 'account')}{told}" if due.accounts else "not due"
+    yield f"{name}: {head}{': ' + waits if waits else ''}"
+    if name == PROVISION:
+        yield from (f"  {line.strip()}" for line in today.access_lines)
+    asked = name in APPROVABLE and [of for of in due.accounts if needs_approval(today.workspace, of, name)]
+    if asked:
+        yield f"{name}: only by a plan that was approved, in {counted(len(asked), 'account')}"
 
 
 def as_data(today: Today) -> dict[str, Any]:
@@ -211,6 +261,7 @@ def as_data(today: Today) -> dict[str, Any]:
             }
             for each in today.due
         ],
+        "access": access(today.access) if today.access else None,
         "checks": [dict(each) for each in today.checks],
         "plans": today.plans,
         "problems": today.problems,

@@ -172,7 +172,7 @@ class Plans:
             return known
         self._write(sha256, _ACCESS, content)
         state = PlanState(PROVISION, sha256, now, tuple(sorted(accounts)))
-        self.put(state, as_bytes(plan), _access_in_words(content))
+        self.put(state, as_bytes(plan), access_in_words(content))
         return state
 
     def access_file(self, state: PlanState) -> bytes:
@@ -237,8 +237,9 @@ def _in_words(plans: Iterable[DeletionPlan]) -> str:
     )
 
 
-def _access_in_words(content: bytes) -> str:
+def access_in_words(content: bytes, whole: bool = True) -> str:
+    """The lines of a file of `provision plan --out`. ``whole``: with all names and calls."""
     from c7n_iamusers.identity_center.output.plan_files import plan_of
     from c7n_iamusers.identity_center.output.reports import plan_lines
 
-    return "\n".join(plan_lines(plan_of(read_json(content)), whole=True)) + "\n"
+    return "\n".join(plan_lines(plan_of(read_json(content)), whole=whole)) + "\n"

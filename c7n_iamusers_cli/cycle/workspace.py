@@ -188,8 +188,11 @@ class Workspace:
     @property
     def left(self) -> Store | None:
         """The same, for reading alone; None if there is none yet."""
-        place = self.settings.output
-        return None if not place.startswith(S3) and not (self.directory / place).is_dir() else self.output
+        return self.output if self.is_there(self.settings.output) else None
+
+    def is_there(self, place: str) -> bool:
+        """Whether a place of the workspace is a bucket, or a directory that there is."""
+        return place.startswith(S3) or (self.directory / place).is_dir()
 
     @property
     def own(self) -> Path:
@@ -229,7 +232,7 @@ class Workspace:
             raise NoticesUnreadable(
                 f"{self.settings.accounts} says no place for them: write notices under vars"
             )
-        if not place.startswith(S3) and not (self.directory / place).is_dir():
+        if not self.is_there(place):
             return Notices((), place)  # nothing was announced yet: the first run creates it
         try:
             return Notices.read(self.open(place), target.account_id, now)

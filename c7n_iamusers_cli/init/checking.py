@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -11,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.text.wording import joined
 from c7n_iamusers_cli.init.guide import Deployment, deployments, preflights
 from c7n_iamusers_cli.init.plan import (
     CENTER_READER,
@@ -23,6 +26,7 @@ from c7n_iamusers_cli.init.plan import (
     RUNNER,
 )
 from c7n_iamusers_cli.init.stacks import CENTER, MEMBERS, REALTIME_STACK, RUNNERS
+from c7n_iamusers_cli.init.texts import policy_files
 from c7n_iamusers_cli.output import ATTENTION, PROBLEM, say
 
 if TYPE_CHECKING:
@@ -119,6 +123,44 @@ def undone(plan: Plan) -> list[Deployment]:
         if not there:
             found.append(each)
     return found
+
+
+def check_variables(plan: Plan, directory: Path) -> None:
+    """Raises InvalidPolicyData for a variable of --set that preflight would refuse, also by the checks of policies.
+
+    ``directory``: has accounts.yml and the policies that are to be.
+    """
+    from c7n_iamusers.organization.readiness import HOLE, file_checks, targets, with_valid_owner
+    from c7n_iamusers.text.yaml_documents import read_yaml
+    from c7n_iamusers_cli.policies import loaded, policy_fault
+
+    if not plan.variables:
+        return
+    target = targets(read_yaml((directory / "accounts.yml").read_text()))[0]
+    found = file_checks(target, {}, ())
+    faults = [each.text for each in found if each.status == HOLE and each.name in ("days", "texts")]
+    exemptions, variables = "policies/exemptions.csv", with_valid_owner(target.variables)
+    for name in () if faults else policy_files(plan):
+        for policy in loaded(directory / "policies" / name):
+            # paths in policies are from the directory of the workspace
+            data = json.loads(json.dumps(policy.data).replace(exemptions, str(directory / exemptions)))
+            # what runs as a function has variables of its own
+            if policy.execution_mode == "pull" and (
+                fault := policy_fault(data, target.account_id, target.region, variables)
+            ):
+                faults.append(f"policies/{name}: {fault}")
+    if faults:
+        raise InvalidPolicyData(f"nothing was written: --set: {joined(list(dict.fromkeys(faults)))}")
+
+
+def about_taken(name: str) -> str:
+    """What to do about a role whose name a stack is to make, in words."""
+    return (
+        f"the role {name} is there, and a stack makes none of a name that is taken. If nothing needs it any more: `aws "
+        f"iam list-attached-role-policies --role-name {name}`, `aws iam detach-role-policy --role-name {name} "
+        f"--policy-arn ARN` for each, the same by list-role-policies and delete-role-policy, and `aws iam delete-role "
+        f"--role-name {name}`"
+    )
 
 
 def taken_names(plan: Plan, left: Sequence[Deployment]) -> list[str]:

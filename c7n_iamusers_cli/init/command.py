@@ -71,7 +71,9 @@ def _question_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="The owner of an account, in place of the one that is found. Repeatable.",
 )
 @owner_sources("--owners-from")
-@variables_option("Give this variable of accounts.yml another value, such as announce_days=45. Repeatable.")
+@variables_option(
+    "Give this variable of accounts.yml another value, such as active_within_days=45. Repeatable."
+)
 @click.option(
     "--replace",
     multiple=True,
@@ -212,7 +214,7 @@ def _asking(found: Found) -> Callable[[Question, str, str], str]:
             say(f"  default: {source}", err=True)
         while True:
             answer: str = click.prompt(f"--{question.name}", default=default or None, err=True)
-            if not (fault := question.fault(answer, found)):
+            if not (fault := question.fault(question.stands_for(answer, found), found)):
                 return answer
             say(fault, err=True)
 
@@ -276,6 +278,7 @@ def _members(
 def _texts(plan: Plan) -> dict[str, str]:
     """The path and the text of each file of the workspace."""
     from c7n_iamusers_cli.init import texts
+    from c7n_iamusers_cli.init.checking import check_variables
     from c7n_iamusers_cli.init.guide import readme
     from c7n_iamusers_cli.init.stacks import Stacks
     from c7n_iamusers_cli.permissions import account_values
@@ -295,6 +298,7 @@ def _texts(plan: Plan) -> dict[str, str]:
         (directory / "policies").mkdir()
         for path, text in found.items():
             (directory / path).write_text(text)
+        check_variables(plan, directory)
         values = account_values(directory / "accounts.yml")
         found |= Stacks(plan, directory, values).templates()
     return found
@@ -327,7 +331,7 @@ def _lines_of(directory: Path, change: Change) -> list[str]:
 
 def _end(plan: Plan, directory: Path, replaced: Collection[str], left: int) -> None:
     """End with preflight where the roles are deployed, or else say what to do next. ``replaced``: paths of files."""
-    from c7n_iamusers_cli.init.checking import is_ready, run_preflights, taken_names, undone
+    from c7n_iamusers_cli.init.checking import about_taken, is_ready, run_preflights, taken_names, undone
     from c7n_iamusers_cli.init.guide import deployments
 
     if is_ready(plan):
@@ -341,9 +345,7 @@ def _end(plan: Plan, directory: Path, replaced: Collection[str], left: int) -> N
     to_do = undone(plan)
     taken = taken_names(plan, to_do)
     for name in taken:
-        say(
-            f"look: the role {name} is there, and a stack makes none of a name that is taken: delete it first"
-        )
+        say(f"look: {about_taken(name)}")
     if to_do:
         say(f"next, in {directory} ({to_do[0].what}), and then the other lines of its README.md:")
         say(f"  {to_do[0].command}")

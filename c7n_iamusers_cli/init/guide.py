@@ -38,7 +38,11 @@ def _stack(template: str, region: str, what: str) -> Deployment:
 
 def deployments(plan: Plan) -> Iterator[Deployment]:
     """What makes the roles and buckets, in its order."""
-    where = "" if plan.runner == plan.found.account else f", with credentials of account {plan.runner}"
+    where = ""
+    if plan.runner != plan.found.account:
+        # AWS Organizations makes it in each account that it creates ("Accessing member accounts", its User Guide)
+        by = "`sh as OrganizationAccountAccessRole` before it if AWS Organizations created that account"
+        where = f", with credentials of account {plan.runner}, such as by {by}"
     yield _stack(RUNNERS, plan.region, f"runner's account{where}")
     if REALTIME in chosen(plan.answers):
         yield _stack(REALTIME_STACK, plan.home, f"what functions in real time share{where}")
@@ -112,7 +116,9 @@ def readme(plan: Plan) -> str:
         "check what each role may do: `c7n-iamusers init . --yes`, which ends with `preflight`",
         "everybody who must stay gets a line in policies/exemptions.csv, first of all break-glass users: "
         f"`{run} c7n-iamusers evidence -c accounts.yml` lists all users",
-        f"look at the day, and do it; so every day: `{run} c7n-iamusers cycle --dry-run`, `{run} c7n-iamusers cycle`",
+        f"look at the day, and do it; so every day: `{run} c7n-iamusers cycle --dry-run`, `{run} c7n-iamusers cycle`; "
+        "in the first wave access and deletions wait until you have read their plan: `c7n-iamusers approve SHA256`, "
+        "which the cycle prints",
         f"send the mails, every ten minutes: `sh as {MAILER} c7n-mailer --run -c mailer.yml`",
     ]
     if REALTIME in chosen(plan.answers):
@@ -128,5 +134,8 @@ def readme(plan: Plan) -> str:
             "is missing, and the IAM user of each stays until that person is there"
         )
     lines = [f"{number}. {each}" for number, each in enumerate(steps, 1)]
-    about = "Written by `c7n-iamusers init`; docs/runbook.md explains each step. In this directory:"
+    about = (
+        "Written by `c7n-iamusers init`; docs/runbook.md explains each step. In this directory, with the AWS CLI, and "
+        "credentials of the management account where nothing else is said:"
+    )
     return f"# IAM users of {plan.found.organization}\n\n{about}\n\n" + "\n".join(lines) + "\n"

@@ -41,7 +41,7 @@ class Question:
     """``name``: of the option, and of the answer. ``default``: the value, and where it comes from; ("", "") for none.
 
     ``fault``: what is wrong with an answer; empty if nothing. ``applies``: whether it has an answer here at all.
-    ``silent``: it takes its default, and is an option only.
+    ``silent``: it takes its default, and is an option only. ``stands_for``: the value that an answer stands for.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Question:
     fault: Callable[[str, Found], str]
     applies: Callable[[Found, Answers], bool] = lambda _, __: True
     silent: bool = False
+    stands_for: Callable[[str, Found], str] = lambda answer, _: answer
 
 
 def parts(answer: str) -> list[str]:
@@ -135,12 +136,22 @@ def _first(found: Found, _: Answers) -> tuple[str, str]:
     ].account.account_id, f"{visible(active[0].account.name)}, the first of {len(active)} by id"
 
 
+def _first_id(answer: str, found: Found) -> str:
+    """The id of the active account of that id or name; the answer itself where that is none, or several."""
+    of = [
+        each.account.account_id
+        for each in found.active
+        if answer in (each.account.account_id, each.account.name)
+    ]
+    return of[0] if len(of) == 1 else answer
+
+
 def _first_fault(answer: str, found: Found) -> str:
-    return (
-        ""
-        if any(each.account.account_id == answer for each in found.active)
-        else f"{answer!r} is no active account of the organization"
-    )
+    if any(each.account.account_id == answer for each in found.active):
+        return ""
+    if of := [each.account.account_id for each in found.active if each.account.name == answer]:
+        return f"{answer!r} is the name of several accounts: give one's id, {', '.join(of)}"
+    return f"{answer!r} is no active account of the organization, neither its id nor its name"
 
 
 def _domains_fault(answer: str, _: Found) -> str:
@@ -183,9 +194,10 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         "identity-center-mfa",
-        "Does Identity Center ask for MFA at every sign-in, yes or no? Then people get what they may do with MFA alone",
-        lambda _, __: ("no", "no API says so; with no, users with a policy about MFA keep their user"),
-        lambda answer, _: "" if answer in ("yes", "no") else "it is yes or no",
+        "Does Identity Center ask for MFA at every sign-in: yes, no or unsure? With yes people get what they may do "
+        "with MFA alone; else users with a policy about MFA keep their user",
+        lambda _, __: ("unsure", "no API says so; preflight names whom it concerns"),
+        lambda answer, _: "" if answer in ("yes", "no", "unsure") else "it is yes, no or unsure",
         wants_people,
     ),
     Question(
@@ -221,9 +233,10 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         "first-account",
-        "The account of the first wave, whose owner you can talk to",
+        "The account of the first wave, whose owner you can talk to, by its id or name",
         _first,
         _first_fault,
+        stands_for=_first_id,
     ),
 )
 
@@ -248,7 +261,7 @@ def answered(
     for question in questions:
         if not question.applies(found, _complete(answers)):
             continue
-        value = _answer(question, found, answers, given, recorded, ask)
+        value = question.stands_for(_answer(question, found, answers, given, recorded, ask), found)
         if not value:
             missing.append(f"--{question.name}")
         elif fault := question.fault(value, found):

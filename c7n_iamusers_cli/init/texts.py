@@ -46,6 +46,8 @@ _CENTER_FILTER = re.compile(
     r"      # selects all of them, and reads who has access[^\n]*\n      - type: identity-center\n(?:        .*\n)+"
 )
 _POLICY = re.compile(r"^  - name: (?P<name>\S+)\n(?:(?!  - name: ).*\n?)*", re.MULTILINE)
+#: Whether Identity Center asks for MFA, by what was answered; else the policies leave it open.
+_MFA = {"yes": "true", "no": "false"}
 #: The policies of machines, and those of people, in the files that have both.
 _OF_PEOPLE = re.compile(r"iam-users-(brownout|listen|quarantine|delete)-people")
 _OF_MACHINES = re.compile(r"iam-users-(brownout|listen|quarantine|delete)")
@@ -80,8 +82,8 @@ def _policy_text(plan: Plan, name: str) -> str:
     text = text.replace("email-domains: [example.com]", f"email-domains: [{', '.join(plan.domains)}]")
     if plan.answers.get("identity-source") == EXTERNAL:
         text = text.replace("identity-source: identity-center", f"identity-source: {EXTERNAL}")
-    if plan.answers.get("identity-center-mfa") == "yes":
-        text = text.replace("derive: true", "derive: {identity-center-mfa: true}")
+    if (asks := _MFA.get(plan.answers.get("identity-center-mfa", ""))) is not None:
+        text = text.replace("derive: true", f"derive: {{identity-center-mfa: {asks}}}")
     if BROWNOUT in wanted and name == "flag-and-notify.yml":
         text = text.replace('# brownout-after: "{', 'brownout-after: "{')
     if not plan.center:

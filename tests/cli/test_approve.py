@@ -273,7 +273,7 @@ def test_a_pull_request_approves_as_well(workspace: Path) -> None:
 
 @pytest.fixture
 def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("c7n_iamusers_cli.cycle.plans._access_in_words", lambda content: content.decode())
+    monkeypatch.setattr("c7n_iamusers_cli.cycle.plans.access_in_words", bytes.decode)
     monkeypatch.setattr("c7n_iamusers_cli.cycle.approve.utc_now", lambda: NOW)
     return make_workspace(tmp_path / "w", steps=["announce", "provision"], approve=["provision"])
 
@@ -333,16 +333,60 @@ def test_access_that_was_changed_is_not_applied(people: Path, how: str) -> None:
     assert (found.code, applies(found)) == (1, [])
 
 
+def test_a_plan_without_changes_waits_for_nobody(people: Path) -> None:
+    found = cycled(people, Planning(people, access=[]))
+    assert (found.code, waiting(found), applies(found)) == (0, "", [])
+
+
+def test_who_fails_in_a_plan_keeps_nobody_else_waiting(people: Path) -> None:
+    """`provision plan` ends with 1 for one user that fails, and its plan has the others."""
+    found = cycled(people, Planning(people, codes={"provision plan": 1}, access=["jane"]))
+    assert (found.code, len(waiting(found)), applies(found)) == (1, 64, [])
+    assert "whoever they name keeps the user" in found.day.problems[0]
+    none = cycled(people, Commands(people, codes={"provision plan": 1}))
+    assert (none.code, waiting(none), applies(none)) == (1, "", [])
+    assert "so nothing was provisioned" in none.day.problems[0]
+
+
 @pytest.mark.parametrize(
-    ("codes", "access"),
-    [({"provision plan": 1}, ["jane"]), ({"provision": 0}, [])],
-    ids=["failed", "nothing"],
+    ("waves", "approve", "applied", "planned"),
+    [
+        (True, None, ["research", "platform"], ["payments"]),
+        (False, None, None, [*IDS]),
+        (True, [], [*IDS], None),
+        (True, ["delete"], [*IDS], None),
+        (True, ["provision"], None, [*IDS]),
+    ],
+    ids=["first-wave", "no-waves", "nothing", "delete-alone", "each-wave"],
 )
-def test_a_plan_that_failed_or_changes_nothing_waits_for_nobody(
-    people: Path, codes: dict[str, int], access: list[str]
+def test_by_default_access_in_the_first_wave_waits(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    waves: bool,
+    approve: list[str] | None,
+    applied: list[str] | None,
+    planned: list[str] | None,
 ) -> None:
-    found = cycled(people, Planning(people, codes=codes, access=access))
-    assert (found.code, waiting(found), applies(found)) == (int(bool(access)), "", [])
+    monkeypatch.setattr("c7n_iamusers_cli.cycle.plans.access_in_words", bytes.decode)
+    settings = {} if approve is None else {"approve": approve}
+    in_waves = dict(zip(IDS, (1, 2, 2), strict=True)) if waves else None
+    found = make_workspace(
+        tmp_path / "w",
+        in_waves,
+        steps=["announce", "provision", "delete"],
+        waves={"clean-days": 0},
+        **settings,
+    )
+    cycled(found, now=NOW - timedelta(days=1))
+    which = dict[str, list[str]]()
+
+    def note(line: Line) -> None:
+        if line[1] == "provision":
+            which[line[2]] = accounts_in(found, "provision")
+
+    done = cycled(found, Planning(found, access=["jane"], during=note))
+    assert (which.get("apply"), which.get("plan")) == (applied, planned)
+    assert (done.code, bool(waiting(done))) == ((3, True) if planned else (0, False))
 
 
 def test_access_without_intents_has_no_plan(people: Path) -> None:

@@ -37,6 +37,23 @@ from tests.cli.cycle_workspace import (
 )
 
 EVERYBODY = list(IDS)
+#: A file of `provision plan --out`.
+ACCESS: dict[str, Any] = {
+    "schema": 3,
+    "changes": [
+        {
+            "key": "set:ReadOnly",
+            "kind": "permission-set",
+            "action": "create",
+            "name": "ReadOnly",
+            "administrative": "AdministratorAccess",
+        }
+    ],
+    "refused": [{"arn": "arn:aws:iam::1:user/joe", "reason": "joe of account 1: so", "code": "refused"}],
+    **{each: [] for each in ("standing", "missing", "stale", "totals", "strangers", "over-quota", "reaches")},
+    "fed-by-others": "",
+    "unlisted": 0,
+}
 
 
 @pytest.fixture
@@ -139,7 +156,7 @@ def test_an_account_that_a_check_names_goes_no_further_and_the_others_do(workspa
         "delete": ["research", "platform"],
     }
     assert (
-        "listen: blocked in 1 accounts; on go: research (444455556666), platform (777788889999)" in found.said
+        "listen: blocked in 1 account; on go: research (444455556666), platform (777788889999)" in found.said
     )
     assert accounts_in(workspace, "report") == EVERYBODY
 
@@ -438,7 +455,7 @@ def test_what_is_printed_and_the_codes(workspace: Path, monkeypatch: pytest.Monk
         "$ c7n-org run -c .cycle/announce.yml -t cycle -u policies/flag-and-notify.yml -s output/flag"
         in text.output
     )
-    assert f"blocked: {PAYMENTS}: denied: so" in text.output
+    assert f"blocked: payments ({PAYMENTS}): denied: so" in text.output
     data = CliRunner().invoke(main, ["cycle", "-w", str(workspace), "--format", "json"])
     found = json.loads(data.stdout)
     assert (found["exit"], found["blocked"]) == (1, {PAYMENTS: "denied: so"})
@@ -472,11 +489,20 @@ def test_a_dry_run_shows_whom_it_would_take_and_writes_nothing(
     assert (denied["user"], denied["outcome"]) == ("jane", "denied")
     (kept,) = [each for each in steps["delete"]["users"] if each["policy"] == "iam-users-delete"]
     assert (kept["outcome"], "not in quarantine" in kept["why"]) == ("stays", True)
-    assert re.search(r"^listen +\d+ +jane +denied", text.stdout, re.MULTILINE), text.stdout
-    assert "listen: due in 1 accounts, 2 denied" in text.stdout
+    assert re.search(r"^listen +payments \(\d+\) +jane +denied", text.stdout, re.MULTILINE), text.stdout
+    assert "listen: due in 1 account, 2 denied" in text.stdout
+    # each user of each step has a row, with the reason of who stays
+    assert re.search(
+        r"^announce +payments \(\d+\) +jane +stays +it is announced for", text.stdout, re.MULTILINE
+    )
+    # who would get which access, by the plan that a run would make
+    assert "  + permission-set ReadOnly  ADMINISTRATOR by AdministratorAccess" in text.stdout
+    assert "  ! refused        joe of account 1: so" in text.stdout
+    assert "provision: only by a plan" not in text.stdout
+    assert found["access"]["changes"] == ACCESS["changes"]
     # mails that wait for a reading of the queue block nothing, and a failed user does
     assert (text.exit_code, data.exit_code) == (1, 1)
-    assert f"blocking: {PAYMENTS} : failed: so" in text.stdout
+    assert f"blocking: payments ({PAYMENTS}): failed: so" in text.stdout
 
 
 def _leave(directory: Path, line: Any) -> int:
@@ -486,8 +512,17 @@ def _leave(directory: Path, line: Any) -> int:
         found = [row("payments"), {**row("", "mails"), "kind": "mail"}]
         Path(line[line.index("--check-output") + 1]).write_text(json.dumps(found))
         return 1
-    assert "--dryrun" in line
     assert directory not in place.parents
+    if "provision" in line:
+        assert "apply" not in line
+        Path(line[line.index("--out") + 1]).write_text(json.dumps(ACCESS))
+        return 0
+    if "--dryrun" not in line:
+        # what asks for access does nothing else
+        assert place.name == "intents"
+        (policy,) = yaml.safe_load((directory / line[line.index("-u") + 1]).read_text())["policies"]
+        assert [each["mode"] for each in policy["actions"]] == ["intent"]
+        return 0
     user = {"UserName": "jane", "UserId": "AIDA1", "Arn": f"arn:aws:iam::{PAYMENTS}:user/jane", "Path": "/"}
     for policy in yaml.safe_load((directory / line[line.index("-u") + 1]).read_text())["policies"]:
         output = place / "payments" / "us-east-1" / policy["name"]

@@ -95,6 +95,27 @@ class World:
         assert not today.problems
         return today.users
 
+    def access(self, scratch: Path) -> Today:
+        """The dry run of access for people, which the cycles here leave out; it writes nothing, also in AWS."""
+        settings, policies = self.directory / "iam-users.yml", self.directory / "policies"
+        before, shipped = settings.read_text(), policies / "provision-intents.yml"
+        settings.write_text(
+            yaml.safe_dump({**yaml.safe_load(before), "provision": True, "steps": ["provision"]})
+        )
+        text = (ROOT / "policies" / shipped.name).read_text()
+        shipped.write_text(text.replace("derive: true", "derive: {identity-center-mfa: true}"))
+        files = self.files()
+        scratch.mkdir()
+        with mock.patch.dict(os.environ, self.demo.commands.environment):
+            today = Today(
+                Workspace.read(self.directory), self.execute, scratch, Choice(), datetime.now(timezone.utc)
+            )
+            today.look()
+        assert self.files() == files
+        shipped.unlink()
+        settings.write_text(before)
+        return today
+
     def files(self) -> dict[str, float]:
         """All files of the workspace but the log, each with its time."""
         found = (each for each in self.directory.rglob("*") if each.is_file() and each != self.log)
@@ -143,6 +164,7 @@ def test_from_the_announcement_to_a_deletion_by_a_plan(world: World, tmp_path: P
     for day in range(3):  # the first mail leaves the queue, which two later runs read
         world.demo.until(day)
         assert world.cycle()[0] == 0, world.log.read_text()[-3000:]
+    _look_at_access(world, tmp_path / "access")
     _deny_by_hand(world, tmp_path / "dry-16")
     world.demo.until(31)
     _delete_by_plan(world, tmp_path / "dry-31")
@@ -152,6 +174,19 @@ def test_from_the_announcement_to_a_deletion_by_a_plan(world: World, tmp_path: P
     said = world.log.read_text()[before:]
     assert ", 1 plan, " in said
     assert "output/cycle" not in said
+
+
+def _look_at_access(world: World, scratch: Path) -> None:
+    """Who would get which permission set, by the plan of the command that gives it; nobody gets it."""
+    today = world.access(scratch)
+    assert today.access, world.log.read_text()[-3000:]
+    kinds = {each["kind"] for each in today.access["changes"]}
+    assert {"permission set", "group", "user", "membership", "assignment"} <= kinds, today.access_lines
+    for each in today.access["changes"]:
+        assert any(each["name"] in line for line in today.access_lines)
+    # a second look finds the same to do
+    again = world.access(scratch.with_name("access-again"))
+    assert again.access == today.access
 
 
 def _deny_by_hand(world: World, scratch: Path) -> None:

@@ -116,6 +116,7 @@ def test_a_workspace_has_all_files_and_each_can_be_read(org: LocalOrg) -> None:
         f"--owner {UNOWNED}=ADDRESS",
         f"look: account {ODD} (x{{{{ boom }}}}) is named by its id: its name has a brace",
         "look: the role IdentityCenterProvisioner is there",
+        "aws iam delete-role --role-name IdentityCenterProvisioner",
         "aws cloudformation deploy --region us-east-1 --stack-name iam-users-runner",
     ):
         assert told in printed.output
@@ -168,6 +169,19 @@ def test_what_was_edited_stays_and_the_difference_is_shown(org: LocalOrg) -> Non
     assert "ws is as it was" in init("--yes").output
 
 
+def test_days_of_practice_are_as_the_page_says(org: LocalOrg) -> None:
+    """docs/cycle.md: the whole path on one day; and the account of the first wave by its name."""
+    page = (ROOT / "docs" / "cycle.md").read_text()
+    (line,) = (each for each in page.splitlines() if "--set announce_days=0" in each)
+    given = shlex.split(line)[3:]
+    init(*GIVEN, *given, "--first-account", "payments")
+    variables = accounts()["vars"]
+    assert (variables["announce_days"], variables["quarantined_for_days"]) == (0, 0.0001)
+    entries = {each["account_id"]: each for each in accounts()["accounts"]}
+    assert entries[FIRST]["tags"][0] == "wave:1"
+    assert json.loads(Path("ws", RECORD).read_text())["answers"]["first-account"] == FIRST
+
+
 def test_the_exemptions_are_of_people_and_never_taken_away(org: LocalOrg) -> None:
     init(*GIVEN)
     exemptions = Path("ws/policies/exemptions.csv")
@@ -184,12 +198,12 @@ def test_an_owner_that_is_given_and_a_new_account_keep_the_waves(org: LocalOrg) 
     waves = {each["account_id"]: each["tags"][0] for each in accounts()["accounts"]}
     client = org.client("organizations")
     new = client.create_account(AccountName="a-sandbox", Email="new@example.com")["CreateAccountStatus"]
-    init("--yes", "--owner", f"{UNOWNED}=ada@example.com", "--set", "announce_days=45")
+    init("--yes", "--owner", f"{UNOWNED}=ada@example.com", "--set", "active_within_days=45")
     entries = {each["account_id"]: each for each in accounts()["accounts"]}
     assert entries[UNOWNED]["vars"]["owner"] == "ada@example.com"
     assert {each: entries[each]["tags"][0] for each in waves} == waves
     assert entries[new["AccountId"]]["tags"][0] == max(waves.values())
-    assert accounts()["vars"]["announce_days"] == 45
+    assert accounts()["vars"]["active_within_days"] == 45
 
 
 def test_each_question_is_asked_with_its_default(org: LocalOrg) -> None:
@@ -213,6 +227,8 @@ def test_each_question_is_asked_with_its_default(org: LocalOrg) -> None:
     assert answers["on-call"] == OPERATOR
 
 
+#: Days of practice, of which one has a part that mails can't tell.
+PARTS = (("announce", 0.0001), ("listen_after", 0), ("quarantine_after", 0), ("quarantined_for", 0.0001))
 FAULTS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "nothing-says-who": (("--yes",), "give --contact: nothing says what to take"),
     "contact": (("--yes", "--contact", "Ada"), "--contact: 'Ada' is not one e-mail address"),
@@ -231,6 +247,14 @@ FAULTS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "output": ((*GIVEN, "--output", "s3://B/x"), "iam-users.yml: line"),
     "mail": ((*GIVEN, "--mail", "smtp"), "'smtp' is neither ses nor HOST:PORT"),
     "variable": ((*GIVEN, "--set", "days=3"), "accounts.yml has no variable days"),
+    "days": (
+        (*GIVEN, "--set", "announce_days=45"),
+        "--set: a quarantine after 16 days that lasts 14 does not end after the 45 days that owners are told",
+    ),
+    "part-of-a-day": (
+        (*GIVEN, *(f"--set={each}_days={number}" for each, number in PARTS)),
+        "--set: policies/flag-and-notify.yml: ",
+    ),
 }
 USAGE: Mapping[str, tuple[tuple[str, ...], str]] = {
     "owner": ((*GIVEN, "--owner", "payments=ada@example.com"), "is no ID=ADDRESS"),
@@ -326,7 +350,11 @@ def test_the_runner_may_have_an_account_of_its_own(org: LocalOrg) -> None:
     (trust,) = members["IamUsersRemover"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"AWS": f"arn:aws:iam::{FIRST}:role/Runner"}
     readme = Path("ws/README.md").read_text()
-    assert f"1. runner's account, with credentials of account {FIRST}: `aws cloudformation deploy" in readme
+    assert (
+        f"1. runner's account, with credentials of account {FIRST}, such as by `sh as OrganizationAcc"
+        in readme
+    )
+    assert "with the AWS CLI, and credentials of the management account where nothing else is said:" in readme
     assert f"account={FIRST}" in Path("ws/as").read_text()
     assert accounts()["vars"]["queue_url"] == f"https://sqs.us-east-1.amazonaws.com/{FIRST}/iam-users-mails"
     runner = json.loads(Path("ws/stacks/iam-users-runner.json").read_text())["Resources"]

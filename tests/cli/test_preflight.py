@@ -21,6 +21,7 @@ from click.testing import CliRunner, Result
 from aws_local_org import LocalOrg, Settings
 from c7n_iamusers_cli.main import main
 from tests.conftest import hurry
+from tests.derivation.users import WITH_MFA
 from tests.fakes import client_error
 from tests.in_process import short_circuit
 
@@ -179,19 +180,51 @@ def test_without_a_hole(fleet: Rehearsal, mailer: tuple[str, str]) -> None:
     Path("policies.yml").write_text(yaml.safe_dump({"policies": [policy]}))
     result = fleet.run(*mailer)
     assert result.exit_code == 0, result.output
-    checked = "ok: role, read, credential report, permissions, region, owner, texts, variables"
+    checked = (
+        "ok: 3 of 3 accounts: role, read, credential report, permissions, region, owner, texts, variables"
+    )
     assert result.stdout.splitlines() == [
-        f"payments ({A})",
-        f"  {checked}",
-        f"research ({B})",
-        f"  {checked}",
-        f"platform ({C})",
-        f"  {checked}",
+        checked,
         "organization",
         "  ok: policies, queue, notices, mailer, mailer permissions, identity center role, identity center, accounts, "
         "accounts of the organization",
     ]
     assert result.stderr == ""
+
+
+def test_an_account_with_a_problem_is_shown_whole_and_the_others_are_counted(fleet: Rehearsal) -> None:
+    fleet.change(regions=["eu-north-1"], vars={"owner": "nobody"})
+    lines = fleet.run().stdout.splitlines()
+    assert lines[0].startswith(
+        "ok: 2 of 3 accounts (research (444455556666), platform (777788889999)): role, read, "
+    )
+    assert lines[1] == f"payments ({A})"
+    assert lines[2].startswith("  ok: role, read, ")
+    assert lines[3].startswith("  problem: ")
+
+
+def test_users_whose_policies_ask_for_mfa_are_named_before_the_first_cycle(fleet: Rehearsal) -> None:
+    """Until the policy says whether Identity Center asks for MFA: true, or false."""
+    iam = fleet.org.client("iam", A)
+    iam.create_user(UserName="ann")
+    asks = {"Effect": "Allow", "Action": "*", "Resource": "*", **WITH_MFA}
+    iam.put_user_policy(
+        UserName="ann",
+        PolicyName="p",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [asks]}),
+    )
+    shipped = yaml.safe_load((Path(__file__).parents[2] / "policies" / "provision-intents.yml").read_text())
+    policy = {**shipped["policies"][0], "filters": [{"type": "unnecessary", "exempt": []}]}
+
+    def doubts(derive: Any) -> list[str]:
+        action = {**policy["actions"][0], "derive": derive}
+        Path("policies.yml").write_text(yaml.safe_dump({"policies": [{**policy, "actions": [action]}]}))
+        return [each["text"] for each in fleet.doubts() if each["name"] == "MFA"]
+
+    (told,) = doubts(True)
+    assert told.endswith(": ann in payments")
+    assert doubts({"write-out": True}) == [told]
+    assert doubts({"identity-center-mfa": False}) == doubts({"identity-center-mfa": True}) == []
 
 
 def share(org: LocalOrg, given: list[str], accounts: str) -> None:
@@ -230,9 +263,9 @@ def test_the_files_that_come_along_have_no_hole(
     told = [
         line for line in result.stdout.splitlines() if not line.startswith(("  ok: ", "    what to do: "))
     ]
-    ours = [f"{name} ({each})" for each, name in ((A, "payments"), (B, "research"), (C, "platform"))]
-    assert told[:4] == [*ours, "organization"]
-    assert [each.split(": ")[:2] for each in told[4:]] == [
+    assert told[0].startswith("ok: 3 of 3 accounts: role, read, ")
+    assert told[1] == "organization"
+    assert [each.split(": ")[:2] for each in told[2:]] == [
         ["  unknown", "templates"],
         *[["  attention", "placeholders"]] * 4,
         ["  attention", "exemptions"],

@@ -10,15 +10,18 @@ import pytest
 import yaml
 
 from c7n_iamusers.exemptions import parse_rules
+from c7n_iamusers.iam.accounts import AccountDetails
 from c7n_iamusers.organization.likely_mistakes import (
     EXAMPLE_ACCOUNT,
     SHIPPED,
     NamesRead,
     idle_exemptions,
+    mfa_conditions,
     names_of,
     of_the_organization,
     owners_domains,
     placeholders,
+    refused_for_mfa,
     told_of_others,
 )
 from c7n_iamusers.organization.owners import Account, Member
@@ -154,20 +157,62 @@ QUEUE = f"https://sqs.us-east-1.amazonaws.com/{EXAMPLE_ACCOUNT}/c7n-mailer"
 def test_variables_as_they_are_shipped(
     variables: dict[str, str], used: list[str], runner: str, found: list[str]
 ) -> None:
-    assert [each.status for each in placeholders(fleet({}, {}, **variables), used, runner)] == found
+    assert [each.status for each in placeholders(fleet({}, {}, **variables), used, {runner, A})] == found
 
 
 def test_a_placeholder_of_some_accounts_names_them() -> None:
     every = fleet({"vars": {"contact": SHIPPED["contact"]}}, {"vars": {"contact": "x@example.com"}})
-    (found,) = placeholders(every, ["contact"], A)
+    (found,) = placeholders(every, ["contact"], {A})
     assert found.text.startswith("contact in payments is cloud-governance@example.com")
 
 
 def test_the_placeholders_are_those_of_the_shipped_file() -> None:
     shipped = yaml.safe_load((Path(__file__).parents[2] / "accounts.yml").read_text())["vars"]
     assert {name: shipped[name] for name in SHIPPED} == SHIPPED
-    found = {each.text.split(" ")[0] for each in placeholders(fleet({}, **shipped), (), A)}
+    found = {each.text.split(" ")[0] for each in placeholders(fleet({}, **shipped), (), {A})}
     assert found == {*SHIPPED, "queue_url", "realtime_queue_url", "identity_center_role"}
+
+
+ASKS = {"Effect": "Deny", "Condition": {"BoolIfExists": {"aws:multifactorauthPRESENT": "false"}}}
+PLAIN = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+
+
+def document(statement: dict[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+@pytest.mark.parametrize(
+    ("of_user", "of_group", "managed", "found"),
+    [
+        pytest.param(PLAIN, PLAIN, PLAIN, [], id="no-condition"),
+        pytest.param(ASKS, PLAIN, PLAIN, ["ann"], id="own"),
+        pytest.param(PLAIN, ASKS, PLAIN, ["bob"], id="of-a-group"),
+        pytest.param(PLAIN, PLAIN, ASKS, ["ann", "bob"], id="managed"),
+    ],
+)
+def test_users_whose_policies_ask_for_mfa(
+    of_user: dict[str, Any], of_group: dict[str, Any], managed: dict[str, Any], found: list[str]
+) -> None:
+    arn = f"arn:aws:iam::{A}:policy/own"
+    versions = [
+        {"VersionId": "v1", "IsDefaultVersion": False, "Document": document(ASKS)},
+        {"VersionId": "v2", "IsDefaultVersion": True, "Document": document(managed)},
+    ]
+    attached = {"AttachedManagedPolicies": [{"PolicyArn": arn, "PolicyName": "own"}]}
+    users = (
+        {"UserName": "ann", **attached, "UserPolicyList": [{"PolicyDocument": document(of_user)}]},
+        {"UserName": "bob", "GroupList": ["people"]},
+        {"UserName": "eve"},
+    )
+    group = {**attached, "GroupPolicyList": [{"PolicyDocument": document(of_group)}]}
+    account = AccountDetails(
+        users, {"people": group}, (), ({"Arn": arn, "DefaultVersionId": "v2", "PolicyVersionList": versions},)
+    )
+    assert mfa_conditions(account) == found
+    checks = list(refused_for_mfa({"payments": found, "research": []}))
+    assert [each.status for each in checks] == [ATTENTION] * bool(found)
+    assert all(f"{name} in payments" in each.text for name in found for each in checks)
+    assert all("--identity-center-mfa yes" in each.remedy for each in checks)
 
 
 def rule(text: str, **more: str) -> dict[str, str]:
