@@ -22,7 +22,7 @@ from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion
 from c7n_iamusers.lockout.deny_all import is_denial
 from c7n_iamusers.text.documents import NotInFormat, read_json
 from c7n_iamusers.text.rows import read_rows
-from c7n_iamusers.text.times import as_text, moment
+from c7n_iamusers.text.times import CLOCKS_APART, as_text, moment
 from c7n_iamusers.text.validators import listing, maybe, one_of, record, text
 from c7n_iamusers.text.wording import visible
 
@@ -79,13 +79,16 @@ def with_approval(content: bytes | None, approval: Approval) -> bytes:
     writer = csv.writer(lines, lineterminator="\n")
     if not content:
         writer.writerow(COLUMNS)
-    same = (each for each in known if (each.sha256, each.step) == (approval.sha256, approval.step))
-    if all(each.when.date() < approval.when.date() for each in same):
+    if all(_key(each) != _key(approval) for each in known):
         row = (approval.sha256, approval.step, approval.who, as_text(approval.when), approval.note)
         writer.writerow([_cell(str(each)) for each in row])
     before = content or b""
     gap = b"" if not before or before.endswith(b"\n") else b"\n"
     return before + gap + lines.getvalue().encode()
+
+
+def _key(approval: Approval) -> tuple[str, str, datetime]:
+    return approval.sha256, approval.step, approval.when
 
 
 def _cell(value: str) -> str:
@@ -99,6 +102,7 @@ class PlanState:
     """A plan as it is kept below the output. ``accounts``: that it changes. ``made``: when it was first made.
 
     ``begun``, ``ended``: when it was applied; None if it was not. ``applied``: the accounts in which that has ended.
+    ``before``: when the same plan was applied the last time; None if it never was. Its approval does not count again.
     """
 
     step: str
@@ -108,6 +112,7 @@ class PlanState:
     begun: datetime | None = None
     ended: datetime | None = None
     applied: tuple[str, ...] = ()
+    before: datetime | None = None
 
     def as_json(self) -> bytes:
         """The content of its file."""
@@ -120,6 +125,7 @@ class PlanState:
             "begun": as_text(self.begun),
             "ended": as_text(self.ended),
             "applied": list(self.applied),
+            "before": as_text(self.before),
         }
         return json.dumps(data, indent=1).encode() + b"\n"
 
@@ -146,6 +152,7 @@ _STATE = record(
         "begun": maybe(_TIME),
         "ended": maybe(_TIME),
         "applied": _IDS,
+        "before": maybe(_TIME),
     }
 )
 
@@ -154,11 +161,14 @@ def parse_state(content: bytes) -> PlanState:
     """The state in a file. Raises ValueError if a cycle can't have written it."""
     data = read_json(content)
     _STATE(data, "it")
-    made, begun, ended = (moment(data[each]) for each in ("made", "begun", "ended"))
-    if made is None or (data["begun"] and begun is None) or (data["ended"] and ended is None):
+    times = {each: moment(data[each]) for each in ("made", "begun", "ended", "before")}
+    made = times["made"]
+    if made is None or any(data[each] and at is None for each, at in times.items()):
         raise NotInFormat(0, "has a time that is none")
     accounts, applied = tuple(data["accounts"]), tuple(data["applied"])
-    return PlanState(data["step"], data["sha256"], made, accounts, begun, ended, applied)
+    return PlanState(
+        data["step"], data["sha256"], made, accounts, times["begun"], times["ended"], applied, times["before"]
+    )
 
 
 def to_apply(
@@ -197,9 +207,16 @@ def _too_late(state: PlanState, approvals: Iterable[Approval], now: datetime) ->
         return ""
     if now - state.made > LASTS:
         return f"it was made on {state.made:%Y-%m-%d}, and its approval counts for {LASTS.days} days"
-    last = max(each.when for each in approvals if _is_of(each, state))
+    of_it = [each.when for each in approvals if _is_of(each, state)]
+    last = max((each for each in of_it if each <= now + CLOCKS_APART), default=None)
+    if last is None:
+        return f"its approval is of {as_text(min(of_it))}, which is in the future"
     if last.date() < state.made.date():
         return f"its approval is of {last:%Y-%m-%d}, and the plan was made again on {state.made:%Y-%m-%d}"
+    if state.before and last < state.before:
+        return (
+            f"its approval is of {as_text(last)}, and the same plan was applied until {as_text(state.before)}"
+        )
     return ""
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from c7n_iamusers.text.documents import NotInFormat, read_json
 from c7n_iamusers.text.times import as_text, moment
 from c7n_iamusers.text.validators import mapping, maybe, one_of, record, text
+from c7n_iamusers.text.wording import visible
 
 #: The tag of an account with the number of its wave.
 TAG = "wave:"
@@ -79,7 +80,7 @@ class Record:
             "clean": {str(wave): as_text(at) for wave, at in self.clean.items()},
             "checked": as_text(self.checked),
             "ran": {step: {each: as_text(at) for each, at in of.items()} for step, of in self.ran.items()},
-            "blocked": dict(self.blocked),
+            "blocked": {account: visible(why)[:_LONGEST_WHY] for account, why in self.blocked.items()},
         }
         return json.dumps(data, indent=1).encode() + b"\n"
 
@@ -178,8 +179,7 @@ def ended(
     gap = record.checked is None or record.began - record.checked > LONGEST_GAP
     since = {} if gap else record.clean
     clean = {wave: since.get(wave, now) for wave in record.opened if wave not in unclean}
-    shown = {account: why[:_LONGEST_WHY] for account, why in blocked.items()}
-    return replace(record, ended=now, clean=clean, checked=now, blocked=shown)
+    return replace(record, ended=now, clean=clean, checked=now, blocked=dict(blocked))
 
 
 def ran(record: Record, step: str, accounts: Iterable[str], now: datetime) -> Record:

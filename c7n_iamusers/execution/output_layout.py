@@ -10,7 +10,7 @@ stand above, one for each run, say.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from c7n_iamusers.text.validators import is_account_id
@@ -61,7 +61,8 @@ class Owner:
 class Layout:
     """What the directories of an output say. ``run``: those above the account's, the policy, and a bucket's date.
 
-    ``within``: the ids of accounts that a directory has as its name, each once.
+    ``within``: the ids of accounts that a directory has as its name, each once. ``named``: the known names of accounts
+    whose directories it lies in, each once.
     """
 
     run: str
@@ -70,25 +71,30 @@ class Layout:
     account: str
     policy: str
     within: tuple[str, ...]
+    named: tuple[str, ...]
 
     @classmethod
-    def of(cls, parts: Sequence[str], known: Mapping[str, str]) -> Layout:
-        """``parts``: of the path below the place. ``known``: account's name in the accounts file -> its id."""
+    def of(cls, parts: Sequence[str], known: Mapping[str, str], above: Sequence[str] = ()) -> Layout:
+        """``parts``: of the path below the place. ``known``: account's name in the accounts file -> its id.
+
+        ``above``: the directories above that, where an id may be that of the whole organization's output.
+        """
         ids = frozenset(known.values())
         date = parts[-DATE_PARTS:] if DATE.fullmatch("/".join(parts[-DATE_PARTS:])) else ()
         within = tuple(dict.fromkeys(each for each in parts if _is_account(each, ids)))
-        *above, policy = parts[: len(parts) - len(date)] or ("",)
+        *higher, policy = parts[: len(parts) - len(date)] or ("",)
         account = name = region = ""
-        if above and _is_account(above[-1], ids):
-            account = above.pop()
-        if above and REGION.fullmatch(above[-1]):
-            region = above.pop()
-            own = next((at for at in range(len(above)) if "/".join(above[at:]) in known), len(above) - 1)
-            name = "/".join(above[max(own, 0) :])
-            above = above[: max(own, 0)]
+        if higher and _is_account(higher[-1], ids):
+            account = higher.pop()
+        if higher and REGION.fullmatch(higher[-1]):
+            region = higher.pop()
+            own = next((at for at in range(len(higher)) if "/".join(higher[at:]) in known), len(higher) - 1)
+            name = "/".join(higher[max(own, 0) :])
+            higher = higher[: max(own, 0)]
         if _is_account(name, ids):
             account = account or name
-        return cls("/".join([*above, policy, *date]), name, region, account, policy, within)
+        named = tuple(dict.fromkeys(_names((*above, *parts), known, ids)))
+        return cls("/".join([*higher, policy, *date]), name, region, account, policy, within, named)
 
     @property
     def owners(self) -> frozenset[str]:
@@ -101,11 +107,11 @@ class Layout:
         ``known``: see ``of``. ``of_run``: the id in ``metadata.json``, or empty.
         """
         said = dict.fromkeys(self.within, "the directory of that name")
-        if id_ := known.get(self.name):
-            said.setdefault(id_, f"the accounts file, by the directory {self.name}")
+        for name in self.named:
+            said.setdefault(known[name], f"the accounts file, by the directory {name}")
         if of_run:
             said.setdefault(of_run, "metadata.json")
-        account, only = next(iter(said), ""), bool(self.within or self.name)
+        account, only = next(iter(said), ""), bool(self.within or self.named or self.name)
         if len(said) < 2:
             return Owner(account, only and bool(account))
         all_said = "; ".join(f"account {id_} by {who}" for id_, who in said.items())
@@ -115,6 +121,13 @@ class Layout:
             f"is of {all_said}: find out who wrote it; if outputs of several organizations lie side by side, each "
             "below the id of an account, give -s for each of them",
         )
+
+
+def _names(parts: Sequence[str], known: Mapping[str, str], ids: Collection[str]) -> Iterator[str]:
+    """The names of accounts that directories have: right above a Region, as c7n-org makes them, or above an id."""
+    for end in range(1, len(parts)):
+        if REGION.fullmatch(parts[end]) or _is_account(parts[end], ids):
+            yield from (name for at in range(end) if (name := "/".join(parts[at:end])) in known)
 
 
 def _is_account(part: str, ids: Collection[str]) -> bool:

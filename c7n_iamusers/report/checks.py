@@ -16,13 +16,14 @@ from c7n_iamusers.report.accounts import ReportedAccount
 from c7n_iamusers.report.outputs import PolicyOutput
 from c7n_iamusers.report.users import OF_EXEMPT, Row, User, began, is_stopped, when
 from c7n_iamusers.report.users_of_runs import Users
-from c7n_iamusers.text.wording import shown
+from c7n_iamusers.text.wording import counted, shown
 
 BLOCKING, ATTENTION = "blocking", "attention"
 #: A broken quarantine is named for so many days, unless the user is released or deleted.
 REMEMBERED = timedelta(days=14)
 #: What a line may be about.
-KINDS = ("account", "failure", "quarantine", "mail", "twice", "exemption", "selection")
+FAILURE = "failure"
+KINDS = ("account", FAILURE, "quarantine", "mail", "twice", "exemption", "selection")
 _NOBODY = dict.fromkeys(("account", "name", "user", "unique_id"), "")
 
 
@@ -54,13 +55,14 @@ def needs(
     """All lines, the blocking ones first. ``latest``: account, policy and Region -> its latest output."""
     users = [(account, user) for account in accounts for user in account.users]
     yield from _accounts(accounts)
-    yield from _stopped([user for _, user in users])
+    by_id = {each.id: each for each in accounts}
+    yield from _stopped([user for _, user in users], by_id)
     yield from _failed(users)
     yield from _quarantines(users)
-    yield from _counted_twice(outputs, account_of)
-    yield from _exemptions(exemptions)
+    yield from _counted_twice(outputs, account_of, by_id)
+    yield from _exemptions(exemptions, by_id)
     yield from _missing_named(latest.values(), known)
-    yield from _selecting_nobody({each.id: each for each in accounts}, outputs, latest, known, account_of)
+    yield from _selecting_nobody(by_id, outputs, latest, known, account_of)
 
 
 def _accounts(accounts: Sequence[ReportedAccount]) -> Iterator[Row]:
@@ -71,16 +73,20 @@ def _accounts(accounts: Sequence[ReportedAccount]) -> Iterator[Row]:
             yield need(BLOCKING, "account", account.state, "; ".join(account.why), account)
 
 
-def _stopped(users: Iterable[User]) -> Iterator[Row]:
-    """One line for all users before whom one STOP file ended a run, since it is one cause, and none was touched."""
+def _stopped(users: Iterable[User], accounts: Mapping[str, ReportedAccount]) -> Iterator[Row]:
+    """One line for all users before whom one STOP file ended a run, since it is one cause, and none was touched.
+
+    It is about an account if only its users were: an account may have a file of its own.
+    """
     found: defaultdict[str, list[User]] = defaultdict(list)
     for user in users:
         if is_stopped(event := user.event()):
             found[event["reason"]].append(user)
     for reason, stopped in found.items():
-        who = f"{len(stopped)} users in {len({each.account for each in stopped})} accounts"
+        ids = {each.account for each in stopped}
+        who = f"{counted(len(stopped), 'user')} in {counted(len(ids), 'account')}"
         why = f"{who}: {reason}. This line goes away when the same policies have run again"
-        yield need(BLOCKING, "failure", "stopped", why)
+        yield need(BLOCKING, FAILURE, "stopped", why, accounts.get(*ids) if len(ids) == 1 else None)
 
 
 def _failed(users: Iterable[tuple[ReportedAccount, User]]) -> Iterator[Row]:
@@ -88,7 +94,7 @@ def _failed(users: Iterable[tuple[ReportedAccount, User]]) -> Iterator[Row]:
         event = user.event()
         if event["status"] == FAILED and not is_stopped(event) and trouble_of(event["codes"]) != BROKEN:
             reason = event["reason"] or "no reason was left"
-            yield need(BLOCKING, "failure", f"{event['policy']} failed", reason, account, user)
+            yield need(BLOCKING, FAILURE, f"{event['policy']} failed", reason, account, user)
 
 
 def _quarantines(users: Iterable[tuple[ReportedAccount, User]]) -> Iterator[Row]:
@@ -115,7 +121,9 @@ def _why(trouble: str, user: User) -> str:
 
 
 def _counted_twice(
-    outputs: Iterable[PolicyOutput], account_of: Callable[[PolicyOutput], str]
+    outputs: Iterable[PolicyOutput],
+    account_of: Callable[[PolicyOutput], str],
+    accounts: Mapping[str, ReportedAccount],
 ) -> Iterator[Row]:
     """Users that one run of a policy selected in two places: every number of the run counts them twice.
 
@@ -125,30 +133,33 @@ def _counted_twice(
     for output in (each for each in outputs if each.users):
         for run in {output.execution, output.run} - {""}:
             together[run, output.policy, account_of(output)].append(output)
-    pairs: dict[tuple[str, str], list[str]] = {}
-    for group in together.values():
+    pairs: dict[tuple[str, str, str], list[str]] = {}
+    for (_, _, account), group in together.items():
         for one, other in combinations(group, 2):
             named = [{each.arn for each in output.users or ()} for output in (one, other)]
-            pairs[one.place, other.place] = sorted(set.intersection(*named))
-    for (place, other_place), both in pairs.items():
+            pairs[account, one.place, other.place] = sorted(set.intersection(*named))
+    for (account, place, other_place), both in pairs.items():
         if both:
             names = shown([each.rpartition("/")[2] for each in both])
             why = (
                 f"{len(both)} users are in {place} and in {other_place}: {names}: leave one entry of the account in "
                 "the accounts file, one Region, or one copy of the output"
             )
-            yield need(BLOCKING, "twice", "counted twice", why)
+            yield need(BLOCKING, "twice", "counted twice", why, accounts.get(account))
 
 
-def _exemptions(exemptions: Iterable[Row]) -> Iterator[Row]:
-    """Those that protect nobody; BLOCKING where they did until they expired."""
+def _exemptions(exemptions: Iterable[Row], accounts: Mapping[str, ReportedAccount]) -> Iterator[Row]:
+    """Those that protect nobody; BLOCKING in each account whose users they protected until they expired."""
     for each in exemptions:
         where = f" in account {each['account']!r}" if each["account"] else ""
         rule = f"{each['field']} {each['pattern']!r}{where} until {each['expires']} ({each['reason']})"
-        if each["lapsed"]:
-            why = f"{rule} no longer protects {shown(each['lapsed'])}: give it a later day; or remove it, and they go"
-            yield need(BLOCKING, "exemption", "an exemption that has expired", why)
-        elif each["users"] == 0:
+        for account, names in each["lapsed"].items():
+            why = (
+                f"{rule} no longer protects {shown(names)} of account {account}: give it a later day; or "
+                "remove it, and they go"
+            )
+            yield need(BLOCKING, "exemption", "an exemption that has expired", why, accounts.get(account))
+        if not each["lapsed"] and each["users"] == 0:
             why = f"{rule}: if it is mistyped, its user is not exempt; if the user is gone, remove it"
             yield need(ATTENTION, "exemption", "an exemption that protects nobody", why)
 

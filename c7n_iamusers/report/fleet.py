@@ -227,13 +227,13 @@ def _policies(
         }
 
 
-def _lapsed(users: Iterable[User], today: date) -> dict[RuleKey, list[str]]:
-    """Expired rule -> those of ``users`` that exist, and that only expired rules match."""
-    found: defaultdict[RuleKey, list[str]] = defaultdict(list)
+def _lapsed(users: Iterable[User], today: date) -> dict[RuleKey, dict[str, list[str]]]:
+    """Expired rule -> account -> those of ``users`` that exist, and that only expired rules match."""
+    found: dict[RuleKey, dict[str, list[str]]] = {}
     for user in users:
         if user.rules and user.is_left() and all(each.expires < today for each in user.rules):
             for each in user.rules:
-                found[each.key].append(f"{user.name} of account {user.account}")
+                found.setdefault(each.key, {}).setdefault(user.account, []).append(user.name)
     return found
 
 
@@ -241,11 +241,11 @@ def _exemptions(
     latest: Mapping[tuple[str, str, str], PolicyOutput],
     all_seen: bool,
     today: date,
-    lapsed: Mapping[RuleKey, Sequence[str]],
+    lapsed: Mapping[RuleKey, Mapping[str, Sequence[str]]],
 ) -> Iterator[Row]:
     """Each rule of the latest runs. ``users``: that it protects; None where that is not known of every account.
 
-    ``lapsed``: the users that it no longer protects, and no other rule does.
+    ``lapsed``: account -> the users that it no longer protects, and no other rule does.
     """
     rules: dict[RuleKey, ExemptionRule] = {}
     policies: defaultdict[RuleKey, set[str]] = defaultdict(set)
@@ -263,7 +263,7 @@ def _exemptions(
         yield {
             **dict(zip(("field", "pattern", "expires", "account"), key, strict=True)),
             "state": _expiry(rule.expires, today),
-            "lapsed": sorted(lapsed.get(key, ())),
+            "lapsed": {account: sorted(names) for account, names in sorted(lapsed.get(key, {}).items())},
             "reason": rule.reason,
             "owner": rule.owner,
             "policies": sorted(policies[key]),

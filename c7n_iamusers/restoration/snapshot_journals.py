@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from c7n_iamusers.execution.journal import GIVEN_UP, RESTORE_JOURNAL, SNAPSHOT, JournalReader
-from c7n_iamusers.execution.output_layout import REGION, Layout, Owner
+from c7n_iamusers.execution.output_layout import DATE, DATE_PARTS, REGION, Layout, Owner
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, read_file
 from c7n_iamusers.snapshots.archive import SNAPSHOTS
 from c7n_iamusers.snapshots.before_deny import given_up
@@ -24,6 +24,8 @@ from c7n_iamusers.text.wording import shown
 Key = tuple[str, str]
 #: Cloud Custodian's record of the run.
 _METADATA = "metadata.json"
+#: The directories that say whose an output is: the account's name, the Region, and the policy's own.
+_OWN_PARTS = 3
 
 
 def key_of(arn: str, unique_id: str) -> Key:
@@ -48,18 +50,26 @@ class Pins:
 def owner_of(run: Path, paths: Iterable[Path], known: Mapping[str, str]) -> Owner:
     """Whose users the output ``run`` may tell of, by its place below the one of ``paths`` that it was found in.
 
-    The path's own name counts, too: a shell makes ``output/*`` the directories of the accounts, or of their Regions.
+    The path's own name counts, too: a shell makes ``output/*`` the directories of the accounts, or of their Regions,
+    and ``output/*/*/*`` the outputs themselves.
     """
     place = next((path for path in paths if run != path and run.is_relative_to(path)), None)
-    above = (place.parent.parent if REGION.fullmatch(place.name) else place.parent) if place else run
+    if place:
+        above = place.parent.parent if REGION.fullmatch(place.name) else place.parent
+    else:
+        above = [*run.parents][: _OWN_PARTS + (DATE_PARTS if _is_date(run) else 0)][-1]
     try:
         content = read_file(run / _METADATA) or b"{}"
         account = str(read_json(content)["config"]["account_id"])
     except (OSError, NotInFormat, KeyError, TypeError):
         account = ""
-    return Layout.of(run.relative_to(above).parts, known).owner(
+    return Layout.of(run.relative_to(above).parts, known, above.parts).owner(
         known, account if is_account_id(account) else ""
     )
+
+
+def _is_date(run: Path) -> bool:
+    return DATE.fullmatch("/".join(run.parts[-DATE_PARTS:])) is not None
 
 
 class Journals:

@@ -42,15 +42,17 @@ def approve(sha256: str, directory: Path, note: str, by: str) -> None:
     It adds a row to approvals.csv of the workspace, and prints what is approved. Whoever can write to that file can
     approve; a pull request may add the row as well. Remove the row to take the approval back.
     """
-    from c7n_iamusers.cycle.approvals import APPROVALS_FILE, Approval, with_approval
+    from c7n_iamusers.cycle.approvals import APPROVALS_FILE, Approval, differences, with_approval
     from c7n_iamusers.execution.locks import file_lock
     from c7n_iamusers.execution.stores import DirectoryStore
+    from c7n_iamusers.text.documents import read_json
     from c7n_iamusers_cli.cycle.plans import Plans, approvals_in
     from c7n_iamusers_cli.cycle.workspace import Workspace
 
     workspace = Workspace.read(directory)
     plans = Plans.of(workspace)
     state = _waiting(plans, sha256)
+    plan = read_json(plans.content(state.sha256))
     approvals_in(directory)  # a broken file would be no better with one row more
     approval = Approval(state.sha256, state.step, by or getpass.getuser(), max(utc_now(), state.made), note)
     file = directory / APPROVALS_FILE
@@ -60,6 +62,8 @@ def approve(sha256: str, directory: Path, note: str, by: str) -> None:
             DirectoryStore(directory).replace(APPROVALS_FILE, with_approval(content, approval))
     except OSError as error:
         raise PlanInvalid(f"{file} can't be written: {error}: nothing was approved") from error
+    for line in differences({**plan, "deletions": [], "changes": []}, plan):
+        say(f"{state.step}: {line}")
     say(
         f"{state.step}: approved by {approval.who}, in {counted(len(state.accounts), 'account')}: "
         f"{plans.place(state.sha256)}; the next cycle applies it. To take it back, remove its row in {file}"
@@ -78,5 +82,4 @@ def _waiting(plans: Plans, sha256: str) -> PlanState:
         )
     if found[0].ended:
         raise PlanInvalid(f"{found[0].sha256} was applied on {found[0].ended:%Y-%m-%d}: nothing was approved")
-    plans.content(found[0].sha256)
     return found[0]

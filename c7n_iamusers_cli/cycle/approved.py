@@ -161,6 +161,11 @@ def needs_approval(workspace: Workspace, account: Account, step: str) -> bool:
     return (account.wave or 0) == min(wave_of(each.tags) or 0 for each in workspace.targets)
 
 
+def _approved(policy: str, account: str) -> str:
+    """Where in the workspace a run finds the plan that was approved."""
+    return own(f"delete-approved/{policy}/{account}.json")
+
+
 class _Deletions:
     """Deletions by plans. Raises PlanInvalid where one can't be read, or was changed since its approval."""
 
@@ -188,8 +193,11 @@ class _Deletions:
     def _apply(self, state: PlanState, accounts: Sequence[Account]) -> None:
         day = self.day
         run, data = day.prepared(self.step, accounts), day.policies(self.step)
-        places = self.plans.deletion_places(state, deleting_policies(day.workspace.policies(self.step)))
+        names = deleting_policies(day.workspace.policies(self.step))
+        for (policy, account), content in self.plans.deletion_files(state, names).items():
+            day.workspace.write_bytes(_approved(policy, account), content)
         file = own("delete-approved.yml")
+        places = {policy: _approved(policy, "{account_id}") for policy in names}
         day.workspace.write(file, as_yaml(bound(data, places)))
         self.plans.update(state := state.begin(day.now()))
         day.say(f"delete: applies the plan {state.sha256}, as it was approved")

@@ -19,7 +19,7 @@ from c7n_iamusers.cycle.settings import BY_CYCLE
 from c7n_iamusers.cycle.steps import Step
 from c7n_iamusers.cycle.waves import Waves, begun, ended, open_waves, ran, wave_of
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.report.checks import BLOCKING
+from c7n_iamusers.report.checks import BLOCKING, FAILURE
 from c7n_iamusers.text.wording import counted
 from c7n_iamusers_cli.cycle.workspace import Records, Workspace, check_rows
 from c7n_iamusers_cli.only import narrowed
@@ -75,7 +75,8 @@ class Day:
 
     ``now``: the clock. ``run``: in the name of its record. ``special``: what runs the steps that are more than policies
     and a check. ``blocked``: account -> why it goes no further today; ALL for each of them. ``problems``: what
-    went wrong besides, and blocks nobody. ``attention``: whether something is to look at.
+    went wrong besides, and blocks nobody. ``failing``: account -> a user that a step failed for, so that its wave is
+    not clean. ``attention``: whether something is to look at.
     """
 
     workspace: Workspace
@@ -88,6 +89,7 @@ class Day:
     special: Mapping[str, StepRunner] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    failing: dict[str, str] = field(default_factory=dict)
     attention: bool = False
     steps: list[StepResult] = field(default_factory=list)
     accounts: list[Account] = field(default_factory=list)
@@ -206,7 +208,10 @@ class Day:
         self.check(run.check_line([place], began, step.name, *uses), step.name, code)
 
     def check(self, line: Line, name: str, ran_with: int = 0) -> list[Mapping[str, Any]]:
-        """Run a check, and block the accounts that it names. ``ran_with``: the exit code of what it checks."""
+        """Run a check, and block the accounts that it names. ``ran_with``: the exit code of what it checks.
+
+        What it says of a user ends the cycle with an error, and blocks nobody: each step judges each user anew.
+        """
         file = self.workspace.directory / own(f"{name}.check.json")
         file.unlink(missing_ok=True)
         code = self.command(line)
@@ -218,13 +223,22 @@ class Day:
         self.attention |= code == ATTENTION
         blocking = [each for each in rows if each["level"] == BLOCKING]
         for row in blocking:
-            user = f"user {row['user']}: " if row["user"] else ""
-            self._block(str(row["account"]), f"{user}{row['what']}: {row['why']}")
+            self._take(row, str(row["account"]), f"{row['what']}: {row['why']}")
         if ran_with and not blocking:
             self._block(
                 ALL, f"{name} ended with {ran_with}, and its check names nobody: see its messages above"
             )
         return blocking
+
+    def _take(self, row: Mapping[str, Any], account_id: str, why: str) -> None:
+        if not row["user"]:
+            self._block(account_id, why)
+            return
+        why = f"user {row['user']} of account {account_id}: {why}"
+        if row["kind"] == FAILURE:
+            self.failing.setdefault(account_id, why)
+        if why not in self.problems:  # each later check finds it again
+            self.problem(why)
 
     def problem(self, text: str) -> None:
         """Something that ends the cycle with an error, and blocks nobody."""
@@ -254,7 +268,7 @@ class Day:
             self.workspace.write_accounts(file, self.accounts, False)
             self.check(command_lines.report_line(file, self.workspace.settings.output), "report")
             waves = {each.account_id: each.wave or 0 for each in self.accounts}
-            self.record = ended(self.record, waves, self.blocked, self.now())
+            self.record = ended(self.record, waves, {**self.failing, **self.blocked}, self.now())
         else:
             self.record = self.record.closed(self.now())
         self.records.write(self.record)

@@ -154,10 +154,13 @@ class Today:
             if not files:
                 self.problems.append(f"{step}: {account}: the policy {policy['name']} did not run, see above")
             for file in files:
-                yield from self._of_file(filled_in(policy, target), file, notices)
+                try:
+                    yield from self._of_file(filled_in(policy, target), file, notices)
+                except (OSError, ValueError) as error:
+                    self.problems.append(f"{step}: {account}: {policy['name']} is not foreseen: {error}")
 
     def _of_file(self, policy: Any, file: Path, notices: Notices) -> Iterator[Foreseen]:
-        yield from foresee(policy, parsed_file(file, read_json), notices, self.now)
+        return foresee(policy, parsed_file(file, read_json), notices, self.now)
 
     def _check(self, ran: Sequence[Account]) -> None:
         """What blocks the accounts that ``ran``, by what they left; the page goes to the scratch directory, too."""

@@ -104,6 +104,13 @@ class Plans:
         self._write(state.sha256, _TEXT, text.encode())
         self.update(state)
 
+    def _known(self, sha256: str) -> tuple[PlanState | None, datetime | None]:
+        """The same plan, if it waits or was begun; and when it was applied the last time."""
+        same = next((each for each in self.states() if each.sha256 == sha256), None)
+        if same is None or same.ended is None:
+            return same, None
+        return None, same.ended
+
     # of deletions
 
     def put_deletions(
@@ -114,36 +121,32 @@ class Plans:
         if not plan["deletions"]:
             return None
         sha256 = sha256_of(plan)
-        if known := next((each for each in self.states() if each.sha256 == sha256 and not each.ended), None):
+        known, before = self._known(sha256)
+        if known:
             return known
         accounts = tuple(sorted({each["account_id"] for each in plan["deletions"]}))
         for each in empty_plans(policies, accounts, plans, now):
             self._write(sha256, f"{each.policy}/{each.account_id}.json", each.as_json().encode())
-        state = PlanState(DELETE, sha256, now, accounts)
+        state = PlanState(DELETE, sha256, now, accounts, before=before)
         self.put(state, as_bytes(plan), _in_words(plans))
         return state
 
-    def deletion_places(self, state: PlanState, policies: Iterable[str]) -> dict[str, str]:
-        """Policy -> the place of its plan in each account, for ``bound``.
+    def deletion_files(self, state: PlanState, policies: Iterable[str]) -> dict[tuple[str, str], bytes]:
+        """Policy and account -> the content of its plan. Raises PlanInvalid unless they are together what was approved.
 
-        Raises PlanInvalid unless the accounts' plans are together what was approved.
+        A run is given copies of these in the workspace: here somebody else may replace them before it reads them.
         """
         from c7n_iamusers.deletion.reviewed_plan import load_plan
 
         self.content(state.sha256)
-        policies = list(policies)
-        found = [
-            load_plan(self._read(state.sha256, f"{policy}/{account}.json"))
+        found = {
+            (policy, account): self._read(state.sha256, f"{policy}/{account}.json")
             for policy in policies
             for account in state.accounts
-        ]
-        if sha256_of(deletions(found)) != state.sha256:
-            raise PlanInvalid(f"{self.place(state.sha256, '')} was changed since: it is not applied")
-        # an action reads the object itself, in the Region of its session
-        return {
-            policy: self.place(state.sha256, f"{policy}/{{account_id}}.json").partition("?")[0]
-            for policy in policies
         }
+        if sha256_of(deletions(map(load_plan, found.values()))) != state.sha256:
+            raise PlanInvalid(f"{self.place(state.sha256, '')} was changed since: it is not applied")
+        return found
 
     def changed_since(self, state: PlanState) -> list[str]:
         """How a plan differs from the one before it that was never applied; empty if there is none."""
@@ -154,8 +157,11 @@ class Plans:
         ]
         if not earlier:
             return []
-        before, after = (read_json(self._read(each.sha256, _PLAN)) for each in (earlier[-1], state))
-        lines = list(differences(before, after))
+        try:
+            before, after = (read_json(self.content(each.sha256)) for each in (earlier[-1], state))
+            lines = list(differences(before, after))
+        except (PlanInvalid, ValueError, KeyError, TypeError, AttributeError) as error:
+            return [f"how it differs from the plan {earlier[-1].sha256} before can't be said: {error}"]
         more = [f"and {len(lines) - _SHOWN} more"] if lines[_SHOWN:] else []
         head = ["it differs from the plan before, which was never applied:"] if lines else []
         return [*head, *lines[:_SHOWN], *more]
@@ -168,10 +174,11 @@ class Plans:
         if not plan.get("changes"):
             return None
         sha256 = sha256_of(plan)
-        if known := next((each for each in self.states() if each.sha256 == sha256 and not each.ended), None):
+        known, before = self._known(sha256)
+        if known:
             return known
         self._write(sha256, _ACCESS, content)
-        state = PlanState(PROVISION, sha256, now, tuple(sorted(accounts)))
+        state = PlanState(PROVISION, sha256, now, tuple(sorted(accounts)), before=before)
         self.put(state, as_bytes(plan), access_in_words(content))
         return state
 

@@ -81,6 +81,8 @@ class Workspace:
         return found
 
     def _faults(self) -> Sequence[str]:
+        from c7n_iamusers.organization.readiness import name_faults
+
         reader = self.settings.roles.reader
         others = [
             f"{each} has the role {each.roles[-1] if each.roles else 'of no name'}"
@@ -91,6 +93,12 @@ class Workspace:
             f"{joined(others[:3])}{' and so on' if others[3:] else ''}, and {SETTINGS_FILE} says that {reader} is the "
             "role that only reads (roles.reader): correct one of them"
         ]
+        for each in self.targets:
+            if wrong := [*name_faults(each.name, each.account_id)]:
+                faults = [
+                    *faults,
+                    f"the name of account {each.account_id} has {joined(wrong)}: write another one",
+                ]
         try:
             check_waves({each.name: wave_of(each.tags) for each in self.targets})
         except ValueError as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.text.wording import joined
+from c7n_iamusers_cli.cycle.processes import program
 from c7n_iamusers_cli.init.guide import Deployment, deployments, preflights
 from c7n_iamusers_cli.init.plan import (
     CENTER_READER,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 #: The states of a stack whose resources are there ("Stack status codes", CloudFormation User Guide).
 _DEPLOYED = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE"})
-#: `c7n-iamusers`, by this Python.
-_COMMAND = [sys.executable, "-c", "import sys; from c7n_iamusers_cli import run; sys.exit(run())"]
 
 
 def deployed_as(plan: Plan, name: str = RUNNER) -> Mapping[str, str] | None:
@@ -93,7 +92,8 @@ def run_preflights(plan: Plan, directory: Path) -> int:
             continue
         say(f"as {role}: {shlex.join(words)}")
         sys.stdout.flush()
-        done = subprocess.run([*_COMMAND, *words[1:]], cwd=directory, env=dict(environment))
+        # by its path: python -c would import modules that lie in the workspace
+        done = subprocess.run([program(words[0]), *words[1:]], cwd=directory, env=dict(environment))
         codes.add(done.returncode)
     return max(codes) if codes <= {0, ATTENTION} else PROBLEM
 

@@ -95,6 +95,9 @@ def init(directory: Path, yes: bool, replace: tuple[str, ...], **options: Any) -
     given = {each.name: options.pop(each.name.replace("-", "_")) for each in QUESTIONS}
     chosen = _remembered(record, options)
     plan, notes = _planned(record, {key: value for key, value in given.items() if value}, chosen, not yes)
+    for each in (each for each in QUESTIONS if each.silent and not given[each.name]):
+        if before := record.answers.get(each.name):
+            say(f"--{each.name} {before}: your last answer", err=True)
     texts = _texts(plan)
     if unknown := [each for each in replace if each not in texts]:
         raise click.UsageError(f"--replace {unknown[0]}: it is none of {', '.join(texts)}")

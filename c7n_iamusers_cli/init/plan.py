@@ -131,6 +131,11 @@ def named(found: Found) -> tuple[dict[str, str], list[str]]:
         elif counts[folded(name)] > 1:
             names[account_id] = f"{name}-{account_id}"
             told.append(f"{each.account} is named {names[account_id]}: another account has its name, too")
+    made = Counter(map(folded, names.values()))
+    for account_id, name in names.items():
+        if made[folded(name)] > 1:  # somebody chose the name that this account is given
+            names[account_id] = account_id
+            told.append(f"account {account_id} is named by its id: {name} would be the name of two accounts")
     return names, told
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.text import validators
 
 #: The file with the digests of what was written, the answers and the waves.
 RECORD = ".iam-users-init.json"
@@ -20,6 +21,25 @@ RECORD = ".iam-users-init.json"
 OF_PEOPLE = frozenset({"policies/exemptions.csv"})
 #: What becomes of a file.
 WRITTEN, REPLACED, SAME, EDITED, REMOVED = "written", "replaced", "same", "edited", "removed"
+
+_TEXT = validators.text(10_000)
+_TEXTS = validators.mapping(_TEXT, _TEXT)
+_SHAPES = {
+    "organization": _TEXT,
+    "day": _TEXT,
+    "answers": _TEXTS,
+    "options": validators.record(
+        {},
+        {
+            **dict.fromkeys(("runner_account", "region", "output"), _TEXT),
+            "sources": validators.listing(_TEXT, 100),
+            "owners": _TEXTS,
+            "variables": validators.mapping(_TEXT, lambda *_: None),
+        },
+    ),
+    "waves": validators.mapping(_TEXT, validators.whole(1)),
+    "files": _TEXTS,
+}
 
 
 @dataclass(frozen=True)
@@ -46,12 +66,20 @@ def read_record(directory: Path) -> Record:
     if not path.exists():
         return Record()
     try:
-        return Record(**parsed_file(path, read_json))
+        found = Record(**parsed_file(path, read_json))
+        _check(found)
+        return found
     except (OSError, ValueError, TypeError) as error:
         raise InvalidPolicyData(
             f"nothing was written: {path} can't be read ({error}): restore it, or remove it; then each file that "
             "differs counts as edited"
         ) from error
+
+
+def _check(found: Record) -> None:
+    """Raises ValueError if init can't have written it."""
+    for name, shape in _SHAPES.items():
+        shape(getattr(found, name), name)
 
 
 @dataclass(frozen=True)

@@ -110,13 +110,15 @@ class Commands:
         return 1 if any(each["level"] == "blocking" for each in rows) else 3 if rows else 0
 
 
-def row(account: str, what: str = "failed", level: str = "blocking") -> dict[str, str]:
+def row(
+    account: str, what: str = "failed", level: str = "blocking", user: str = "", kind: str = "failure"
+) -> dict[str, str]:
     """A line of a check."""
     return {
         "level": level,
-        "kind": "failure",
+        "kind": kind,
         "account": IDS.get(account, ""),
-        "user": "",
+        "user": user,
         "what": what,
         "why": "so",
     }

@@ -126,7 +126,7 @@ def test_deletions_wait_until_their_plan_is_approved(workspace: Path) -> None:
     bound = yaml.safe_load((workspace / ".cycle" / "delete-approved.yml").read_text())
     places = [each.get("plan") for policy in bound["policies"] for each in policy["actions"]]
     assert places == [
-        *(f"output/cycle/plans/{sha256}/{each}/{{account_id}}.json" for each in DELETING),
+        *(f".cycle/delete-approved/{each}/{{account_id}}.json" for each in DELETING),
         None,
     ]
     # each policy has a plan in each account of the plan, also one that deletes nobody
@@ -136,6 +136,63 @@ def test_deletions_wait_until_their_plan_is_approved(workspace: Path) -> None:
     # it was applied, and is not applied again
     third = planned(workspace, {"payments": ["joe"]}, 2)
     assert (third.code, third.commands.applied, waiting(third) != sha256) == (3, [], True)
+
+
+def test_what_is_applied_is_the_copy_that_was_compared(workspace: Path) -> None:
+    """Whoever writes the output may replace a plan while the run starts, which reads it again."""
+    sha256 = waiting(planned(workspace, {"payments": ["joe"]}))
+    approve(workspace, sha256)
+    kept = workspace / "output" / "cycle" / "plans" / sha256 / DELETING[0] / f"{PAYMENTS}.json"
+    approved = kept.read_bytes()
+    applied = list[bytes]()
+
+    def replaced(line: Line) -> None:
+        if ".cycle/delete-approved.yml" in line and line[0] == "c7n-org":
+            kept.write_bytes(b"{}")
+            bound = yaml.safe_load((workspace / ".cycle" / "delete-approved.yml").read_text())
+            place = bound["policies"][0]["actions"][0]["plan"].format(account_id=PAYMENTS)
+            applied.append((workspace / place).read_bytes())
+
+    planned(workspace, {}, 1, during=replaced)
+    assert applied == [approved]
+
+
+def test_an_approval_of_the_same_day_does_not_count_again(workspace: Path) -> None:
+    sha256 = waiting(planned(workspace, {"payments": ["joe"]}))
+    approve(workspace, sha256)
+    assert len(planned(workspace, {"payments": ["joe"]}, 0.01).commands.applied) == 1
+    again = planned(workspace, {"payments": ["joe"]}, 0.1)
+    assert (again.commands.applied, waiting(again)) == ([], sha256)
+    assert any(
+        "the same plan was applied until" in each
+        for each in planned(workspace, {"payments": ["joe"]}, 0.2).said
+    )
+    approve(workspace, sha256)
+    assert len(planned(workspace, {"payments": ["joe"]}, 0.3).commands.applied) == 1
+
+
+def test_an_approval_of_the_future_does_not_count(workspace: Path) -> None:
+    sha256 = waiting(planned(workspace, {"payments": ["joe"]}))
+    future = Approval(sha256, "delete", "jane", NOW + timedelta(days=30))
+    (workspace / "approvals.csv").write_bytes(with_approval(None, future))
+    found = planned(workspace, {"payments": ["joe"]}, 1)
+    assert (found.commands.applied, waiting(found)) == ([], sha256)
+    assert any("which is in the future" in each for each in found.said)
+
+
+def test_approve_names_whom_the_plan_is_about(workspace: Path) -> None:
+    sha256 = waiting(planned(workspace, {"payments": ["joe", "ann"]}))
+    (workspace / "output" / "cycle" / "plans" / sha256 / "plan.txt").write_text("nobody")
+    printed = approve(workspace, sha256).output
+    assert f"delete: + ann of account {PAYMENTS}\ndelete: + joe of account {PAYMENTS}\n" in printed
+
+
+def test_an_earlier_plan_that_is_none_is_said_and_stops_nothing(workspace: Path) -> None:
+    first = waiting(planned(workspace, {"payments": ["joe"]}))
+    (workspace / "output" / "cycle" / "plans" / first / "plan.json").write_text("[]")
+    found = planned(workspace, {"payments": ["joe", "ann"]}, 1)
+    assert waiting(found)
+    assert any(f"how it differs from the plan {first} before can't be said" in each for each in found.said)
 
 
 def test_the_plan_of_the_next_day_is_the_same_as_long_as_it_deletes_the_same(workspace: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from datetime import timedelta
@@ -159,6 +160,43 @@ def test_an_account_that_a_check_names_goes_no_further_and_the_others_do(workspa
         "listen: blocked in 1 account; on go: research (444455556666), platform (777788889999)" in found.said
     )
     assert accounts_in(workspace, "report") == EVERYBODY
+
+
+@pytest.mark.parametrize(
+    ("kind", "clean"),
+    [pytest.param("failure", False, id="failed"), pytest.param("quarantine", True, id="in-use")],
+)
+def test_what_is_of_a_user_blocks_nobody_else(workspace: Path, kind: str, clean: bool) -> None:
+    """One user that fails, or calls AWS under its Deny, must not keep its account from going on for ever."""
+    named = [row("payments", "so it is", user="joe", kind=kind)]
+    found = cycled(workspace, Commands(workspace, {"listen": named, "quarantine": named, "report": named}))
+    assert (found.code, steps_in(found.commands.kinds), found.day.blocked) == (1, ALL_STEPS, {})
+    assert found.day.problems == [f"user joe of account {PAYMENTS}: so it is: so"]
+    assert accounts_in(workspace, "delete") == EVERYBODY
+    record = last_record(workspace)
+    assert record is not None
+    assert bool(record.clean) == clean
+
+
+def test_why_an_account_is_blocked_can_be_read_again_whatever_names_are_in_it(workspace: Path) -> None:
+    name = os.fsencode(workspace / "notices" / PAYMENTS) + b"/\xff20260101T000000000000Z-announced-p.json"
+    Path(os.fsdecode(name)).write_text("{")
+    for day in range(2):
+        found = cycled(workspace, None, NOW + timedelta(days=day))
+        assert list(found.day.blocked) == [PAYMENTS]
+    long = [row("research", "x" * 990 + "\x1b" * 50)]
+    cycled(workspace, Commands(workspace, {"listen": long}), NOW + timedelta(days=2))
+    assert cycled(workspace, None, NOW + timedelta(days=3)).day.blocked.keys() == {PAYMENTS}
+
+
+@pytest.mark.parametrize("name", ["x/../payments", "../../escape", "a\x1b[2K", "-x", "{now:%Y}"])
+def test_a_name_that_is_no_directory_is_refused_before_anything_runs(workspace: Path, name: str) -> None:
+    file = workspace / "accounts.yml"
+    data = yaml.safe_load(file.read_text())
+    data["accounts"][1]["name"] = name
+    file.write_text(yaml.safe_dump(data))
+    with pytest.raises(InvalidPolicyData, match=f"the name of account {RESEARCH} has"):
+        cycled(workspace)
 
 
 def test_what_is_of_no_account_ends_the_cycle(workspace: Path) -> None:

@@ -496,12 +496,13 @@ def test_where_the_stacks_are_deployed_it_ends_with_preflight(
 
     def run(words: list[str], cwd: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         """In this process what init runs as another one: its own command, with the credentials of the runner."""
-        assert words[:2] == [sys.executable, "-c"]
+        # python -c would import from the workspace, under an administrator's credentials
+        assert words[0] == str(Path(sys.executable).with_name("c7n-iamusers"))
         with monkeypatch.context() as patch:
             patch.chdir(cwd)
             for name, value in env.items():
                 patch.setenv(name, value)
-            result = CliRunner().invoke(main, words[3:])
+            result = CliRunner().invoke(main, words[1:])
         assert isinstance(result.exception, SystemExit | None), result.exception
         ran.append((result.exit_code, result.output))
         return subprocess.CompletedProcess(words, result.exit_code)

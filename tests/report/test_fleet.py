@@ -561,11 +561,22 @@ def test_users_that_a_stop_file_kept_are_one_line(left: Outputs) -> None:
     rows = [outcome(each, "failed", STOP) for each in "abc"]
     left.leave(*"abcd", policy=DELETE, outcomes=rows, metrics=["ResourceCount", "PolicyException"])
     (found,) = fleet(left).attention
-    assert (found["what"], found["account"], found["user"]) == ("stopped", "", "")
-    assert found["why"].startswith(f"3 users in 1 accounts: {STOP.text}. ")
+    assert (found["what"], found["account"], found["user"]) == ("stopped", ACCOUNT, "")
+    assert found["why"].startswith(f"3 users in 1 account: {STOP.text}. ")
     assert users(fleet(left))["a"]["status"] == "failed"
     left.leave("a", policy=PARK, days=1, outcomes=[outcome("a", "failed", "iam:PutUserPolicy was denied", 1)])
     assert [each[1:] for each in needs(fleet(left))] == [("", "stopped"), ("a", f"{PARK} failed")]
+
+
+def test_a_stop_file_for_all_is_of_no_account_and_an_account_s_own_is_of_that_account(left: Outputs) -> None:
+    for name, account in (("payments", ACCOUNT), ("research", OTHER_ACCOUNT)):
+        row = {**outcome("a", "failed", STOP), "arn": f"arn:aws:iam::{account}:user/a"}
+        left.leave(
+            {**resource("a"), "Arn": row["arn"]}, name=name, account=account, policy=DELETE, outcomes=[row]
+        )
+    assert [
+        (each["account"], each["why"][:21]) for each in fleet(left).attention if each["what"] == "stopped"
+    ] == [("", "2 users in 2 accounts")]
 
 
 def test_who_is_exempt_after_a_stop_is_no_longer_named(left: Outputs) -> None:
@@ -573,7 +584,7 @@ def test_who_is_exempt_after_a_stop_is_no_longer_named(left: Outputs) -> None:
     left.leave("alice", "bob", policy=DELETE, days=2, outcomes=rows)
     assert [each["why"][:7] for each in fleet(left).attention] == ["2 users"]
     left.leave("bob", days=1, seen=seen(exempt_user("alice")))
-    assert [each["why"][:7] for each in fleet(left).attention] == ["1 users"]
+    assert [each["why"][:7] for each in fleet(left).attention] == ["1 user "]
     assert users(fleet(left))["alice"]["status"] == "exempt"
 
 
@@ -919,7 +930,8 @@ def test_users_of_one_run_in_two_places_are_counted_twice(
     left.leave("alice", "bob")
     left.leave("alice", **second)
     found = [each for each in fleet(left).attention if each["kind"] == "twice"]
-    assert [(each["level"], each["what"]) for each in found] == [(BLOCKING, "counted twice")] * named
+    rows = [(each["level"], each["account"], each["what"]) for each in found]
+    assert rows == [(BLOCKING, ACCOUNT, "counted twice")] * named
     assert all(each["why"].startswith("1 users are in ") and ": alice: " in each["why"] for each in found)
 
 
@@ -999,7 +1011,8 @@ def test_an_exemption_that_has_expired(
     assert [each["level"] for each in found if each["level"] == BLOCKING or not before] == [level] * bool(
         level
     )
-    assert all("alice of account" in each["why"] for each in found if each["level"] == BLOCKING)
+    assert all(f"alice of account {ACCOUNT}" in each["why"] for each in found if each["level"] == BLOCKING)
+    assert {each["account"] for each in found if each["level"] == BLOCKING} <= {ACCOUNT}
 
 
 MOVED: dict[str, Any] = {"policy": PARK, "days": 2, "run": "park"}

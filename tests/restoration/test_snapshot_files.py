@@ -456,6 +456,36 @@ def _unreadable(run: Path) -> None:
     file_of(run, ALICE).write_text("{")
 
 
+_GIVEN = [
+    pytest.param(lambda top: [top], id="the-output"),
+    pytest.param(lambda top: sorted(top.glob("*")), id="each-account"),
+    pytest.param(lambda top: sorted(top.glob("*/*")), id="each-region"),
+    pytest.param(lambda top: sorted({each.parent for each in top.rglob("journal.jsonl")}), id="each-run"),
+]
+
+
+@pytest.mark.parametrize("forge", [_later, _namesake, _missing])
+@pytest.mark.parametrize("given", _GIVEN)
+@pytest.mark.parametrize(
+    "where",
+    [
+        "sandbox/us-east-1/payments/us-east-1/park",
+        f"sandbox/{ALICE.subject.account_id}/park",
+        "sandbox/us-east-1/park/x/p",
+    ],
+)
+def test_deeper_in_an_account_s_own_directory_no_other_name_counts(
+    tmp_path: Path, where: str, forge: Callable[[Path], None], given: Callable[[Path], list[Path]]
+) -> None:
+    output(tmp_path / "payments" / "us-east-1" / "delete", snapshot(ALICE))
+    forge(tmp_path / where)
+    found = collected(given(tmp_path), {"payments": ALICE.subject.account_id, "sandbox": OTHER})
+    (alice,) = (each for each in found.users if each.recorded.subject == ALICE.subject)
+    assert [each.taken for each in alice.recorded.snapshots] == [snapshot(ALICE).taken]
+    assert alice.runs == (tmp_path / "payments" / "us-east-1" / "delete",)
+    assert [each for each in found.problems if " is of account " in each or "it lies where" in each]
+
+
 @pytest.mark.parametrize("where", ["sandbox/us-east-1/park", f"realtime/{OTHER}/park", "sandbox/us-east-1/2"])
 @pytest.mark.parametrize(
     ("forge", "told"),
@@ -468,14 +498,7 @@ def _unreadable(run: Path) -> None:
         pytest.param(_own_line_with_her_id, "are missing here", id="the-id-on-a-line-of-its-own"),
     ],
 )
-@pytest.mark.parametrize(
-    "given",
-    [
-        pytest.param(lambda top: [top], id="the-output"),
-        pytest.param(lambda top: sorted(top.glob("*")), id="each-account"),
-        pytest.param(lambda top: sorted(top.glob("*/*")), id="each-region"),
-    ],
-)
+@pytest.mark.parametrize("given", _GIVEN)
 def test_what_another_account_s_part_tells_of_a_user_neither_counts_nor_stops(
     tmp_path: Path,
     where: str,
