@@ -590,6 +590,27 @@ def test_that_nothing_ran_before_the_first_cycle_is_no_fault(
     assert not [line for line in asked if "report" in line]
 
 
+def test_an_account_whose_dry_run_cannot_be_read_hides_no_other(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def instead(directory: Path, *_: Any, **__: Any) -> Any:
+        def execute(line: Any) -> int:
+            code = _leave(directory, line)
+            for file in Path(line[line.index("-s") + 1]).rglob("iam-users-listen/resources.json"):
+                file.write_text("{")
+            return code
+
+        return execute
+
+    monkeypatch.setattr("c7n_iamusers_cli.cycle.processes.Processes", instead)
+    found = CliRunner().invoke(
+        main, ["cycle", "-w", str(workspace), "--dry-run", "--only", "account=payments"]
+    )
+    assert (found.exit_code, found.exception.__class__) == (1, SystemExit)
+    assert f"listen: payments ({PAYMENTS}): iam-users-listen is not foreseen: " in found.output
+    assert "jane" in found.output
+
+
 def test_a_dry_run_that_could_not_look_says_so(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("c7n_iamusers_cli.cycle.processes.Processes", lambda *_, **__: lambda line: 2)
     found = CliRunner().invoke(main, ["cycle", "-w", str(workspace), "--dry-run", "--until", "announce"])

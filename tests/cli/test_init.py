@@ -20,11 +20,15 @@ from moto.organizations.models import organizations_backends
 
 from aws_local_org import LocalOrg, Settings
 from c7n_iamusers.cycle.settings import read_settings
+from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.exemptions import parse_list
+from c7n_iamusers.organization.owners import Account, Member
 from c7n_iamusers_cli import mail_templates
 from c7n_iamusers_cli.init.command import init as command
+from c7n_iamusers_cli.init.plan import named
 from c7n_iamusers_cli.init.questions import QUESTIONS
-from c7n_iamusers_cli.init.record import RECORD
+from c7n_iamusers_cli.init.reading import Found
+from c7n_iamusers_cli.init.record import RECORD, read_record
 from c7n_iamusers_cli.mailer import mailer_config
 from c7n_iamusers_cli.main import main
 from c7n_iamusers_cli.policies import loaded
@@ -225,6 +229,44 @@ def test_each_question_is_asked_with_its_default(org: LocalOrg) -> None:
     answers = json.loads(Path("ws", RECORD).read_text())["answers"]
     assert answers["policies"] == "people,machines"
     assert answers["on-call"] == OPERATOR
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(("payments", "payments", f"payments-{FIRST}"), id="the-name-that-it-is-given"),
+        pytest.param(("payments", "Payments", f"PAYMENTS-{FIRST}"), id="but-for-capitals"),
+    ],
+)
+def test_no_two_accounts_have_one_name(names: tuple[str, str, str]) -> None:
+    ids = (FIRST, "444455556666", "777788889999")
+    members = {
+        each: Member(Account(each, name), "a@example.com", "ACTIVE")
+        for each, name in zip(ids, names, strict=True)
+    }
+    found, told = named(Found("o-1", MANAGEMENT, "", "aws", "us-east-1", members, {}, "r-1"))
+    assert len({each.casefold() for each in found.values()}) == 3
+    assert found["777788889999"] == "777788889999"
+    assert len(told) == 4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"answers": []},
+        {"answers": {"on-call": 1}},
+        {"options": {"owners": ["x"]}},
+        {"options": {"sources": "tag:Owner"}},
+        {"waves": {"1": "first"}},
+        {"files": None},
+        {"day": 7},
+    ],
+    ids=str,
+)
+def test_a_record_that_init_cannot_have_written_is_refused_by_name(tmp_path: Path, change: Any) -> None:
+    (tmp_path / RECORD).write_text(json.dumps({"answers": {}, "waves": {}, "files": {}, **change}))
+    with pytest.raises(InvalidPolicyData, match="nothing was written: .* can't be read"):
+        read_record(tmp_path)
 
 
 #: Days of practice, of which one has a part that mails can't tell.
