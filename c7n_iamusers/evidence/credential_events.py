@@ -29,7 +29,7 @@ REMOVING = frozenset(
 )
 #: By how much the times of an event and of what it created may differ.
 _SKEW = timedelta(minutes=1)
-#: The members of an event that say which call it is about. The others say how it was written down.
+#: The members of an event that identify its call. The others describe the record of it.
 _OF_THE_CALL = (
     "eventSource",
     "eventName",
@@ -85,8 +85,8 @@ class CredentialEvent:
     def removed_deny_of(self, detail: Mapping[str, Any]) -> bool:
         """Whether the call removed a Deny of ours, or can have done so. ``detail``: the user, read since.
 
-        A Deny that is there may have been put back. No call says whether a boundary was the Deny; if it is one now, it
-        was put back, too.
+        A Deny that is there may have been put back. No call says whether a boundary was the Deny; one that is now may
+        have been put back, too.
         """
         boundary = (detail.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
         back = self.removed is None and self._is_of_boundary and is_aws_deny_all(boundary)
@@ -114,7 +114,7 @@ class CredentialEvent:
 
     def __str__(self) -> str:
         via = f" through {self.via}" if self.via else ""
-        # A service that calls for somebody is its own address.
+        # A service that calls for somebody has its own name as the address.
         where = f" from {self.address}" if self.address not in ("", self.via) else ""
         return f"{self.name} by {self.by}{via}{where} on {self.time:%Y-%m-%d %H:%M} UTC"
 
@@ -157,7 +157,7 @@ def _removed(name: str, asked: Mapping[str, Any]) -> bool | None:
 
 
 def _digest(detail: Mapping[str, Any]) -> str:
-    """The same for each delivery of an event, and another for each other call. No member can be read from it."""
+    """A digest, equal for each delivery of an event and different for each call. It reveals no member."""
     known = json.dumps([detail.get(key) for key in _OF_THE_CALL], sort_keys=True, default=str)
     return f"sha256:{hashlib.sha256(known.encode()).hexdigest()}"
 
@@ -174,7 +174,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _session(who: Mapping[str, Any]) -> str:
-    """The name that a person chose or was given: for root, userName is the alias of the account."""
+    """The name of the role session or IAM user; empty for others. For root, userName is the account's alias."""
     if who.get("type") == "IAMUser":
         return _text(who.get("userName"))
     if who.get("type") == "AssumedRole":

@@ -47,7 +47,7 @@ class UserCall:
         return self.user_id == unique_id if self.user_id else self.user_name.casefold() == name.casefold()
 
     def before(self, user: IamUser) -> IamUser:
-        """The caller ``user`` with the name and path that it had before the call, which may have changed them."""
+        """``user``, the caller, with its name and path before the call, which may have changed them."""
         path, found, name = self.arn.partition(":user/")[2].rpartition("/")
         known = {"UserName": name, "Path": f"/{path}{found}", "Arn": self.arn}
         return replace(user, detail={**user.detail, **known}) if name else user
