@@ -31,9 +31,9 @@ from c7n_iamusers.notices.notices import Notice
 from c7n_iamusers.reasons import READING_OUTDATED
 from c7n_iamusers.safeguards.reasons_to_spare import Guards, raise_closed
 
-#: Seconds that what a gate says may be old, and in which all gates together may make so many calls.
+#: The maximum age of a gate's reading in seconds, and the calls of all gates together in that time.
 MAX_AGE, CALLS = 30.0, 10
-#: Seconds that what a patient gate says may be old while it waits for calls.
+#: The maximum age of a patient gate's reading, in seconds, while it waits for calls.
 LONGEST = 900.0
 
 
@@ -81,7 +81,9 @@ class Gate:
 
 @dataclass
 class _Said:
-    """What a gate said when it was last read, from ``began`` (seconds) on; or why it failed. ``calls``: of the next."""
+    """What a gate said when it was last read, from ``began`` (seconds) on; or why it failed. ``calls``: of the next
+    reading.
+    """
 
     began: float
     members: Mapping[str, Any] = field(default_factory=dict)

@@ -218,7 +218,7 @@ def compromised(user: IamUser) -> Reason | None:
 
 
 def unprovisioned(provisioning: Mapping[str, Any] | None) -> Reason | None:
-    """Why a user is left alone whose replacement failed; None if it succeeded or was not requested.
+    """Why a user whose replacement failed is left alone; None if it succeeded or was not requested.
 
     ``provisioning``: the annotation of an earlier ``provision-identity-center`` in the same policy.
     """
@@ -228,7 +228,7 @@ def unprovisioned(provisioning: Mapping[str, Any] | None) -> Reason | None:
 
 
 def unquiet(attempts: Mapping[str, Any] | None, accepted: str) -> Reason | None:
-    """Why a user is left alone that is, or may be, still in use; None if its silence is accepted.
+    """Why a user that is, or may be, still in use is left alone; None if its silence is accepted.
 
     ``attempts``: the annotation of the filter ``attempts``. ``accepted``: PROVEN, or NONE_SEEN, which also accepts a
     user whose use no source could show. Unread sources are never accepted, as they may have an attempt.
@@ -316,7 +316,7 @@ def _trusted(user: IamUser, trust: TrustIndex | None) -> Reason | None:
 
 
 def _broken(user: IamUser, quarantine: QuarantineRecord | None, days: float | None) -> Reason | None:
-    """Why a quarantine that is asked for is broken. It comes before the use that it may have made possible."""
+    """Why a required quarantine is broken. This reason precedes the use that it may have made possible."""
     if quarantine is None or days is None or not lapses(user, quarantine):
         return None
     return quarantine_broken(user, quarantine).and_also(reasons.QUARANTINE_AGAIN())

@@ -169,7 +169,7 @@ def changed_namesake(
     """What a run that was stopped may have changed on another user, who has the name now; None if nothing.
 
     A call goes to whoever has the name when AWS gets it, and that run did not verify who had it after its last calls.
-    Those count that the other user, as it is read now, shows, and that were made once it existed. ``begun``: the
+    Only calls count that the other user, read now, shows, and that were made after its creation. ``begun``: the
     journal's lines before the calls. Raises ClientError.
     """
     detail = read_detail(client, subject.name, backoff)
@@ -195,7 +195,7 @@ def changed_namesake(
     return note.and_also(*(reasons.DENY_ON_NAMESAKE(command=each) for each in commands))
 
 
-#: AWS takes a call whose time is so far from its own ("RequestExpired").
+#: AWS accepts a call whose time is so far from its own ("RequestExpired").
 _CLOCK_SKEW = timedelta(minutes=5)
 #: The parameters that fit another user. Ids of credentials do not.
 _OF_ANYBODY = frozenset(
@@ -238,7 +238,7 @@ def _remove_deny(run: Run, subject: Subject, call: ApiCall, applied: Applied) ->
         run.executor.apply(Plan(subject, (removal_of(call),)), applied, urgent=True)
     except (CallFailed, Interrupted, JournalRefused, RunLockLost, UserInUse) as error:
         return reasons.DENY_ON_OTHER(why=str(error))
-    if deny_form(call) == ATTACHED:  # which shows nothing of whose it was
+    if deny_form(call) == ATTACHED:  # which does not show whose it was
         return reasons.ATTACHED_DENY_WAS_ON_OTHER()
     return reasons.DENY_WAS_ON_OTHER()
 
