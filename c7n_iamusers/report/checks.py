@@ -154,7 +154,7 @@ def _exemptions(exemptions: Iterable[Row]) -> Iterator[Row]:
 
 
 def _missing_named(latest: Iterable[PolicyOutput], known: Users) -> Iterator[Row]:
-    """Names that a policy is for alone, and that it selected nowhere: nothing happened to these users.
+    """The names of a policy for named users alone that it selected nowhere: nothing happened to these users.
 
     Not users that it left for a reason, or that an earlier run of it has handled.
     """

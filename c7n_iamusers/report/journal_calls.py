@@ -58,8 +58,8 @@ class Calls:
     ``restores``: it is of restorations.
 
     ``open``: those that have no line after them. ``lost``: those of which a try has no answer. ``unsettled``: user ->
-    where in ``done`` its calls without an answer are, of which no outcome says what became of them. ``deletions``:
-    likewise those of DeleteUser that failed by their outcome, since a later run may see that one was done.
+    where in ``done`` its calls are that have no answer, and that no outcome settles. ``deletions``: likewise those of
+    DeleteUser that failed by their outcome, since a later run may see that one was done.
     """
 
     place: str

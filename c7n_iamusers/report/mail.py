@@ -166,9 +166,9 @@ class _Needing:
     now: datetime
 
     def __call__(self, notice: Notice, expired: datetime, its: Notices) -> list[Subject]:
-        """Nobody once it lapsed as announcements do.
+        """Nobody once ``notice`` is so old that an announcement would have lapsed.
 
-        What announces nothing, the next run of its policy has sent anew, as far as it still held.
+        Messages that announce nothing were sent anew by the policy's next run, as far as they still held.
         """
         sent_anew = notice.step != ANNOUNCED and (
             self.ran.get((notice.account_id, notice.policy), expired) > expired

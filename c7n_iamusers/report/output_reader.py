@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads what runs of policies have left below an output directory or bucket prefix. Decides nothing.
 
-Where it lies says of which account it is (``output_layout``): what it holds of another account's users is its fault.
+The place of an output says of which account it is (``output_layout``): data on another account's users is a fault.
 """
 
 from __future__ import annotations
@@ -88,9 +88,9 @@ def read_outputs(
     """The outputs of policies on IAM users below ``store``.
 
     ``known``: the name of each account of the accounts file -> its id. ``accounts``: names and ids of the only accounts
-    that are wanted; what the directories of others hold is not read. What can't be read is an output whose state is
-    UNREADABLE, and so is what tells of users of another account, without these. Raises OutputUnreadable where nothing
-    lies there that a run leaves, or the place itself can't be read.
+    that are wanted; what the directories of others hold is not read. An output that can't be read, or that tells of
+    another account's users, has the state UNREADABLE, and does not have these users. Raises OutputUnreadable where
+    nothing lies there that a run leaves, or the place itself can't be read.
     """
     of_directory = _directories(store)
     rules = Kept(RULE_KEYS)
@@ -140,7 +140,7 @@ def _directories(store: Store) -> dict[PurePosixPath, list[OutputName]]:
 
 
 def _dated(outputs: list[PolicyOutput]) -> list[PolicyOutput]:
-    """A run that left no date has that of its other accounts; where these have none either, it counts as the last."""
+    """A run without a date gets that of its other accounts; if these have none either, it counts as the last."""
     times: dict[str, datetime] = {}
     for output in outputs:
         if output.time:

@@ -30,7 +30,7 @@ class Asks:
     """What the later steps ask of users, as an announcement states it (``forecast.Later``).
 
     ``active_within``: days; None if use spares nobody. ``takes_trusted``: whether a role's trust spares nobody.
-    ``accepted``: the states of a person's access that do; empty if nobody asks.
+    ``accepted``: the states of a person's access that are enough; empty if nobody asks.
     """
 
     active_within: float | None = None
@@ -51,7 +51,7 @@ class Asks:
 
 @dataclass(frozen=True)
 class Mail:
-    """What an action of a policy records in notices, or reads there: their place, and its ``step``, if it has one.
+    """The notices that an action writes or reads: their place, and the action's ``step``, if it has one.
 
     ``rests``: whether it changes users only by their announcements. ``asks``: of an announcement. ``of``: the policies
     of whose outcomes it tells; none if of its own policy's.

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Matches the calls in journals with CloudTrail's events, both ways. Pure.
 
-Whether an event of IAM has the request id of the answer is documented nowhere that was found. So a call is matched by
-its request id; otherwise by the session that made it, its operation, its user and its time. Whoever rewrites a journal
-keeps the ids: what the journal says besides must be what the event says, whichever way it was found. What can't be
-compared, or what CloudTrail can't show, is unproven: that is not the same as wrong.
+No documentation was found on whether an event of IAM has the request id of the answer. So a call is matched by its
+request id; otherwise by the session that made it, its operation, its user and its time. Whoever rewrites a journal may
+keep the ids: all else in the journal must agree with the event, whichever way it was found. What can't be compared, or
+what CloudTrail can't show, is unproven: that is not the same as wrong.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def match(
         else:
             rest.append(call)
     ours = {role_of(each) for each in (*found.callers, *(call.caller for call in calls))} - {""}
-    # what a run that was killed has no answer of is any of our roles', and no other call's
+    # a killed run's call without an answer names no caller: any event of our roles that is left may be its
     for named in (True, False):
         nobodys = [each for each in free.values() if named or role_of(each.arn) in ours]
         _by_session(
