@@ -31,7 +31,7 @@ HELD = "held"
 #: Waives in writing that a message must have left its queue.
 UNCHECKED = "unchecked"
 APART = timedelta(minutes=1)
-#: What the clock of AWS may differ from ours.
+#: How far the clock of AWS may differ from ours.
 _SKEW = timedelta(minutes=5)
 #: The longest retention of SQS (SetQueueAttributes, MessageRetentionPeriod).
 _LONGEST = timedelta(days=14)
