@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from c7n_iamusers.evidence.user_calls import object_in, text_in
 from c7n_iamusers.iam.policy_documents import is_aws_deny_all
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, denies_all, is_denied
 from c7n_iamusers.text.times import as_text, moment
@@ -40,8 +41,6 @@ _OF_THE_CALL = (
     "requestParameters",
     "responseElements",
 )
-#: The longest texts of an event that are kept.
-_LONGEST = 200
 
 
 @dataclass(frozen=True)
@@ -124,22 +123,22 @@ def credential_event(event: Any) -> CredentialEvent | None:
     detail = event.get("detail") if isinstance(event, Mapping) else None
     if not isinstance(detail, Mapping) or detail.get("errorCode"):
         return None
-    name, time = _text(detail.get("eventName")), moment(detail.get("eventTime"))
+    name, time = text_in(detail.get("eventName")), moment(detail.get("eventTime"))
     if not name or time is None:
         return None
-    who = _mapping(detail.get("userIdentity"))
-    known = (_text(who.get(key)) for key in ("arn", "invokedBy", "principalId", "type"))
+    who = object_in(detail.get("userIdentity"))
+    known = (text_in(who.get(key)) for key in ("arn", "invokedBy", "principalId", "type"))
     return CredentialEvent(
         name,
         time,
         next(filter(None, known), "an unknown caller"),
         _session(who),
-        _text(who.get("invokedBy")),
-        _text(detail.get("sourceIPAddress")),
-        _text(detail.get("eventID")) or _digest(detail),
+        text_in(who.get("invokedBy")),
+        text_in(detail.get("sourceIPAddress")),
+        text_in(detail.get("eventID")) or _digest(detail),
         _user_id(detail, who),
-        _text(_mapping(detail.get("requestParameters")).get("userName")),
-        _removed(name, _mapping(detail.get("requestParameters"))),
+        text_in(object_in(detail.get("requestParameters")).get("userName")),
+        _removed(name, object_in(detail.get("requestParameters"))),
     )
 
 
@@ -163,24 +162,16 @@ def _digest(detail: Mapping[str, Any]) -> str:
 
 
 def _user_id(detail: Mapping[str, Any], who: Mapping[str, Any]) -> str:
-    asked, answer = (_mapping(detail.get(key)) for key in ("requestParameters", "responseElements"))
+    asked, answer = (object_in(detail.get(key)) for key in ("requestParameters", "responseElements"))
     if asked.get("userName") in (None, who.get("userName")) and who.get("type") == "IAMUser":
-        return _text(who.get("principalId"))
-    return _text(_mapping(answer.get("user")).get("userId"))
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+        return text_in(who.get("principalId"))
+    return text_in(object_in(answer.get("user")).get("userId"))
 
 
 def _session(who: Mapping[str, Any]) -> str:
     """The name of the role session or IAM user; empty for others. For root, userName is the account's alias."""
     if who.get("type") == "IAMUser":
-        return _text(who.get("userName"))
+        return text_in(who.get("userName"))
     if who.get("type") == "AssumedRole":
-        return _text(who.get("arn")).rpartition("/")[2]
+        return text_in(who.get("arn")).rpartition("/")[2]
     return ""
-
-
-def _text(value: Any) -> str:
-    return value[:_LONGEST] if isinstance(value, str) else ""

@@ -71,33 +71,35 @@ def user_call(event: Any) -> UserCall | None:
 
     ``called`` in its detail has the names of a call that ``handler.any_call`` renamed.
     """
-    detail = _mapping(_mapping(event).get("detail"))
-    who, time = _mapping(detail.get("userIdentity")), moment(detail.get("eventTime"))
-    called = _mapping(detail.get("called"))
-    name = _text(called.get("name") or detail.get("eventName"))
-    source = _text(called.get("source") or detail.get("eventSource"))
+    detail = object_in(object_in(event).get("detail"))
+    who, time = object_in(detail.get("userIdentity")), moment(detail.get("eventTime"))
+    called = object_in(detail.get("called"))
+    name = text_in(called.get("name") or detail.get("eventName"))
+    source = text_in(called.get("source") or detail.get("eventSource"))
     root = who.get("type") == ROOT_TYPE
     if (who.get("type") != "IAMUser" and not root) or not name or time is None:
         return None
-    answer = _mapping(detail.get("responseElements"))
+    answer = object_in(detail.get("responseElements"))
     failed = "failed" if answer.get(name) == "Failure" else ""
     return UserCall(
         name,
         source,
         time,
-        ROOT_NAME if root else _text(who.get("userName")),
-        _text(who.get("accountId" if root else "principalId")),
-        _text(detail.get("sourceIPAddress")),
-        _text(detail.get("awsRegion")),
-        _text(detail.get("errorCode")) or _text(detail.get("errorMessage")) or failed,
-        _text(detail.get("eventID")),
-        _text(who.get("arn")),
+        ROOT_NAME if root else text_in(who.get("userName")),
+        text_in(who.get("accountId" if root else "principalId")),
+        text_in(detail.get("sourceIPAddress")),
+        text_in(detail.get("awsRegion")),
+        text_in(detail.get("errorCode")) or text_in(detail.get("errorMessage")) or failed,
+        text_in(detail.get("eventID")),
+        text_in(who.get("arn")),
     )
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def object_in(value: Any) -> Mapping[str, Any]:
+    """A member of an event if it is an object, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
-def _text(value: Any) -> str:
+def text_in(value: Any) -> str:
+    """The beginning of a member of an event if it is text, else an empty text."""
     return value[:_LONGEST] if isinstance(value, str) else ""
