@@ -161,8 +161,8 @@ class CompositeDelete(TakingAction):
     - ``noticed: 30``: only users about whom the action ``notify-owners`` addressed the owners so many days ago, by the
       record in ``notices`` (a directory or ``s3://BUCKET/PREFIX``), and whose announced day has come. A file ``STOP``
       there, or in the account's directory there, makes each further user fail, untouched. ``noticed: none``: also
-      users whose owner nobody told; ``notices`` is then the place of ``STOP`` alone
-    - ``delivery: unchecked``: also announcements of which nothing says that their message left the queue, see
+      users whose owner was not told; ``notices`` is then the place of ``STOP`` alone
+    - ``delivery: unchecked``: announcements count even if nothing shows that their message left the queue, see
       ``notify-owners``
     - ``require: provisioned``: read Identity Center again as the policy's filter ``identity-center`` does, and skip
       users without working access. ``used`` also skips those whose people have not signed in by it. ``none`` accepts
