@@ -27,7 +27,7 @@ SECONDS = 60.0
 _MOST_REDIRECTS = 5
 #: Bytes of an object that are read at once.
 _PIECE = 1 << 20
-#: Bytes that are asked of a file: Python takes the memory for so many, for each of the threads that read.
+#: Bytes of one read of a file: Python allocates them at once, in each thread that reads.
 _AT_ONCE = 1 << 16
 _KINDS = (
     (stat.S_ISLNK, "symbolic link"),
@@ -39,8 +39,8 @@ _KINDS = (
 #: EC2 User Guide; "EKS Pod Identity", EKS User Guide), and those of two other clouds (the second: "What is IP address
 #: 168.63.129.16?", Azure).
 _METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "fd00:ec2::23", "100.100.100.200", "168.63.129.16")))
-#: IPv6 networks whose addresses end with one of IPv4 that they stand for: NAT64 (RFC 6052; RFC 8215, as it is commonly
-#: used, with 96 bits before), SIIT (RFC 2765), and addresses that are compatible with IPv4 (RFC 4291).
+#: IPv6 networks whose addresses end with the IPv4 address that they stand for: NAT64 (RFC 6052; RFC 8215, as it is
+#: commonly used, with 96 bits before), SIIT (RFC 2765), and addresses that are compatible with IPv4 (RFC 4291).
 _EMBEDDING = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")))
 
 
@@ -54,7 +54,7 @@ def read_given(path: Path, largest: int = LARGEST_GIVEN) -> bytes:
         found = os.fstat(file.fileno())
         require_size(str(path), found.st_size, largest)
         content = within_memory(str(path), lambda: read_at_once(file, largest))
-        require_size(str(path), len(content), largest)  # a file in /proc says that it is empty
+        require_size(str(path), len(content), largest)  # a file in /proc has size 0
         return content
 
 

@@ -191,7 +191,7 @@ class CallHistory:
         return frozenset(key for key, _ in self._removals())
 
     def unanswered_removals(self) -> frozenset[tuple[str, str]]:
-        """Kind and identifier of what we may have removed: nobody knows whether the call was applied."""
+        """Kind and identifier of what we may have removed by a call with an unknown outcome."""
         return frozenset(key for key, call in dict(self._removals()).items() if not call.answered)
 
     def attached_deny(self) -> datetime | None:
@@ -313,7 +313,7 @@ class CallHistory:
     def _switches(self, since: datetime | None, answered: bool = False) -> dict[str, AppliedCall]:
         """The id of each credential whose status we changed -> the last call that did, from ``since`` on if given.
 
-        ``answered``: only calls of which it is known that they were applied.
+        ``answered``: only calls that were applied for certain.
         """
         last: dict[str, AppliedCall] = {}
         calls = (call for call in self.calls if call.effective and (call.answered or not answered))

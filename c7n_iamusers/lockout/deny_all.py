@@ -353,7 +353,7 @@ def inline_fits(user: IamUser, document: str, name: str = DENY_ALL_NAME) -> bool
 
 
 def attached_fits(user: IamUser, more: int = 1) -> bool:
-    """Whether so many ``more`` managed policies fit the quota."""
+    """Whether ``more`` further managed policies fit the quota."""
     return len(user.attachments["attached-policy"]) + more <= ATTACHED_QUOTA
 
 

@@ -63,7 +63,7 @@ def propose(
     store = run_store(manager).store
     with Interruption() as interruption:
         run = action.new_run(store, NoJournal(), interruption, len(resources))
-        proposal = partial(_proposal, action, deletion(run), interruption)
+        proposal = partial(_proposal, deletion(run), interruption)
         with action.executor_factory(max_workers=action.max_workers) as pool:
             proposals = list(pool.map(proposal, resources))
     interruption.exit_if_stopped()
@@ -74,9 +74,7 @@ def propose(
     fail_at_the_end(manager, action.type, outcomes)
 
 
-def _proposal(
-    action: UserAction, deletion: UserDeletion, interruption: Interruption, resource: Resource
-) -> Proposal:
+def _proposal(deletion: UserDeletion, interruption: Interruption, resource: Resource) -> Proposal:
     subject, found = subject_of(resource), []
 
     def work(evidence: Subject, _: Applied) -> tuple[str, Reason]:

@@ -35,7 +35,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def visible_errors(method: Method) -> Method:
-    """``method`` of a plugin, whose PolicyExecutionError, which Cloud Custodian prints and logs, is made visible."""
+    """``method`` of a plugin, whose PolicyExecutionErrors are made visible: Cloud Custodian prints and logs them."""
 
     @wraps(method)
     def wrapped(*args: Any, **kwargs: Any) -> Any:

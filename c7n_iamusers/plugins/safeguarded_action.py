@@ -137,7 +137,7 @@ class TakingAction(UserAction):
             record_exempt(store, account_id, exempt, utc_now())
 
     def gates(self, run: Run, guards: Guards) -> Gates:
-        """``guards``, and what is asked anew. Raises PolicyExecutionError if a gate can't be read."""
+        """``guards`` with the gates of this action. Raises PolicyExecutionError if a gate can't be read."""
         asked = replace(guards, naming_tags=self._naming_tags())
         trust = None if self.data.get("trusted-by-role") else partial(self._trust, run)
         return gates_of(self, run.account_id, asked, self._access, self._accepted, trust)

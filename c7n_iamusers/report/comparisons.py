@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``verify`` compares each member of a journal's lines, and of the rows of outcomes, with. Data alone.
+"""With what ``verify`` compares each member of a journal's lines, and of the rows of outcomes. Data alone.
 
 ``docs/receipts.md`` has this table (``make docs``). A test gives each member another value, and finds what it says.
 """

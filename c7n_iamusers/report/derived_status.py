@@ -209,7 +209,7 @@ class Since:
         return found | ({""} if self.open[operation] else set())
 
     def failed(self, operation: str) -> bool:
-        """Whether a call of this operation was not done, or nobody says so."""
+        """Whether a call of this operation was not done, or may not have been."""
         return bool(self._results(operation) - {DONE, GONE})
 
 
@@ -287,7 +287,7 @@ class Asked:
 
 
 def asked_of(line: Line, since: Since) -> Asked | None:
-    """What is asked of an outcome that ``compared`` finds no fault with; None if nothing is."""
+    """What an outcome without a fault by ``compared`` rests on; None if its own lines prove it."""
     status, time, record = line.get("status"), time_of(line["time"]), since.record
     if time is None or status not in (QUARANTINED, RELEASED):
         return None

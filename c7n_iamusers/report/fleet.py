@@ -272,7 +272,7 @@ def _exemptions(
 
 
 def _saw_all(output: PolicyOutput) -> bool:
-    """Whether the exemptions were held against all users of the account. Without users the filter is not called."""
+    """Whether the exemptions were matched with all users of the account. Without users the filter is not called."""
     if output.seen:
         return output.seen.complete
     return output.state == ended.RAN and output.users == () and output.sees_all

@@ -40,7 +40,7 @@ class MailReport:
 
 @dataclass
 class _Group:
-    """Messages of one queue of which the same is known. ``delivery``: of the oldest."""
+    """Messages of one queue with the same known state. ``delivery``: of the oldest."""
 
     delivery: Delivery
     oldest: Notice
@@ -113,7 +113,7 @@ def _not_told(
 ) -> Iterator[Row]:
     """What policies did to users and never told their owners, in one line for each policy and account.
 
-    A policy's latest run says where it tells them, be it a dry run; its outcomes may lie elsewhere, and stay.
+    A policy's latest run, even a dry one, says where it tells them; its outcomes may lie elsewhere, and stay.
     """
     rows: defaultdict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     places: dict[tuple[str, str], list[Mail]] = {}
@@ -143,7 +143,7 @@ def _not_told(
 def _rows_told(
     rows: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], policy: str, account: str, mail: Mail
 ) -> Sequence[Mapping[str, Any]]:
-    """The outcomes of which the ``mail`` of ``policy`` tells."""
+    """The outcomes that the ``mail`` of ``policy`` tells."""
     if not mail.of:
         return rows[policy, account]
     return merged(row for other in mail.of for row in rows.get((other, account), ()))

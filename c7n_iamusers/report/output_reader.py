@@ -239,7 +239,7 @@ def _seen(files: OutputFiles, execution: str, owner: Owner) -> SeenUsers | None:
 
 
 def _without_selected(seen: SeenUsers, users: Iterable[Selected]) -> SeenUsers:
-    """Without those of whom ``users``, the selected ones, says it all: a report may be on 600,000 of them."""
+    """Without the selected ``users``, who are kept with all that is known: a report may be on 600,000 of them."""
     selected = {user.unique_id for user in users}
     kept = (
         user for user in seen.users if user.expired or user.state != FLAGGED or user.unique_id not in selected
@@ -248,7 +248,7 @@ def _without_selected(seen: SeenUsers, users: Iterable[Selected]) -> SeenUsers:
 
 
 def _mails(actions: Any) -> Iterator[Mail]:
-    """Those that report credentials announce nothing, and nobody asks what becomes of them."""
+    """Not of actions that report credentials: they announce nothing, and nobody asks what becomes of their messages."""
     for action in actions if isinstance(actions, list) else ():
         if isinstance(action, dict) and action.get("notices") and action.get("step") != "created":
             rests, step = action.get("noticed") not in (None, "none"), str(action.get("step") or "")

@@ -54,7 +54,7 @@ class Mail:
     """The notices that an action writes or reads: their place, and the action's ``step``, if it has one.
 
     ``rests``: whether it changes users only by their announcements. ``asks``: of an announcement. ``of``: the policies
-    of whose outcomes it tells; none if of its own policy's.
+    whose outcomes it tells; none if it tells its own policy's.
     """
 
     notices: str
@@ -75,8 +75,8 @@ class PolicyOutput:
     ``sees_all``: whether a filter ``unnecessary`` gets all users of the account. ``seen``: those that it got, without
     the selected ones in ``users``; ``complete`` says whether both are all. None where it was not called. ``mails``:
     its actions with notices; empty also where the run left no metadata. ``names``: the only users that it is for; None
-    for all. ``deployed``: whether it is a function that is deployed, of which this selected nobody. ``of_others``: what
-    in it tells of users of another account, in words; none of that is believed.
+    for all. ``deployed``: whether the run only deployed a function, and so selected nobody. ``of_others``: what in it
+    tells of users of another account, in words; none of that is believed.
     """
 
     place: str

@@ -75,7 +75,7 @@ class TrailEvent:
 
 
 def event_of(record: Mapping[str, Any]) -> TrailEvent | None:
-    """The event in a record of CloudTrail; None if it is of another service, or says neither when nor by whom."""
+    """The event in a record of CloudTrail; None if it is of another service, or lacks the time or the caller."""
     identity, asked = record.get("userIdentity"), record.get("requestParameters")
     time = moment(record.get("eventTime"))
     if record.get("eventSource") != _IAM or time is None or not isinstance(identity, Mapping):
@@ -100,8 +100,9 @@ def event_of(record: Mapping[str, Any]) -> TrailEvent | None:
 class Matching:
     """``matched``: how -> how many calls. ``unproven``: calls, each with the reason. ``late``: calls that CloudTrail
     may show yet. ``missing``: calls that were made by their journal, and have no event.
-    ``unjournaled``: changes of these users by our principals that are in no journal. ``strangers``: changes of users of
-    whom no journal has a line, by any session of our roles. ``callers``: who made the calls that have an event, by AWS.
+    ``unjournaled``: changes of these users by our principals that are in no journal. ``strangers``: changes of users
+    without a line in any journal, by any session of our roles. ``callers``: who made the calls that have an event, by
+    AWS.
     """
 
     matched: dict[str, int] = field(default_factory=lambda: {BY_REQUEST_ID: 0, BY_SESSION: 0})
@@ -205,14 +206,14 @@ def _is_of(event: TrailEvent, call: Call) -> bool:
 
 
 def _ended_so(event: TrailEvent, call: Call) -> bool:
-    """Whether AWS's event can have such an answer. Of a call whose answer was lost, the journal does not know it."""
+    """Whether AWS's event fits the answer in the journal, which has none if the answer was lost."""
     if call.request_id:
         return bool(event.error) == bool(call.code) and (bool(event.error) or is_done(call))
     return bool(event.error) or call.result not in (FAILED, GONE)
 
 
 def _unanswered(event: TrailEvent, call: Call) -> str:
-    """Why AWS's event does not prove a call of which the journal has no answer."""
+    """Why AWS's event does not prove a call without an answer in the journal."""
     if not call.lost:
         return NO_ID
     applied = True if is_done(call) else call.told

@@ -203,10 +203,10 @@ def on_record(guards: Guards, user: Subject, now: datetime, plan: Mapping[str, s
     """What ``guards`` say of ``user``, for the journal line with the basis of its deletion. JSON types only.
 
     ``announcement``: the notice that counts, the name and the SHA-256 of its file, and the name of the ``digest`` that
-    told it, if one did; missing where none is asked for.
-    ``exemptions``: how many rules were looked at, none of which protects it, and the SHA-256 of these rules.
-    ``access``: whether access of its person was asked for. ``plan``: the file that was reviewed, if one was. The others
-    are the days that the policy asks for, and since when the filter ``attempts`` listened.
+    told it, if one did; missing if none is required.
+    ``exemptions``: the number of rules, none of which protects it, and their SHA-256. ``access``: whether access of its
+    person was required. ``plan``: the file that was reviewed, if one was. The others are the days that the policy asks
+    for, and since when the filter ``attempts`` listened.
     """
     found: dict[str, Any] = {"exemptions": {"rules": len(guards.rules), "sha256": guards.rules_sha256}}
     if guards.noticed is not None and (notice := guards.notices.announcement(user.unique_id, now)):

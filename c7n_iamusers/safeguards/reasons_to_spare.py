@@ -104,11 +104,11 @@ class Guards:
     ``callers``: ARNs of the principals behind the run; the first one acts in the account. ``rules``: the exemptions
     that hold there. ``active_within``, ``quarantined_for``, ``noticed``: days; None if not set. ``notices``: of the
     account, if ``noticed`` is set. ``before_day``: whether a user may be touched before the announced day.
-    ``brownout``: whether it is for a brownout, whose day the announcement says by itself.
+    ``brownout``: whether it is for a brownout, which has its own day in the announcement.
     ``listened``: unique id -> since when the filter ``attempts`` covers calls; None if its answer is not required.
     ``missing``: ARN of each user -> why its access through Identity Center is not enough, None if it is; None if none
     is required. ``naming_tags``: ARN of each user -> the tags that said who its person is, if tags do. ``trust``: the
-    roles of the account by the users that they trust; None for any user. ``rules_sha256``: of ``rules``, see
+    roles of the account by the users that they trust; None if that spares nobody. ``rules_sha256``: of ``rules``, see
     exemptions.digest_of.
     """
 
