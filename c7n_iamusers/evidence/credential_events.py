@@ -29,7 +29,7 @@ REMOVING = frozenset(
     }
 )
 #: By how much the times of an event and of what it created may differ.
-_SKEW = timedelta(minutes=1)
+_TIMES_APART = timedelta(minutes=1)
 #: The members of an event that identify its call. The others describe the record of it.
 _OF_THE_CALL = (
     "eventSource",
@@ -74,7 +74,7 @@ class CredentialEvent:
                 return False
         elif self.user_name and self.user_name.casefold() != name.casefold():
             return False
-        return created is None or self.time >= created - _SKEW
+        return created is None or self.time >= created - _TIMES_APART
 
     @property
     def removes_deny(self) -> bool:

@@ -38,7 +38,7 @@ from c7n_iamusers.execution.stores import (
     others_may_write,
     sync_directory,
 )
-from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.times import CLOCK_SKEW, moment
 
 #: The prefix of BucketJournal's objects, one for each run and user.
 BUCKET_JOURNALS = "journal/"
@@ -54,8 +54,8 @@ DECISION = "decision"
 #: The Ref that the CreateUser of a restoration saves: the new unique id. Its note TOKEN: the value of the new user's
 #: tag RESTORED_FROM, which identifies the user if the answer of CreateUser was lost.
 CREATED, TOKEN, RESTORED_FROM = "created-user", "token", "c7n-iamusers-restored-from"
-#: How far a machine's clock may be ahead of AWS's (AWS refuses requests beyond that), and how long a call may be tried.
-_SKEW, TRYING = timedelta(minutes=5), timedelta(hours=1)
+#: How long a call may be tried.
+TRYING = timedelta(hours=1)
 #: The phases of lines that may be written with the next one: they announce no call.
 _ANSWERS = frozenset({TRIED, AFTER, DECISION})
 
@@ -436,7 +436,7 @@ def _is_of(line: Line, subject: Subject) -> bool:
 def _is_at(line: Line, time: datetime | None) -> bool:
     """Whether the call of the line was made at ``time``, by AWS's clock."""
     begun = moment(line.get("time"))
-    return bool(time and begun and begun - _SKEW <= time <= begun + TRYING)
+    return bool(time and begun and begun - CLOCK_SKEW <= time <= begun + TRYING)
 
 
 def user_of_object(name: str) -> tuple[str, str]:

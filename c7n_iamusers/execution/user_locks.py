@@ -27,7 +27,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.text.documents import NotInFormat, read_json
-from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.times import CLOCKS_APART, moment
 from c7n_iamusers.text.wording import visible_log
 
 #: The prefix of the objects.
@@ -35,7 +35,6 @@ LOCKS = "locks/"
 #: How long a lock counts, and when it is renewed, before the next call. A call with its reads takes some minutes if AWS
 #: throttles, and the clocks of two machines that AWS serves differ by up to ten.
 LEASE, _RENEWAL = timedelta(minutes=15), timedelta(minutes=1)
-_SKEW = timedelta(minutes=10)
 
 log = visible_log("c7n_iamusers.lock")
 _TOKEN = secrets.token_hex(8)
@@ -115,7 +114,7 @@ class UserLocks:
         until, freed = moment(other.get("until")), moment(other.get("freed"))
         holder = str(other.get("holder") or "somebody")[:200]
         restored = freed and other.get("alone") is True and other.get("process") != self.process
-        if freed and restored and not self.alone and freed > self._began[subject.unique_id] - _SKEW:
+        if freed and restored and not self.alone and freed > self._began[subject.unique_id] - CLOCKS_APART:
             raise UserInUse(
                 f"{holder} gave it back at {freed:%H:%M} UTC, after this run had begun with it, or just before: run "
                 "again in some minutes"
@@ -149,7 +148,7 @@ class UserLocks:
 def _patience(until: datetime | None, now: datetime) -> str:
     """For how long somebody may have to wait, in words. A run's lock counts for LEASE, by its own clock."""
     ends = f"{until:%Y-%m-%d %H:%M} UTC" if until else ""
-    if until is None or until > now + LEASE + _SKEW:
+    if until is None or until > now + LEASE + CLOCKS_APART:
         return f"it says {ends or 'no time'} as its end, and no run writes such a lock: find out who wrote it"
     return f"wait until it has ended, or until {ends} if it was killed, and try again"
 

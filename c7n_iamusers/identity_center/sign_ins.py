@@ -19,7 +19,7 @@ from typing import Any
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.iam.user import Item
 from c7n_iamusers.text.documents import read_json
-from c7n_iamusers.text.times import as_text, moment
+from c7n_iamusers.text.times import CLOCKS_APART, as_text, moment
 from c7n_iamusers.text.validators import Shape, account_id, is_account_id, listing, one_of, record, text
 
 SIGN_INS_FILE, SCHEMA = "sign-ins.json", 1
@@ -30,8 +30,6 @@ DELIVERY = timedelta(hours=1)
 FRESH = timedelta(days=7)
 #: AWS updates a role's last use some hours late, so it refutes only sign-ins that are older.
 _ROLE_IS_LATE = timedelta(days=1)
-#: The difference between machines' clocks.
-_SKEW = timedelta(minutes=10)
 _SOURCE = "sso.amazonaws.com"
 #: "Your workflows should accept both type values" (CloudTrail use cases).
 _TYPES = frozenset({"IdentityCenterUser", "Unknown"})
@@ -166,7 +164,7 @@ def parse_sign_ins(content: bytes, place: str) -> SignIns:
             )
             for each in data["sign_ins"]
         ]
-        if until < since or any(row.time > until + _SKEW for row in rows):
+        if until < since or any(row.time > until + CLOCKS_APART for row in rows):
             raise ValueError("it has a time that is after its end")
     except ValueError as error:
         raise IdentityCenterError(
@@ -189,7 +187,7 @@ def require_fresh(found: SignIns, identity_store: str, now: datetime, place: str
             f"{place} is from identity store {found.identity_store}, not {identity_store}: give the file of this "
             "organization"
         )
-    if found.until > now + _SKEW:
+    if found.until > now + CLOCKS_APART:
         raise IdentityCenterError(
             f"{place} ends on {found.until:%Y-%m-%d %H:%M} UTC, which is in the future: find out who wrote it, "
             "correct the clock, and run c7n-iamusers provision sign-ins again without the file"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from c7n_iamusers.text.times import as_text, moment
+from c7n_iamusers.text.times import CLOCK_SKEW, as_text, moment
 
 #: Takes the place of a notice's step in the record of a reading.
 STEP = "queue"
@@ -31,8 +31,6 @@ HELD = "held"
 #: Waives in writing that a message must have left its queue.
 UNCHECKED = "unchecked"
 APART = timedelta(minutes=1)
-#: How far the clock of AWS may differ from ours.
-_SKEW = timedelta(minutes=5)
 #: The longest retention of SQS (SetQueueAttributes, MessageRetentionPeriod).
 _LONGEST = timedelta(days=14)
 
@@ -192,7 +190,7 @@ class _Watch:
     def goes_on(self, reading: QueueReading) -> bool:
         """Whether a later reading can change the result."""
         self.retention = _retention(self.retention, reading)
-        if reading.time > self.sent + self.retention - _SKEW:
+        if reading.time > self.sent + self.retention - CLOCK_SKEW:
             return False
         self.last, self.why = reading, self._judged(reading)
         return self.why not in (LEFT, DEAD, REPLACED)

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from c7n_iamusers.execution.calls import Subject
@@ -17,7 +17,7 @@ from c7n_iamusers.notices.held import DigestRecord, parse_digest
 from c7n_iamusers.text import validators
 from c7n_iamusers.text.addresses import is_address
 from c7n_iamusers.text.documents import MOST_OF_RECORD, read_json
-from c7n_iamusers.text.times import as_text, moment
+from c7n_iamusers.text.times import CLOCKS_APART, as_text, moment
 
 ANNOUNCED, INFORMED = "announced", "informed"
 #: A user or credential was created, replaced or activated, or our Deny was removed.
@@ -44,8 +44,6 @@ _EVIDENCE = validators.record(
     },
     others=True,
 )
-#: The clock of whoever wrote a record may be ahead by so much.
-CLOCK_SKEW = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -178,7 +176,7 @@ def _time_and_day(data: Mapping[str, Any], now: datetime) -> tuple[datetime, dat
 
 
 def _check_past(time: datetime, now: datetime) -> None:
-    if time > now + CLOCK_SKEW:
+    if time > now + CLOCKS_APART:
         raise ValueError(f"its time {as_text(time)} is in the future")
 
 

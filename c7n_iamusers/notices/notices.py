@@ -24,7 +24,6 @@ from c7n_iamusers.notices.exempted import DIRECTORY, Exempted, as_json, parse_ex
 from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.notices.held import HELD_FOR, DigestRecord
 from c7n_iamusers.notices.notice_format import ANNOUNCED as ANNOUNCED
-from c7n_iamusers.notices.notice_format import CLOCK_SKEW
 from c7n_iamusers.notices.notice_format import CREATED as CREATED
 from c7n_iamusers.notices.notice_format import DENY_REMOVED as DENY_REMOVED
 from c7n_iamusers.notices.notice_format import INFORMED as INFORMED
@@ -34,6 +33,7 @@ from c7n_iamusers.notices.notice_format import Notice as Notice
 from c7n_iamusers.notices.notice_format import parse_record as parse_record
 from c7n_iamusers.notices.records import NoticeRecords
 from c7n_iamusers.reasons import Reason
+from c7n_iamusers.text.times import CLOCKS_APART
 
 #: Days after the announced day for which an announcement counts. Later the user has to be announced again: people
 #: forget, and the user may have been exempt in between.
@@ -301,7 +301,7 @@ class Notices:
             each.step == INFORMED
             and each.policy == policy
             and each.what.get(unique_id, "").partition(":")[0] == what
-            and each.time >= since - CLOCK_SKEW
+            and each.time >= since - CLOCKS_APART
             and self._counts(each, now)
             for each in self._by_user.get(unique_id, ())
         )

@@ -15,12 +15,10 @@ from c7n_iamusers.execution.journaled_call import ADOPTED, DONE, FAILED, GONE, I
 from c7n_iamusers.execution.outcomes import CHANGED, DELETED
 from c7n_iamusers.execution.retries import Verdict, refusals_of, verdict_of
 from c7n_iamusers.iam.sign_in_sessions import OPERATIONS, SERVICE
-from c7n_iamusers.text.times import FIRST_YEAR, LAST_YEAR, moment
+from c7n_iamusers.text.times import CLOCK_SKEW, FIRST_YEAR, LAST_YEAR, moment
 
 #: The service of a user's changes. Its sign-in sessions are ended by another one.
 IAM = "iam"
-#: How far the clock of a machine may be from AWS's, which refuses a request that is further.
-SKEW = timedelta(minutes=5)
 #: The operation without which nobody is deleted.
 DELETION = "DeleteUser"
 Line = Mapping[str, Any]
@@ -153,7 +151,7 @@ class Calls:
 def _answer_fault(call: Call) -> str:
     """Why no run writes such an answer."""
     begun, ended = time_of(call.time), time_of(call.answered)
-    if call.service == IAM and begun and ended and ended - begun > TRYING + SKEW:
+    if call.service == IAM and begun and ended and ended - begun > TRYING + CLOCK_SKEW:
         return "its call began more than an hour before, and no run tries for so long"
     if not call.code and (call.result in (FAILED, TRIED) or (call.request_id and not is_done(call))):
         return f"its result is {call.result or 'not there'}, and no code says why"

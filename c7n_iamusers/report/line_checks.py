@@ -35,7 +35,8 @@ from c7n_iamusers.report.derived_status import (
     compared,
     deny_form,
 )
-from c7n_iamusers.report.journal_calls import IAM, SKEW, Calls, time_of
+from c7n_iamusers.report.journal_calls import IAM, Calls, time_of
+from c7n_iamusers.text.times import CLOCK_SKEW, CLOCKS_APART
 
 Line = Mapping[str, Any]
 #: ARN and unique id.
@@ -44,7 +45,7 @@ _CREATION = "CreateUser"
 #: The outcome of a run that was killed is written by a later one, which does not know when it ended.
 _LATE = frozenset({reasons.RUN_STOPPED.code, reasons.DELETED_BY_STOPPED_RUN.code})
 #: The clocks of two machines, each as far from AWS's as AWS allows.
-_BACK = 2 * SKEW
+_BACK = CLOCKS_APART
 #: A user has two access keys, and at most as many other credentials; those that others gave it come and go.
 _MOST_CREDENTIALS = 1_000
 
@@ -144,7 +145,7 @@ class Lines:
         if found.deny not in (*FORMS.values(), NO_DENY, OWN_DENY):
             return f"no Deny-all has the form {found.deny}"
         since.record, since.announced = Record(found, since.calls), time
-        since.proven = found.since >= time - TRYING - SKEW
+        since.proven = found.since >= time - TRYING - CLOCK_SKEW
         return (
             "" if since.off <= since.record.ids else "its record lacks what the calls before it deactivated"
         )
@@ -153,7 +154,7 @@ class Lines:
         time, calls = time_of(line["time"]), line.get("calls", 0)
         if calls != since.calls:
             return f"it says {calls} calls, and its journal has {since.calls} since the outcome before"
-        if since.last and time and time > since.last + TRYING + SKEW and line.get("code") not in _LATE:
+        if since.last and time and time > since.last + TRYING + CLOCK_SKEW and line.get("code") not in _LATE:
             return f"it is of more than an hour after its last call, at {since.last.isoformat()}"
         if since.record:
             self._note(line, since, since.record)
@@ -177,7 +178,7 @@ def _call(line: Line, since: Since) -> str:
     since.call(line)
     if line["phase"] != BEFORE:
         return ""
-    if first and since.announced and time and time > since.announced + TRYING + SKEW:
+    if first and since.announced and time and time > since.announced + TRYING + CLOCK_SKEW:
         # a run was killed before its first call, and these are of another one
         since.decided, since.record = False, None
     operation, parameters = str(line.get("operation")), line.get("parameters") or {}
@@ -256,7 +257,7 @@ class Restorations:
         self._said[user] |= made
         if last is None and not known:
             self.doubt = "has no call: nothing was left to give back, or it was added"
-        if time and last and time > last + TRYING + SKEW:
+        if time and last and time > last + TRYING + CLOCK_SKEW:
             return "it is of more than an hour after its last call"
         # as many steps as the line has ids, however many were created
         if not made or len(created) > len(made) + 1 or any(each and each not in made for each in created):

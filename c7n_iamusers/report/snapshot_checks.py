@@ -16,10 +16,10 @@ from c7n_iamusers.execution.calls import BEFORE
 from c7n_iamusers.execution.journal import DECISION, GIVEN_UP, SNAPSHOT, TRYING
 from c7n_iamusers.lockout.journal_lines import QUARANTINE
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
-from c7n_iamusers.report.journal_calls import SKEW, time_of
+from c7n_iamusers.report.journal_calls import time_of
 from c7n_iamusers.snapshots.archive import unique_id_in
 from c7n_iamusers.snapshots.snapshot import Snapshot, tampering
-from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.times import CLOCK_SKEW, moment
 
 Line = Mapping[str, Any]
 #: A run takes a snapshot before these: phases, and the operation that begins each removal.
@@ -90,6 +90,6 @@ def _other_line(snapshot: Snapshot, name: str, lines: Iterable[Line]) -> str:
         time = time_of(line["time"])
         if (line["user"], line["arn"], line["unique_id"]) != (user.name, user.arn, unique_id_in(name)):
             return f"is of {user.arn} ({user.unique_id}), and its journal has it of {line['arn']} ({line['unique_id']})"
-        if not (taken and time and taken - SKEW <= time <= taken + TRYING + SKEW):
+        if not (taken and time and taken - CLOCK_SKEW <= time <= taken + TRYING + CLOCK_SKEW):
             return f"was taken at {taken}, and its journal has it at {line['time']}"
     return ""

@@ -23,8 +23,8 @@ from c7n_iamusers.evidence.attempted_calls import DELIVERY, HISTORY
 from c7n_iamusers.execution.calls import TRIED
 from c7n_iamusers.execution.journal import TRYING
 from c7n_iamusers.execution.journaled_call import FAILED, GONE
-from c7n_iamusers.report.journal_calls import SKEW, Call, is_done
-from c7n_iamusers.text.times import moment
+from c7n_iamusers.report.journal_calls import Call, is_done
+from c7n_iamusers.text.times import CLOCK_SKEW, moment
 
 #: The event source of IAM, and what changes a user there.
 _IAM = "iam.amazonaws.com"
@@ -189,7 +189,7 @@ def _span(call: Call) -> tuple[datetime, datetime] | None:
     begun, ended = moment(call.time), moment(call.answered)
     if begun is None:
         return None
-    return begun - SKEW, min(ended or begun + TRYING, begun + TRYING) + SKEW
+    return begun - CLOCK_SKEW, min(ended or begun + TRYING, begun + TRYING) + CLOCK_SKEW
 
 
 def _is_of(event: TrailEvent, call: Call) -> bool:

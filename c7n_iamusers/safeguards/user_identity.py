@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -37,7 +36,7 @@ from c7n_iamusers.lockout.deny_all import (
     removal_of,
 )
 from c7n_iamusers.reasons import Reason
-from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.times import CLOCK_SKEW, moment
 
 
 class BoundaryChanged(Exception):
@@ -178,7 +177,7 @@ def changed_namesake(
     if user is None or user.unique_id == subject.unique_id:
         return None
     since = moment(user.detail.get("CreateDate")) or BEGINNING
-    made = (line for line in begun if (moment(line.get("time")) or BEGINNING) + _CLOCK_SKEW >= since)
+    made = (line for line in begun if (moment(line.get("time")) or BEGINNING) + CLOCK_SKEW >= since)
     calls = (
         ApiCall("iam", str(line.get("operation")), parameters)
         for line in made
@@ -195,8 +194,6 @@ def changed_namesake(
     return note.and_also(*(reasons.DENY_ON_NAMESAKE(command=each) for each in commands))
 
 
-#: AWS accepts a call whose time is so far from its own ("RequestExpired").
-_CLOCK_SKEW = timedelta(minutes=5)
 #: The parameters that fit another user. Ids of credentials do not.
 _OF_ANYBODY = frozenset(
     (

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from dateutil.parser import isoparse
 
 #: Days are added to times and taken from them, and a datetime has the years 1 to 9999. AWS began after FIRST_YEAR.
 FIRST_YEAR, LAST_YEAR = 2000, 8999
+#: How far the clock of a machine may be from AWS's, which refuses a request that is further off (RequestExpired).
+CLOCK_SKEW = timedelta(minutes=5)
+#: How far the clocks of two such machines may be apart.
+CLOCKS_APART = 2 * CLOCK_SKEW
 
 
 def moment(value: Any) -> datetime | None:
