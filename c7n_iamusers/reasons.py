@@ -78,7 +78,7 @@ class Reason:
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The code, those of the reasons in it, and those of its notes."""
+        """The code, and those of the reasons in its parameters and of its notes."""
         within = [value for _, value in self.parameters if isinstance(value, Reason)]
         return (self.code, *(code for each in (*within, *self.notes) for code in each.codes if code))
 
@@ -144,14 +144,14 @@ def codes_of(data: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def read_reason(data: Mapping[str, Any]) -> Reason:
-    """The reason in a row that ``as_data`` made. A text without a code is a reason without one, and no more."""
+    """The reason in a row that ``as_data`` made. A text without a code is a reason without a code."""
     (code, *also), text, owners = codes_of(data), str(data.get("reason") or ""), data.get("for_owners")
     told = text if owners is None else str(owners)
     return ReadReason(code, said=text, said_to_owners=told, also=tuple(also))
 
 
 def of_class(name: str, user: object, why: object) -> Reason:
-    """The reason of an error of the class ``name``: of the row with this code, or else FAILED_UNEXPECTEDLY.
+    """The reason of an error of the class ``name``: the row with this code, or else FAILED_UNEXPECTEDLY.
 
     ``why``: its text, which may name the user itself.
     """
@@ -168,7 +168,7 @@ def trouble_of(codes: Iterable[str]) -> str:
 
 
 def in_words(code: str) -> str:
-    """A code as people read it where many users have it: ``NotInQuarantine`` is ``not in quarantine``."""
+    """A code in words: ``NotInQuarantine`` is ``not in quarantine``."""
     words = "".join(f" {each.lower()}" if each.isupper() else each for each in code).strip()
     return words or "without a code"
 
@@ -229,15 +229,15 @@ BOUNDARY_ON_OTHER = _kind(
 )
 OTHER_MAYBE_CHANGED = _kind(
     "OtherUserMaybeChanged",
-    "these calls may have changed that user before this was noticed, check it: {calls}",
+    "check that user, which these calls may have changed before this was noticed: {calls}",
     owners="calls may have changed that user before this was noticed",
 )
 NAMESAKE_MAYBE_CHANGED = _kind(
     "NamesakeMaybeChanged",
-    "the name {name} now belongs to another user ({unique_id}), and these calls of the run that was stopped may have "
-    "changed that one: {calls}",
+    "the name {name} now belongs to another user ({unique_id}), which these calls of a stopped run may have changed: "
+    "{calls}",
     ": compare that user with what it should have",
-    owners="calls of a run that was stopped may have changed another user, who has the name {name} now",
+    owners="calls of a stopped run may have changed another user, which has the name {name} now",
 )
 DENY_ON_NAMESAKE = _kind(
     "DenyOnNamesake", "a Deny-all that may be ours is on that user", ": {command} takes it off", owners=""
@@ -296,7 +296,7 @@ NOT_PROVISIONED = _kind("NotProvisioned", "its replacement in Identity Center is
 KIND_UNKNOWN = _kind("KindUnknown", "its kind can't be determined on live data: {why}")
 NO_LONGER_SELECTED = _kind(
     "NoLongerSelected",
-    "checked again on live data, the filter unnecessary no longer selects it (kind {kind}{since})",
+    "on live data, the filter unnecessary no longer selects it (kind {kind}{since})",
     ": flag again",
     owners="it has changed, and no longer counts as unnecessary",
 )
@@ -405,7 +405,7 @@ LISTENED_TOO_LATE = _kind(
     ": run again; if the policy has a second filter attempts with a different since, remove it",
     owners=_USE_UNKNOWN,
 )
-#: The codes that say only that a user is in no quarantine.
+#: The codes that say only that a user is not in quarantine.
 NO_QUARANTINE = frozenset({NOT_IN_QUARANTINE.code, NOTHING_TO_RELEASE.code})
 IN_QUARANTINE = _kind(
     "InQuarantine",
@@ -413,7 +413,7 @@ IN_QUARANTINE = _kind(
 )
 IN_QUARANTINE_AND_USED = _kind(
     "InQuarantineAndUsed",
-    f"in quarantine since {{since:{_MINUTE}}} UTC: {{use}}, in quarantine",
+    f"in quarantine since {{since:{_MINUTE}}} UTC, and used since: {{use}}",
     quarantine=IN_USE,
 )
 LOST_SINCE = _kind(
@@ -435,7 +435,7 @@ SESSION_WORKS = _kind(
 NOTHING_DENIED = _kind("NothingDenied", "{what} still work, as nothing denies what they do")
 SESSIONS_ENDED = _kind(
     "SessionsEnded",
-    "{count} of its sign-in sessions can't be refreshed; credentials that they have stay valid, under the Deny-all",
+    "{count} of its sign-in sessions can't be refreshed; credentials that they issued stay valid, under the Deny-all",
 )
 SESSIONS_NOT_ENDED = _kind("SessionsNotEnded", "its sign-in sessions were not ended: {why}")
 SOME_SESSIONS_NOT_ENDED = _kind(
@@ -443,7 +443,7 @@ SOME_SESSIONS_NOT_ENDED = _kind(
 )
 ACTIVE_UNDER_DENY = _kind(
     "ActiveUnderDeny",
-    "{user}: {which} is active under its Deny-all: somebody made or activated it during this run",
+    "{user}: {which} is active under its Deny-all: somebody created or activated it during this run",
     ": run again",
 )
 QUARANTINE_NOT_SHOWN = _kind(
@@ -503,8 +503,8 @@ BROWNED_OUT_UNTIL = _kind(
 )
 BROWNOUT_PASSED = _kind(
     "BrownoutPassed",
-    "{user}: its brownout was until {end:%Y-%m-%d %H:%M:%S} UTC, which had passed before this run went on",
-    ": run again where no machine sleeps",
+    "{user}: its brownout was to end at {end:%Y-%m-%d %H:%M:%S} UTC, which had passed when this run went on",
+    ": run again, on a machine that does not sleep",
 )
 
 # --- what a release did
@@ -563,7 +563,7 @@ ACTIVATED_SINCE = _kind(
 )
 USED_SINCE_DEACTIVATED = _kind(
     "UsedSinceDeactivated",
-    "used after its quarantine had deactivated it: {which}. So somebody activated it, and AWSDenyAll may be somebody "
+    "{which}: used after its quarantine deactivated it. So somebody activated it, and AWSDenyAll may be somebody "
     "else's by now",
     ": ask the user's holder; then remove AWSDenyAll and activate what is needed, by hand. Nothing was changed",
 )
@@ -583,7 +583,7 @@ DENY_LOST_IN_QUARANTINE = _kind(
 )
 DENY_BESIDE = _kind(
     "DenyBesideQuarantine",
-    "{deny}, and neither a journal here shows who put it on nor a snapshot its quarantine: a deletion with another "
+    "{deny}, no journal here shows who put it on, and no snapshot here shows its quarantine: a deletion with another "
     "output may have begun",
     ": name that output, or the one of the quarantine, in record-from. Nothing was changed",
 )
@@ -705,7 +705,7 @@ BEGUN_ELSEWHERE = _kind(
 BOUNDARY_KEEPS_CHANGING = _kind("BoundaryKeepsChanging", "its permissions boundary keeps changing")
 DENY_KEEPS_GOING = _kind(
     "DenyKeepsGoing",
-    "somebody keeps removing its Deny-all, so what may deny it something is not removed",
+    "somebody keeps removing its Deny-all, so groups and policies that may deny it something are not removed",
 )
 LISTED_AND_GONE = _kind(
     "ListedAndGone",
@@ -842,7 +842,7 @@ DENY_REFUSED = _kind(
     ". What to do: {remedies}",
 )
 FAILED_UNEXPECTEDLY = _kind(
-    "Unexpected", "{user}: {why}", meaning="an error that nobody foresaw: the log has all of it"
+    "Unexpected", "{user}: {why}", meaning="an unexpected error: the log has the details"
 )
 
 # --- what became of access through Identity Center
@@ -1009,7 +1009,7 @@ FORMER_MEMBERSHIP = frozenset(
     )
 )
 
-#: With what the outcome of a user may begin that a run changed as it should. No failure begins with one of these.
+#: The first codes of outcomes of users that a run changed as it should. No failure begins with one of these.
 OF_CHANGES = frozenset(
     each.code
     for each in (

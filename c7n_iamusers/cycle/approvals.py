@@ -29,7 +29,7 @@ from c7n_iamusers.text.wording import visible
 #: The file of a workspace, and its columns. A pull request may add a row as well as `c7n-iamusers approve`.
 APPROVALS_FILE = "approvals.csv"
 COLUMNS = ("sha256", "step", "who", "when", "note")
-#: How long after it was made a plan may be applied first. What it was made from is too old then.
+#: How long after it was made a plan may be applied first. Later, what it was made from is too old.
 LASTS = timedelta(days=7)
 _SCHEMA = 1
 _SHA256 = text(64, "[0-9a-f]{64}")
@@ -177,8 +177,8 @@ def to_apply(
     """The plans of ``step`` to apply now, those that were begun first, and then the oldest.
 
     One that was begun is applied to its end, since a killed run may have left a user half deleted. Any other one is
-    applied for LASTS after it was made, and by an approval that is not older: the same plan may come again after it was
-    applied, and waits again then.
+    applied within LASTS after it was made, and by an approval that is not older than it: a plan that comes again after
+    it was applied waits again.
     """
     listed = list(approvals)
     found = [each for each in states if _is_approved(step, each, listed) and not _too_late(each, listed, now)]

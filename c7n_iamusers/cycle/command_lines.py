@@ -117,7 +117,7 @@ def plan_place(output: str, digest: str, name: str) -> str:
 
 def _is_within(place: str, directory: str) -> bool:
     here, above = (each.partition("?")[0].rstrip("/") for each in (place, directory))
-    # of a bucket the command looks in one prefix, and of directories above theirs, too
+    # in a bucket the command looks in one prefix; on disk, in the directories above, too
     return here == above or (not here.startswith(_S3) and here.startswith(f"{above}/"))
 
 

@@ -37,7 +37,7 @@ _NONE = "none"
 
 @dataclass(frozen=True)
 class Foreseen:
-    """A user of a step. ``outcome``: what becomes of it; of STAYS, ``why`` in words."""
+    """A user of a step. ``outcome``: what becomes of it; for STAYS, ``why`` in words."""
 
     account_id: str
     user: str
@@ -49,7 +49,7 @@ class Foreseen:
 def foresee(
     policy: Mapping[str, Any], resources: Iterable[Mapping[str, Any]], notices: Notices, now: datetime
 ) -> Iterator[Foreseen]:
-    """Each user that ``policy``, with its variables filled in, selected. Nothing of a policy that takes nobody."""
+    """Each user that ``policy``, with its variables filled in, selected; none if the policy takes nobody."""
     for action in policy.get("actions") or ():
         data = {"type": action} if isinstance(action, str) else dict(action)
         if (judge := _JUDGES.get(str(data.get("type")))) is None:

@@ -22,7 +22,7 @@ from c7n_iamusers.text.wording import visible
 #: The tag of an account with the number of its wave.
 TAG = "wave:"
 _NUMBER = re.compile(r"[1-9][0-9]{0,3}|0", re.ASCII)
-#: Between two cycles whose checks count as one clean time: nobody looks at a check that did not run.
+#: The longest time between two cycles whose checks count as one clean time: nobody looks at a check that did not run.
 LONGEST_GAP = timedelta(days=4)
 _SCHEMA = 1
 
@@ -53,9 +53,9 @@ def check_waves(waves: Mapping[str, int | None]) -> None:
 class Record:
     """What a cycle leaves: where the next one goes on. ``began``, ``ended``: None while it runs, or if it was killed.
 
-    ``opened``: wave -> when it opened. ``clean``: wave -> since when its checks are clean; not those that are not.
-    ``checked``: when the last whole cycle ended. ``ran``: step -> account -> when it last ended well there, of the
-    steps with a pause or that run once. ``blocked``: account -> why, of this cycle.
+    ``opened``: wave -> when it opened. ``clean``: wave -> since when its checks are clean, if they are. ``checked``:
+    when the last whole cycle ended. ``ran``: step -> account -> when it last ended well there, of the steps with a
+    pause or that run once. ``blocked``: account -> why, of this cycle.
     """
 
     began: datetime

@@ -186,7 +186,7 @@ def _require_consistency(account_id: str, users: tuple[PlannedDeletion, ...]) ->
 
 
 def readable(planned: PlannedDeletion) -> PlannedDeletion:
-    """``planned``; skipped if ``load_plan`` would refuse it: it would refuse the plan of all users with it."""
+    """``planned``; skipped if ``load_plan`` would refuse it, and with it the plan of all users."""
     problem = next(_problems(planned.subject.account_id, planned), "")
     if not problem:
         return planned

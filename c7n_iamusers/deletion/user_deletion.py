@@ -121,7 +121,7 @@ class _InDoubt(Exception):
     """The user has to be read again before its Deny is lifted."""
 
 
-#: Why a user is left alone that every round found like this.
+#: Why a user is left alone if every round ended like this.
 _UNSETTLED: dict[type[Exception], Reason] = {
     user_identity.BoundaryChanged: reasons.BOUNDARY_KEEPS_CHANGING(),
     user_identity.DenyGone: reasons.DENY_KEEPS_GOING(),
@@ -197,7 +197,7 @@ class _Deletion:
         return (DELETED, NOTHING_TO_SAY) if self.applied.ended("DeleteUser") == DONE else self.absent()
 
     def unfinished(self, reason: Reason, begun: str) -> Reason:
-        """Why a deletion is left unfinished that began at ``begun``."""
+        """Why the deletion that began at ``begun`` is left unfinished."""
         return reasons.LEFT_UNFINISHED(user=self.evidence, begun=begun, why=reason)
 
     def _applied_or_refused(self, found: RecordedUser, delays: Iterator[float]) -> Reason | None:
@@ -237,7 +237,7 @@ class _Deletion:
         found.require_nothing_lost(self.of.adopt)
         if spared := self.of.spared.get(user.unique_id):
             return spared
-        # What is gone is not used any more, and what it was used for was judged when the deletion began.
+        # What is gone is no longer used, and its use was judged when the deletion began.
         held = {str(item["AccessKeyId"]) for item in user.attachments[ACCESS_KEY.name]}
         listed = (str(item["AccessKeyId"]) for item in found.whole.attachments[ACCESS_KEY.name])
         return self.of.recheck(
@@ -363,7 +363,7 @@ class _Deletion:
                 self.of.run.executor.apply(plan, self.applied, identify, urgent=True)
         except UserReplaced:
             raise
-        except Exception as error:  # noqa: BLE001  # whatever it is, the first failure is told, and this one beside it
+        except Exception as error:  # noqa: BLE001  # whatever it is, both failures are reported
             self.undenied = reasons.SESSION_STILL_OPEN(why=str(error))
             LOG.warning("%s: %s", self.evidence, self.undenied.text)
 
@@ -424,11 +424,11 @@ class _Deletion:
 
 
 def _removing(plan: Plan, denying: int) -> int:
-    """Where in ``plan`` the calls begin that end the Deny or replace it, ``denying`` calls after which it is on."""
+    """The index in ``plan`` of the first call that ends or replaces the Deny. ``denying``: the calls that put it on."""
     ends = (
         number
         for number, call in enumerate(plan.calls)
-        # What has our name and no purpose is somebody else's, and is removed as the user's own.
+        # A policy with our name and no purpose is somebody else's, and is removed as the user's own.
         if number >= denying and (call.operation == "DeleteUser" or (is_denial(call) and call.notes))
     )
     return next(ends, len(plan.calls))

@@ -24,10 +24,6 @@ ACCEPTANCE_KEYS = ("account", "user", "verdict", "remark", "expires")
 #: The ids of remarks: an acceptance applies, or only one that does not apply exists.
 ACCEPTED, NOT_ACCEPTED = "accepted", "not-accepted"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_ALLOW_WIDER = (
-    "allow-wider is no longer supported, because it accepted every set of every user: name each user instead, with "
-    'accept: [{account: "111122223333", user: NAME, verdict: wider, remark: WHY, expires: YYYY-MM-DD}]'
-)
 
 
 @dataclass(frozen=True)
@@ -56,8 +52,6 @@ def parse_acceptances(derive: Mapping[str, Any], where: str, for_all: bool = Fal
     ``for_all``: a row may have EVERY as account and user. It accepts a permission set by name, which is the same for
     all users. It never accepts a user that can't use its policies.
     """
-    if "allow-wider" in derive:
-        raise InvalidPolicyData(f"{where}: {_ALLOW_WIDER}")
     rows = derive.get("accept", ())
     if not isinstance(rows, Sequence) or isinstance(rows, str):
         raise InvalidPolicyData(f"{where}: accept must be a list")

@@ -162,7 +162,7 @@ def without_ours(user: IamUser) -> IamUser:
     """``user`` without what this tool put on it: its Deny-all, a brownout, its tags. The boundary stays as it is.
 
     An AWSDenyAll that is attached counts as ours by the tag of a quarantine. Anybody with iam:TagUser can forge it, but
-    here only a finding on a Deny rests on it.
+    only a finding on a Deny depends on it here.
     """
     held, inline, attached, tag = (
         dict(user.attachments),

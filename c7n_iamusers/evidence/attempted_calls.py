@@ -22,7 +22,7 @@ from c7n_iamusers.text.times import as_text, moment
 
 ATTEMPTED, QUIET, UNOBSERVABLE = "attempted", "quiet", "unobservable"
 STATES = (ATTEMPTED, QUIET, UNOBSERVABLE)
-#: The sources. LAST_USED can only hear: it is not known whether AWS counts a denied call as a key's last use.
+#: The sources. LAST_USED can't prove silence: it is unknown whether AWS counts a denied call as a key's last use.
 #: SERVICES, IAM's service last accessed, counts denied calls and data events, in the services that it lists.
 CLOUDTRAIL, LAST_USED, SERVICES = "cloudtrail", "last-used", "service-last-accessed"
 SOURCES = (CLOUDTRAIL, LAST_USED, SERVICES)
@@ -32,8 +32,8 @@ DEFAULT_SOURCES = (CLOUDTRAIL, LAST_USED)
 HISTORY = timedelta(days=90)
 DELIVERY = timedelta(minutes=15)
 #: Calls that give sessions which go on under a Deny, and how long at most ("Compare AWS STS credentials", IAM guide).
-#: Those of a role act as the role, and those of GetFederationToken have a name of their own: CloudTrail's events of
-#: neither are found by the user's name. A session of GetSessionToken is the user itself.
+#: Those of a role act as the role, and those of GetFederationToken have a name of their own: CloudTrail finds neither
+#: by the user's name. A session of GetSessionToken is the user itself.
 SESSIONS = {
     "AssumeRole": timedelta(hours=12),
     "AssumeRoot": timedelta(hours=12),
@@ -48,7 +48,7 @@ SIGN_IN = "signin"
 #: The attempts in an annotation, the newest first.
 SHOWN = 10
 #: Services of which CloudTrail logs all operations as management events, by their prefix in actions. "Logging data
-#: events" lists what others log only in trails that ask for it, never in the event history.
+#: events" lists what other services log only in trails on request, never in the event history.
 _MANAGEMENT_ONLY = frozenset(
     {
         "iam",
@@ -96,8 +96,7 @@ class Attempt:
 
     @property
     def is_failed_sign_in(self) -> bool:
-        """Whether it is a failed sign-in, which anybody who knows the account's id and the name can make any number of
-        times."""
+        """Whether it is a failed sign-in. Anybody who knows the account's id and the name can make any number."""
         return self.service == SIGN_IN and bool(self.error)
 
     def as_data(self) -> dict[str, str | None]:
@@ -125,7 +124,7 @@ class Attempt:
 class Gap:
     """Calls that no source could show. ``unread``: they may be recorded, but were not read.
 
-    ``code``: of the reason, where something rests on it.
+    ``code``: of the reason, if a decision depends on it.
     """
 
     why: str
@@ -162,7 +161,7 @@ class Attempts:
 
     @property
     def _all_gaps(self) -> tuple[Gap, ...]:
-        """The gaps, and one where nothing else says why the time was not covered. A call ends the reading."""
+        """The gaps, plus one if no other says why the time was not covered. A call ends the reading."""
         if self.gaps or self.attempts or (self.covered and self.since is not None):
             return self.gaps
         return (Gap("no source says that it has every call of the whole time", unread=True),)
@@ -189,9 +188,9 @@ class RecordedCalls:
     """What records of CloudTrail say of a user. ``attempts``: its calls, whatever became of them.
 
     A call that succeeds counts too: under a Deny GetCallerIdentity and a sign-in to the console still do.
-    ``sessions``: calls before the time that is asked for, which gave it sessions that went on into that time.
-    ``before``: whether a record is older than that time. ``unclear``: how many records may be its calls, but lack the
-    caller or the time.
+    ``sessions``: calls before the requested time, which gave it sessions that went on into that time. ``before``:
+    whether a record is older than that time. ``unclear``: how many records may be its calls, but lack the caller or the
+    time.
     """
 
     attempts: tuple[Attempt, ...] = ()
@@ -300,7 +299,7 @@ def gaps_of(
     """The calls of ``user`` that CloudTrail's event history does not record, however completely it is read.
 
     ``grants``: the policies that apply to the user, None if unknown. ``deactivated``: ids of the credentials that our
-    quarantine deactivated. ``listed_services``: the namespaces of which SERVICES has the last access; None if that was
+    quarantine deactivated. ``listed_services``: the namespaces for which SERVICES has the last access; None if that was
     not read.
     """
     yield from _of_credentials(user, deactivated)
@@ -340,7 +339,7 @@ def _of_the_time(since: datetime, now: datetime) -> Iterator[Gap]:
 def _unlogged(grants: Sequence[AppliedPolicy] | None, told: frozenset[str]) -> Iterator[Gap]:
     """The data events of services that the user's policies allow, except those ``told`` by SERVICES.
 
-    SERVICES lists services that policies allow, and does not say that it lists all: under a Deny it may list none.
+    SERVICES lists services that policies allow, but maybe not all: under a Deny it may list none.
     """
     if grants is None or any(each.document is None and not _of_aws(each) for each in grants):
         yield Gap(

@@ -311,7 +311,7 @@ def _by_credentials(user: IamUser, evidence: model.Evidence, held: Held) -> _Res
 
 
 def _missing(evidence: model.Evidence) -> list[str]:
-    """The kinds that account-wide operations return, that were requested and not read."""
+    """The requested kinds of account-wide operations that were not read."""
     # Saved documents have at most a credential report, so only that is needed of them.
     asked = {attachments.CREDENTIAL_REPORT, *evidence.sources}
     needed = (kind for kind in attachments.LISTED_AT_ONCE if kind.piece in asked)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from c7n_iamusers.evidence.user_calls import object_in, text_in
 from c7n_iamusers.iam.policy_documents import is_aws_deny_all
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, denies_all, is_denied
 from c7n_iamusers.text.times import as_text, moment
@@ -29,7 +30,7 @@ REMOVING = frozenset(
 )
 #: By how much the times of an event and of what it created may differ.
 _TIMES_APART = timedelta(minutes=1)
-#: The members of an event that say which call it is about. The others say how it was written down.
+#: The members of an event that identify its call. The others describe the record of it.
 _OF_THE_CALL = (
     "eventSource",
     "eventName",
@@ -40,8 +41,6 @@ _OF_THE_CALL = (
     "requestParameters",
     "responseElements",
 )
-#: The longest texts of an event that are kept.
-_LONGEST = 200
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,8 @@ class CredentialEvent:
     def removed_deny_of(self, detail: Mapping[str, Any]) -> bool:
         """Whether the call removed a Deny of ours, or can have done so. ``detail``: the user, read since.
 
-        A Deny that is there may have been put back. No call says whether a boundary was the Deny; if it is one now, it
-        was put back, too.
+        A Deny that is there may have been put back. No call says whether a boundary was the Deny; one that is now may
+        have been put back, too.
         """
         boundary = (detail.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
         back = self.removed is None and self._is_of_boundary and is_aws_deny_all(boundary)
@@ -114,7 +113,7 @@ class CredentialEvent:
 
     def __str__(self) -> str:
         via = f" through {self.via}" if self.via else ""
-        # A service that calls for somebody is its own address.
+        # A service that calls for somebody has its own name as the address.
         where = f" from {self.address}" if self.address not in ("", self.via) else ""
         return f"{self.name} by {self.by}{via}{where} on {self.time:%Y-%m-%d %H:%M} UTC"
 
@@ -124,22 +123,22 @@ def credential_event(event: Any) -> CredentialEvent | None:
     detail = event.get("detail") if isinstance(event, Mapping) else None
     if not isinstance(detail, Mapping) or detail.get("errorCode"):
         return None
-    name, time = _text(detail.get("eventName")), moment(detail.get("eventTime"))
+    name, time = text_in(detail.get("eventName")), moment(detail.get("eventTime"))
     if not name or time is None:
         return None
-    who = _mapping(detail.get("userIdentity"))
-    known = (_text(who.get(key)) for key in ("arn", "invokedBy", "principalId", "type"))
+    who = object_in(detail.get("userIdentity"))
+    known = (text_in(who.get(key)) for key in ("arn", "invokedBy", "principalId", "type"))
     return CredentialEvent(
         name,
         time,
         next(filter(None, known), "an unknown caller"),
         _session(who),
-        _text(who.get("invokedBy")),
-        _text(detail.get("sourceIPAddress")),
-        _text(detail.get("eventID")) or _digest(detail),
+        text_in(who.get("invokedBy")),
+        text_in(detail.get("sourceIPAddress")),
+        text_in(detail.get("eventID")) or _digest(detail),
         _user_id(detail, who),
-        _text(_mapping(detail.get("requestParameters")).get("userName")),
-        _removed(name, _mapping(detail.get("requestParameters"))),
+        text_in(object_in(detail.get("requestParameters")).get("userName")),
+        _removed(name, object_in(detail.get("requestParameters"))),
     )
 
 
@@ -157,30 +156,22 @@ def _removed(name: str, asked: Mapping[str, Any]) -> bool | None:
 
 
 def _digest(detail: Mapping[str, Any]) -> str:
-    """The same for each delivery of an event, and another for each other call. No member can be read from it."""
+    """A digest, equal for each delivery of an event and different for each call. It reveals no member."""
     known = json.dumps([detail.get(key) for key in _OF_THE_CALL], sort_keys=True, default=str)
     return f"sha256:{hashlib.sha256(known.encode()).hexdigest()}"
 
 
 def _user_id(detail: Mapping[str, Any], who: Mapping[str, Any]) -> str:
-    asked, answer = (_mapping(detail.get(key)) for key in ("requestParameters", "responseElements"))
+    asked, answer = (object_in(detail.get(key)) for key in ("requestParameters", "responseElements"))
     if asked.get("userName") in (None, who.get("userName")) and who.get("type") == "IAMUser":
-        return _text(who.get("principalId"))
-    return _text(_mapping(answer.get("user")).get("userId"))
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+        return text_in(who.get("principalId"))
+    return text_in(object_in(answer.get("user")).get("userId"))
 
 
 def _session(who: Mapping[str, Any]) -> str:
-    """The name that a person chose or was given: for root, userName is the alias of the account."""
+    """The name of the role session or IAM user; empty for others. For root, userName is the account's alias."""
     if who.get("type") == "IAMUser":
-        return _text(who.get("userName"))
+        return text_in(who.get("userName"))
     if who.get("type") == "AssumedRole":
-        return _text(who.get("arn")).rpartition("/")[2]
+        return text_in(who.get("arn")).rpartition("/")[2]
     return ""
-
-
-def _text(value: Any) -> str:
-    return value[:_LONGEST] if isinstance(value, str) else ""

@@ -29,20 +29,20 @@ from c7n_iamusers.text.times import moment
 
 #: "The rate of lookup requests is limited to two per second, per account, per Region" (LookupEvents API reference).
 PER_SECOND = 2.0
-#: The pages of 50 events that are read of one name in one Region. Without a call of the user, they are of others.
+#: The pages of 50 events to read for one name in one Region. Without a call of the user, they are of others.
 LARGEST = 5
-#: Names of a user that are asked about. People who may rename users could make a run wait for days.
+#: Names of a user to look up. People who may rename users could make a run wait for days.
 MOST_NAMES = 20
-#: The pages of 50 UpdateUser events that are read of an account. A user needs no permission to fill them with calls
-#: that are denied, so what lies beyond is a gap of those users alone that may have had another name then.
+#: The pages of 50 UpdateUser events to read for an account. A user needs no permission to fill them with denied calls,
+#: so what lies beyond is a gap only for users that may have had another name then.
 MOST_RENAMES = 40
-#: The pages of 50 events that are read of all calls of one name: ten minutes for all names of an account.
+#: The pages of 50 events to read for all calls of one name: ten minutes for all names of an account.
 MOST_OF_NAME = 80
 
 
 @dataclass(frozen=True)
 class Window:
-    """A user, and since when its calls matter. ``names``: known ones, also its own; an event keeps the name."""
+    """A user, and since when its calls matter. ``names``: all known ones: an event keeps the name of its time."""
 
     user: IamUser
     since: datetime
@@ -75,10 +75,10 @@ def read_events(
     ``now``: UTC.
 
     It makes one LookupEvents with the attribute Username for each user and Region, and reads more pages only until it
-    finds a call of the user. So the users bound the calls; nothing bounds the events of an account. The Regions are
-    read at the same time, each at its two calls a second, so a hundred users take a minute. Each name of a renamed user
-    is looked up. The events of the hours before ``since`` are read too: a session that began then may go on. It asks
-    only for times that the event history has, whatever ``since`` says.
+    finds a call of the user. So the number of users bounds the calls; nothing bounds an account's events. The Regions
+    are read at the same time, each at its two calls a second, so a hundred users take a minute. Each name of a renamed
+    user is looked up. The events of the hours before ``since`` are read too: a session that began then may go on. It
+    asks only for times that the event history has, whatever ``since`` says.
     """
     if not clients or not windows:
         nowhere = UserEvents(gaps=(Gap("CloudTrail was read in no Region", unread=True),))
@@ -133,7 +133,7 @@ def former_names(name: str, known: Iterable[str], renames: Iterable[tuple[str, s
 class _Renames:
     """``found``: the former and the new name of each user that was renamed. ``unread``: why they were not read.
 
-    ``more``: why some were not read, of those before ``read_since``.
+    ``more``: why some before ``read_since`` were not read.
     """
 
     found: list[tuple[str, str]]
@@ -144,8 +144,8 @@ class _Renames:
     def gaps(self, window: Window) -> tuple[Gap, ...]:
         """The gaps that this leaves for one user. ``window``: with the names that the journals know.
 
-        If a user has the only name that the journals know, its name is not in doubt: renaming it there and back would
-        need iam:UpdateUser on it.
+        If the journals know only the user's current name, that is not in doubt: renaming it there and back would need
+        iam:UpdateUser on it.
         """
         if self.unread:
             return (Gap(self.unread, unread=True),)
@@ -241,7 +241,7 @@ def _read_region(
                 continue
             except (ClientError, BotoCoreError, KeyError, ValueError) as error:
                 refused = f"CloudTrail in {region} could not be read ({error_code(error)})"
-            except Exception as error:  # noqa: BLE001  # whatever one user's events have, the others are answered
+            except Exception as error:  # noqa: BLE001  # one user's error must not affect the others
                 why = f"its events in CloudTrail in {region} could not be read ({error!r})"
                 found.append(UserEvents(gaps=(Gap(why, unread=True),)))
                 continue
@@ -263,7 +263,7 @@ def _read_user(region: str, client: Any, window: Window, backoff: Backoff, now: 
             found = records_of(_records(page), window.user, window.since, window.names)
             if not all(attempt.is_failed_sign_in for attempt in found.attempts):
                 return UserEvents(found.attempts)
-            failed += found.attempts  # which anybody can make, and must hide no call behind them
+            failed += found.attempts  # anybody can make these: they must hide no call
             gaps += _gaps_in(region, found)
             read += 1
             if read == LARGEST and page.get("NextToken"):

@@ -112,7 +112,7 @@ def expired_exemption(case: Case) -> Texts:
     )
 
 
-#: Rules, and characters of a reason: each flagged user has them in resources.json, and lists are by others.
+#: Rules, and characters of a reason: each flagged user has them in resources.json, and others write the lists.
 _EXPIRED_TOLD, _REASON_TOLD = 3, 100
 
 
@@ -425,7 +425,7 @@ def _some(names: tuple[str, ...]) -> str:
     return shown(names, _SHOWN)
 
 
-#: Characters of a finding's text. Names and tags are others' to choose: five ARNs have up to 10,000 characters.
+#: Characters of a finding's text. Others choose names and tags: five ARNs have up to 10,000 characters.
 _LONGEST_TEXT = 2_000
 
 

@@ -86,7 +86,7 @@ Credentials = dict[str, tuple[Credential, ...]]
 class EvidenceIndex:
     """The evidence on each user of ``inventory``, which is indexed by user once.
 
-    ``doubts``: why it is unknown whether roles trust users, in words -> of how many users that were asked for.
+    ``doubts``: why it is unknown whether roles trust users, in words -> for how many of the users.
     """
 
     def __init__(self, inventory: Inventory) -> None:

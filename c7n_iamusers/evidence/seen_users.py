@@ -27,8 +27,8 @@ _BLOCKS = ("or", "and", "not")
 _TEXT, _MANY = text(100_000), 1_000_000
 #: Members of a rule that are texts for people, and how many characters of one the file has.
 _TOLD, _LONGEST_TOLD = ("reason", "owner"), 200
-#: Members of a rule of which the file has the text once, and rules its number: in a list of YAML, thousands of rules
-#: may have one long reason or pattern by an alias.
+#: Members of a rule whose text the file has once, and rules by number: in a list of YAML, thousands of rules may have
+#: one long reason or pattern by an alias.
 _NUMBERED = (*_TOLD, *FIELDS, "account")
 _SHAPE = record(
     {
@@ -161,7 +161,7 @@ def parse_seen(data: Any) -> SeenUsers:
 
 def _user(data: Mapping[str, Any], shared: dict[Any, Any], rules: int) -> SeenUser:
     """``shared``: one object for equal ones. ``rules``: how many there are."""
-    # before any number is a key: whoever writes a file chooses numbers of one hash
+    # before any number is a key: the writer of a file could choose numbers with equal hashes
     if max((data.get("rule", -1), *data.get("more", ()), *data.get("expired", ()))) >= rules:
         raise ValueError(
             f"{SEEN}: {data['arn']} is exempt without a rule, or has a rule without being exempt"

@@ -47,7 +47,7 @@ class UserCall:
         return self.user_id == unique_id if self.user_id else self.user_name.casefold() == name.casefold()
 
     def before(self, user: IamUser) -> IamUser:
-        """The caller ``user`` with the name and path that it had before the call, which may have changed them."""
+        """``user``, the caller, with its name and path before the call, which may have changed them."""
         path, found, name = self.arn.partition(":user/")[2].rpartition("/")
         known = {"UserName": name, "Path": f"/{path}{found}", "Arn": self.arn}
         return replace(user, detail={**user.detail, **known}) if name else user
@@ -71,33 +71,35 @@ def user_call(event: Any) -> UserCall | None:
 
     ``called`` in its detail has the names of a call that ``handler.any_call`` renamed.
     """
-    detail = _mapping(_mapping(event).get("detail"))
-    who, time = _mapping(detail.get("userIdentity")), moment(detail.get("eventTime"))
-    called = _mapping(detail.get("called"))
-    name = _text(called.get("name") or detail.get("eventName"))
-    source = _text(called.get("source") or detail.get("eventSource"))
+    detail = object_in(object_in(event).get("detail"))
+    who, time = object_in(detail.get("userIdentity")), moment(detail.get("eventTime"))
+    called = object_in(detail.get("called"))
+    name = text_in(called.get("name") or detail.get("eventName"))
+    source = text_in(called.get("source") or detail.get("eventSource"))
     root = who.get("type") == ROOT_TYPE
     if (who.get("type") != "IAMUser" and not root) or not name or time is None:
         return None
-    answer = _mapping(detail.get("responseElements"))
+    answer = object_in(detail.get("responseElements"))
     failed = "failed" if answer.get(name) == "Failure" else ""
     return UserCall(
         name,
         source,
         time,
-        ROOT_NAME if root else _text(who.get("userName")),
-        _text(who.get("accountId" if root else "principalId")),
-        _text(detail.get("sourceIPAddress")),
-        _text(detail.get("awsRegion")),
-        _text(detail.get("errorCode")) or _text(detail.get("errorMessage")) or failed,
-        _text(detail.get("eventID")),
-        _text(who.get("arn")),
+        ROOT_NAME if root else text_in(who.get("userName")),
+        text_in(who.get("accountId" if root else "principalId")),
+        text_in(detail.get("sourceIPAddress")),
+        text_in(detail.get("awsRegion")),
+        text_in(detail.get("errorCode")) or text_in(detail.get("errorMessage")) or failed,
+        text_in(detail.get("eventID")),
+        text_in(who.get("arn")),
     )
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def object_in(value: Any) -> Mapping[str, Any]:
+    """A member of an event if it is an object, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
-def _text(value: Any) -> str:
+def text_in(value: Any) -> str:
+    """The beginning of a member of an event if it is text, else an empty text."""
     return value[:_LONGEST] if isinstance(value, str) else ""

@@ -27,8 +27,9 @@ PIECES = (CREDENTIAL_REPORT, VIRTUAL_MFA, attachments.SERVICE_CREDENTIALS)
 #: AWS replaces a credential report after four hours (GetCredentialReport: ReportExpired). An older one was kept by
 #: somebody, and says nothing about today.
 OLDEST_REPORT = timedelta(hours=4, minutes=30)
-#: How the ids of credentials begin that one service alone accepts ("IAM identifiers", IAM User Guide): service-specific
-#: credentials and SSH public keys. All other ids in the record of a quarantine are of access keys and certificates.
+#: Prefixes of the ids of credentials that only one service accepts ("IAM identifiers", IAM User Guide):
+#: service-specific credentials and SSH public keys. All other ids in a quarantine's record are of access keys and
+#: certificates.
 _OF_ONE_SERVICE = ("ACCA", "APKA")
 _ACCESS_KEY = "AKIA"
 
@@ -138,7 +139,7 @@ def _general_kinds(ids: tuple[str, ...]) -> Iterator[str]:
 
 
 def _unread(held: Mapping[str, tuple[Credential, ...]]) -> Iterator[str]:
-    """The kinds with any service that were not read, or of which a credential may be active or not."""
+    """The kinds for any service that were not read, or have a credential of unknown status."""
     for kind in LISTED_AT_ONCE:
         found = held.get(kind.name)
         if found is None or any(each.active is None for each in found):

@@ -56,7 +56,7 @@ def put_arguments(options: Mapping[str, Any]) -> dict[str, str]:
 
 
 class BucketStore:
-    """Objects of ``bucket`` under ``prefix``; see Store. ``arguments``: of each PutObject (encryption, ACL).
+    """Objects of ``bucket`` under ``prefix``; see Store. ``arguments``: for each PutObject (encryption, ACL).
 
     S3 is strongly consistent for reads after writes. Reading a missing name needs s3:ListBucket: without it S3 returns
     AccessDenied instead of NoSuchKey.
@@ -144,7 +144,7 @@ class BucketStore:
         return [name for name in found if not last or name.rpartition("/")[2] in last]
 
     def entries(self, place: str, leap: tuple[str, str] | None = None) -> dict[str, str]:
-        """See Store. Takes one call a thousand entries; with ``leap``, those within it take no more than one."""
+        """See Store. Takes one call for each thousand entries; with ``leap``, at most one for those within it."""
         top, found, after = self._key(place), dict[str, str](), dict[str, str]()
         asked = {"Bucket": self._bucket, "Prefix": top, "Delimiter": "/"}
         try:
@@ -178,7 +178,7 @@ class BucketStore:
         ]
 
     def below(self, name: str) -> BucketStore:
-        """The store of what is below ``name``, which is a part of a key, whatever it looks like in a URL."""
+        """The store of the objects below ``name``, a part of a key that is never parsed as a URL."""
         return BucketStore(self._client, self._bucket, self._key(name), self._arguments, self._backoff)
 
     def place(self, name: str) -> str:
@@ -224,7 +224,7 @@ class BucketStore:
                 content.seek(0)  # the try before has read it
             call = self._client.put_object
             answer = answered(call, Bucket=self._bucket, Key=self._key(name), Body=content, **given)
-            # S3 says what it has stored; an answer to another request has no checksum, or that of another content.
+            # S3 returns the checksum of what it stored; an answer to another request has none, or another one.
             if answer.get("ChecksumSHA256") != digest:
                 raise AnswerUnreadable(
                     operation="PutObject", why="its checksum is not that of the sent object"

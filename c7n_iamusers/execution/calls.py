@@ -41,7 +41,7 @@ class Wait:
 #: Before or after a call: when the executor verifies the subject's identity (ApiCall.checked), and the phases of the
 #: call's journal lines.
 BEFORE, AFTER = "before", "after"
-#: In ApiCall.checked: whoever makes the call knows, right before it, that the subject is under its Deny-all.
+#: In ApiCall.checked: right before the call, its caller verifies that the Deny-all is on the subject.
 DENIED = "denied"
 #: The phase of the journal line of a try that is repeated.
 TRIED = "tried"
@@ -77,9 +77,9 @@ _NOTHING: Mapping[str, Any] = {}
 
 #: Beginnings of the names of operations that remove something.
 _REMOVING = ("Delete", "Detach", "Remove", "Deactivate", "Untag")
-#: Codes that say that what a call is about does not exist.
+#: Error codes: the object of the call does not exist.
 MISSING_CODES = frozenset({"NoSuchEntity", "ResourceNotFoundException"})
-#: Codes that say that what a call uploads exists: on its user, or on another one, which only a read shows.
+#: Error codes: the uploaded object exists already, on this user or on another. Only a read shows which.
 HELD_CODES = frozenset({"DuplicateCertificate", "DuplicateSSHPublicKey", "EntityAlreadyExists"})
 
 
@@ -97,7 +97,7 @@ class ApiCall:
     ``save``: Ref name -> path of keys into the response.
     ``checked``: BEFORE, AFTER or both: when the executor verifies that the name still belongs to the same subject; and
     DENIED.
-    ``notes``: what the journal line of the call records beside it, such as what the call replaces.
+    ``notes``: what else the call's journal line records, such as what the call replaces.
     """
 
     service: str
@@ -153,7 +153,7 @@ class Subject:
 
     @property
     def file_name(self) -> str:
-        """The name as the beginning of a file's: an underscore precedes a dash or a dot.
+        """The name as the beginning of a file name: an underscore precedes a leading dash or dot.
 
         ``rm *`` reads a name with a leading dash as an option, and ``cp *`` leaves out one with a leading dot.
         """
@@ -171,7 +171,7 @@ class Plan:
     calls: tuple[ApiCall, ...]
 
     def stretches(self) -> Iterator[Plan]:
-        """The plan in parts: each call that is marked with DENIED by itself."""
+        """The plan in parts: each call marked with DENIED is a part of its own."""
         for marked, part in groupby(self.calls, key=lambda call: DENIED in call.checked):
             together = tuple(part)
             for calls in ((call,) for call in together) if marked else [together]:

@@ -35,7 +35,7 @@ from c7n_iamusers.text.wording import visible_log
 #: The configuration of every client that changes anything. A retry inside botocore would hide a lost response, and
 #: would not verify the subject's identity first.
 SINGLE_TRY = Config(retries={"total_max_attempts": 1})
-#: How often AWS is read to settle a call of which no answer says whether it was applied.
+#: How often AWS is read to settle a call with an unknown outcome.
 _SETTLING_READS = 4
 
 LOG = visible_log("custodian.c7n_iamusers")
@@ -66,8 +66,8 @@ class Applied:
     ``values``: Ref name -> value. ``made``: each changing call with its result (DONE and the like), in
     order. ``ask``: called right before each try until a call may have been applied; what it raises ends the plan.
     ``under_way``: the call that is being tried; a try of it may have been applied. ``unchecked``: the calls
-    since the subject's identity was last verified. ``failure_note``: the state that a failure now would leave the
-    subject in, for the reason of its outcome. ``rests_on``: see Outcome.
+    since the subject's identity was last verified. ``failure_note``: the state in which a failure now would leave the
+    subject, for its outcome. ``rests_on``: see Outcome.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class Applied:
 
 #: True if the name still belongs to the same subject, False if nobody has it. Raises if it belongs to another one.
 Identify = Callable[[], bool]
-#: A call and its parameters -> whether AWS shows, when it is read now, what the call makes.
+#: A call and its parameters -> whether a read of AWS now shows the effect of the call.
 Shows = Callable[[ApiCall, Mapping[str, Any]], bool]
 
 
@@ -114,7 +114,7 @@ class Executor:
 
     The clients must not retry on their own: create them with SINGLE_TRY. ``caller``: the ARN that they act as, for the
     journal. ``shows``: settles calls if no answer says whether they were applied. ``before_each``: called before each
-    try of a call; what it raises ends the plan, such as that the run was interrupted, or its journal was removed.
+    try of a call; what it raises ends the plan. It raises if the run was interrupted, or its journal removed.
     """
 
     def __init__(
@@ -237,7 +237,7 @@ class _Attempt:
         raise error
 
     def _settled(self, parameters: Mapping[str, Any]) -> bool:
-        """Whether AWS shows the change. That it does not, proves nothing: it may become visible later."""
+        """Whether AWS shows the change. False proves nothing: the change may become visible later."""
         call = self.journaled.call
         try:
             for delay in islice(self.backoff.delays(), _SETTLING_READS):

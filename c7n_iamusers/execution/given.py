@@ -27,7 +27,7 @@ SECONDS = 60.0
 _MOST_REDIRECTS = 5
 #: Bytes of an object that are read at once.
 _PIECE = 1 << 20
-#: Bytes that are asked of a file: Python takes the memory for so many, for each of the threads that read.
+#: Bytes of one read of a file: Python allocates them at once, in each thread that reads.
 _AT_ONCE = 1 << 16
 _KINDS = (
     (stat.S_ISLNK, "symbolic link"),
@@ -39,8 +39,8 @@ _KINDS = (
 #: EC2 User Guide; "EKS Pod Identity", EKS User Guide), and those of two other clouds (the second: "What is IP address
 #: 168.63.129.16?", Azure).
 _METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "fd00:ec2::23", "100.100.100.200", "168.63.129.16")))
-#: IPv6 networks whose addresses end with one of IPv4 that they stand for: NAT64 (RFC 6052; RFC 8215, as it is commonly
-#: used, with 96 bits before), SIIT (RFC 2765), and addresses that are compatible with IPv4 (RFC 4291).
+#: IPv6 networks whose addresses end with the IPv4 address that they stand for: NAT64 (RFC 6052; RFC 8215, as it is
+#: commonly used, with 96 bits before), SIIT (RFC 2765), and addresses that are compatible with IPv4 (RFC 4291).
 _EMBEDDING = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")))
 
 
@@ -54,7 +54,7 @@ def read_given(path: Path, largest: int = LARGEST_GIVEN) -> bytes:
         found = os.fstat(file.fileno())
         require_size(str(path), found.st_size, largest)
         content = within_memory(str(path), lambda: read_at_once(file, largest))
-        require_size(str(path), len(content), largest)  # a file in /proc says that it is empty
+        require_size(str(path), len(content), largest)  # a file in /proc has size 0
         return content
 
 
@@ -76,7 +76,7 @@ def read_at_once(file: BufferedIOBase, largest: int) -> bytes:
 
 
 def within_memory(place: str, read: Callable[[], _Parsed]) -> _Parsed:
-    """What ``read`` gives. Raises OSError, which names ``place``, if this process may not have the memory for it."""
+    """The result of ``read``. Raises OSError, which names ``place``, if this process may lack the memory for it."""
     try:
         return read()
     except MemoryError:
@@ -98,8 +98,7 @@ def _open_at_once(path: str, flags: int) -> int:
 def parsed_file(path: Path, parse: Callable[[bytes], _Parsed]) -> _Parsed:
     """What ``parse`` makes of the file's content.
 
-    Raises ValueError, without the file's name, if it can't be read, or if ``parse`` raises it or fails at an unknown
-    form.
+    Raises ValueError, without the file's name, if the file can't be read, or ``parse`` fails.
     """
     try:
         return parse(read_given(path))
@@ -114,7 +113,7 @@ def parsed_file(path: Path, parse: Callable[[bytes], _Parsed]) -> _Parsed:
 
 
 def refuse_other_kinds(place: str, mode: int, expected: str = "a file: give a regular one") -> None:
-    """Raises OSError unless ``mode`` is that of a regular file, and says what ``place`` is."""
+    """Raises OSError, which says what ``place`` is, unless ``mode`` is that of a regular file."""
     if not stat.S_ISREG(mode):
         kind = next((name for holds, name in _KINDS if holds(mode)), "device")
         raise OSError(f"{place} is a {kind}, not {expected}")
@@ -139,13 +138,13 @@ def shown_place(place: str) -> str:
 
 
 _HOST = re.compile(r"([^:]*|\[[^\]]*\])(:[0-9]*)?")
-#: A field name and a field value (RFC 9110, 5.1 and 5.5), the latter without what no text has (obs-text).
+#: A field name and a field value (RFC 9110, 5.1 and 5.5), the value without obs-text.
 _HEADER_NAME, _HEADER_VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\t -~]*")
 _URL = re.compile(r"[!-~]+")
 
 
 def _check_request(url: str, headers: Mapping[str, str]) -> None:
-    """Raises ValueError, without anything that may be secret, for what http.client would name in its own errors."""
+    """Raises ValueError, without secrets, for a value that http.client would quote in its own errors."""
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
             raise ValueError("the name of a header has a character that HTTP does not allow")
@@ -200,14 +199,14 @@ def read_place(
 
 
 def _own_path(place: str) -> Path:
-    """The path, with ``~`` as this user's home. Raises ValueError where that is of somebody whom nobody knows."""
+    """The path, with ``~`` expanded. Raises ValueError if the named user has no home here."""
     try:
         return Path(place).expanduser()
     except RuntimeError as error:
         raise ValueError(f"{str(error).rstrip('.')}: give the whole path") from error
 
 
-#: What an s3: URL may say in its query, as GetObject has it, beside ``region``.
+#: The parameters of GetObject that the query of an s3: URL may have, beside ``region``.
 _OF_OBJECT = frozenset(("VersionId", "ExpectedBucketOwner", "RequestPayer"))
 
 
@@ -257,7 +256,7 @@ def read_url(
         except BaseException as error:  # noqa: BLE001  # raised below, in the thread that waits
             done.append(error)
 
-    # A thread of its own, since a name that does not resolve and a header that trickles in obey no timeout.
+    # In a thread: no timeout holds for the resolution of a name, or for a header that trickles in.
     thread = Thread(target=run, name="read-url", daemon=True)
     thread.start()
     thread.join(seconds)
@@ -282,13 +281,13 @@ class _Fetch(urllib.request.HTTPRedirectHandler):
         self._socket: Any = None
 
     def content(self, largest: int) -> bytes:
-        """What the URL answers, as it was sent."""
+        """The body of the answer, as it was sent."""
         opener = urllib.request.build_opener(self, _Http(self), _Https(self))
         try:
             opened = opener.open(self._request, timeout=self._seconds)
         except urllib.error.HTTPError as error:
             error.close()  # it holds the answer
-            # where a redirect leads to may give access
+            # the target of a redirect may give access
             said, elsewhere, _ = str(error.msg).partition(" - Redirection to url")
             why = " - its redirect is not allowed" if elsewhere else ""
             raise OSError(f"HTTP Error {error.code}: {said}{why}") from None
@@ -300,7 +299,7 @@ class _Fetch(urllib.request.HTTPRedirectHandler):
             if sent_as not in ("gzip", "identity"):
                 raise ValueError(f"it is sent as {sent_as}, which is not read")
             content = within_memory(url, lambda: read_at_once(answer, largest))
-            if answer.length and len(content) <= largest:  # read() of so many bytes takes fewer for the end
+            if answer.length and len(content) <= largest:  # read(n) does not notice that the end is missing
                 raise http.client.IncompleteRead(content, answer.length)
             require_size(url, len(content), largest)
             return content
@@ -356,7 +355,7 @@ def _origin(url: str) -> tuple[str, str, int | None]:
 
 
 def forbidden(host: str, from_loopback: bool) -> str:
-    """Why nothing may be read from ``host``, in words; empty if it may, also for a name that is not looked up here.
+    """Why nothing may be read from ``host``, in words; empty if reading is allowed. Names are not looked up here.
 
     ``from_loopback``: whether the given URL is on this machine; then redirects may lead to this machine, too.
     """
@@ -374,7 +373,7 @@ def forbidden(host: str, from_loopback: bool) -> str:
 
 
 def _stands_for(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
-    """``address``, and those of IPv4 to which a gateway, a tunnel or this machine may lead for it."""
+    """``address``, and the IPv4 addresses that a gateway, a tunnel or this machine may use for it."""
     if isinstance(address, IPv4Address):
         return [address]
     teredo = address.teredo or ()
@@ -384,7 +383,7 @@ def _stands_for(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Ad
 
 
 class _Http(urllib.request.HTTPHandler):
-    """``http``, with connections that tell ``fetch`` who answers."""
+    """``http``, with connections that report the peer's address to ``fetch``."""
 
     def __init__(self, fetch: _Fetch) -> None:
         super().__init__()
@@ -396,7 +395,7 @@ class _Http(urllib.request.HTTPHandler):
 
 
 class _Https(urllib.request.HTTPSHandler):
-    """``https``, with the same."""
+    """``https``, likewise."""
 
     def __init__(self, fetch: _Fetch) -> None:
         super().__init__()

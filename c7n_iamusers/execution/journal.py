@@ -47,12 +47,12 @@ RESTORE_JOURNAL = "restore-journal.jsonl"
 Line = dict[str, Any]
 #: The phases of a line, besides BEFORE and AFTER a call: the user's snapshot with its SHA-256, the user's outcome.
 SNAPSHOT, OUTCOME = "snapshot", "outcome"
-#: The phase of the line by which somebody says that a snapshot is gone for good: its name, and ``by`` whom.
+#: The phase of the line by which a person declares a snapshot gone for good: its name, and ``by`` whom.
 GIVEN_UP = "given-up"
-#: The phase of the line that says on what the deletion of a user rests.
+#: The phase of the line with the basis of a user's deletion.
 DECISION = "decision"
 #: The Ref that the CreateUser of a restoration saves: the new unique id. Its note TOKEN: the value of the new user's
-#: tag RESTORED_FROM, by which it is known where the answer of CreateUser was lost.
+#: tag RESTORED_FROM, which identifies the user if the answer of CreateUser was lost.
 CREATED, TOKEN, RESTORED_FROM = "created-user", "token", "c7n-iamusers-restored-from"
 #: How long a call may be tried.
 TRYING = timedelta(hours=1)
@@ -75,14 +75,14 @@ def journal_line(
 ) -> bytes:
     """One line: time, user, arn, unique_id, phase, previous, and the ``entry``, which depends on the phase.
 
-    ``previous``: the SHA-256, in hex, of the line before, see ``journal_format``; empty where none is before.
-    ``whole``: if that line is incomplete, the digest of the last whole one.
+    ``previous``: the SHA-256, in hex, of the line before, see ``journal_format``; empty for the first line. ``whole``:
+    if that line is incomplete, the digest of the last whole one.
 
     ``before``, ``tried`` and ``after``, written by JournaledCall: service, operation, parameters. ``before`` adds
     ``notes`` of the call, ``after`` adds ``result`` (``done``, ``gone``, ``adopted``, ``interrupted``, ``failed``,
     ``unknown``) and ``saved`` ids. ``tried``, for each try that is repeated, and ``after`` add ``request_id`` of AWS's
     answer, the error ``code`` and HTTP ``status``, and the ``caller``'s ARN; each only if there is one. A line without
-    a request id is of a try without an answer of AWS. ``snapshot``: its name and ``sha256``.
+    a request id is of a try that AWS did not answer. ``snapshot``: its name and ``sha256``.
     ``quarantine``: the record of what was active before. ``lapsed``: what a run saw that contradicts the journal.
     ``given-up``: the name of a snapshot that is gone for good, and ``by``: see ``snapshots.before_deny.given_up``.
     ``decision``: see ``safeguards.gate_readings.on_record``.
@@ -142,7 +142,7 @@ class Journal:
     def _append(self, subject: Subject, phase: str, entry: dict[str, Any]) -> None:
         descriptor = self._file.fileno()
         size, broken, whole = os.fstat(descriptor).st_size, False, None
-        if size != self._end:  # we have written none yet, or somebody else has since
+        if size != self._end:  # our first line, or somebody else has written since
             last = last_line(descriptor, size)
             self._previous = line_digest(last) if size else ""
             # A crash left an incomplete line: end it, so that the next line stays readable.
@@ -151,7 +151,7 @@ class Journal:
                 whole = last_whole(descriptor, size - len(last))
         line = journal_line(self._now(), subject, phase, entry, self._previous, whole)
         content = (b"\n" if broken else b"") + line
-        # not by a buffer, which would write what failed with a later line
+        # unbuffered: a buffer would write a failed line with a later one
         written = 0
         while written < len(content):
             written += os.write(descriptor, content[written:])
@@ -192,8 +192,8 @@ class BucketJournal:
 
     S3 acknowledges the line before a call before the call is made. The line after it is put together with the next one,
     so a crash can lose the result of a user's last call. Each object belongs to one run and one user.
-    ``renew``: called before each line is written; see UserLocks. ``follows``: the digest of the last line of a user by
-    an earlier run, which the first one of this run holds; empty if there is none.
+    ``renew``: called before each line is written; see UserLocks. ``follows``: gives the digest of an earlier run's last
+    line on a user, for the first line of this run; empty if there is none.
     """
 
     def __init__(
@@ -279,8 +279,8 @@ def _put(store: Store, name: str, content: bytes, about: str) -> None:
 class JournalReader:
     """Reads the journals of ``stores``, each once, on first use. Thread-safe.
 
-    Every method raises OSError if a journal can't be read. ``alone``: also if others own it or can write to it, since
-    it then proves nothing.
+    Every method raises OSError if a journal can't be read. With ``alone``, also if others own it or can write to it: it
+    proves nothing then.
     """
 
     def __init__(self, stores: Callable[[], Sequence[Store]], alone: bool = False) -> None:
@@ -345,7 +345,7 @@ class _Journal:
         self._restored = defaultdict[str, list[Line]](list)
         self._made, self._ended = set[str](), set[str]()
         self._creating: dict[str, Line] = {}
-        #: Parameters of a CreateUser, as text -> the tokens of those without an answer, in their order.
+        #: Parameters of a CreateUser, as text -> the tokens of the unanswered ones, in order.
         self._unanswered = defaultdict[str, dict[str, None]](dict)
         for line in self._lines(RESTORE_JOURNAL):
             self._restored[line["unique_id"]].append(line)
@@ -371,7 +371,7 @@ class _Journal:
         ]
 
     def _note_creation(self, line: Line) -> None:
-        """Note the user that a restoration made, or a CreateUser of which it is not known yet which user it made."""
+        """Note the user that a restoration made, or a CreateUser whose user is not known yet."""
         token = str((line.get("notes") or {}).get(TOKEN) or "")
         created = (line.get("saved") or {}).get(CREATED)
         asked = _asked(line)
@@ -424,7 +424,7 @@ class _Journal:
 
 
 def _asked(line: Line) -> str:
-    """The parameters of a call, as a text that is the same where they are."""
+    """The parameters of a call as text, equal for equal parameters."""
     return json.dumps(line.get("parameters"), sort_keys=True)
 
 
@@ -434,7 +434,7 @@ def _is_of(line: Line, subject: Subject) -> bool:
 
 
 def _is_at(line: Line, time: datetime | None) -> bool:
-    """Whether ``time`` is when the call of the line was made, as AWS dates it."""
+    """Whether the call of the line was made at ``time``, by AWS's clock."""
     begun = moment(line.get("time"))
     return bool(time and begun and begun - CLOCK_SKEW <= time <= begun + TRYING)
 

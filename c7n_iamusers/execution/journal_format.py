@@ -3,7 +3,7 @@
 
 So nobody can change, remove or add a line without a trace, except by writing all later ones anew. No line holds the
 digest of the last one; ``report.verification`` finds an end that was cut off. An incomplete line of a killed run is
-part of the chain: the next run ends it, and holds its digest and that of the last whole line before it, since an
+part of the chain: the next run ends it. The next line holds its digest and that of the last whole line, since an
 incomplete line proves nothing.
 """
 
@@ -21,7 +21,7 @@ from c7n_iamusers.text.documents import LONGEST_LINE, MOST_JSON, NotInFormat, ch
 
 #: The member of a line with the digest of the line before; empty in the first one.
 PREVIOUS = "previous"
-#: That of a line after an incomplete one: the digest of the last whole line; empty if none is before.
+#: The member of a line after an incomplete one: the digest of the last whole line; empty if there is none.
 LAST_WHOLE = "last_whole"
 _PIECE = 65_536
 #: Incomplete lines in a row: as many runs were killed while they wrote their first line.
@@ -30,7 +30,7 @@ _MOST_TORN = 100
 _MOST_FAULTS = 1_000
 
 _REQUIRED = ("time", "user", "arn", "unique_id", "phase")
-#: What each member of a line is, where the line has it. By hand, since a journal may have two million lines.
+#: The type of each member, if a line has it. Checked by hand: a journal may have two million lines.
 _SHAPE: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys((*_REQUIRED, PREVIOUS, LAST_WHOLE), str),
     **dict.fromkeys(("service", "operation", "result", "code", "request_id", "caller"), str),
@@ -123,9 +123,9 @@ def last_line(descriptor: int, size: int) -> bytes:
 
 
 def last_whole(descriptor: int, size: int) -> str:
-    """The digest of the last line of the first ``size`` bytes of a file that is JSON; empty if there is none.
+    """The digest of the last line that is JSON in the first ``size`` bytes of a file; empty if there is none.
 
-    Raises OSError if too many incomplete lines are at their end.
+    Raises OSError if too many incomplete lines follow it.
     """
     for _ in range(_MOST_TORN):
         if not size:
@@ -139,7 +139,7 @@ def last_whole(descriptor: int, size: int) -> str:
 
 @dataclass
 class Chain:
-    """What became of the chain of a journal. Lines are counted from 1.
+    """The state of a journal's chain. Lines are counted from 1.
 
     ``faults``: line -> why no run wrote it there, in words. ``torn``: lines that a killed run left incomplete.
     ``forked``: lines that follow an earlier one than the line before. ``first``: the digest that the first line holds.

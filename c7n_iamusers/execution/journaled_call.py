@@ -29,9 +29,9 @@ from c7n_iamusers.execution.retries import (
     verdict_on,
 )
 
-#: Results of a call in its journal line. We applied it; what it removes was gone; what it creates existed.
+#: Results of a call in its journal line: applied; its object was gone already; its object existed already.
 DONE, GONE, ADOPTED = "done", "gone", "adopted"
-#: AWS refused it; no answer of AWS says whether it was applied; the run stopped between two tries, likewise.
+#: AWS refused it; it is unknown whether it was applied; the same, as the run stopped between two tries.
 FAILED, UNKNOWN, INTERRUPTED = "failed", "unknown", "interrupted"
 #: What a try may raise.
 AWS_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
@@ -195,5 +195,5 @@ def failure_text(
     return f"{subject}: {call.service}:{call.operation} {what.format(code=code)}: {why}"
 
 
-#: What became of a call of which no answer says whether it was applied.
+#: What became of a call with an unknown outcome.
 NOBODY_SAYS = "was made, and no answer of AWS says whether it was applied ({code})"

@@ -35,8 +35,8 @@ from c7n_iamusers.text.wording import visible_log
 
 LOG = visible_log("custodian.c7n_iamusers")
 OUTCOMES = "outcomes.json"
-#: Earlier outcomes that a row keeps, beside the last of each status: a user with another reason each day must not let
-#: the file grow without end.
+#: Earlier outcomes that a row keeps, beside the last of each status. Without a limit, a user with a new reason each day
+#: would let the file grow without end.
 MOST_FORMER = 20
 #: The members of a row, see ``Outcome.as_data``. Whatever else a file has there is not kept.
 MEMBERS = (
@@ -68,8 +68,8 @@ class Outcome:
     ``status``: one of this module's constants. ``calls``: the number of changing calls. ``seconds``: wall time.
     ``error`` and ``call``: AWS's error code, or the class of the error, and the failed call, such as
     ``iam:DeleteUser``. ``time``: ISO 8601 in UTC.
-    ``rests_on``: of an outcome without calls, the time of the journal's line of the change that it tells of, which was
-    made before; empty where it is of calls, tells of no change, or rests on what the run saw alone.
+    ``rests_on``: the time of the journal line of the earlier change that the outcome reports. Empty if the outcome made
+    calls, reports no change, or rests only on what the run saw.
     ``verdict``: how all access of the user's person compares with the user's permissions; empty if not compared.
     ``scope``: which policies of others count in the verdict, in words.
     """
@@ -136,7 +136,7 @@ def outcome_of(
 
 
 def failure_reason(subject: Subject, error: Exception) -> Reason:
-    """The reason of a user that failed with ``error``: the one that it carries, or else that of its class."""
+    """The reason of a user that failed with ``error``: the one in it, or else that of its class."""
     if isinstance(error, IamUsersError):
         return error.reason or reasons.of_class(type(error).__name__, subject, str(error))
     if isinstance(error, CallFailed):
@@ -275,7 +275,7 @@ class OutcomeWriter:
     def add(self, subject: Subject, outcome: Outcome) -> Outcome:
         """Record ``outcome`` with its time, and return that. What can't be written now is written by ``close``.
 
-        One that has a time is in the journal already. The journal has no line of users who are left alone.
+        An outcome with a time is in the journal already. The journal has no lines on users that are left alone.
         """
         is_journaled = bool(outcome.time)
         outcome = replace(outcome, unique_id=subject.unique_id)
@@ -316,7 +316,7 @@ Line = Mapping[str, Any]
 _NEVER = datetime.min.replace(tzinfo=timezone.utc)
 
 
-#: A user and the lines before the calls that a stopped run made on it -> what else is to be told; None if nothing.
+#: A user and the lines before the calls that a stopped run made on it -> a note; None if there is none.
 NoteOn = Callable[[Subject, Sequence[Line]], Reason | None]
 
 
@@ -328,9 +328,9 @@ def missing_outcomes(
 ) -> Iterator[tuple[Subject, Outcome]]:
     """The outcomes that a killed run did not write, from the ``lines`` of its journal.
 
-    If such an outcome has its line, it is that line, with its time. Others have no time, and the calls since the last
-    outcome. Also for a user whose DeleteUser had no answer, so that the run could only say that it failed: if ListUsers
-    does not list it, it is deleted.
+    An outcome with a line in the journal is that line, with its time. Others have no time, and the calls since the last
+    outcome. If DeleteUser had no answer, the run could only report a failure: the user is deleted if ListUsers does not
+    list it.
 
     ``lines``: in the order in which they were written. Times don't show that order: a clock may be set back during a
     run. ``rows``: of ``outcomes.json``. ``name_of``: unique id -> the user's current name, None if there is no such
@@ -387,7 +387,7 @@ def _shown_time(line: Line) -> str:
 
 
 def _unanswered_deletion(lines: Iterable[Line]) -> Line | None:
-    """The line of a DeleteUser of which no answer says what became of it; None if there is none."""
+    """The line of a DeleteUser with an unknown result; None if there is none."""
     unsure = (
         line
         for line in lines

@@ -3,8 +3,8 @@
 
 Cloud Custodian writes to ``<policy>``, c7n-org to ``<account's name>/<region>/<policy>``. In a bucket both add
 ``<year>/<month>/<day>/<hour>``, and this package's own files lie where the account's id precedes the policy. Functions
-write below a directory with the id of their account, where their role can write nothing else. Further directories may
-stand above, one for each run, say.
+write below a directory with the id of their account. Their role can write nowhere else. There may be further
+directories above, such as one for each run.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _IN_ACCOUNT = re.compile(r"arn:[^:]*:[^:]*:[^:]*:(\d{12}):.*", re.ASCII | re.DOT
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose users an output may tell of. ``account``: its id; empty if nothing says it. ``fault``: why that is unsure.
+    """The account whose users an output reports. ``account``: its id; empty if unknown. ``fault``: why it is uncertain.
 
-    ``only``: whether this account's alone. Without an account's directory ``custodian run`` may have been given the
-    same place for several accounts, one after another, and keeps the outcomes of all.
+    ``only``: whether it reports no other account's users. Without a directory of the account, ``custodian run`` may
+    have written the outcomes of several accounts to the same place, one after another.
     """
 
     account: str
@@ -38,18 +38,18 @@ class Owner:
     fault: str = ""
 
     def is_of_another(self, arn: object) -> bool:
-        """Whether ``arn`` is that of a user of whom an account's own directory tells nobody."""
+        """Whether ``arn`` is of another account's user, in a directory of this account only."""
         found = _IN_ACCOUNT.fullmatch(arn) if isinstance(arn, str) else None
         return self.only and found is not None and found[1] != self.account
 
     def refuses(self, arn: object) -> str:
-        """Why what the directory tells of ``arn`` is not believed; empty if it may be."""
+        """Why the output's data on ``arn`` is not trusted; empty if it is."""
         if self.fault:
             return self.fault
         return self.refusal([arn]) if self.is_of_another(arn) else ""
 
     def refusal(self, others: Sequence[object]) -> str:
-        """Why it is not believed of ``others``, the ARNs of users of other accounts. They are shown escaped."""
+        """Why data on ``others``, the ARNs of other accounts' users, is not trusted. They are shown escaped."""
         more = f", and {len(others) - 1} more" if len(others) > 1 else ""
         return (
             f"tells of {str(others[0])[:200]!r}{more}, and it lies where account {self.account} writes: that is not "
@@ -61,7 +61,7 @@ class Owner:
 class Layout:
     """What the directories of an output say. ``run``: those above the account's, the policy, and a bucket's date.
 
-    ``within``: the ids of accounts that a directory has as its name, each once. ``named``: the known names of accounts
+    ``within``: the account ids among the names of the directories, each once. ``named``: the known names of accounts
     whose directories it lies in, each once.
     """
 
@@ -102,7 +102,7 @@ class Layout:
         return frozenset(filter(None, (self.account, self.name)))
 
     def owner(self, known: Mapping[str, str], of_run: str) -> Owner:
-        """Whose it is: who writes into a directory can't choose where that lies, but what ``metadata.json`` says.
+        """The owner. Directories decide before ``metadata.json``: a writer chooses its content, but not its place.
 
         ``known``: see ``of``. ``of_run``: the id in ``metadata.json``, or empty.
         """
@@ -131,5 +131,5 @@ def _names(parts: Sequence[str], known: Mapping[str, str], ids: Collection[str])
 
 
 def _is_account(part: str, ids: Collection[str]) -> bool:
-    """Whether the name of a directory is an account's id. ``ids``: those that are known to be some."""
+    """Whether the name of a directory is an account's id. ``ids``: known account ids."""
     return part in ids or (is_account_id(part) and not _MINUTE.fullmatch(part))

@@ -43,7 +43,7 @@ P = ParamSpec("P")
 class Verdict(Enum):
     """What an error proves about a call. REFUSED: it was not applied, and the same call would be refused again.
 
-    BUSY: it was not applied, and the same call may succeed later. UNKNOWN: nobody says whether it was applied.
+    BUSY: it was not applied, and the same call may succeed later. UNKNOWN: it may have been applied.
     """
 
     REFUSED = "refused"
@@ -141,12 +141,11 @@ def error_code(error: Exception) -> str:
 
 
 def error_cause(error: Exception) -> str:
-    """``error_code``, but what is missing where that is not the object that was asked for: to decide by.
+    """The code to decide by: ``error_code``, or what is missing if that is not the requested object.
 
-    A ResourceNotFoundException of Identity Center may be about what holds all objects: its ``Reason`` says that the
-    encryption key can't be found, or its ``ResourceType`` that the identity store can't. The cause is that word then,
-    such as ``KMS_KEY_NOT_FOUND``, and nothing takes it for an object that is gone. Source: the shape
-    ResourceNotFoundException of identitystore and sso-admin.
+    A ResourceNotFoundException of Identity Center may say that the encryption key (``Reason``) or the identity store
+    (``ResourceType``) is missing. That word, such as ``KMS_KEY_NOT_FOUND``, is the cause then, so that no object counts
+    as gone. Source: the shape ResourceNotFoundException of identitystore and sso-admin.
     """
     code = error_code(error)
     if code != _NOT_FOUND or not isinstance(error, ClientError):
@@ -203,7 +202,7 @@ def verdict_on(error: Exception, refusals: Collection[str] | None = None) -> Ver
 
 
 def verdict_of(code: str, status: int, refusals: Collection[str]) -> Verdict | None:
-    """``verdict_on`` an error with this ``error_code`` and ``http_status``, for a journal; None if that is open."""
+    """``verdict_on`` an error with this ``error_code`` and ``http_status``, for a journal; None if undecided."""
     if not status:
         named = getattr(botocore.exceptions, code, getattr(botocore.parsers, code, None))
         known = (
@@ -253,8 +252,7 @@ def require_whole_answers(client: Any) -> None:
 def _refuse_cut_off(http_response: Any, parsed: Mapping[str, Any], model: Any, **_: Any) -> None:
     """Raises AnswerUnreadable for an answer of AWS that was cut off, or lacks its list.
 
-    botocore does not compare lengths, and makes an empty answer of JSON or XML that ends too early. A list would seem
-    to be empty.
+    botocore does not compare lengths, and parses truncated JSON or XML as an empty answer: a list would seem empty.
     """
     headers = getattr(http_response, "headers", {})
     if not 200 <= http_response.status_code < 300 or model.has_streaming_output:
@@ -283,12 +281,12 @@ def _root(content: bytes) -> str:
     return found[1].decode() if found else ""
 
 
-#: Types of members, by what the operations begin with that always return them. An empty list is there, too.
+#: Prefix of an operation -> the type of the members that it always returns. A list may be empty.
 _RETURNED = {"List": "list", "Get": "structure"}
 
 
 def _required(model: Any) -> list[str]:
-    """The lists of a List operation, and the structures of a Get operation, that every answer has by the model."""
+    """The members that every answer has by the model: lists of a List operation, structures of a Get operation."""
     kind = next((kind for begins, kind in _RETURNED.items() if model.name.startswith(begins)), "")
     shape = model.output_shape
     return [name for name in shape.required_members if shape.members[name].type_name == kind] if shape else []
@@ -315,10 +313,10 @@ def describe(subject: Subject, error: Exception) -> str:
 
 
 def gone_is(nothing: N) -> Callable[[Callable[P, T]], Callable[P, T | N]]:
-    """Decorates a read of one object: it returns ``nothing`` if that does not exist.
+    """Decorates a read of one object: it returns ``nothing`` if the object does not exist.
 
-    Others delete objects at any time, also between a list and the read of what it names, and an assignment outlives
-    its group and its user. So each read of one object says what it is when that is gone.
+    Others may delete an object between a list and the read of it, and an assignment outlives its group and its user. So
+    each read of one object states its result for a missing one.
     """
 
     def decorated(read: Callable[P, T]) -> Callable[P, T | N]:
@@ -327,7 +325,7 @@ def gone_is(nothing: N) -> Callable[[Callable[P, T]], Callable[P, T | N]]:
             try:
                 return read(*args, **kwargs)
             except ClientError as error:
-                # Not ``client.exceptions``: botocore creates these classes on first use, also twice in threads.
+                # Not ``client.exceptions``: botocore creates these classes on first use, in threads maybe twice.
                 if error_cause(error) != _NOT_FOUND:
                     raise
                 return nothing
@@ -341,7 +339,7 @@ def gone_is(nothing: N) -> Callable[[Callable[P, T]], Callable[P, T | N]]:
 class Backoff:
     """Exponential backoff with jitter. ``base``, ``cap`` and ``budget`` (of all delays together) are in seconds.
 
-    ``clock``: seconds, which pass while it sleeps.
+    ``clock``: in seconds; it runs on during sleep.
     """
 
     base: float = 0.5

@@ -60,8 +60,8 @@ class Store(Protocol):
     def names(self, prefix: str, *last: str, since: datetime | None = None) -> list[str]:
         """The names that begin with ``prefix``, sorted. A directory as a prefix ends with ``/``.
 
-        ``last``: only names with one of these last parts. These include what is not a file, so that reading it fails.
-        ``since``: names last written before may be left out.
+        ``last``: only names with one of these last parts. Entries that are not files are included, so that reading them
+        fails. ``since``: names last written before may be left out.
         """
 
     def entries(self, place: str, leap: tuple[str, str] | None = None) -> dict[str, str]:
@@ -100,7 +100,7 @@ class DirectoryStore:
     def _path(self, name: str) -> Path:
         """The path of ``name``. Raises OSError if it leads out of the directory.
 
-        That is so for a link in place of a directory, and for a name of others, such as a key of a bucket, with ``..``.
+        A link in place of a directory leads out, and so may a name from outside with ``..``, such as a bucket's key.
         """
         path = self.directory / name
         if ".." in name.split("/") or name.startswith("/"):
@@ -163,7 +163,7 @@ class DirectoryStore:
         return sorted(str(path.relative_to(self.directory)) for path in found)
 
     def entries(self, place: str, leap: tuple[str, str] | None = None) -> dict[str, str]:
-        """See Store. Raises OSError for a link that leads nowhere in place of the directory, too."""
+        """See Store. Raises OSError, too, if the directory is a dangling link."""
         directory = self.directory / place
         try:
             with os.scandir(directory) as found:
@@ -205,7 +205,7 @@ def below(top: Path, *last: str) -> Iterator[Path]:
     """The files below the directory ``top``; with ``last``, whatever has one of these names, of any kind.
 
     None where ``top`` is missing. Raises OSError for a directory that can't be read, for a link to one, and for one
-    nested deeper than any run writes: what is in them would be left out, and nobody would know.
+    nested deeper than any run writes: their content would be missed silently.
     """
     for directory, directories, files in os.walk(top, onerror=_raise_unless_missing):
         directories[:] = [name for name in directories if not _of_filesystem(Path(directory, name))]
@@ -250,7 +250,7 @@ def others_may_write(directory: Path, name: str) -> str:
 
 
 def foreign_entry(directory: Path) -> str:
-    """What in the output ``directory`` no run leaves, in words; empty if each entry is a file or directory of ours.
+    """The entry of the output ``directory`` that no run makes, in words; empty if each is a file or directory of ours.
 
     No link of any kind may lead from there to a file elsewhere. Raises OSError.
     """

@@ -32,8 +32,8 @@ from c7n_iamusers.text.wording import visible_log
 
 #: The prefix of the objects.
 LOCKS = "locks/"
-#: How long a lock counts. It is renewed a minute after that, before the next call; a call with the reads before it
-#: takes some minutes where AWS throttles; and the clocks of two machines that AWS serves differ by up to ten.
+#: How long a lock counts, and when it is renewed, before the next call. A call with its reads takes some minutes if AWS
+#: throttles, and the clocks of two machines that AWS serves differ by up to ten.
 LEASE, _RENEWAL = timedelta(minutes=15), timedelta(minutes=1)
 
 log = visible_log("c7n_iamusers.lock")
@@ -41,7 +41,7 @@ _TOKEN = secrets.token_hex(8)
 
 
 def _this_process() -> str:
-    """Another one in each process, also in those that are forked."""
+    """The id of this process, which a forked one does not share."""
     return f"{_TOKEN}-{os.getpid()}"
 
 
@@ -50,7 +50,7 @@ class UserLocks:
     """The locks in ``store`` of one process. Thread-safe, as long as one thread works on a user.
 
     ``what``: who holds them, see ``locks.holder_of``. ``alone``: whether a lock excludes everybody, or only holders
-    that ask for that. ``process``: which one it is, since ``--give-back`` restores and then releases a user.
+    that ask for that. ``process``: its id, since ``--give-back`` restores and then releases a user.
     """
 
     store: Store
@@ -64,7 +64,7 @@ class UserLocks:
 
     @contextmanager
     def held(self, subject: Subject) -> Iterator[None]:
-        """Hold the lock on ``subject``: at once if ``alone``, else from the first ``renew`` on. Raises as that does."""
+        """Hold the lock on ``subject``: at once if ``alone``, else from the first ``renew`` on. Raises as ``renew``."""
         self._began[subject.unique_id] = self.now()
         try:
             if self.alone:
@@ -129,7 +129,7 @@ class UserLocks:
         return self._content(now + LEASE)
 
     def _kept(self, subject: Subject, held: bytes | None, now: datetime | None = None) -> bytes:
-        """Its new content; as a free lock without ``now``."""
+        """The new content; without ``now``, that of a free lock."""
         if _fields(held).get("id") != self._id:
             raise RunLockLost(
                 f"its lock {self.store.place(_name(subject))} was removed or taken over, so somebody else may work on "
@@ -138,7 +138,7 @@ class UserLocks:
         return self._content(now + LEASE if now else None)
 
     def _content(self, until: datetime | None) -> bytes:
-        """As a free lock without ``until``."""
+        """The content; without ``until``, that of a free lock."""
         shown = until.isoformat(timespec="seconds") if until else ""
         writer = {"id": self._id, "holder": self.what, "alone": self.alone, "process": self.process}
         freed = {} if until else {"freed": self.now().isoformat(timespec="seconds")}

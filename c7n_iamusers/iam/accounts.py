@@ -270,7 +270,7 @@ def read_policy_source(
 def read_aws_policies(client: Any, backoff: Backoff, arns: Iterable[str]) -> dict[str, Any]:
     """ARN -> document of the default version, of AWS-managed policies, which are the same in all accounts.
 
-    Authorization details have the documents of those alone that are attached in the account. What the caller may not
+    Authorization details have the documents only of those that are attached in the account. What the caller may not
     read is left out. Raises ClientError for other errors.
     """
     found = {}

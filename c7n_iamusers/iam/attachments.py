@@ -115,7 +115,7 @@ class AttachmentKind:
     ``state``: the members that count as the user's state; a change of others (dates, last use) is no change.
     ``status_change`` None: ``quarantined_by`` says how quarantine disables it instead.
     ``restoration`` None: ``lost`` says why it can't be restored; empty means that CreateUser restores it.
-    ``set_again``: members of a lost item that a person gives to the one that takes its place.
+    ``set_again``: members of a lost item that a person sets again on its replacement.
     ``credential``: None for a kind that is not a credential. ``later``: the row is newer than the first snapshots. Old
     snapshots lack the kind, and a user without it keeps the same fingerprint.
     """

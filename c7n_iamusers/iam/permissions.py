@@ -21,7 +21,7 @@ _COUNT = ("iam:GetAccountSummary",)
 #: To check whether a user that is not found by name was renamed.
 _NAMES = ("iam:ListUsers",)
 
-#: What decides users' rights beside their attachments: a group or policy that the list of the account misses.
+#: To read what decides rights beside attachments: a group or policy that the list of the account misses.
 RIGHTS = (
     "iam:GetGroup",
     "iam:GetGroupPolicy",
@@ -78,7 +78,7 @@ BROWNOUT = _sorted(
 )
 #: A quarantine that keeps the credentials active.
 DENIAL = _sorted(BROWNOUT, _DENY, ("iam:PutUserPermissionsBoundary", "iam:TagUser"))
-#: One that keeps them, by AWSDenyAll alone: what a condition can limit a role to, and nothing that takes a Deny off.
+#: The same by AWSDenyAll alone: a condition can limit a role to these, and none of them takes a Deny off.
 AWS_DENIAL = _sorted(
     set(DENIAL) - {*_DENY, "iam:TagUser"}, ("iam:AttachUserPolicy", "iam:PutUserPermissionsBoundary")
 )

@@ -25,7 +25,7 @@ def canonical_policy(document: object) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
-#: What IAM takes in a document only as an escape of JSON: all beyond U+00FF, by the pattern of PutUserPolicy's
+#: What IAM accepts in a document only as a JSON escape: all beyond U+00FF, by the pattern of PutUserPolicy's
 #: PolicyDocument (IAM API reference). JSON itself escapes control characters.
 _BEYOND = re.compile("[^\x00-\xff]")
 
@@ -45,7 +45,7 @@ def written_policy(document: Any) -> str:
 
 #: The members of botocore's shapes that are policy documents. botocore decodes them with the limits of Python alone.
 _DOCUMENTS = frozenset({"PolicyDocument", "AssumeRolePolicyDocument", "Document"})
-#: What ``read_json`` may refuse, in what json.dumps writes. A hit in a text of the document costs a closer look.
+#: What ``read_json`` may refuse in the output of json.dumps. A hit only costs a closer look.
 _SUSPECT = re.compile(rf"\\ud[89a-f]|[0-9]{{{LONGEST_NUMBER}}}|Infinity|NaN")
 
 
@@ -218,7 +218,7 @@ class PolicyInterner:
     """Replaces equal policies, and equal lists of policies, by one object, which must not be changed.
 
     80,000 users have a few hundred distinct policies; without interning, their documents take most of a run's memory.
-    Thread-safe. An instance is also an hook for ``read_json``.
+    Thread-safe. An instance is also a hook for ``read_json``.
     """
 
     _KEYS = ("Statement", "PolicyDocument", "PolicyArn")

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether AWS shows what a call makes, by a user that was read after it. Pure.
+"""Whether AWS shows the effect of a call, by a user that was read after it. Pure.
 
-It settles calls if no answer of AWS says whether they were applied. It lets a release and a restoration report the
-actual state, and not what they asked for. IAM is eventually consistent, so a change that is not shown may still become
-visible.
+It settles calls with an unknown outcome. It lets a release and a restoration report the actual state, and not what they
+asked for. IAM is eventually consistent, so a change that is not shown may still become visible.
 """
 
 from __future__ import annotations

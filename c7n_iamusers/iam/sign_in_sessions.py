@@ -31,7 +31,7 @@ PERMISSIONS = tuple(f"{SERVICE}:{operation}" for operation in OPERATIONS)
 NOT_OFFERED = "the installed botocore has no signin:BatchRevokeSessions (1.44 has it)"
 #: Sessions in one call of BatchRevokeSessions, by its model.
 _AT_ONCE = 5
-#: Seconds for which a list that fails is asked for again. What can't be listed is said, and stops nobody.
+#: Seconds for which a list that fails is tried again. The failure is reported, and stops nobody.
 _PATIENCE = 20.0
 #: The Ref of the sessions that a call could not revoke.
 _ERRORS = "not-revoked"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The principals in the trust policies of an account's roles: services, and some principals but not others. Pure.
+"""What trust policies of an account's roles trust: services, and one principal of an account but not another. Pure.
 
 Which users they name is in ``policy_comparison/trusted_users.py``.
 """
@@ -17,7 +17,7 @@ _ACCOUNT = re.compile(r"(?:arn:[^:]+:iam::)?(\d{12})(?::root)?", re.ASCII)
 
 
 def account_of(principal: str) -> str:
-    """The id of the account that ``principal`` is as a whole; empty for anybody else."""
+    """The id of the account if ``principal`` is the account as a whole; else empty."""
     found = _ACCOUNT.fullmatch(principal)
     return found[1] if found else ""
 

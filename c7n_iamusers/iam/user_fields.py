@@ -81,8 +81,7 @@ _OPERATORS = {None: False, "eq": False, "equal": False, "in": True}
 
 
 def named_alone(condition: Any) -> tuple[str, ...] | None:
-    """The users whom a policy's filter selects by name alone; None for any other filter. An empty one waits for
-    names."""
+    """The names in a policy's filter that selects by name alone, maybe none; None for any other filter."""
     if not isinstance(condition, Mapping):
         return None
     if set(condition) == {NAME_KEY}:
@@ -99,7 +98,7 @@ def named_alone(condition: Any) -> tuple[str, ...] | None:
     return None if not is_list and _MEANINGS.intersection(values) else tuple(values)
 
 
-#: Characters of a pattern, of which a user's name has 64, a tag with its value 385, and a path 512.
+#: Characters of a pattern. A user's name has up to 64, a tag with its value 385, and a path 512.
 LONGEST = 512
 _NAME = frozenset(string.ascii_letters + string.digits + "_+=,.@-")
 _IN_TAGS = "_.:/=+-@"

@@ -38,10 +38,10 @@ def read_user(client: Any, name: str, backoff: Backoff) -> IamUser | None:
 
 
 def change_shows(client: Any, backoff: Backoff) -> Callable[[ApiCall, Mapping[str, Any]], bool]:
-    """For an executor: a call and its parameters -> whether IAM, read now, shows what the call makes.
+    """For an executor: a call and its parameters -> whether IAM, read now, shows its effect.
 
-    Some ten reads, for a call of which no answer says whether it was applied. The function raises ClientError or
-    BotoCoreError if it can't be read.
+    It takes some ten reads, for a call with an unknown outcome. The function raises ClientError or BotoCoreError if it
+    can't be read.
     """
 
     def shown(call: ApiCall, parameters: Mapping[str, Any]) -> bool:

@@ -86,7 +86,7 @@ class CallHistory:
         """The record of the latest quarantine, unless a later call of ours ended it.
 
         A deletion that lifts the Deny-all for DeleteUser, and puts it back if that fails, does not end it. Neither does
-        a restoration that sets the boundary again which a deletion, or it itself, had replaced.
+        a restoration that sets again the boundary which it, or a deletion, had replaced.
         """
         if self.record is None:
             return None
@@ -119,7 +119,7 @@ class CallHistory:
         return lasting or bool(self.removed(since=put))
 
     def restoring_under(self) -> str:
-        """The form of the Deny-all that a restoration put on which did not end; empty if there is none."""
+        """The form of the Deny-all that an unfinished restoration put on; empty if there is none."""
         since = self.restored_at or BEGINNING
         begun = (call for call in self.calls if call.notes.get(UNTIL_THE_END) and call.time > since)
         puts = [call for call in begun if call.operation in FORMS]
@@ -168,8 +168,8 @@ class CallHistory:
         """Kind and identifier of each removed attachment -> time of its last removal, ``since`` and ``until`` if given.
 
         Attachments that were restored since are left out, and so is a Deny-all of ours. Attachments that were gone at
-        their removal are included: each was read right before, and if a proxy sends a request twice, AWS answers the
-        second one so. See ``doubtful``.
+        their removal are included: each was read right before, and a proxy may have sent the request twice. See
+        ``doubtful``.
         """
         first, restored = since or BEGINNING, self.restored_at
         return {
@@ -191,7 +191,7 @@ class CallHistory:
         return frozenset(key for key, _ in self._removals())
 
     def unanswered_removals(self) -> frozenset[tuple[str, str]]:
-        """Kind and identifier of what we may have removed: nobody knows whether the call was applied."""
+        """Kind and identifier of what we may have removed by a call with an unknown outcome."""
         return frozenset(key for key, call in dict(self._removals()).items() if not call.answered)
 
     def attached_deny(self) -> datetime | None:
@@ -313,7 +313,7 @@ class CallHistory:
     def _switches(self, since: datetime | None, answered: bool = False) -> dict[str, AppliedCall]:
         """The id of each credential whose status we changed -> the last call that did, from ``since`` on if given.
 
-        ``answered``: only calls of which it is known that they were applied.
+        ``answered``: only calls that were applied for certain.
         """
         last: dict[str, AppliedCall] = {}
         calls = (call for call in self.calls if call.effective and (call.answered or not answered))
@@ -381,7 +381,7 @@ class CallHistory:
                 elif attached:
                     attached = not call.answered
                     continue
-            # What has our name and no purpose was somebody else's, and was removed as the user's own.
+            # A policy with our name and no purpose was somebody else's, and was removed as the user's own.
             if call.removed and "for" not in call.notes:
                 yield call.removed, call
 

@@ -47,10 +47,10 @@ INLINE_QUOTA = 2048
 ATTACHED_QUOTA = 10
 #: The forms of the Deny-all in a quarantine's record, and the operation that puts each.
 INLINE, ATTACHED, BOUNDARY = "inline", "attached", "boundary"
-#: In place of the form where a run saw the user without its Deny-all: whatever denies it now is somebody else's.
+#: In place of the form, if a run saw the user without its Deny-all: what denies it now is somebody else's.
 GONE_DENY = "gone"
 FORMS = {"PutUserPolicy": INLINE, "AttachUserPolicy": ATTACHED, "PutUserPermissionsBoundary": BOUNDARY}
-#: The forms that AWS refused, with the error code, where it refused none.
+#: The forms that AWS refused, with the error code: none.
 NONE_REFUSED: Mapping[str, str] = MappingProxyType({})
 _GONE = frozenset({"NoSuchEntity"})
 _DENY_ALL = {"Effect": "Deny", "Action": "*", "Resource": "*"}
@@ -353,7 +353,7 @@ def inline_fits(user: IamUser, document: str, name: str = DENY_ALL_NAME) -> bool
 
 
 def attached_fits(user: IamUser, more: int = 1) -> bool:
-    """Whether so many ``more`` managed policies fit the quota."""
+    """Whether ``more`` further managed policies fit the quota."""
     return len(user.attachments["attached-policy"]) + more <= ATTACHED_QUOTA
 
 

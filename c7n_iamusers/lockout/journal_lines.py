@@ -57,7 +57,7 @@ def _uploaded(lines: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
 
 
 def _last_seen(lines: Iterable[Mapping[str, Any]], member: str) -> dict[str, datetime]:
-    """Each of what the ``member`` of lines of phase LAPSED names -> when it was named last."""
+    """Each item in the ``member`` of lines of phase LAPSED -> when it was named last."""
     seen: dict[str, datetime] = {}
     for line in (line for line in lines if line.get("phase") == LAPSED):
         time = moment(line.get("time")) or BEGINNING
@@ -111,7 +111,7 @@ def _gave_back(calls: Sequence[AppliedCall], until: datetime) -> bool:
 
 
 def _gives(call: AppliedCall) -> bool:
-    """Whether a restoration made the call. Without ``for`` in its notes, nothing else puts anything on a user."""
+    """Whether a restoration made the call: nothing else puts anything on a user without a note ``for``."""
     return is_restoration(call) or (call.operation in _GIVING and "for" not in call.notes)
 
 

@@ -60,10 +60,9 @@ def _with_earlier(user: IamUser, quarantine: QuarantineRecord, history: CallHist
 
 
 def predated(user: IamUser, history: CallHistory) -> datetime | None:
-    """When we lifted the inline Deny with the time that the one on ``user`` bears; None if that time may be true.
+    """When we last lifted the inline Deny, if the one on ``user`` bears an earlier time; None if that time may be true.
 
-    Somebody then put it on later, with an earlier time. A Deny that we put on again since, such as a deletion's, is
-    ours.
+    Somebody then put it on after we lifted ours. A Deny that we put on again since, such as a deletion's, is ours.
     """
     statement, record, lifted = deny_all.inline_deny_all(user), deny_record_of(user), history.inline_lifted()
     claimed = record.quarantine if record else None
@@ -397,7 +396,7 @@ def _quarantine_on(user: IamUser) -> QuarantineRecord | None:
 
 
 def _inactive(user: IamUser) -> frozenset[str]:
-    """The ids of its inactive credentials, also of a user of whom not every kind was read."""
+    """The ids of its inactive credentials, even if not every kind was read."""
     return frozenset(
         identity_of((kind, item))
         for kind in attachments.SWITCHABLE_KINDS

@@ -22,7 +22,7 @@ from c7n_iamusers.text.documents import MOST_OF_RECORD, read_json
 from c7n_iamusers.text.times import as_text, moment
 
 DIRECTORY = "exempt"
-#: Characters of a pattern. Lists are by others, and the file has to be one that may be read.
+#: Characters of a pattern. Others write the lists, and the file must stay within the bounds of its reader.
 _LONGEST = 100
 
 

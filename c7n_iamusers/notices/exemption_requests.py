@@ -124,7 +124,7 @@ def replies(data: bytes, place: str) -> Iterator[Reply]:
         where = f"{place}, mail {number}" if len(mails) > 1 else place
         try:
             yield _reply(mail, where)
-        except Exception as error:  # noqa: BLE001  # whatever a mail has, the others are read
+        except Exception as error:  # noqa: BLE001  # a bad mail must not hide the others
             why = str(error) if isinstance(error, _Unreadable) else repr(error)
             yield Reply(where, "", (), problem=f"{why}: read it by eye")
 

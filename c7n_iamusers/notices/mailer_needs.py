@@ -15,8 +15,8 @@ from c7n_iamusers.notices.queue_counts import queue_arn
 
 #: Keys of the configuration by which mails go another way than through SES.
 _OTHER_WAYS = ("smtp_server", "sendgrid_api_key", "graph_sendmail_endpoint")
-#: Texts that it lets KMS decrypt, and takes for plain only where KMS says that they are no ciphertext: so it needs to
-#: be allowed for plain ones, too.
+#: Texts that it lets KMS decrypt. It takes one for plain text only if KMS says that it is no ciphertext, so it needs
+#: the permission for plain ones, too.
 _SECRETS = ("smtp_password", "slack_token", "sendgrid_api_key", "graph_client_secret")
 _LDAP_SECRET = "ldap_bind_password"
 #: Where its configuration names no Region.

@@ -283,7 +283,7 @@ class Notices:
     def heard(self, unique_id: str, words: Collection[str], since: datetime) -> bool:
         """Whether an informing message of any policy said one of ``words`` of the user at ``since`` or later.
 
-        NoticeRecords have whole seconds.
+        Records have whole seconds.
         """
         return any(
             each.step == INFORMED

@@ -16,13 +16,13 @@ from c7n_iamusers.execution.outcomes import CHANGED, DELETED, RELEASED, RESTORED
 from c7n_iamusers.notices.notices import LAPSE_DAYS, Notice, Notices
 from c7n_iamusers.text.times import moment
 
-#: What is longer ago is not made up for: the policy told nobody by then.
+#: Older changes are not made up for: the policy told nobody by then.
 _REMEMBERED = timedelta(days=LAPSE_DAYS)
 
 
 @dataclass(frozen=True)
 class Owed:
-    """What became of ``user`` at ``time``, as no message says. ``outcome``: its row, without earlier ones."""
+    """What became of ``user`` at ``time``, which no message has said. ``outcome``: its row, without earlier ones."""
 
     user: Subject
     time: datetime

@@ -90,7 +90,7 @@ def known_texts(known: Mapping[str, Any], notice: Mapping[str, Any]) -> list[str
         call = " ".join(str(each[key]) for key in ("service", "action") if each.get(key)) or "a call"
         found.append(f"still in use: {call} on {str(each.get('time'))[:16].replace('T', ' ')} UTC")
     state: Mapping[str, Any] = {}
-    # of an announcement, what it says of the user is said of its access too
+    # what an announcement says of the user covers its access, too
     for key in ("outcome", "provisioning", *(() if notice.get("text") else ("identity-center",))):
         state = state or known.get(key) or {}
     if status := state.get("status") or state.get("state"):

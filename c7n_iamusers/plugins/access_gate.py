@@ -133,8 +133,8 @@ class AccessGate:
     def reading(self, resources: Sequence[Resource]) -> Callable[[], dict[str, access_state.AccessState]]:
         """Reads ARN of each user -> the access of its person, each time anew.
 
-        Who its person is, what it must have, and what runs gave, is found out once. The account's assignments are read
-        once a time.
+        People, the access that they must have, and what runs gave are found out once. Each reading reads the account's
+        assignments.
         Raises PolicyExecutionError if the users are of another account, or anything can't be read; so does the result.
         """
         require_own_account(self._manager, resources)
@@ -248,7 +248,7 @@ class AccessGate:
         return _Account({user["UserId"]: user for user in read_account(client, Backoff(), "User").users})
 
     def _read_runs(self) -> RunHistory:
-        """What runs gave whom. Raises IdentityCenterError if others can write that, or no run left it."""
+        """What access runs gave. Raises IdentityCenterError if others can write that, or there is none."""
         place = self._data.get("records", NONE)
         if place == NONE:
             return RunHistory()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The filter ``alarm``: exempt users whose use is an alarm."""
+"""The filter ``alarm``: exempt users whose use raises an alarm."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Alarm(Filter):  # type: ignore[misc]  # c7n is untyped
     raises no alarm: its users are not exempt any more. A list without any such rule is refused, since it would never
     raise an alarm. A user whose groups can't be read counts as matched by a rule by group. A caller can change name,
     path and groups before they are read; rules by user and path also hold for the name and path in the event, so write
-    no others.
+    only these.
 
     Root is always selected if ``mode.events`` names it as ``<root_account>``.
 
@@ -124,7 +124,7 @@ class Alarm(Filter):  # type: ignore[misc]  # c7n is untyped
     ) -> bool:
         users = [record.user]
         if call and call.is_of(record.user.unique_id, record.user.name):
-            # who calls as such a user could else move or rename it before it is read
+            # otherwise its caller could move or rename the user before it is read
             users.append(call.before(record.user))
         try:
             rule = next(

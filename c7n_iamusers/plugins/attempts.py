@@ -74,15 +74,14 @@ _READS = tuple(sorted({f"iam:{name}" for kind in ATTACHMENT_KINDS for name in ki
 class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
     """Selects IAM users by whether anybody still calls AWS as them, in quarantine or not.
 
-    - ``attempted``: somebody does, or did ``since``: what, which service, when, from where, by which source. It
-      releases nobody, or a thief's calls would: find out who calls, then exempt the user or release it.
-    - ``quiet``: nobody did, and CloudTrail was read to its end, in all Regions and for the whole time.
+    - ``attempted``: somebody calls, or has called ``since``. It has the call, service, time, address and source. It
+      releases nobody, as the caller may be a thief: find out who calls, then exempt the user or release it.
+    - ``quiet``: nobody called, and CloudTrail was read to its end, in all Regions and for the whole time.
     - ``unobservable``: no attempt was seen, and no source would show one. ``not_recorded`` lists what AWS does not
       record: attempts with credentials that are deactivated, the use of SSH keys, certificates and service-specific
       credentials, data events of services that the user's own policies allow, the time before CloudTrail's 90 days,
       what is done in a session that the user had begun before (of a role, or by GetFederationToken). ``unread`` lists
-      what was not read: a Region, a denied call, an event that does not say whose it is or when, an unknown
-      quarantine.
+      what was not read: a Region, a denied call, an event without caller or time, an unknown quarantine.
 
     ``state``: the states to select, by default all: each user is annotated with ``c7n:IamUser`` -> ``attempts``.
     ``since``: ``quarantine`` (the default), or so many days. Users that are in no quarantine, by their Deny and the
@@ -224,7 +223,7 @@ class _Reading:
             return self._listen(resource, self._days)
         except _TOLD as error:
             why = str(error)
-        except Exception as error:  # noqa: BLE001  # whatever one user has, the others are answered
+        except Exception as error:  # noqa: BLE001  # one user's error must not affect the others
             why = repr(error)
             AttemptsFilter.log.warning("attempts: %s: could not be read: %s", subject_of(resource), why)
         return _Listened(None, None, gaps=(Gap(f"it could not be read: {why}", unread=True),))
@@ -303,7 +302,7 @@ class _Reading:
         history = self._history(user)
         quarantine = quarantine_of(user, history)
         if quarantine is None and deletion_begun(user, history):
-            # The run that deletes it ended between lifting the Deny, right at the end, and the user.
+            # The run that deletes it ended after it lifted the Deny and before it deleted the user.
             quarantine = history.record
         if quarantine is None and days is None:
             return _NO_QUARANTINE

@@ -112,7 +112,7 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
 
     In an event mode ``ids`` may be names, unique ids or both, as in ``responseElements.user.[userName, userId]``: a
     user that was renamed since the event is found by its unique id. Where another user has the name now, both are
-    resources; our actions leave the one alone that the event is not about. The id ``<root_account>``, as in the
+    resources; our actions leave alone the one that the event is not about. The id ``<root_account>``, as in the
     credential report, is root: a resource for the filter ``alarm`` and messages alone.
 
     :example:

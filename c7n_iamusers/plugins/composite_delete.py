@@ -63,7 +63,7 @@ def propose(
     store = run_store(manager).store
     with Interruption() as interruption:
         run = action.new_run(store, NoJournal(), interruption, len(resources))
-        proposal = partial(_proposal, action, deletion(run), interruption)
+        proposal = partial(_proposal, deletion(run), interruption)
         with action.executor_factory(max_workers=action.max_workers) as pool:
             proposals = list(pool.map(proposal, resources))
     interruption.exit_if_stopped()
@@ -74,9 +74,7 @@ def propose(
     fail_at_the_end(manager, action.type, outcomes)
 
 
-def _proposal(
-    action: UserAction, deletion: UserDeletion, interruption: Interruption, resource: Resource
-) -> Proposal:
+def _proposal(deletion: UserDeletion, interruption: Interruption, resource: Resource) -> Proposal:
     subject, found = subject_of(resource), []
 
     def work(evidence: Subject, _: Applied) -> tuple[str, Reason]:
@@ -161,12 +159,12 @@ class CompositeDelete(TakingAction):
     - ``noticed: 30``: only users about whom the action ``notify-owners`` addressed the owners so many days ago, by the
       record in ``notices`` (a directory or ``s3://BUCKET/PREFIX``), and whose announced day has come. A file ``STOP``
       there, or in the account's directory there, makes each further user fail, untouched. ``noticed: none``: also
-      users whose owner nobody told; ``notices`` is then the place of ``STOP`` alone
-    - ``delivery: unchecked``: also announcements of which nothing says that their message left the queue, see
+      users whose owner was not told; ``notices`` is then the place of ``STOP`` alone
+    - ``delivery: unchecked``: announcements count even if nothing shows that their message left the queue, see
       ``notify-owners``
     - ``require: provisioned``: read Identity Center again as the policy's filter ``identity-center`` does, and skip
-      users without working access. ``used``: also those whose people have not signed in by it. ``none``: also people
-      without any other access
+      users without working access. ``used`` also skips those whose people have not signed in by it. ``none`` accepts
+      people without any other access
     - ``quiet: proven``: only users that the policy's filter ``attempts`` found quiet since their quarantine.
       ``none-seen`` also accepts users that no source could have shown (``unobservable``), as when a quarantine has
       deactivated their credentials. Users with attempts, or whose attempts could not be read, are skipped with the
@@ -282,9 +280,9 @@ class CompositeDelete(TakingAction):
     def unfinished(self, users: Sequence[IamUser]) -> frozenset[str]:
         """The unique ids of those ``users`` whose deletion began with this output, by its journal, and did not end.
 
-        ``users``: as the account's lists have them. The filter ``unnecessary`` asks for those that it would leave out,
-        since without what is removed they may be of another kind, or have no finding any more, and for the exempt.
-        Raises PolicyExecutionError if the journal can't be read.
+        ``users``: as the account's lists have them. The filter ``unnecessary`` asks for the exempt, and for those that
+        it would leave out: without what was removed, they may be of another kind, or have no finding. Raises
+        PolicyExecutionError if the journal can't be read.
         """
         if not is_pull(self.manager):
             return frozenset()
@@ -301,7 +299,7 @@ class CompositeDelete(TakingAction):
             ) from error
 
     def _spared(self, resource: Mapping[str, Any]) -> Reason | None:
-        """Why a user in use, or whose replacement failed, is spared; None if neither, or neither is asked for."""
+        """Why a user is spared: it is in use, or its replacement failed. None if neither holds, or is asked for."""
         annotation = resource.get(ANNOTATION, {})
         # CloudTrail shows an event minutes late, so asking it again would say no more than the filter did.
         attempts = annotation.get("attempts") or {}
@@ -311,7 +309,7 @@ class CompositeDelete(TakingAction):
             else None
         )
         if used and not attempts.get("quarantined"):
-            # That it is in use says more than that it is not in quarantine.
+            # Being in use says more than not being in quarantine.
             used = (
                 reasons_to_spare.seen_active(annotation.get("last_activity"), self.active_within(), utc_now())
                 or used
@@ -319,7 +317,7 @@ class CompositeDelete(TakingAction):
         return used or reasons_to_spare.unprovisioned(annotation.get("provisioning"))
 
     def report(self, resources: Sequence[Resource], outcomes: Sequence[Outcome]) -> None:
-        """See UserAction. A user in no quarantine also gets ``earlier``: why another policy left it out of one."""
+        """See UserAction. A user that is not in quarantine also gets ``earlier``: why another policy skipped it."""
         super().report(resources, outcomes)
         told = [resource[ANNOTATION]["outcome"] for resource in resources]
         left = [each for each in told if each["code"] in NO_QUARANTINE]
@@ -400,7 +398,7 @@ class CompositeDelete(TakingAction):
         )
 
     def _guards(self, run: Run) -> reasons_to_spare.Guards:
-        """What is judged of a user, but for what is asked anew."""
+        """The guards that stay the same during a run; gates give the others."""
         return reasons_to_spare.Guards(
             run.callers,
             (),

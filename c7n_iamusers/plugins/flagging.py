@@ -37,9 +37,9 @@ WOULD_BE_EXEMPT = "would-be-exempt"
 class Flagging:
     """One run of the filter. ``client``: an IAM client. ``clock``: returns the current time in UTC.
 
-    ``unfinished``: which of some users a deletion of this policy was stopped on, as unique ids. What it removed may be
-    all that selected a user, and an exempt one is locked out. So they are flagged. The deletion judges them as they
-    were before it, and says that it leaves the exempt unfinished.
+    ``unfinished``: the unique ids of those of the given users whose deletion by this policy was stopped. They are
+    flagged: what it removed may be all that selected a user, and an exempt one is locked out. The deletion judges them
+    as they were before it, and reports that it leaves the exempt unfinished.
 
     ``otherwise``: rules that protect nobody in real time; None if they can't be read. The annotation of a flagged user
     says by which one it would be exempt.
@@ -114,7 +114,7 @@ class Flagging:
                 protecting = (exemption.rule, *exemption.more)
                 self.exempt.append((record.user.subject, exemption.rule))
                 told = protecting[: exemptions.MOST_TOLD]
-                # of each rule that protects somebody, one user at least is told
+                # each rule that protects somebody is named for one user at least
                 told += tuple(rule for rule in protecting[len(told) :] if rule not in spared)
                 spared.update(set(protecting))
                 denied = _denied(record.user)
@@ -206,7 +206,7 @@ class Flagging:
             return assessor.assess(record.user, record.source, exemption)
         except EvidenceUnreadable as error:
             why = str(error)
-        except Exception as error:  # noqa: BLE001  # whatever one user has, the others are assessed
+        except Exception as error:  # noqa: BLE001  # one user's error must not affect the others
             why = f"it can't be assessed: {error!r}"
         self.log.warning("unnecessary: %s is left alone: %s", record.user.subject, why)
         self._leave_out(record.user, why)

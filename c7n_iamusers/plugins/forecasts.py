@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an announcement or a reminder says will become of its users: asks the functions of the later steps."""
+"""The forecast in an announcement or a reminder: what the functions of the later steps decide on its users."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from c7n_iamusers.safeguards.forecast import GROUPS, Flagged, Later, announced_n
 
 
 def foreseen(action: Any, step: Step, due: Sequence[Due], notices: Notices, now: datetime) -> list[Due]:
-    """``due``, each with what becomes of the user, those that go first; and else in their order.
+    """``due``, each with its forecast: users that will be deleted come first, else in their order.
 
     Raises PolicyExecutionError if the account's roles or users can't be read.
     """
@@ -62,7 +62,7 @@ def _later(action: Any, resources: Sequence[Resource]) -> Later:
 
 
 def _missing(resources: Sequence[Resource], accepted: Sequence[str]) -> Mapping[str, Reason | None]:
-    """ARN of each user whose access the filter ``identity-center`` says -> why it does not do; None if it does."""
+    """ARN of each user whose access the filter ``identity-center`` says -> why it is not enough; None if it is."""
     found = dict[str, Reason | None]()
     for resource in resources:
         if access := (resource.get(ANNOTATION) or {}).get("identity-center"):

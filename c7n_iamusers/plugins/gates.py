@@ -43,8 +43,8 @@ def gates_of(
 ) -> Gates:
     """The gates of ``action``, read for the first time: exemptions, STOP files, notices, access, trust.
 
-    ``guards``: what else is judged. ``access``, ``trust``: what reads it, if anything, counting its calls.
-    ``accepted``: states of access that do. Raises PolicyExecutionError if anything can't be read.
+    ``guards``: the others. ``access``, ``trust``: make their readers, if any, which count their calls. ``accepted``:
+    states of access that are enough. Raises PolicyExecutionError if anything can't be read.
     """
     manager, data, calls = action.manager, action.data, Calls()
     gates = [Gate("the exemptions", lambda: _exemptions(manager, account_id, calls))]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a message has of each user: which of its members, in owners' words, and the riskiest first. Pure."""
+"""What a message has of each user: some of its members, with reasons for owners, the riskiest user first. Pure."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def for_message(resources: Iterable[Resource], action: Mapping[str, Any]) -> lis
     """Copies of ``resources`` with what a message by ``action``, the data of one of our actions, needs.
 
     The package's own templates, and c7n-mailer's, need less than half of a user, so that many users fit one message,
-    and reasons in owners' words. Another template may need everything but whole policy documents. Every text is made
+    and the reasons for owners. Another template may need everything but whole policy documents. Every text is made
     visible. With ``email-domains``, tags with addresses of other domains are left out, since c7n-mailer writes to the
     addresses that it finds in tags. It publishes to topics in tags too: the package's own actions leave those tags out.
     """

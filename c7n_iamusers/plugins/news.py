@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a policy has found out about a user, or done to it, as its owner is told: once, and in a word. Pure."""
+"""What owners are told once about a user: what a policy found out about it, or did to it, in a word. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ACCESS = (PROVISIONED, UNCHANGED, access_state.USED)
 
 
 def news_of(resource: Mapping[str, Any]) -> str:
-    """What the policy's filters and actions found or did: a word, and for some words what belongs to it.
+    """What the policy's filters and actions found or did: a word, for some with a detail.
 
     ``skipped: <code of the reason>``, ``attempted: <time of the newest attempt>``, ``released: <time>``, ``deleted``,
     ``failed``, ``access`` and so on. An action counts before a filter.
@@ -60,7 +60,7 @@ def is_new(news: str, said: str | None) -> bool:
         return True
     if news.startswith(ATTEMPTED) and said.startswith(ATTEMPTED):
         return news > said
-    # who was told that it failed, or was left alone, is told that it is as it should be all the same
+    # after a failure or a skip, the owner is told that the user is as it should be
     if news == UNCHANGED:
         return said == FAILED or said.startswith(SKIPPED)
     return news != said

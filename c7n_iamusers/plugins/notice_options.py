@@ -20,16 +20,16 @@ from c7n_iamusers.plugins.recorded_notify import notify_schema
 from c7n_iamusers.plugins.run_outputs import NOTICES
 from c7n_iamusers.plugins.use_step import Used
 
-#: Of these steps a message too many is better than none, and what they say is no message's about a deletion.
+#: For these steps a message too many is better than none, and their messages announce no deletion.
 AT_ONCE = (CREATED, USED)
-#: These tell what has happened, and announce no day.
+#: These steps tell what has happened, and announce no day.
 TOLD_AFTER = (INFORM, DENIED)
 _WITHOUT_DAYS = (*TOLD_AFTER, OVERDUE, USED)
 #: Recipients that a digest can't have: c7n-mailer looks them up by the account, or by a user's tags.
 _LOOKED_UP = ("account-emails", "resource-owner", "slack://owners")
 _COPIES = ("cc", "cc_from", "cc_manager", "owner_absent_contact")
 _OF_OVERDUE = ("every", "escalate-after", "escalate-to")
-#: Of the later steps, as their policies have them: for the steps that say what these will do.
+#: The options of the later steps, for the steps that predict what these will do.
 OF_LATER: Mapping[str, Any] = {
     key: safeguarded_action.OPTIONS[key] for key in ("active-within", "trusted-by-role", "require")
 }
@@ -81,7 +81,7 @@ def require_days(action: Any) -> None:
 
 
 def check_steps(action: Any) -> None:
-    """Raises PolicyValidationError for options of other steps, no exemptions, or a topic nobody can ask."""
+    """Raises PolicyValidationError for options of other steps, missing exemptions, or a topic."""
     data, told = action.data, f"policy {action.policy_name}: {action.type}"
     own = (
         ((ANNOUNCE, REMIND, OVERDUE), OF_LATER),
@@ -121,7 +121,7 @@ def check_steps(action: Any) -> None:
 
 
 def _check_of(action: Any, told: str) -> None:
-    """Raises PolicyValidationError for policies of which a message can't tell, or recipients that it can't have."""
+    """Raises PolicyValidationError for policies that a message can't report, or recipients that it can't have."""
     data = action.data
     if action.policy_name in data.get("of", ()):
         raise PolicyValidationError(f"{told}: of names the policy itself: leave of out, or name others")
@@ -170,7 +170,7 @@ def make_step(action: Any, event: Any) -> Step:
 
 
 def _require_known_delivery(action: Any) -> None:
-    """Raises PolicyValidationError for a topic, of which nobody can read what became of a message."""
+    """Raises PolicyValidationError for a topic: nobody can read whether its messages were delivered."""
     topic = action.data["transport"].get("type") == "sns"
     if topic and action.data["step"] not in AT_ONCE and "delivery" not in action.data:
         raise PolicyValidationError(

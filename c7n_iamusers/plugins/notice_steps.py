@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages about users to the owners of accounts: their steps, and what is told of a large user. Pure.
+"""Messages about users to the owners of accounts: their steps, and how a large user is shortened. Pure.
 
-Each step of ``notify-owners`` says about which users it sends a message, and what the message says of them.
+Each step of ``notify-owners`` decides about which users it sends a message, and what the message says of them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from c7n_iamusers.safeguards.forecast import GOES, IN_USE, REPLACE_FIRST, STAYS,
 from c7n_iamusers.text.addresses import foreign_domain, is_address
 from c7n_iamusers.text.times import moment
 
-#: Characters of a text, and members of a list, of a user that does not fit a message in full.
+#: For a user that does not fit a message in full: characters of a text, and members of a list.
 _LONGEST_TEXT, _LONGEST_LIST = 300, 10
 _NO_MORE: Mapping[str, Any] = {}
 _KINDS = tuple(kind.name for kind in ATTACHMENT_KINDS)
@@ -66,10 +66,9 @@ def _beginnings(value: Any) -> Any:
 class Due:
     """A user whose owner has to be addressed.
 
-    ``day``: of its deletion; of steps that announce nothing, that of the message. ``annotation``: what the template
-    reads of the step, by key. ``news``: of ``step: inform``, what became of the user; of ``step: used``, what
-    ``use_step`` says; else empty. ``forecast``: of an announcement or a reminder, what becomes of the user.
-    ``step``: that of the user in the notices, where it is not the message's.
+    ``day``: of its deletion; in steps that announce nothing, of the message. ``annotation``: the step's data for the
+    template, by key. ``news``: in ``step: inform``, what became of the user; in ``step: used``, what ``use_step`` says;
+    else empty. ``forecast``: in an announcement or a reminder. ``step``: in the notices, if not the message's.
     """
 
     resource: Resource
@@ -91,10 +90,10 @@ def on_record(user: Subject, outcome: Mapping[str, Any], known: Mapping[str, Any
 
 
 class Step(ABC):
-    """``missed``: said of the users of a message that has no recipient; empty if the end of the policy names them.
+    """``missed``: begins the error on a message without a recipient; empty if the error names no users.
 
-    ``creator``: the address of who made the call that the message reports. ``event``: the id of that call's event.
-    ``also``: further addresses that get the message.
+    ``creator``: the address of the caller that the message reports. ``event``: the id of that call's event. ``also``:
+    further addresses that get the message.
     """
 
     missed = "These users were not announced"
@@ -112,34 +111,35 @@ class Step(ABC):
         """The ``users`` whose owners have to be addressed."""
 
     def told_of(self, due: Sequence[Due]) -> list[Due]:
-        """Those of ``due``, with what becomes of them, of whom the message is; by default all."""
+        """Those of ``due`` that the message is about, with their forecasts; by default all."""
         return [*due]
 
     def brownout(self, now: datetime) -> date | None:
-        """The first day of a brownout, as a message of ``now`` says; None if it does not."""
+        """The first day of a brownout, in a message sent ``now``; None if it names none."""
         return None
 
     def evidence(self, users: Sequence[Resource]) -> Mapping[str, Mapping[str, Any]]:
-        """What the record of a message keeps of the evidence, and of what was told; nothing by default.
+        """The evidence, and the forecast, that the record of a message keeps; nothing by default.
 
-        Unique id -> ``frozen_evidence``, with ``group``, ``code`` (of its reason) and ``told`` of the forecast."""
+        Unique id -> ``frozen_evidence``, with ``group``, ``code`` (of its reason) and ``told`` of the forecast.
+        """
         return {}
 
     def stop(self, day: date) -> date | None:
-        """The day on which credentials stop working, as a message about users of ``day`` says; None if it does not."""
+        """The day on which credentials stop working, in a message about users of ``day``; None if it names none."""
         return None
 
     @abstractmethod
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
-        """The subject of a message. ``users``: of all parts. ``counted``: not where each recipient gets other users."""
+        """The subject of a message. ``users``: of all parts. ``counted``: False if each recipient gets other users."""
 
 
 @dataclass(frozen=True)
 class Announce(Step):
-    """Announces the deletion of users, in so many ``days``, where no announcement is in force.
+    """Announces the deletion, in ``days`` days, of users without an announcement in force.
 
-    ``quiet``: days that they are denied everything before; None if the announcement speaks of no Deny. ``dark_after``:
-    days until they may be denied everything for some minutes; None if it speaks of no brownout.
+    ``quiet``: days before it on which they are denied everything; None if the announcement names no Deny.
+    ``dark_after``: days until they may be denied everything for some minutes; None if it names no brownout.
     """
 
     days: int
@@ -271,7 +271,7 @@ class Inform(Step):
         return due
 
     def _is_new(self, news: str, key: str, notices: Notices, now: datetime) -> bool:
-        """Also what was done again, such as a quarantine after a release, of which another policy told."""
+        """True, too, for what was done again, such as a quarantine after a release that another policy told."""
         again = news in CHANGED and not notices.was_told(key, self.policy, news, now, now)
         return again or is_new(news, notices.said(key, self.policy, now))
 
@@ -291,7 +291,7 @@ class Denied(Inform):
     quiet: float | None = None
 
     def every(self, users: Sequence[Resource], now: datetime) -> list[Due]:
-        """See Inform: those of the ``users`` whose access was stopped, also where it was not done in full."""
+        """See Inform: those of the ``users`` whose access was stopped, even if not in full."""
         return super().every([each for each in users if _is_stopped(each)], now)
 
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
@@ -333,7 +333,7 @@ def _denied_since(resource: Resource) -> datetime | None:
 def _announced(
     resource: Resource, announced: datetime, day: date, notices: Notices, told: Mapping[str, Any] = _NO_MORE
 ) -> Due:
-    """A user, with what the template says of its announcement, and what else is ``told``."""
+    """A user, with the data of its announcement for the template, and what else is ``told``."""
     notice = {"announced": announced.date().isoformat(), "day": day.isoformat(), **told}
     if lost := notices.exemption(str(resource["UserId"])):
         notice["was-exempt"] = str(lost)
@@ -379,7 +379,7 @@ class CreatedCredentials(Step):
     def __init__(self, days: int, event: Any = None, domains: Sequence[str] = ()) -> None:
         self._days = days
         self._call = credential_event(event)
-        #: The event is of no call that succeeded.
+        #: Whether the event is not of a successful call.
         self._is_nothing = bool(event) and self._call is None
         name = self._call.session if self._call else ""
         if domains and is_address(name) and not foreign_domain(name, domains):

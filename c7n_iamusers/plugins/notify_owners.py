@@ -78,26 +78,26 @@ class NotifyOwners(RecordedNotify):
     with an error. Being overdue deletes nothing. It takes the options of the later steps.
 
     ``step: inform``, which has no ``days``, says what became of the users, by the actions and filters of the policy:
-    who was deleted, failed or was left alone, who has access through Identity Center, as whom somebody still calls AWS.
-    It says so once: a user is in a message if that differs from what the last message of the same policy said of it. Of
-    users that were left alone the kind of the reason counts, and those whose announced day is yet to come are left out.
-    Without anything new no message is sent. Put it after the other actions. It is also sent where they failed, and its
-    own errors, such as nobody to address, end the policy together with theirs.
+    who was deleted, failed or was left alone, who has access through Identity Center, who still calls AWS. It says so
+    once: a user is in a message if the last message of the same policy said something else of it. For users that were
+    left alone only the kind of the reason counts, and those whose announced day is yet to come are left out. Without
+    anything new no message is sent. Put it after the other actions. It is sent even if they failed, and its own errors,
+    such as nobody to address, end the policy together with theirs.
 
     ``of: [iam-users-delete, iam-users-delete-people]``, of the steps ``inform`` and ``denied``, says in one message
     what these policies did, by their outcomes in the same output. Put it into a policy that comes after them and
-    selects nobody, and leave ``notify-owners`` out of theirs. What is not told stays owed until it is.
+    selects nobody, and leave ``notify-owners`` out of theirs. What could not be told is told by a later run.
 
     ``step: created`` addresses the owners right after a user or credential was created, replaced or activated, or our
     Deny was removed from a user. In ``mode: cloudtrail`` the event says so, and ``c7n:IamUser`` -> ``created`` has the
     call, its caller, time and address. The caller is addressed too, if the name of the role session or IAM user is an
     e-mail address of one of the ``email-domains``; by default no caller is, since callers choose the name of their
-    session. A call that removed our Deny is reported although a Deny is there again, and then says so. Where the call
-    does not say whether it did, a user that is denied everything has kept it, and is left out. In other modes, ``days:
-    2`` leaves out users that were not created, and got no credential, in the last two days, or of which a message was
-    sent since. No event is reported twice. A record there that can't be read is logged and left out, since a message
-    too many is better than none. This step announces nothing: no user is deleted because of it. Give it notices of its
-    own: where a Lambda function in each account writes them, let no deletion depend on them.
+    session. A call that removed our Deny is reported even if a Deny is there again; the message says so. If the call
+    does not say whether it did, a user that is still denied everything is left out. In other modes, ``days: 2`` leaves
+    out users that were not created, and got no credential, in the last two days, or about which a message was sent
+    since. No event is reported twice. A record there that can't be read is logged and left out, since a message too
+    many is better than none. This step announces nothing: no user is deleted because of it. Give it notices of its own:
+    where a Lambda function in each account writes them, let no deletion depend on them.
 
     ``step: used``, which has no ``days``, says that somebody signed in or called AWS as a user that the filter
     ``alarm`` selects: by the event of CloudTrail, or, in other modes, by the filter ``attempts``. Each sign-in is told;
@@ -121,20 +121,20 @@ class NotifyOwners(RecordedNotify):
 
     Which users are exempt, and by which rule, is recorded too, in ``exempt/`` below ``notices``, except by ``step:
     created``. A user that was exempt after its announcement, and is not any more, is not deleted by that announcement,
-    whatever became of the rule: it is announced again, and the mail says so. Where there are announcements and no
-    record of who was exempt, which is written before them, nobody is addressed, quarantined or deleted: somebody
-    removed it.
+    whatever became of the rule: it is announced again, and the mail says so. The record of who was exempt is written
+    before any announcement. If only the record is missing, somebody removed it: nobody is addressed, quarantined or
+    deleted.
 
-    Each run reads what is in the queue before it sends, and where a message may still be there, and records that beside
-    the notices. An announcement counts once its message has left the queue before it could expire: two readings a
-    minute or more apart found no message visible, in flight or delayed, and none more in the dead-letter queue. Where
-    other policies keep the queue busy, CloudWatch's age of the oldest message does too. So run the policy daily, and
-    give these policies a queue of their own. What may have expired unread is announced, or told, anew. This takes
+    Each run counts what is in the queue before it sends, and while a message may still be there, and records that
+    beside the notices. An announcement counts once its message has left the queue before it could expire: two readings
+    a minute or more apart found no message visible, in flight or delayed, and none more in the dead-letter queue. Where
+    other policies keep the queue busy, CloudWatch's age of the oldest message shows it, too. So run the policy daily,
+    and give these policies a queue of their own. What may have expired unread is announced, or told, anew. This takes
     ``sqs:GetQueueAttributes`` on both queues and ``cloudwatch:GetMetricStatistics``. ``delivery: unchecked`` waives it.
 
-    What an earlier run did to users and did not tell, since it was killed, the queue refused the message or it may have
-    expired unread, the next run of the policy with the same output tells first, by ``outcomes.json`` and the notices.
-    Where it can't, it ends with an error.
+    An earlier run may not have told what it did: it was killed, the queue refused the message, or the message may have
+    expired unread. The next run of the policy with the same output tells that first, by ``outcomes.json`` and the
+    notices. If it can't, it ends with an error.
 
     ``digest: true`` sends nothing: the message is held beside the notices, in ``held/``, and ``c7n-iamusers digest``
     sends one to each owner over all its accounts. Run it within twelve hours after the policy: until it is sent, nobody
@@ -177,7 +177,7 @@ class NotifyOwners(RecordedNotify):
 
     schema = notice_options.schema()
     schema_alias = False
-    #: Whose owners have to be addressed, and no message about them was sent yet.
+    #: The users about whom a message is still to be sent.
     _due_users: list[Due]
     _step: Step
 
@@ -206,14 +206,14 @@ class NotifyOwners(RecordedNotify):
 
     @property
     def queue(self) -> str:
-        """See RecordedNotify. What announces nothing is not asked for."""
+        """See RecordedNotify. Empty for steps that report at once."""
         return "" if self.data.get("step") in AT_ONCE else super().queue
 
     def send_owed(self) -> None:
-        """Tell owners what earlier runs did to users and did not tell, be it that none is selected now.
+        """Tell owners what earlier runs did to users and did not tell, even if no user is selected now.
 
-        The source calls it at the beginning of each run. What can't be sent stays owed, and hinders nothing; the policy
-        ends with that error.
+        The source calls it at the beginning of each run. What can't be sent stays owed and stops nothing else; the
+        policy ends with that error.
         """
         account_id, now = str(self.manager.config.account_id), utc_now()
         try:
@@ -232,7 +232,7 @@ class NotifyOwners(RecordedNotify):
                 fail_even_if_idle(self.manager, self.type, fault)
 
     def _require_digest(self, notices: Notices, now: datetime) -> None:
-        """End the policy with an error where what it held was never sent. It holds it anew all the same."""
+        """End the policy with an error if a held message was never sent. It is held anew all the same."""
         missed = [each for each in notices.never_told(now) if each.policy == self.policy_name]
         if missed:
             account_id, since = self.manager.config.account_id, missed[0].time

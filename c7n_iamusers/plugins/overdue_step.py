@@ -22,8 +22,8 @@ _EARLIER = timedelta(hours=1)
 class Overdue(Step):
     """Says, once in ``every`` days, which users are in use, or lack a replacement, after their announced day.
 
-    ``escalate_after``: after so many messages about a user, ``escalate_to`` is addressed too. ``late``: the users of
-    whom there were so many, once ``told_of`` was asked. Nothing else follows from being overdue.
+    ``escalate_after``: after so many messages about a user, ``escalate_to`` is addressed too. ``late``: the users with
+    so many messages, set by ``told_of``. Nothing else follows from being overdue.
     """
 
     every: float
@@ -35,7 +35,7 @@ class Overdue(Step):
     name = OVERDUE
 
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
-        """See Step: all whose day has come, and of which no message was sent lately."""
+        """See Step: all whose day has come, and about which no message was sent lately."""
         today, found = now.astimezone(timezone.utc).date(), list[Due]()
         for user in users:
             key = str(user["UserId"])
@@ -55,7 +55,7 @@ class Overdue(Step):
         return found
 
     def told_of(self, due: Sequence[Due]) -> list[Due]:
-        """See Step: those that are spared for what their owner can change."""
+        """See Step: those that are spared for a reason that their owner can change."""
         found = [each for each in due if each.forecast and each.forecast.group in (IN_USE, REPLACE_FIRST)]
         self.late = [each.resource for each in found if int(each.news) > self.escalate_after]
         self.also = self.escalate_to if self.late else ()

@@ -46,7 +46,7 @@ NONE = "none"
 
 
 def or_none(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """``schema``, of ``or_variable``, with ``none``, which says that there is no such limit."""
+    """``schema``, of ``or_variable``, which also accepts ``none``: no such limit."""
     return {"anyOf": [*schema["anyOf"], {"enum": [NONE]}]}
 
 
@@ -58,7 +58,7 @@ def is_variable(value: Any) -> bool:
 def require_bounded(manager: Any) -> None:
     """Raises PolicyValidationError for a policy that holds itself, or grows by its aliases: its checks would never end.
 
-    Cloud Custodian loads such a policy. What it does with it before it asks the plugins is its own.
+    Cloud Custodian loads such a policy. What it does before it asks the plugins is out of our hands.
     """
     try:
         check_values(manager.data)
@@ -69,9 +69,9 @@ def require_bounded(manager: Any) -> None:
 def check_options(plugin: Any, values: bool = True) -> None:
     """Raises PolicyValidationError where the options of ``plugin`` are not as its schema has them.
 
-    ``c7n-org run`` checks no schema, and a safeguard that is misspelt, blank or of another kind must not be one that is
-    left out. Values with a variable are checked once it is filled in, and all of them where jsonschema is installed,
-    which it is wherever Cloud Custodian is, except in AWS Lambda. ``values``: False if the plugin checks them itself.
+    ``c7n-org run`` checks no schema, and a safeguard that is misspelt, blank or of another type must not count as left
+    out. Values with a variable are checked once it is filled in. No value is checked in AWS Lambda, which lacks
+    jsonschema. ``values``: False if the plugin checks them itself.
     """
     known, told = plugin.schema["properties"], f"policy {plugin.manager.data.get('name')}: {plugin.type}"
     for key, value in plugin.data.items():
@@ -102,7 +102,7 @@ def _place(plugin: Any) -> str:
 
 
 def require_brake(manager: Any) -> None:
-    """Raises PolicyValidationError for a ``max-resources`` that is misspelt, or no brake: c7n-org takes either."""
+    """Raises PolicyValidationError for a ``max-resources`` that is misspelt or no limit: c7n-org accepts both."""
     told = f"policy {manager.data.get('name')}"
     for key in manager.data:
         if key not in _BRAKES and get_close_matches(str(key), _BRAKES, 1, 0.85):
@@ -229,7 +229,7 @@ def acts_on(plugin: Any, resources: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def require_known_region(manager: Any) -> None:
-    """Raises PolicyValidationError if the policy runs in what is no Region, or waits where no event of IAM arrives.
+    """Raises PolicyValidationError if the policy's Region does not exist, or gets no events of IAM.
 
     ``custodian validate`` runs it in no Region.
     """
@@ -255,11 +255,11 @@ _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/(?!role/)([\w+=,.@-]+/)
 
 
 def require_own_roles(manager: Any) -> None:
-    """Raises PolicyValidationError if ``mode.pattern`` leaves out the calls of what is the ARN of no role.
+    """Raises PolicyValidationError if ``mode.pattern`` leaves out the calls of an ARN that is no role's.
 
-    It would take the calls of this package for those of strangers. Without an account, as in ``custodian validate``, no
-    variables are filled in. With one, Cloud Custodian leaves a text as it is in which one of them is undefined. Raises
-    it too for a pattern that EventBridge does not take, as the function would be there by then.
+    This package's own calls would then count as those of strangers. Without an account, as in ``custodian validate``,
+    no variables are filled in. With one, Cloud Custodian does not change a text with an undefined variable. Raises it,
+    too, for a pattern that EventBridge would refuse only once the function is there.
     """
     mode, known = manager.data.get("mode") or {}, str(manager.config.account_id).isdigit()
     if mode.get("type") == "cloudtrail" and (length := len(event_pattern(mode))) > _LONGEST_PATTERN:
@@ -299,7 +299,7 @@ def event_pattern(mode: Mapping[str, Any]) -> str:
 
 
 def require_real_time(manager: Any, spare: str | None) -> None:
-    """Raises PolicyValidationError for an option ``spare`` of the filter that would take who is exempt from runs."""
+    """Raises PolicyValidationError for an option ``spare`` of the filter with which runs would select exempt users."""
     acting = {
         each if isinstance(each, str) else each.get("type") for each in manager.data.get("actions") or ()
     }
@@ -408,7 +408,7 @@ def exemption_rules(manager: Any, account_id: str, count: Callable[[int], object
     """
     filters = [each for each in manager.filters if each.type == "unnecessary"]
     count(sum(each.reads_by_call for each in filters))
-    # an action holds them against each of its users
+    # an action matches them with each of its users
     return Rules(rule for each in filters for rule in each.rules(account_id)[0])
 
 

@@ -145,7 +145,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
       username or e-mail, only the one that is not in the file is refused. Several users of the account with one address
       (selected or not, and those whose access by an earlier run the person still has) are refused unless the file has a
       row for each of them, as a team's address would be one person with all access. With ``mode: apply``, managed
-      access of which this policy's output has no record counts as another user's: keep one output for all its runs.
+      access without a record in this policy's output counts as another user's: keep one output for all its runs.
       ``people-from: {file: people.csv, only: true}`` refuses users that are not in the file. ``email-domains`` refuses
       addresses of other domains. Addresses that mix scripts, look like another's, or are not in Unicode form NFKC are
       refused. With ``mode: intent``, ``c7n-iamusers provision apply -u`` uses these settings of the policy; without

@@ -38,6 +38,8 @@ PERMISSION_SET = {
         "tags": {"type": "object", "additionalProperties": {"type": "string"}},
     },
 }
+#: YAML may turn expires into a date, so the parser checks the rows.
+ACCEPT = {"type": "array", "items": {"type": "object"}}
 #: See derivation.model.DerivationOptions.
 _COUNT = {"type": "integer", "minimum": 1}
 DERIVE = {
@@ -52,10 +54,7 @@ DERIVE = {
                 "policies-per-role": _COUNT,
                 "inline-characters": _COUNT,
                 "inline-bytes": _COUNT,
-                # no longer accepted; the parser's error says what to do
-                "allow-wider": {},
-                # YAML may turn expires into a date, so the parser checks the rows
-                "accept": {"type": "array", "items": {"type": "object"}},
+                "accept": ACCEPT,
                 "identity-center-mfa": {"type": "boolean"},
                 "username-tag": {"type": "string"},
                 "write-out": {"type": "boolean"},
@@ -64,8 +63,6 @@ DERIVE = {
         },
     ]
 }
-#: YAML may turn expires into a date, so the parser checks the rows.
-ACCEPT = {"type": "array", "items": {"type": "object"}}
 REQUIRED = ["identity-source"]
 PROPERTIES = {
     "mode": {"enum": ["apply", "intent"]},

@@ -66,7 +66,7 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
 
     ``deny: AWSDenyAll``, with ``credentials: keep``, puts on no other form: attached, or as the boundary of a user that
     has none. There is no tag, and the record is in the journal alone. A role for it can neither put a policy of its own
-    on a user nor take one off, so it suits a Lambda function. Whatever inline Deny is there counts for nothing.
+    on a user nor take one off, so it suits a Lambda function. An inline Deny on the user is ignored.
 
     ``active-within``, ``trusted-by-role`` and ``require`` are those of ``composite-delete``: users that are active or
     trusted by a role are skipped unless the policy says otherwise. All criteria of the filter are checked again on live
@@ -159,7 +159,7 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
 
     @visible_errors
     def process(self, resources: list[dict[str, Any]], event: Any = None) -> None:
-        """See UserAction. Of an ``event`` only users count that it can be about: AWS delivers it late, and again."""
+        """See UserAction. Only users that the ``event`` can be about count: AWS delivers it late, and again."""
         self._event = credential_event(event)
         about = []
         for resource in resources:
@@ -199,7 +199,7 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
         return users.quarantine
 
     def _guards(self, run: Run) -> Guards:
-        """What is judged of a user, but for what is asked anew."""
+        """The guards that stay the same during a run; gates give the others."""
         return Guards.of_quarantine(
             run.callers, self.active_within(), self.days("noticed"), brownout="brownout" in self.data
         )

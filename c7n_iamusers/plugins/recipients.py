@@ -20,9 +20,9 @@ from c7n_iamusers.text.addresses import is_address
 from c7n_iamusers.text.documents import check_json
 from c7n_iamusers.text.wording import quoted
 
-#: Of a message. SQS has room for many more, and nobody means to write to them.
+#: Recipients of a message. SQS has room for many more, but so many are a mistake.
 MOST_RECIPIENTS = 1_000
-#: Bytes of what they are read from, uncompressed.
+#: Bytes of the list that they are read from, uncompressed.
 _LARGEST = 4 * 1024 * 1024
 _UNREADABLE = (
     *(OSError, ValueError, HTTPException, ClientError, BotoCoreError, JMESPathError),
@@ -38,7 +38,7 @@ NOBODY = (
 
 
 def recipients_fault(action: Mapping[str, Any]) -> str:
-    """What an ``action`` has in ``to`` and ``cc`` that may reach nobody, or whom others choose; empty if nothing."""
+    """What in ``to`` and ``cc`` of an ``action`` may reach nobody, or is chosen by others; empty if nothing."""
     to = action.get("to", ())
     if "to_from" not in action and not any(map(_may_be_address, to)):
         return f"{NOBODY}; to is {quoted(list(to))}"
@@ -95,7 +95,7 @@ class _Values(ValuesFrom):  # type: ignore[misc]  # c7n is untyped
     def resolve(self, uri: str, headers: Mapping[str, str]) -> str:
         """The text at ``uri``, in the place of Cloud Custodian's resolver."""
         s3 = partial(self._client, "s3")
-        place = uri if "://" in uri else uri.removeprefix("file:")  # of a path that begins here
+        place = uri if "://" in uri else uri.removeprefix("file:")  # a relative path
         text = read_place(place, headers, s3, largest=_LARGEST).decode()
         if uri.endswith(".json") or self.data.get("format") == "json":
             check_json(text)

@@ -115,7 +115,7 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
 
     @property
     def queue(self) -> str:
-        """The URL of the queue, of which runs read whether messages have left it; empty where nobody asks that."""
+        """The URL of the queue, which runs ask whether messages have left it; empty if nobody needs that."""
         if self._transport.get("type") != "sqs" or self.data.get("delivery") == delivery.UNCHECKED:
             return ""
         config, named = self.manager.config, str(self._transport["queue"])
@@ -205,7 +205,7 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
             )
 
     def expand_variables(self, message: dict[str, Any]) -> dict[str, Any]:
-        """The action as c7n-mailer may evaluate it. Raises PolicyExecutionError where it may not."""
+        """The action, safe for c7n-mailer to evaluate. Raises PolicyExecutionError if it can't be made safe."""
         given = self._with_recipients(message)
         if fault := template_fault(given):
             where = self.where(message["account_id"])
@@ -217,7 +217,7 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
         return action
 
     def _with_recipients(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """The action with the recipients that its lists name now, in the place of notify's own: that has no bounds."""
+        """The action with the recipients that its lists name now. The reader of notify itself has no bounds."""
         action: dict[str, Any] = copy.deepcopy(self.data)
         for name in ("to", "cc"):
             if source := self.data.get(f"{name}_from"):
@@ -233,8 +233,8 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
     def pack(self, message: dict[str, Any]) -> str:
         """``message`` as c7n-mailer reads it. The account's alias is text that somebody chose.
 
-        For c7n-mailer's own templates, which show every key of the resources, these are flat. Where lists are read
-        from, and the headers for it, stay here: c7n-mailer logs whole policies.
+        For c7n-mailer's own templates, which show every key of the resources, these are flat. The places and headers of
+        lists are left out: c7n-mailer logs whole policies.
         """
         action, resources = told_action(message["action"]), message["resources"]
         if is_for_stock(action):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What owners are told by the outcomes on record: what a killed run did, or several policies, at the end of a run."""
+"""What owners are told by recorded outcomes: what a killed run did, or what several policies did."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import visible_log
 
 _LOG = visible_log("custodian.actions")
-#: A reason to leave a user alone, or a failure, that is older is not of this run, and may hold no more.
+#: An older failure, or reason to leave a user alone, is not of this run, and may hold no more.
 _OF_THIS_RUN = timedelta(days=1)
 #: Of the evidence of an announcement, what a message shows.
 _KEPT = ("kind", "replacement", "last_activity", "attachments", "findings")
@@ -31,7 +31,7 @@ _KEPT = ("kind", "replacement", "last_activity", "attachments", "findings")
 def news_on_record(
     manager: Any, others: Sequence[str], notices: Notices, step: Inform, now: datetime
 ) -> list[Due]:
-    """What is on record and no message of the policy says: of what it did, or else of what the policies ``others`` did.
+    """The recorded outcomes that no message of the policy has told: its own, or else those of the policies ``others``.
 
     Raises OSError, ValueError where outcomes can't be read, PolicyExecutionError where others have no output.
     """
@@ -51,14 +51,14 @@ def news_on_record(
             return []  # the policy changes nobody without an output that lasts
     found, known = merged(row for store in stores for row in load_outcomes(store)), _evidence(notices)
     late = owed(found, notices, step.policy, now)
-    # that access has stopped is no news once it was given back, or the user is gone
+    # stopped access is no news once it was given back, or the user is gone
     late = still_so(late, notices) if isinstance(step, Denied) else late
     done = [_changed(_resource(each, known), each, notices, step, now) for each in late]
     if not others:
         return done
     told = {each.user.unique_id for each in late}
     left = (Owed(_subject(row), now, row) for row in found if _is_left(row, now))
-    # not whom the message says something else of, which the next one follows
+    # a user that the message already names waits for the next one
     rest = [_resource(each, known) for each in left if each.user.unique_id not in told]
     return [*done, *step.due(rest, notices, now)]
 

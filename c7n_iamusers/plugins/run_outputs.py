@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The store that an action writes to, by its policy's output, for nobody else to read; how failures end the policy."""
+"""The private store that an action writes to, by its policy's output; how failures end the policy."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def visible_errors(method: Method) -> Method:
-    """``method`` of a plugin, whose PolicyExecutionError, which Cloud Custodian prints and logs, is made visible."""
+    """``method`` of a plugin, whose PolicyExecutionErrors are made visible: Cloud Custodian prints and logs them."""
 
     @wraps(method)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -51,8 +51,8 @@ def visible_errors(method: Method) -> Method:
 def write_privately(manager: Any) -> None:
     """Let nobody else read what this process writes from now on: files 0600, directories 0700.
 
-    Cloud Custodian makes its output directories and files, which name every user, as the umask has it. Plugins call
-    this when a policy is validated, which is before it makes the first of them.
+    Cloud Custodian makes its output directories and files, which name every user, by the umask. Plugins call this when
+    a policy is validated, before it makes the first of them.
 
     Raises PolicyValidationError where something else than a run's own files lies in the policy's output directory:
     Cloud Custodian opens custodian-run.log, resources.json and metadata.json there and follows any link.
@@ -118,10 +118,9 @@ def fail_at_the_end(
 def fail_even_if_idle(
     manager: Any, action: str, fault: str = "", last: Callable[[], object] = lambda: None
 ) -> None:
-    """``fail_at_the_end`` with ``fault``, if there is one; where the policy selects nobody, so that c7n runs no action,
-    then.
+    """``fail_at_the_end`` with ``fault``, if there is one, even if the policy selects nobody and c7n runs no action.
 
-    ``last``: called there first. It may add failures.
+    ``last``: called first if nobody is selected. It may add failures.
     """
     fail_at_the_end(manager, action, (), filter(None, [fault]))
     select = manager.filter_resources
@@ -300,7 +299,7 @@ def records_at(manager: Any, place: str) -> list[Store]:
 
 
 def _below(manager: Any, option: str, top: Path, name: str) -> list[Path]:
-    """Raises PolicyExecutionError for what can't be read: what is there would count for nothing."""
+    """Raises PolicyExecutionError for a directory that can't be read: its records would be missed."""
     try:
         return sorted(below(top, name))
     except OSError as error:

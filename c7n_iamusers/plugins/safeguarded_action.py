@@ -45,9 +45,9 @@ OPTIONS: Mapping[str, Any] = {
 
 
 class TakingAction(UserAction):
-    """An action that takes access from users. It spares who is active, trusted by a role, unannounced, without access.
+    """Takes access from users, but spares those that are active, trusted by a role, unannounced or without access.
 
-    The first two need nothing in the policy; the others it must state, or waive by ``none``.
+    The policy must state the last two safeguards, or waive them by ``none``.
     """
 
     _resources: Sequence[Resource] = ()
@@ -137,7 +137,7 @@ class TakingAction(UserAction):
             record_exempt(store, account_id, exempt, utc_now())
 
     def gates(self, run: Run, guards: Guards) -> Gates:
-        """``guards``, and what is asked anew. Raises PolicyExecutionError if a gate can't be read."""
+        """``guards`` with the gates of this action. Raises PolicyExecutionError if a gate can't be read."""
         asked = replace(guards, naming_tags=self._naming_tags())
         trust = None if self.data.get("trusted-by-role") else partial(self._trust, run)
         return gates_of(self, run.account_id, asked, self._access, self._accepted, trust)
@@ -182,7 +182,7 @@ class TakingAction(UserAction):
         return (USED,) if self.data.get("require") == USED else (PROVISIONED, USED)
 
     def _selects_people(self) -> bool:
-        """Whether the filters ``unnecessary``, of which each leaves users out, may select people."""
+        """Whether all filters ``unnecessary`` together may select people."""
         return all(_may_be_people(each.data.get("kinds")) for each in self._filters())
 
     def _waits_for_events(self) -> bool:

@@ -42,7 +42,7 @@ def check(data: Mapping[str, Any], told: str) -> None:
 
 
 def addresses(action: Any) -> tuple[str, ...]:
-    """Those that ``action`` names itself. Raises PolicyExecutionError for one that is none: a blank variable."""
+    """The addresses in ``action`` itself. Raises PolicyExecutionError for any other text, such as a blank variable."""
     given = [
         str(each) for each in action.data.get("escalate-to", ()) if not str(each).startswith((CONTACT, TAG))
     ]
@@ -55,9 +55,9 @@ def addresses(action: Any) -> tuple[str, ...]:
 
 
 def looked_up(action: Any, late: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], list[str]]:
-    """The addresses of contacts and tags for the users ``late``, each once; and which are missing, in sentences.
+    """The addresses of contacts and tags for the users ``late``, each once; and the faults, in sentences.
 
-    One call for each kind of contact. What can't be read tells nobody else, and the policy ends with that.
+    One call for each kind of contact. A contact that can't be read is a fault.
     """
     found, faults = dict[str, None](), list[str]()
     domains = action.data.get("email-domains", ())
@@ -83,7 +83,7 @@ def looked_up(action: Any, late: Sequence[Mapping[str, Any]]) -> tuple[tuple[str
 
 
 def permissions(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """What looking up takes, in the account itself."""
+    """The IAM actions that looking up needs, in the account itself."""
     contacts = any(str(each).startswith(CONTACT) for each in data.get("escalate-to", ()))
     return (PERMISSION,) if contacts else ()
 

@@ -130,7 +130,7 @@ def of_credentials(
 def of_use(
     account: str, names: Sequence[str], day: date, certain: bool, counted: bool, part: int, parts: int
 ) -> str:
-    """The use of break-glass users. ``certain``: of one at least it is known that it was used."""
+    """The use of break-glass users. ``certain``: whether one at least was used for certain."""
     who = f" {shown(names, 3)}" if counted else "s"
     happened = "used" if certain else "may have been used"
     return headline(f"ALARM: {account}: break-glass user{who} {happened} on {day}{part_of(part, parts)}")

@@ -15,12 +15,12 @@ from c7n_iamusers.plugins.notice_steps import Due, Step
 from c7n_iamusers.plugins.resources import ANNOTATION, Resource
 from c7n_iamusers.text.times import moment
 
-#: What a message says of a user of which somebody failed to sign in. Anybody who knows an account's id and the name can
-#: do that as often as it likes, so these are counted by themselves: they hide no call.
+#: The kind of a message on a failed sign-in as a user. Anybody who knows the account's id and the name can make any
+#: number of these, so they are counted by themselves: they hide no call.
 FAILED_SIGN_IN = "failed-sign-in"
 #: The kind of a message that says that it is not known whether the user was used.
 UNREAD = "unread"
-#: Within so long after a message about a user, its further calls are not told; each sign-in is. So are failed ones.
+#: So long after a message about a user, further calls and failed sign-ins are not told. Each successful sign-in is.
 _ALARM_PAUSE, _UNREAD_PAUSE = timedelta(hours=1), timedelta(days=1)
 
 

@@ -297,7 +297,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
                 return changed_namesake(client(), Backoff(), subject, begun)
 
         lines = JournalReader(lambda: [store]).lines()
-        # Beside a function, another one may be running: what that has not ended yet is no failure.
+        # Another instance of the function may be running: what it has not ended yet is no failure.
         alone = policy_checks.is_pull(self.manager)
         noted = (note_on,) if alone else ()
         for subject, outcome in missing_outcomes(lines, writer.earlier, name_of, *noted):

@@ -59,8 +59,8 @@ def plan_quarantine(
     """The calls that quarantine ``user``: first the Deny, then the credentials, finally a tag for people.
 
     ``keep``: put the Deny on, and leave the credentials active. A later plan without it deactivates them under the same
-    Deny, and the days count on. A quarantine that was stopped is completed; one that somebody undid in part too, and
-    that counts from ``now``.
+    Deny, and the days count on. A stopped quarantine is completed. So is one that somebody undid in part, which counts
+    from ``now``.
     ``refused``: forms of the Deny that AWS refused, with the error code. ``aws_deny_all``: the Deny is
     AWSDenyAll, and there is no tag: the journal has the record.
     """
@@ -77,7 +77,7 @@ def plan_quarantine(
         return QuarantinePlan(Plan(user.subject, ()), earlier, notes_on_given(given, False), lapsed=lapsed)
     off = [] if keep else list(lockout_state.switchable(user, ACTIVE))
     if in_force and stands and not in_force.known:
-        # Its record is missing, so nobody knows of an active one whether it was active before.
+        # Its record is missing, so it is unknown whether an active one was active before.
         given += [each for each in off if each not in given]
     counts = stands and earlier and (earlier.kept or lockout_state.unfinished(user, earlier, history))
     since = earlier.since if counts and earlier else now.astimezone(timezone.utc).replace(microsecond=0)
@@ -100,7 +100,7 @@ def plan_quarantine(
 def _deny_all(
     user: IamUser, record: QuarantineRecord, refused: Mapping[str, str], aws_deny_all: bool
 ) -> tuple[deny_all.DenyAllPlan, Reason | None]:
-    """The Deny-all with ``record``; of the form NO_DENY, and why, where none can be put on ``user``."""
+    """The Deny-all with ``record``; one of the form NO_DENY, and why, if none can be put on ``user``."""
     try:
         if aws_deny_all:
             return deny_all.plan_aws_deny_all(user, "quarantine", refused), None
@@ -120,7 +120,7 @@ class BrownoutPlan:
 
 
 def plan_brownout(user: IamUser, now: datetime, minutes: int) -> BrownoutPlan:
-    """The call that denies ``user`` everything for ``minutes`` from ``now``; for a user that no Deny of ours is on.
+    """The call that denies ``user`` everything for ``minutes`` from ``now``; for a user without a Deny of ours.
 
     It has the inline form only: no other can end by itself. Its policy has a name of its own, so it replaces nothing
     but an earlier brownout, whatever another run puts on the user meanwhile.

@@ -124,7 +124,7 @@ def _foreign_deny(policy: Item) -> str:
 
 
 def restore_boundary(user: IamUser, former: Iterable[Item]) -> list[ApiCall]:
-    """The call that sets the ``former`` boundary, which AWSDenyAll replaced, or deletes AWSDenyAll if it was none."""
+    """The call that sets the ``former`` boundary that AWSDenyAll replaced, or deletes AWSDenyAll if there was none."""
     for item in former:
         if item["PermissionsBoundaryArn"] == deny_all.deny_all_arn(user):
             return []

@@ -64,7 +64,7 @@ class _Turn:
 @dataclass(frozen=True)
 class UserQuarantine:
     """Quarantines users of ``run`` for ``policy`` and ``reason``. ``keep``: only the Deny, credentials stay active.
-    ``aws_deny_all``: that is AWSDenyAll, whatever inline Deny is there, and no tag. ``brownout``: a Deny that ends by
+    ``aws_deny_all``: as AWSDenyAll, whatever inline Deny is there, without a tag. ``brownout``: a Deny that ends by
     itself after so many minutes, and no quarantine. ``caused``: the time of the event that asks for it. Users that a
     run changed since are left alone, as AWS can deliver an event again. ``new``: that event is their creation, so no
     earlier run can have put a Deny on them. ``guards``: asked anew for each user, right before its first change; see
@@ -132,7 +132,7 @@ class UserQuarantine:
         turn.refused[form] = error.code
 
     def _noted(self, turn: _Turn, outcome: tuple[str, Reason]) -> tuple[str, Reason]:
-        """``outcome``; that the user is exempt is recorded."""
+        """``outcome``, once the user's exemption, if any, is recorded."""
         if rule := exempting_rule(turn.user, turn.guards().rules, self.now()):
             self.note_exempt([(turn.user.subject, rule)])
         return outcome
@@ -215,7 +215,7 @@ class UserQuarantine:
     def _refusal(
         self, evidence: Subject, user: IamUser, keys: Sequence[KeyUse], guards: Guards
     ) -> Reason | None:
-        """Why the user is left alone; None if it may be quarantined. That its Deny was removed is said anyway."""
+        """Why the user is left alone; None if it may be quarantined. A removed Deny is reported anyway."""
         reason = refusal(evidence, user, guards, self.now(), keys) or self.recheck(user, keys)
         if reason is None:
             return None

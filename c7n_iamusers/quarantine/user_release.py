@@ -40,7 +40,7 @@ from c7n_iamusers.text.wording import shown
 class UserRelease:
     """Releases users of ``run``. ``include_compromised``: also those with a key that AWS reported as compromised.
 
-    ``adopt``: also those that have lost in quarantine what denied them nothing.
+    ``adopt``: also those that have lost something in quarantine, unless it may have denied them something.
     """
 
     run: Run
@@ -93,7 +93,7 @@ class UserRelease:
         return FAILED if problems else RELEASED, reasons.joined(told)
 
     def _half_deleted(self, user: IamUser, record: QuarantineRecord, history: CallHistory) -> Reason | None:
-        """Why a Deny is not lifted that may be all that is left of a user; None if it may be."""
+        """Why the Deny stays on a user that may be half deleted; None if it may be lifted."""
         if record.deny in ("none", GONE_DENY):
             return None
         if missing := self.stores.on_record(user).incomplete(user.subject):
@@ -119,7 +119,7 @@ class UserRelease:
         return self._without_record(evidence, user, ended)
 
     def _give_back(self, evidence: Subject, user: IamUser, plan: Plan, applied: Applied) -> str:
-        """Apply ``plan``. The calls whose activations AWS does not show; the Deny is not lifted then."""
+        """Apply ``plan``. Returns the calls whose activations AWS does not show; then the Deny is not lifted."""
         identify = user_identity.identity_check(
             self.run.client, self.run.backoff, evidence, user, plan, applied
         )

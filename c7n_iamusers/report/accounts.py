@@ -18,7 +18,7 @@ from c7n_iamusers.text.times import as_text
 
 #: The state of an account that is expected, and of which nothing was found.
 MISSING = "never ran"
-#: The state of an account whose latest result most others have replaced by later ones.
+#: The state of an account whose latest result is older than that of most others.
 OLDER = "older result"
 #: From bad to good.
 _STATES = (
@@ -116,7 +116,7 @@ def account_keys(outputs: Iterable[PolicyOutput], expected: Iterable[Expected]) 
 def latest_outputs(
     outputs: Iterable[PolicyOutput], key_of: AccountKeys
 ) -> dict[tuple[str, str, str], PolicyOutput]:
-    """The latest output of each account, policy and Region; what can't be read counts besides, however old."""
+    """The latest output of each account, policy and Region; and all that can't be read, however old."""
     found = {}
     for each in sorted(outputs, key=began):
         if each.state:
@@ -128,7 +128,7 @@ def latest_outputs(
 def _without_older(
     latest: dict[tuple[str, str, str], PolicyOutput], expected: Collection[Expected]
 ) -> dict[tuple[str, str, str], PolicyOutput]:
-    """``latest``, where results are OLDER that most accounts have replaced since, of those that are expected if any.
+    """``latest``, with a result OLDER if most accounts (of the expected ones, if any) have a later one.
 
     A role that can't be assumed any more leaves the directory of an account as the run before wrote it.
     """

@@ -74,7 +74,7 @@ def _accounts(accounts: Sequence[ReportedAccount]) -> Iterator[Row]:
 
 
 def _stopped(users: Iterable[User], accounts: Mapping[str, ReportedAccount]) -> Iterator[Row]:
-    """One line for all users before whom one STOP file ended a run, since it is one cause, and none was touched.
+    """One line for all users that a STOP file left untouched, since it is one cause.
 
     It is about an account if only its users were: an account may have a file of its own.
     """
@@ -127,7 +127,7 @@ def _counted_twice(
 ) -> Iterator[Row]:
     """Users that one run of a policy selected in two places: every number of the run counts them twice.
 
-    An account that is in the accounts file under two names, two Regions, or a copy of an output beside it.
+    Causes: an account under two names in the accounts file, two Regions, or a copy of an output.
     """
     together: defaultdict[tuple[str, str, str], list[PolicyOutput]] = defaultdict(list)
     for output in (each for each in outputs if each.users):
@@ -165,7 +165,7 @@ def _exemptions(exemptions: Iterable[Row], accounts: Mapping[str, ReportedAccoun
 
 
 def _missing_named(latest: Iterable[PolicyOutput], known: Users) -> Iterator[Row]:
-    """Names that a policy is for alone, and that it selected nowhere: nothing happened to these users.
+    """Users that a policy names alone, and that it selected nowhere: nothing happened to them.
 
     Not users that it left for a reason, or that an earlier run of it has handled.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``verify`` compares each member of a journal's lines, and of the rows of outcomes, with. Data alone.
+"""With what ``verify`` compares each member of a journal's lines, and of the rows of outcomes. Data alone.
 
 ``docs/receipts.md`` has this table (``make docs``). A test gives each member another value, and finds what it says.
 """
@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: How another value shows: ``verify`` ends with 1; ``verify --cloudtrail`` does; one of them ends with 3.
+#: What another value leads to: ``verify`` ends with 1; only ``verify --cloudtrail`` does; one of them ends with 3.
 WRONG, WRONG_BY_CLOUDTRAIL, TO_LOOK_AT = "wrong", "wrong, with `--cloudtrail`", "to look at"
-#: Nothing else says it: it is as good as the place where the journal lies.
+#: Nothing else says it: it is as trustworthy as the journal's place.
 ALONE = "by the journal alone"
 #: What readers say of members that they show, and that are ALONE.
 ALONE_IN_WORDS = (

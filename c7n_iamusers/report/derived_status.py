@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What became of a user, derived from the lines of its calls; and whether an outcome says the same. Pure.
 
-The status follows from the last result of whatever the calls since the outcome before were to do, from the line of the
-quarantine's record, and from what denies the user by the journals of all outputs. What only a read showed to the run
-leaves no line: an outcome that rests on that is to be looked at.
+The status follows from the purposes and last results of the calls since the outcome before, from the quarantine's
+record, and from what denies the user by the journals of all outputs. What a run only read leaves no line: a person must
+look at an outcome that rests on that.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ _TAKES = frozenset({*FORMS, "TagUser"})
 NO_DENY, OWN_DENY = "none", "own"
 #: What a deletion may call once somebody else has deleted the user.
 _ORPHANS = frozenset(part.operation for part in MFA_DEVICE.removals if not part.by_user)
-#: What a call does that no line announces: a release gives back, a brownout begins or ends, a deleted user left it.
+#: Calls that no line announces: a release gives back, a brownout begins or ends, a deleted user's leftovers go.
 _NO_BROWNOUT = ("DeleteUserPolicy", BROWNOUT_NAME)
 _UNANNOUNCED = frozenset({_LIFT, BROWNOUT, "UntagUser", *SWITCHES, *_ORPHANS})
-#: Why a user is left alone, or is as it was, although a call of the same run may have been applied, but not all were.
+#: Why a user is left alone, or is as it was, after a run of which some calls may have been applied, but not all.
 _LEFT_AFTER_CALLS = frozenset(
     each.code
     for each in (
@@ -82,7 +82,7 @@ def deny_form(operation: str, parameters: Mapping[str, Any]) -> tuple[str, bool]
 
 
 def purpose(operation: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a call does: another one that does the same makes good for it. A Deny-all has several forms."""
+    """The purpose of a call: another call with it makes up for one that failed. A Deny-all has several forms."""
     if operation in FORMS and parameters.get("PolicyName") == BROWNOUT_NAME:
         return (BROWNOUT,)
     form, puts = deny_form(operation, parameters)
@@ -177,7 +177,7 @@ class Since:
         deletions, operations = self._results(DELETION), {operation for operation, _ in self.begun}
         if deletions:
             return DELETED if self.decided and deletions - {GONE, REFUSED} else ""
-        # that AWS refused a form of the Deny-all is no matter where one is on the user: see Denials
+        # a refused form of the Deny-all does not matter if one is on the user: see Denials
         refused = REFUSED in {result for what, result in self.latest.items() if what != (DENY,)}
         takes = all(each in _TAKES or (each in SWITCHES and to == INACTIVE) for each, to in self.begun)
         if self.record and self.record.deny != NO_DENY and self.calls > self.record.calls and not refused:
@@ -190,7 +190,7 @@ class Since:
 
     @property
     def whole(self) -> str:
-        """The same, where each call was done, or another one that does the same; else empty."""
+        """The same, if each call, or another one for the same purpose, was done; else empty."""
         return self.status if set(self.latest.values()) <= {DONE, GONE} else ""
 
     @property
@@ -209,7 +209,7 @@ class Since:
         return found | ({""} if self.open[operation] else set())
 
     def failed(self, operation: str) -> bool:
-        """Whether a call of this operation was not done, or nobody says so."""
+        """Whether a call of this operation was not done, or may not have been."""
         return bool(self._results(operation) - {DONE, GONE})
 
 
@@ -287,7 +287,7 @@ class Asked:
 
 
 def asked_of(line: Line, since: Since) -> Asked | None:
-    """What is asked of an outcome that ``compared`` finds no fault with; None if nothing is."""
+    """What an outcome without a fault by ``compared`` rests on; None if its own lines prove it."""
     status, time, record = line.get("status"), time_of(line["time"]), since.record
     if time is None or status not in (QUARANTINED, RELEASED):
         return None
@@ -295,7 +295,7 @@ def asked_of(line: Line, since: Since) -> Asked | None:
     if status == RELEASED:
         return replace(asked, activates=since.activates_alone)
     on_by_own = record is None or since.latest.get((DENY,), REFUSED) != REFUSED
-    # of another Deny-all than ours, the tag of the quarantine says so, too, and AWS has an event of that
+    # for another Deny-all than ours the quarantine's tag counts, too: AWS has an event of it
     on_by_tag = record is not None and record.deny == OWN_DENY and ("TagUser", DONE) in since.ended
     return None if record is None or on_by_own or on_by_tag else replace(asked, deny=record.deny)
 

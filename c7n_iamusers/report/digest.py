@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A summary for one owner over accounts, of what outputs and notices have, as messages for c7n-mailer. Pure.
 
-It also says what policies hold for it (``notices.held``), in the place of their own messages. Beside that it announces
+It also says what policies hold for it (``notices.held``), instead of their own messages. Otherwise it announces
 nothing.
 """
 
@@ -113,9 +113,9 @@ class Address:
     start_url: str = ""
 
     def readers(self, entry: Entry) -> list[str]:
-        """Who gets what is said of a user: the owner, the account's channel, and whom policies would have sent it to.
+        """Who reads of a user: the owner, the account's channel, and the recipients of the policies' messages.
 
-        Those may be chosen within the account, by a tag say, and read of no other user.
+        The last may be chosen within the account, such as by a tag, and read of no other user.
         """
         channel = self.channels.get(entry.history.account)
         return [*dict.fromkeys((self.owner, *([channel] if channel else ()), *entry.to))]
@@ -170,7 +170,7 @@ def entries(
 
 
 def _held_entry(history: UserHistory, name: str, held: Held, now: datetime) -> Entry | None:
-    """None for whom nothing is held."""
+    """None if nothing is held for the user."""
     of_user = held.get((history.account, history.subject.unique_id))
     if of_user is None:
         return None
@@ -213,7 +213,7 @@ def _entry(
     since: datetime,
     now: datetime,
 ) -> Entry | None:
-    """None for whom nothing was done lately, and nothing is announced."""
+    """None if nothing was done to the user lately, and nothing is announced."""
     last = next((each for each in reversed(history.events) if each.what in _CHANGED), None)
     at = last.time if last else None
     done = bool(at and at >= since)

@@ -53,7 +53,7 @@ class FleetReport:
     progress: Progress
 
     def of_owners(self, now: datetime) -> Iterator[tuple[str, FleetReport]]:
-        """Each owner with what is of its users alone, so that it can be given to the owner; empty: it is not known."""
+        """Each owner (empty if unknown) with the report on its users alone, so that it can be given to the owner."""
         accounts = {each.id: each for each in self.accounts}
         grouped: defaultdict[str, list[User]] = defaultdict(list)
         for user in self.users:
@@ -62,7 +62,7 @@ class FleetReport:
             of_account: defaultdict[str, list[User]] = defaultdict(list)
             for user in users:
                 of_account[user.account].append(user)
-            # what is said of a whole account may name other owners' users, and what blocks a step is for who runs it
+            # a line on a whole account may name other owners' users, and one that blocks a step is for the operator
             own = tuple(
                 replace(accounts[key], users=tuple(found), notes=(), why=())
                 for key, found in of_account.items()
@@ -146,7 +146,7 @@ def fleet_of(
 
 
 def _with_outcomes(outputs: Sequence[PolicyOutput], key_of: AccountKeys) -> list[PolicyOutput]:
-    """Those of runs. In a bucket outcomes lie apart from what a run left: each is of the run that was the latest."""
+    """The outputs of runs. In a bucket outcomes lie apart: each is of the latest run that began before it."""
     runs: defaultdict[tuple[str, str, str], list[PolicyOutput]] = defaultdict(list)
     for each in sorted(outputs, key=began):
         if each.state:
@@ -272,7 +272,7 @@ def _exemptions(
 
 
 def _saw_all(output: PolicyOutput) -> bool:
-    """Whether the exemptions were held against all users of the account. Without users the filter is not called."""
+    """Whether the exemptions were matched with all users of the account. Without users the filter is not called."""
     if output.seen:
         return output.seen.complete
     return output.state == ended.RAN and output.users == () and output.sees_all

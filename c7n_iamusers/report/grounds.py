@@ -20,7 +20,7 @@ from c7n_iamusers.text.documents import LARGEST_RECORD
 
 
 def verify_elsewhere(verified: Verified) -> None:
-    """Whether a journal has what lines rest on that another output may have."""
+    """Whether some journal, maybe of another output, has what lines rest on."""
     for place, level, why in (*verified.changes.faults(), *verified.denials.faults(verified.asked)):
         verified.add(level, place, why)
     for place, unique_id, what, told in verified.unproven:
@@ -42,9 +42,9 @@ def verify_plans(verified: Verified, plans: Collection[str]) -> None:
 
 
 def verify_notices(verified: Verified, stores: Mapping[str, Store], now: datetime) -> None:
-    """Whether the notices on which deletions rest are as they were then, and the others such as a run writes.
+    """Whether the notices on which deletions rest are as they were then, and a run can have written the others.
 
-    ``stores``: account id -> where its notices are; without an account of which that is not known.
+    ``stores``: account id -> where its notices are, if that is known.
     """
     rested = defaultdict[str, dict[tuple[str, str], str]](dict)
     for _, line in verified.decisions:

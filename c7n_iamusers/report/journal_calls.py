@@ -55,9 +55,9 @@ class Calls:
     """The calls of one journal. ``of_users``: it is of no run of provisioning. ``keeps``: all are wanted.
     ``restores``: it is of restorations.
 
-    ``open``: those that have no line after them. ``lost``: those of which a try has no answer. ``unsettled``: user ->
-    where in ``done`` its calls without an answer are, of which no outcome says what became of them. ``deletions``:
-    likewise those of DeleteUser that failed by their outcome, since a later run may see that one was done.
+    ``open``: those that have no line after them. ``lost``: those with a try without an answer. ``unsettled``: user ->
+    where in ``done`` its calls are that have no answer, and that no outcome settles. ``deletions``: likewise those of
+    DeleteUser that failed by their outcome, since a later run may see that one was done.
     """
 
     place: str

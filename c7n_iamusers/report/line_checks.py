@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether the lines of one output's journals agree with each other: no run writes a line that others contradict. Pure.
 
-What is compared with what is in ``comparisons``. Whoever writes all lines anew makes them agree: then the calls are
-what CloudTrail is asked about, and the other lines must agree with the calls.
+``comparisons`` says what is compared with what. Whoever writes all lines anew can make them agree. But CloudTrail is
+asked about the calls, and the other lines must agree with the calls.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Checks:
     """Of one journal. ``others``: what is known of its output, or of its restorations; None for provisioning.
 
     ``only``: the unique id that all lines have, by the name of their object; or empty. ``faults``: lines that others
-    contradict, in words. ``disorder``: those that are earlier than one before them, but for what two clocks may differ.
+    contradict, in words. ``disorder``: those earlier than one before them by more than two clocks may differ.
     ``doubts``: those that rest on nothing here.
     """
 
@@ -103,10 +103,10 @@ class Checks:
 class Lines:
     """The lines of the journals of runs in one output.
 
-    ``proven``: unique ids, each with when a quarantine of the user began by its own calls, or by its line, or with the
-    id of a credential that a call deactivated. ``unproven``: what a quarantine's record has of that, and its own calls
-    have not, with words: an earlier line must have it. ``asked``: the outcomes that rest on what other outputs may
-    have. ``doubt``: on what the last line rests, if on nothing here, in words.
+    ``proven``: unique ids, each with the time when a quarantine of the user began, by its own calls or its line, or
+    with the id of a credential that a call deactivated. ``unproven``: the same where a quarantine's record has it and
+    its own calls have not, with words: an earlier line must have it. ``asked``: the outcomes that rest on what other
+    outputs may have. ``doubt``: what the last line rests on, if not on one here, in words.
     """
 
     def __init__(self) -> None:
@@ -227,7 +227,7 @@ def _sids(document: Any) -> Iterator[str]:
 
 
 class Restorations:
-    """The lines of one journal of restorations. ``doubt``: on what the last line rests, if on nothing, in words."""
+    """The lines of one journal of restorations. ``doubt``: see Lines."""
 
     def __init__(self) -> None:
         #: User -> the ids of users that were created in its place; empty texts for calls without an answer.

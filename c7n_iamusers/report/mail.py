@@ -40,7 +40,7 @@ class MailReport:
 
 @dataclass
 class _Group:
-    """Messages of one queue of which the same is known. ``delivery``: of the oldest."""
+    """Messages of one queue with the same known state. ``delivery``: of the oldest."""
 
     delivery: Delivery
     oldest: Notice
@@ -113,7 +113,7 @@ def _not_told(
 ) -> Iterator[Row]:
     """What policies did to users and never told their owners, in one line for each policy and account.
 
-    A policy's latest run says where it tells them, be it a dry run; its outcomes may lie elsewhere, and stay.
+    A policy's latest run, even a dry one, says where it tells them; its outcomes may lie elsewhere, and stay.
     """
     rows: defaultdict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     places: dict[tuple[str, str], list[Mail]] = {}
@@ -143,7 +143,7 @@ def _not_told(
 def _rows_told(
     rows: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], policy: str, account: str, mail: Mail
 ) -> Sequence[Mapping[str, Any]]:
-    """The outcomes of which the ``mail`` of ``policy`` tells."""
+    """The outcomes that the ``mail`` of ``policy`` tells."""
     if not mail.of:
         return rows[policy, account]
     return merged(row for other in mail.of for row in rows.get((other, account), ()))
@@ -166,9 +166,9 @@ class _Needing:
     now: datetime
 
     def __call__(self, notice: Notice, expired: datetime, its: Notices) -> list[Subject]:
-        """Nobody once it lapsed as announcements do.
+        """Nobody once ``notice`` is so old that an announcement would have lapsed.
 
-        What announces nothing, the next run of its policy has sent anew, as far as it still held.
+        Messages that announce nothing were sent anew by the policy's next run, as far as they still held.
         """
         sent_anew = notice.step != ANNOUNCED and (
             self.ran.get((notice.account_id, notice.policy), expired) > expired

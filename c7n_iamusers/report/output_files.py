@@ -26,12 +26,12 @@ _OF_LINES = (
 class OutputFiles:
     """The files of one directory; what is wrong with them is in ``faults``.
 
-    ``of_others``: those of the faults that are users of another account. ``packed``: the bytes that were read.
+    ``of_others``: the faults about users of another account. ``packed``: the bytes that were read.
     """
 
     def __init__(self, store: Store, directory: PurePosixPath, names: Collection[OutputName]) -> None:
         self.store, self.directory, self.packed = store, directory, 0
-        #: What was read, or why it could not be; each is taken once. And the journal's objects, with their names.
+        #: What was read, or why not; each is taken once. And the journal's objects, with their names.
         self._read = dict[str, bytes | OSError | None]()
         self._objects: list[tuple[str, bytes | None]] | OSError = []
         self._names = {each.what: each.full for each in names}
@@ -46,7 +46,7 @@ class OutputFiles:
         return name in self._names
 
     def read_ahead(self) -> None:
-        """Read the journal's objects and, but of a directory, whose files are at hand, and not packed, all files."""
+        """Read the journal's objects and, in a bucket, all files. A directory's files are at hand, and not packed."""
         if not isinstance(self.store, DirectoryStore):
             self._read = {name: self._content(name) for name in self._names}
         try:
@@ -145,7 +145,7 @@ class OutputFiles:
         self.faults.append(why if place in why else f"{of_file} {why}")
 
     def tells_of_others(self, name: str, why: str) -> None:
-        """Note that a file tells of users of another account, and ``why`` that is not believed."""
+        """Note that a file tells of users of another account, and ``why`` that is not trusted."""
         self.fault(name, why)
         self.of_others.append(self.faults[-1])
 

@@ -27,8 +27,8 @@ PLAN = "deletion-plan.json"
 OF_CUSTODIAN, OF_RUNS = (RESOURCES, METADATA, LOG, SEEN), (OUTCOMES, RESULT_FILE, JOURNAL, RESTORE_JOURNAL)
 #: Journals that are one file.
 JOURNALS = (JOURNAL, RESTORE_JOURNAL, UNDO_JOURNAL)
-#: What else a file is: of a journal in objects that of one user, or one of a sequence; in its directory, under a name
-#: that no run gives; a snapshot.
+#: What else a file is: a journal's object for one user, or one of a sequence; a file in the journal's directory under a
+#: name that no run gives; a snapshot.
 OBJECT, SEGMENT, STRAY, SNAPSHOT = "object", "segment", "stray", "snapshot"
 _NAMED, _OF_PROVISIONING = frozenset({*OF_CUSTODIAN, *OF_RUNS, *JOURNALS, PLAN}), (RESULT, UNDONE)
 _JOURNAL_DIRECTORIES = (BUCKET_JOURNALS.removesuffix("/"), UNDO_JOURNAL.removesuffix(".jsonl"))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads what runs of policies have left below an output directory or bucket prefix. Decides nothing.
 
-Where it lies says of which account it is (``output_layout``): what it holds of another account's users is its fault.
+The place of an output says of which account it is (``output_layout``): data on another account's users is a fault.
 """
 
 from __future__ import annotations
@@ -88,9 +88,9 @@ def read_outputs(
     """The outputs of policies on IAM users below ``store``.
 
     ``known``: the name of each account of the accounts file -> its id. ``accounts``: names and ids of the only accounts
-    that are wanted; what the directories of others hold is not read. What can't be read is an output whose state is
-    UNREADABLE, and so is what tells of users of another account, without these. Raises OutputUnreadable where nothing
-    lies there that a run leaves, or the place itself can't be read.
+    that are wanted; what the directories of others hold is not read. An output that can't be read, or that tells of
+    another account's users, has the state UNREADABLE, and does not have these users. Raises OutputUnreadable where
+    nothing lies there that a run leaves, or the place itself can't be read.
     """
     of_directory = _directories(store)
     rules = Kept(RULE_KEYS)
@@ -140,7 +140,7 @@ def _directories(store: Store) -> dict[PurePosixPath, list[OutputName]]:
 
 
 def _dated(outputs: list[PolicyOutput]) -> list[PolicyOutput]:
-    """A run that left no date has that of its other accounts; where these have none either, it counts as the last."""
+    """A run without a date gets that of its other accounts; if these have none either, it counts as the last."""
     times: dict[str, datetime] = {}
     for output in outputs:
         if output.time:
@@ -239,7 +239,7 @@ def _seen(files: OutputFiles, execution: str, owner: Owner) -> SeenUsers | None:
 
 
 def _without_selected(seen: SeenUsers, users: Iterable[Selected]) -> SeenUsers:
-    """Without those of whom ``users``, the selected ones, says it all: a report may be on 600,000 of them."""
+    """Without the selected ``users``, who are kept with all that is known: a report may be on 600,000 of them."""
     selected = {user.unique_id for user in users}
     kept = (
         user for user in seen.users if user.expired or user.state != FLAGGED or user.unique_id not in selected
@@ -248,7 +248,7 @@ def _without_selected(seen: SeenUsers, users: Iterable[Selected]) -> SeenUsers:
 
 
 def _mails(actions: Any) -> Iterator[Mail]:
-    """Those that report credentials announce nothing, and nobody asks what becomes of them."""
+    """Not of actions that report credentials: they announce nothing, and nobody asks what becomes of their messages."""
     for action in actions if isinstance(actions, list) else ():
         if isinstance(action, dict) and action.get("notices") and action.get("step") != "created":
             rests, step = action.get("noticed") not in (None, "none"), str(action.get("step") or "")

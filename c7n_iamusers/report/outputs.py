@@ -30,7 +30,7 @@ class Asks:
     """What the later steps ask of users, as an announcement states it (``forecast.Later``).
 
     ``active_within``: days; None if use spares nobody. ``takes_trusted``: whether a role's trust spares nobody.
-    ``accepted``: the states of a person's access that do; empty if nobody asks.
+    ``accepted``: the states of a person's access that are enough; empty if nobody asks.
     """
 
     active_within: float | None = None
@@ -51,10 +51,10 @@ class Asks:
 
 @dataclass(frozen=True)
 class Mail:
-    """What an action of a policy records in notices, or reads there: their place, and its ``step``, if it has one.
+    """The notices that an action writes or reads: their place, and the action's ``step``, if it has one.
 
     ``rests``: whether it changes users only by their announcements. ``asks``: of an announcement. ``of``: the policies
-    of whose outcomes it tells; none if of its own policy's.
+    whose outcomes it tells; none if it tells its own policy's.
     """
 
     notices: str
@@ -75,8 +75,8 @@ class PolicyOutput:
     ``sees_all``: whether a filter ``unnecessary`` gets all users of the account. ``seen``: those that it got, without
     the selected ones in ``users``; ``complete`` says whether both are all. None where it was not called. ``mails``:
     its actions with notices; empty also where the run left no metadata. ``names``: the only users that it is for; None
-    for all. ``deployed``: whether it is a function that is deployed, of which this selected nobody. ``of_others``: what
-    in it tells of users of another account, in words; none of that is believed.
+    for all. ``deployed``: whether the run only deployed a function, and so selected nobody. ``of_others``: what in it
+    tells of users of another account, in words; none of that is believed.
     """
 
     place: str

@@ -95,15 +95,15 @@ class Material:
 
 
 def deletion_of(history: UserHistory) -> Event | None:
-    """The deletion of the user by this tool; None if there is none on record. Nobody is deleted twice: whatever says so
-    later has found it so.
+    """The deletion of the user by this tool; None if there is none on record. Later outcomes only say that it was
+    deleted.
     """
     found = [each for each in history.events if each.what == DELETED]
     return next((each for each in found if each.by), *found[:1]) if found else None
 
 
 def receipt_of(material: Material, now: datetime) -> Data:
-    """The receipt of a user for which ``deletion_of`` is something, as JSON types."""
+    """The receipt of a user that has a ``deletion_of``, as JSON types."""
     history = material.history
     deletion = deletion_of(history)
     if deletion is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the snapshots of one output are those of which its journals tell. Pure."""
+"""Whether the snapshots of one output are those that its journals name. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from c7n_iamusers.snapshots.snapshot import Snapshot, tampering
 from c7n_iamusers.text.times import CLOCK_SKEW, moment
 
 Line = Mapping[str, Any]
-#: Before these a run has taken a snapshot: phases, and the operation that begins whatever takes something from a user.
+#: A run takes a snapshot before these: phases, and the operation that begins each removal.
 _STEPS, _DENIES = (SNAPSHOT, DECISION, QUARANTINE), "PutUserPolicy"
 
 
@@ -36,7 +36,7 @@ class SnapshotLines:
     def __init__(self) -> None:
         self.pins = defaultdict[str, dict[str, list[Line]]](dict)
         self.given_up: dict[str, str] = {}
-        #: Unique id -> the time and phase of each line that a run writes after the snapshot that it takes, and of that.
+        #: Unique id -> the time and phase of each line of a snapshot, and of each line that a run writes after one.
         self._steps = defaultdict[str, list[tuple[datetime, str]]](list)
 
     def read(self, line: Line) -> None:
@@ -74,7 +74,7 @@ class SnapshotLines:
         return ATTENTION, f"{why}: a run was killed right after it was written, or the journal was cut off"
 
     def _rests_on_none(self, unique_id: str, taken: datetime | None) -> bool:
-        """Whether the user was changed after a snapshot was ``taken`` of which no line tells, and without a later one.
+        """Whether the user was changed after a snapshot without a line was ``taken``, and before any later one was.
 
         A run that was killed before it wrote that line changed nothing, and the next one takes a snapshot of its own.
         """

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where each user of a report stands: whose it is, for which day it is announced, and what is in the way. Pure.
 
-What a later step said of a user last counts. Where none did, or the day is yet to come, what the gates said of it at
-its announcement counts, which its notice has kept. Where a run has newer evidence than that, or nothing is kept, the
-evidence is held against what the announcement asks (``Asks``), as if nothing changed until then: an estimate, which no
-step rests on.
+What a later step said of a user last counts. If none did, or the day is yet to come, what the gates said at its
+announcement counts, which its notice has kept. If a run has newer evidence, or nothing is kept, the evidence is
+compared with what the announcement asks (``Asks``), as if nothing changed until then: an estimate, which no step rests
+on.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _standing(
 
 
 def _owner(of_account: str, last: Notice | None) -> str:
-    """Who was told of the user. The owner of its account stands for all of several that it is among."""
+    """Who was told of the user: the owner of its account if it is among them, else all of them."""
     if last is None or of_account in last.addresses:
         return of_account
     return ", ".join(sorted(last.addresses))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Matches the calls in journals with CloudTrail's events, both ways. Pure.
 
-Whether an event of IAM has the request id of the answer is documented nowhere that was found. So a call is matched by
-its request id; otherwise by the session that made it, its operation, its user and its time. Whoever rewrites a journal
-keeps the ids: what the journal says besides must be what the event says, whichever way it was found. What can't be
-compared, or what CloudTrail can't show, is unproven: that is not the same as wrong.
+No documentation was found on whether an event of IAM has the request id of the answer. So a call is matched by its
+request id; otherwise by the session that made it, its operation, its user and its time. Whoever rewrites a journal may
+keep the ids: all else in the journal must agree with the event, whichever way it was found. What can't be compared, or
+what CloudTrail can't show, is unproven: that is not the same as wrong.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class TrailEvent:
 
 
 def event_of(record: Mapping[str, Any]) -> TrailEvent | None:
-    """The event in a record of CloudTrail; None if it is of another service, or says neither when nor by whom."""
+    """The event in a record of CloudTrail; None if it is of another service, or lacks the time or the caller."""
     identity, asked = record.get("userIdentity"), record.get("requestParameters")
     time = moment(record.get("eventTime"))
     if record.get("eventSource") != _IAM or time is None or not isinstance(identity, Mapping):
@@ -100,8 +100,9 @@ def event_of(record: Mapping[str, Any]) -> TrailEvent | None:
 class Matching:
     """``matched``: how -> how many calls. ``unproven``: calls, each with the reason. ``late``: calls that CloudTrail
     may show yet. ``missing``: calls that were made by their journal, and have no event.
-    ``unjournaled``: changes of these users by our principals that are in no journal. ``strangers``: changes of users of
-    whom no journal has a line, by any session of our roles. ``callers``: who made the calls that have an event, by AWS.
+    ``unjournaled``: changes of these users by our principals that are in no journal. ``strangers``: changes of users
+    without a line in any journal, by any session of our roles. ``callers``: who made the calls that have an event, by
+    AWS.
     """
 
     matched: dict[str, int] = field(default_factory=lambda: {BY_REQUEST_ID: 0, BY_SESSION: 0})
@@ -143,7 +144,7 @@ def match(
         else:
             rest.append(call)
     ours = {role_of(each) for each in (*found.callers, *(call.caller for call in calls))} - {""}
-    # what a run that was killed has no answer of is any of our roles', and no other call's
+    # a killed run's call without an answer names no caller: any event of our roles that is left may be its
     for named in (True, False):
         nobodys = [each for each in free.values() if named or role_of(each.arn) in ours]
         _by_session(
@@ -205,14 +206,14 @@ def _is_of(event: TrailEvent, call: Call) -> bool:
 
 
 def _ended_so(event: TrailEvent, call: Call) -> bool:
-    """Whether AWS's event can have such an answer. Of a call whose answer was lost, the journal does not know it."""
+    """Whether AWS's event fits the answer in the journal, which has none if the answer was lost."""
     if call.request_id:
         return bool(event.error) == bool(call.code) and (bool(event.error) or is_done(call))
     return bool(event.error) or call.result not in (FAILED, GONE)
 
 
 def _unanswered(event: TrailEvent, call: Call) -> str:
-    """Why AWS's event does not prove a call of which the journal has no answer."""
+    """Why AWS's event does not prove a call without an answer in the journal."""
     if not call.lost:
         return NO_ID
     applied = True if is_done(call) else call.told

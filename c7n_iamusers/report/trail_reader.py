@@ -4,7 +4,7 @@
 LookupEvents takes one attribute and a time, and no request id. It is asked for each user by ResourceName, for all 90
 days, since a change may have been made at any time; for all deletions of users in these, since the journals may lack a
 user; and for each session by Username in the minutes of its calls, since not every event lists the user among its
-resources (LookupEvents, CloudTrail API reference). Whose sessions these are, the journals say, and AWS of our roles.
+resources (LookupEvents, CloudTrail API reference). The journals say whose sessions these are; AWS says it of our roles.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What of a user's evidence tells what later steps will do. ``used``: last, by its password or an access key.
+    """The evidence on a user that predicts what later steps will do. ``used``: last, by its password or an access key.
 
     ``trusted``: whether a role trusts it. ``access``: the state of its person's access; empty if nobody asked.
     """
@@ -205,12 +205,12 @@ class User:
         return self.judged == EXEMPT and self.is_left()
 
     def explained(self) -> Row:
-        """The event with the reason of ``event``: where that is that it is in no quarantine, why it is in none."""
+        """``event``; if that says that the user is not in quarantine, the event that says why."""
         event = self.event()
         return self.left_out() or event if event["code"] in NO_QUARANTINE else event
 
     def left_out(self) -> Row | None:
-        """When a policy last skipped it since its release for more than that it is in no quarantine; None if never."""
+        """The last skip since its release for another reason than not being in quarantine; None if there is none."""
         ended_at = self.ended()
         skipped = [each for each in self.events if each["status"] == SKIPPED and when(each) > ended_at]
         said = [each for each in skipped if each["code"] not in NO_QUARANTINE]

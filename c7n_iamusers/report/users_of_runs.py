@@ -33,7 +33,7 @@ class Users:
         return user
 
     def why_skipped(self, row: Mapping[str, Any]) -> tuple[str, ...]:
-        """The code of an outcome; for a user in no quarantine, and then that of why it was left out of one."""
+        """The code of an outcome; for a user that is not in quarantine, also the code of the reason for that."""
         code = str(row.get("code") or "")
         user = self.found.get((str(row["arn"]), row["unique_id"])) if code in NO_QUARANTINE else None
         why = user.left_out() if user else None
@@ -57,7 +57,7 @@ def users_of(outputs: Iterable[PolicyOutput], account_of: Callable[[PolicyOutput
 def _note_gone(
     known: Users, outputs: Iterable[PolicyOutput], account_of: Callable[[PolicyOutput], str]
 ) -> None:
-    """Whom the latest run that saw all users of an account did not see, and whose name another user has since."""
+    """Note users whom the latest run over a whole account did not see, or whose name another user has since."""
     listed = {
         account_of(each): each.time for each in outputs if each.time and each.seen and each.seen.complete
     }

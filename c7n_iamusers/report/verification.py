@@ -162,7 +162,7 @@ class _Verification:
     def _contents(
         self, files: Iterable[OutputName], largest: int | None = None
     ) -> Iterator[tuple[OutputName, bytes]]:
-        """Of those that are not packed, by their names: reports read no others of them."""
+        """Each file that is not packed, and its content. Reports read no packed ones of these."""
 
         def unread(name: str, error: OSError) -> None:
             self._verified.add(BLOCKING, self._store.place(name), f"can't be read: {error}")
@@ -176,7 +176,7 @@ class _Verification:
                 yield of_name[name], content or b""
 
     def _named(self, file: OutputName) -> None:
-        """What is wrong with the name of a file: reports read packed ones, and no run packs what is its own."""
+        """Note what is wrong with the name of a file: reports read packed files, and no run packs its own."""
         place, in_directory = self._store.place(file.full), isinstance(self._store, DirectoryStore)
         if file.fault:
             self._verified.add(BLOCKING, place, file.fault)
@@ -338,7 +338,7 @@ class _Verification:
                 self._verified.add(BLOCKING, self._store.place(f"{place}{RESULT}"), why)
 
     def _undos(self) -> None:
-        """What undos say that they did has a journal, and each journal of an undo says what came of it."""
+        """Whether each result of an undo has a journal, and each journal of an undo has a result."""
         directory = UNDO_JOURNAL.removesuffix(".jsonl")
         parts = (each for kind in (SEGMENT, STRAY) for each in self._of[kind])
         of_parts = (each for each in parts if each.within.startswith(f"{directory}/"))

@@ -75,7 +75,7 @@ class Flagged:
 
     @classmethod
     def of(cls, user: IamUser, known: Mapping[str, Any]) -> Flagged:
-        """``user`` with what its annotation says (``Assessment.as_data``). What it does not have is empty."""
+        """``user`` with what its annotation says (``Assessment.as_data``). Missing members are empty."""
         detail = {**user.detail, "PasswordLastUsed": moment(user.detail.get("PasswordLastUsed"))}
         held = {**{kind.name: () for kind in ATTACHMENT_KINDS}, **user.attachments}
         last = known.get("last_activity") or {}
@@ -98,11 +98,11 @@ class Flagged:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What becomes of a user. ``group``: one of GROUPS. ``reason``: why it is spared; None of GOES.
+    """What becomes of a user. ``group``: one of GROUPS. ``reason``: why it is spared; None for GOES.
 
     ``denied``: the day on which it is denied everything; None if it is not. ``since``: since when it is denied already;
     None if it is not, or the Deny does not say it. ``held``: whether it is denied already. ``deleted``: the day; only
-    of GOES.
+    for GOES.
     """
 
     group: str

@@ -31,9 +31,9 @@ from c7n_iamusers.notices.notices import Notice
 from c7n_iamusers.reasons import READING_OUTDATED
 from c7n_iamusers.safeguards.reasons_to_spare import Guards, raise_closed
 
-#: Seconds that what a gate says may be old, and in which all gates together may make so many calls.
+#: The maximum age of a gate's reading in seconds, and the calls of all gates together in that time.
 MAX_AGE, CALLS = 30.0, 10
-#: Seconds that what a patient gate says may be old while it waits for calls.
+#: The maximum age of a patient gate's reading, in seconds, while it waits for calls.
 LONGEST = 900.0
 
 
@@ -81,7 +81,9 @@ class Gate:
 
 @dataclass
 class _Said:
-    """What a gate said when it was last read, from ``began`` (seconds) on; or why it failed. ``calls``: of the next."""
+    """What a gate said when it was last read, from ``began`` (seconds) on; or why it failed. ``calls``: of the next
+    reading.
+    """
 
     began: float
     members: Mapping[str, Any] = field(default_factory=dict)
@@ -201,10 +203,10 @@ def on_record(guards: Guards, user: Subject, now: datetime, plan: Mapping[str, s
     """What ``guards`` say of ``user``, for the journal line with the basis of its deletion. JSON types only.
 
     ``announcement``: the notice that counts, the name and the SHA-256 of its file, and the name of the ``digest`` that
-    told it, if one did; missing where none is asked for.
-    ``exemptions``: how many rules were looked at, none of which protects it, and the SHA-256 of these rules.
-    ``access``: whether access of its person was asked for. ``plan``: the file that was reviewed, if one was. The others
-    are the days that the policy asks for, and since when the filter ``attempts`` listened.
+    told it, if one did; missing if none is required.
+    ``exemptions``: the number of rules, none of which protects it, and their SHA-256. ``access``: whether access of its
+    person was required. ``plan``: the file that was reviewed, if one was. The others are the days that the policy asks
+    for, and since when the filter ``attempts`` listened.
     """
     found: dict[str, Any] = {"exemptions": {"rules": len(guards.rules), "sha256": guards.rules_sha256}}
     if guards.noticed is not None and (notice := guards.notices.announcement(user.unique_id, now)):

@@ -104,11 +104,11 @@ class Guards:
     ``callers``: ARNs of the principals behind the run; the first one acts in the account. ``rules``: the exemptions
     that hold there. ``active_within``, ``quarantined_for``, ``noticed``: days; None if not set. ``notices``: of the
     account, if ``noticed`` is set. ``before_day``: whether a user may be touched before the announced day.
-    ``brownout``: whether it is for a brownout, whose day the announcement says by itself.
+    ``brownout``: whether it is for a brownout, which has its own day in the announcement.
     ``listened``: unique id -> since when the filter ``attempts`` covers calls; None if its answer is not required.
     ``missing``: ARN of each user -> why its access through Identity Center is not enough, None if it is; None if none
     is required. ``naming_tags``: ARN of each user -> the tags that said who its person is, if tags do. ``trust``: the
-    roles of the account by the users that they trust; None for any user. ``rules_sha256``: of ``rules``, see
+    roles of the account by the users that they trust; None if that spares nobody. ``rules_sha256``: of ``rules``, see
     exemptions.digest_of.
     """
 
@@ -218,7 +218,7 @@ def compromised(user: IamUser) -> Reason | None:
 
 
 def unprovisioned(provisioning: Mapping[str, Any] | None) -> Reason | None:
-    """Why a user is left alone whose replacement failed; None if it succeeded or was not requested.
+    """Why a user whose replacement failed is left alone; None if it succeeded or was not requested.
 
     ``provisioning``: the annotation of an earlier ``provision-identity-center`` in the same policy.
     """
@@ -228,7 +228,7 @@ def unprovisioned(provisioning: Mapping[str, Any] | None) -> Reason | None:
 
 
 def unquiet(attempts: Mapping[str, Any] | None, accepted: str) -> Reason | None:
-    """Why a user is left alone that is, or may be, still in use; None if its silence is accepted.
+    """Why a user that is, or may be, still in use is left alone; None if its silence is accepted.
 
     ``attempts``: the annotation of the filter ``attempts``. ``accepted``: PROVEN, or NONE_SEEN, which also accepts a
     user whose use no source could show. Unread sources are never accepted, as they may have an attempt.
@@ -316,7 +316,7 @@ def _trusted(user: IamUser, trust: TrustIndex | None) -> Reason | None:
 
 
 def _broken(user: IamUser, quarantine: QuarantineRecord | None, days: float | None) -> Reason | None:
-    """Why a quarantine that is asked for is broken. It comes before the use that it may have made possible."""
+    """Why a required quarantine is broken. This reason precedes the use that it may have made possible."""
     if quarantine is None or days is None or not lapses(user, quarantine):
         return None
     return quarantine_broken(user, quarantine).and_also(reasons.QUARANTINE_AGAIN())

@@ -168,7 +168,7 @@ def changed_namesake(
     """What a run that was stopped may have changed on another user, who has the name now; None if nothing.
 
     A call goes to whoever has the name when AWS gets it, and that run did not verify who had it after its last calls.
-    Those count that the other user, as it is read now, shows, and that were made once it existed. ``begun``: the
+    Only calls count that the other user, read now, shows, and that were made after its creation. ``begun``: the
     journal's lines before the calls. Raises ClientError.
     """
     detail = read_detail(client, subject.name, backoff)
@@ -235,7 +235,7 @@ def _remove_deny(run: Run, subject: Subject, call: ApiCall, applied: Applied) ->
         run.executor.apply(Plan(subject, (removal_of(call),)), applied, urgent=True)
     except (CallFailed, Interrupted, JournalRefused, RunLockLost, UserInUse) as error:
         return reasons.DENY_ON_OTHER(why=str(error))
-    if deny_form(call) == ATTACHED:  # which shows nothing of whose it was
+    if deny_form(call) == ATTACHED:  # which does not show whose it was
         return reasons.ATTACHED_DENY_WAS_ON_OTHER()
     return reasons.DENY_WAS_ON_OTHER()
 

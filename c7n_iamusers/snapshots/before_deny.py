@@ -46,7 +46,7 @@ class OnRecord:
             tuple[Mapping[str, Snapshot], Mapping[str, Collection[str]], Mapping[str, datetime]]
         ],
     ) -> OnRecord:
-        """``outputs``: of each, the name of each file -> the snapshot in it, and -> its SHA-256 by the journal.
+        """``outputs``: for each output, file name -> snapshot, and file name -> its SHA-256 by the journal.
 
         ``given_up`` is considered; a given-up snapshot that is there again counts as any other. A snapshot is never
         overwritten, so one name has one SHA-256.

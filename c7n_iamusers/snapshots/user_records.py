@@ -344,7 +344,7 @@ class UserRecords:
         try:
             at = last_deletion(self._stores.known.of_namesakes(subject))
         except OSError:
-            return reason  # whatever changes a user needs the journals, and says so
+            return reason  # a change needs the journals, and reports that
         return reason.and_also(reasons.CAME_BACK(at=at) if at else None)
 
     def deleted_by_us(self, subject: Subject) -> datetime | None:

@@ -18,9 +18,9 @@ from typing import Any
 
 #: Bytes of a file of a run, uncompressed: several times what the largest account needs.
 LARGEST = 512 * 1024 * 1024
-#: Bytes of what is packed, uncompressed: so many, or so many times those that it has packed, whichever is more. JSON,
-#: CSV and logs of runs have 10 to 60 times as many, those of users that one template made 120; a file that is made to
-#: fill the memory has 1,000 times.
+#: Bytes of packed data, uncompressed: so many, or so many times the packed bytes, whichever is more. JSON, CSV and logs
+#: of runs grow 10 to 60 times, those of users from one template 120 times; a file that is made to fill the memory grows
+#: 1,000 times.
 LARGEST_PACKED, MOST_TIMES = 64 * 1024 * 1024, 300
 #: Bytes of a file, URL or object that a person names, uncompressed.
 LARGEST_GIVEN = 128 * 1024 * 1024
@@ -219,7 +219,7 @@ def most_json_of(packed: bytes) -> int:
     return min(MOST_JSON, max(_MOST_JSON_PACKED, _MOST_JSON_TIMES * len(packed)))
 
 
-#: Users that one template made have 4 for each byte that is packed.
+#: Users from one template have 4 for each packed byte.
 _MOST_JSON_PACKED, _MOST_JSON_TIMES = 1_000_000, 20
 
 
@@ -231,7 +231,7 @@ def _too_many(most: int) -> NotInFormat:
 
 
 def _outside_texts(text: str | bytes, most: int) -> int:
-    """How many there are; more than ``most`` are not counted to the end."""
+    """How many there are; counting ends beyond ``most``."""
     found, in_text = 0, False
     for block in _blocks(text):
         without_escapes = block.replace(r"\\", "").replace(r"\"", "")
@@ -243,7 +243,7 @@ def _outside_texts(text: str | bytes, most: int) -> int:
     return found
 
 
-#: Characters that are looked at together. What Python makes of a block takes up to 60 times its size.
+#: Characters that are searched together. What Python makes of a block takes up to 60 times its size.
 _BLOCK = 1 << 16
 
 

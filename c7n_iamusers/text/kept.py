@@ -30,7 +30,7 @@ class Kept:
 
 
 def _key(value: Any) -> Any:
-    """What two values have in common only if they are equal. Objects in a list are kept ones."""
+    """A key that only equal values share. Objects in a list are kept ones."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -39,14 +39,14 @@ def _key(value: Any) -> Any:
 
 
 def _plain_key(value: Any) -> Any:
-    """Numbers as text: whoever writes a file chooses numbers of one hash, which would all be compared."""
+    """Numbers as text: the writer of a file could choose numbers with equal hashes, which would all be compared."""
     if isinstance(value, dict | list):
         raise TypeError("no text, number, true, false or null")
     return type(value), value if isinstance(value, str) else repr(value)
 
 
 def size(value: Any, most: int) -> int:
-    """The bytes that ``value`` takes with all in it, about; beyond ``most`` it is not counted to the end."""
+    """About how many bytes ``value`` takes with all in it; counting ends beyond ``most``."""
     found, seen, todo = 0, set[int](), [value]
     while todo and found <= most:
         each = todo.pop()

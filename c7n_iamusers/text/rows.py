@@ -13,7 +13,7 @@ from typing import Any
 from c7n_iamusers.text.documents import Lines, NotInFormat, as_text, check_json, next_json, skip
 from c7n_iamusers.text.yaml_documents import yaml_entries
 
-#: Of a list: several times what the largest organization needs.
+#: The bounds of a list: several times what the largest organization needs.
 MOST_ROWS, MOST_COLUMNS = 1_000_000, 1_000
 #: Column separators that spreadsheets write.
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}

@@ -265,7 +265,7 @@ def test_no_two_accounts_have_one_name(names: tuple[str, str, str]) -> None:
 )
 def test_a_record_that_init_cannot_have_written_is_refused_by_name(tmp_path: Path, change: Any) -> None:
     (tmp_path / RECORD).write_text(json.dumps({"answers": {}, "waves": {}, "files": {}, **change}))
-    with pytest.raises(InvalidPolicyData, match="nothing was written: .* can't be read"):
+    with pytest.raises(InvalidPolicyData, match=r"nothing was written: .* can't be read"):
         read_record(tmp_path)
 
 

@@ -273,7 +273,7 @@ def test_it_is_judged_as_it_was_and_told_where_the_filter_would_not_have_selecte
     begin(tmp_path, monkeypatch, stop)
     org.backend("iam", ACCOUNT).report = None
     iam.generate_credential_report()
-    with pytest.raises(PolicyExecutionError, match="is left unfinished: checked again on live data"):
+    with pytest.raises(PolicyExecutionError, match="is left unfinished: on live data"):
         acting(
             "composite-delete",
             tmp_path,

@@ -235,7 +235,7 @@ def test_calls_that_may_have_changed_a_new_user_are_reported(
     iam = create(org, "alice")
     iam.create_login_profile(UserName="alice", Password="correct-Horse-7-battery")
     on_call(monkeypatch, "DeleteLoginProfile", _once(lambda: make_again(iam)))
-    with pytest.raises(PolicyExecutionError, match=r"may have changed that user .* DeleteLoginProfile"):
+    with pytest.raises(PolicyExecutionError, match=r"may have changed before this .* DeleteLoginProfile"):
         delete(tmp_path)
     assert user_names(iam) == ["alice"]
     # our Deny was on the former one and went with it

@@ -81,7 +81,9 @@ def test_the_sessions_of_another_partition(partition: str) -> None:
     assert said == f"1 {DONE}"
 
 
-DONE = "of its sign-in sessions can't be refreshed; credentials that they have stay valid, under the Deny-all"
+DONE = (
+    "of its sign-in sessions can't be refreshed; credentials that they issued stay valid, under the Deny-all"
+)
 
 
 @pytest.mark.parametrize(

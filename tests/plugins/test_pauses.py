@@ -275,7 +275,7 @@ def test_a_key_that_is_made_during_a_quarantine_is_not_passed_over(
     meanwhile(monkeypatch, "PutUserPolicy", 1, lambda: iam.create_access_key(UserName="alice"))
     status, reason = one(tmp_path, "quarantine")
     assert status == "!failed"
-    assert "is active under its Deny-all: somebody made or activated it during this run: run again" in reason
+    assert "under its Deny-all: somebody created or activated it during this run: run again" in reason
     assert one(tmp_path, "quarantine")[0] == "quarantined"
     keys = iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]
     assert {each["Status"] for each in keys} == {"Inactive"}

@@ -81,11 +81,6 @@ def derivation(derive: Any, **changes: Any) -> ProvisioningSettings:
             derivation({"session-duration": "1h"}), "derive: session-duration '1h' must be", id="duration"
         ),
         pytest.param(
-            derivation({"allow-wider": True}),
-            r"name each user instead, with accept: \[\{account:",
-            id="accept-everybody",
-        ),
-        pytest.param(
             derivation({"accept": [{**ACCEPT, "account": 111122223333}]}),
             "12 digits in quotes",
             id="accept-number",

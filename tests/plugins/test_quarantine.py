@@ -524,7 +524,7 @@ def test_a_brownout_that_passed_while_the_machine_slept_is_told(
 
     with monkeypatch.context() as patch:
         patch.setattr(user_quarantine, "plan_brownout", an_hour_ago)
-        with pytest.raises(PolicyExecutionError, match="UTC, which had passed before this run went on"):
+        with pytest.raises(PolicyExecutionError, match="UTC, which had passed when this run went on"):
             quarantine(tmp_path, brownout=15)
     assert outcomes(tmp_path)["alice"]["code"] == "BrownoutPassed"
     assert BROWNOUT_NAME in iam.list_user_policies(UserName="alice")["PolicyNames"]

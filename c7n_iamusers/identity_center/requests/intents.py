@@ -299,7 +299,6 @@ _DERIVE = validators.record(
         "username-tag": validators.text(128),
         "group-by": validators.one_of(PER_ACCOUNT, PER_MAP),
         "accept": _ACCEPT,
-        "allow-wider": lambda value, place: None,  # parse_acceptances refuses it, and says what to do
     },
 )
 _INTENTS: validators.Shape = validators.record(

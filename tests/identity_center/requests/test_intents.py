@@ -161,7 +161,6 @@ def test_what_the_action_writes_is_taken() -> None:
         pytest.param(derived, "derive.session-duration", "PT99H", "from PT1H to PT12H", id="derived-99-hours"),
         pytest.param(derived, "derive.policies-per-role", 0, "a whole number from 1", id="no-policies"),
         pytest.param(derived, "derive.policies-per-role", True, "a whole number", id="truth-for-number"),
-        pytest.param(derived, "derive.allow-wider", True, "name each user", id="allow-wider"),
         pytest.param(
             derived, "derive.accept", [{"user": "a"}], "exactly the keys account, user", id="half-an-acceptance"
         ),
