@@ -10,8 +10,10 @@ from typing import Any
 from c7n.exceptions import PolicyExecutionError
 
 from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import JournalReader
 from c7n_iamusers.execution.outcomes import FAILED, SKIPPED, load_outcomes
-from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.execution.stores import DirectoryStore, Store
+from c7n_iamusers.lockout.journal_lines import history_of
 from c7n_iamusers.notices.notices import ANNOUNCED, Notices
 from c7n_iamusers.notices.owed import Owed, merged, owed, still_so
 from c7n_iamusers.plugins.news import news_of
@@ -53,7 +55,8 @@ def news_on_record(
     late = owed(found, notices, step.policy, now)
     # that access has stopped is no news once it was given back, or the user is gone
     late = still_so(late, notices) if isinstance(step, Denied) else late
-    done = [_changed(_resource(each, known), each, notices, step, now) for each in late]
+    since = _denied_since(stores, late) if isinstance(step, Denied) else {}
+    done = [_changed(_resource(each, known), each, notices, step, now, since) for each in late]
     if not others:
         return done
     told = {each.user.unique_id for each in late}
@@ -63,8 +66,26 @@ def news_on_record(
     return [*done, *step.due(rest, notices, now)]
 
 
-def _changed(resource: Resource, late: Owed, notices: Notices, step: Inform, now: datetime) -> Due:
-    return step.dated(Due(resource, late.time.date(), news=news_of(resource)), notices, now)
+def _changed(
+    resource: Resource,
+    late: Owed,
+    notices: Notices,
+    step: Inform,
+    now: datetime,
+    since: Mapping[str, datetime],
+) -> Due:
+    due = Due(resource, late.time.date(), news=news_of(resource))
+    return step.dated(due, notices, now, since.get(late.user.unique_id))
+
+
+def _denied_since(stores: Sequence[Store], late: Sequence[Owed]) -> Mapping[str, datetime]:
+    """Unique id -> since when the user is denied everything: a quarantine that deactivates keeps the days of its Deny.
+
+    Raises OSError if a journal can't be read.
+    """
+    journals = JournalReader(lambda: stores)
+    records = {each.user.unique_id: history_of(each.user, journals.of(each.user)).record for each in late}
+    return {unique_id: record.since for unique_id, record in records.items() if record}
 
 
 def _is_left(row: Mapping[str, Any], now: datetime) -> bool:
