@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,8 @@ from c7n_iamusers.notices.owed import Owed, merged, owed, still_so
 from c7n_iamusers.plugins.news import news_of
 from c7n_iamusers.plugins.notice_steps import Denied, Due, Inform, on_record
 from c7n_iamusers.plugins.resources import Resource
-from c7n_iamusers.plugins.run_outputs import run_store, store_beside
+from c7n_iamusers.plugins.run_outputs import run_store, store_beside, why_in_no_quarantine
+from c7n_iamusers.reasons import NO_QUARANTINE
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import visible_log
 
@@ -60,7 +61,7 @@ def news_on_record(
     if not others:
         return done
     told = {each.user.unique_id for each in late}
-    left = (Owed(_subject(row), now, row) for row in found if _is_left(row, now))
+    left = [Owed(_subject(row), now, row) for row in _with_earlier(stores, found, now)]
     # not whom the message says something else of, which the next one follows
     rest = [_resource(each, known) for each in left if each.user.unique_id not in told]
     return [*done, *step.due(rest, notices, now)]
@@ -86,6 +87,23 @@ def _denied_since(stores: Sequence[Store], late: Sequence[Owed]) -> Mapping[str,
     journals = JournalReader(lambda: stores)
     records = {each.user.unique_id: history_of(each.user, journals.of(each.user)).record for each in late}
     return {unique_id: record.since for unique_id, record in records.items() if record}
+
+
+def _with_earlier(
+    stores: Sequence[Store], rows: Iterable[Mapping[str, Any]], now: datetime
+) -> list[Mapping[str, Any]]:
+    """The rows of users that were left alone: that one is in no quarantine says less than why nothing put it there."""
+    left = [row for row in rows if _is_left(row, now)]
+    bare = any(row.get("code") in NO_QUARANTINE for row in left)
+    earlier = (
+        {key: why for store in stores for key, why in why_in_no_quarantine(store, _LOG).items()}
+        if bare
+        else {}
+    )
+    return [
+        {**row, "earlier": why.for_owners} if (why := earlier.get(str(row["unique_id"]))) else row
+        for row in left
+    ]
 
 
 def _is_left(row: Mapping[str, Any], now: datetime) -> bool:
