@@ -33,6 +33,7 @@ from aws_local_org.demo.expectations import (
     unreplaced,
     why_left,
 )
+from aws_local_org.demo.receipts import receipt_faults
 from aws_local_org.demo.state import AccountState, UserState
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=timezone.utc)
@@ -383,6 +384,29 @@ def test_number_faults(
 ) -> None:
     numbers = numbers_of(BEFORE, AFTER, 2, lambda user: user in (GIT, BREAK_GLASS))
     check(number_faults({BEFORE.account_id: numbers}, counted(**report), said, received), fault)
+
+
+def receipt(name: str, request_id: str) -> dict[str, Any]:
+    return {"user": {"name": name}, "deletion": {"request_id": request_id}}
+
+
+@pytest.mark.parametrize(
+    ("receipts", "fault"),
+    [
+        pytest.param([receipt("alice", "r-1")], None, id="of-whom-is-gone"),
+        pytest.param([], "1: alice is gone, and has no receipt", id="none"),
+        pytest.param(
+            [receipt("alice", "r-1"), receipt("bob", "r-2")],
+            "1: bob has a receipt, and is not gone",
+            id="of-whom-is-there",
+        ),
+        pytest.param(
+            [receipt("alice", "r-2")], "has request id r-2, and not one of AWS's own", id="of-another-call"
+        ),
+    ],
+)
+def test_receipt_faults(receipts: list[dict[str, Any]], fault: str | None) -> None:
+    check(receipt_faults("1", {"alice"}, {"alice": {"r-1"}, "bob": {"r-2"}}, receipts), fault)
 
 
 @pytest.mark.parametrize(
