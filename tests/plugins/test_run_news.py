@@ -103,6 +103,19 @@ def test_what_was_done_comes_before_what_is_still_there(org: LocalOrg, iam: Any,
     assert mailer(org) == []  # it is as it was
 
 
+def test_who_is_in_no_quarantine_is_told_why(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    notices, output = tmp_path / "notices", tmp_path / "out"
+    parking = {"type": "quarantine", "noticed": 0, "notices": str(notices), "delivery": "unchecked"}
+    run({"name": "parked", "filters": EVERYBODY, "actions": [parking]}, output)  # nobody was announced
+    given = {"quarantined-for": 14, "noticed": "none"}
+    change("composite-delete", output, machines=given, people=given)
+    tell(notices, output)
+    (message,) = mailer(org)
+    assert {each["c7n:IamUser"]["outcome"]["reason"] for each in message["resources"]} == {
+        "it was not put in quarantine: its owners were not addressed"
+    }
+
+
 def test_what_the_queue_refuses_stays_owed(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
