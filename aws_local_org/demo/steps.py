@@ -20,8 +20,8 @@ from rich.text import Text
 
 from aws_local_org import LocalOrg
 from aws_local_org.demo import expectations as expect
+from aws_local_org.demo.after_deletion import deletions, receipt_faults, receipts_in
 from aws_local_org.demo.expectations import PolicyOutput, mails
-from aws_local_org.demo.receipts import deletions, receipt_faults, receipts_in
 from aws_local_org.demo.state import (
     AccountState,
     UserState,

@@ -1,14 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of the receipts, from AWS's own answers: who is gone, and the events of the deletions in CloudTrail."""
+"""Checks after the deletion, from AWS's own answers: who is overdue, who is gone, and the events of the deletions."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
 from aws_local_org import LocalOrg
+from aws_local_org.demo import expectations as expect
+from aws_local_org.demo.state import DENY_ALL, AccountState, UserState
+
+
+def overdue(
+    account: AccountState, announced: Collection[str], is_exempt: Callable[[UserState], bool], days: int
+) -> set[str]:
+    """The names of the users that are in use, or lack a replacement, after their day. ``announced``: unique ids.
+
+    ``account``: after that day. ``days``: in which a user must have been used to be in use.
+    """
+    return {
+        user.name
+        for user in account.users
+        if user.unique_id in announced
+        and not is_exempt(user)
+        and DENY_ALL not in user.policies
+        and expect.why_left(user, account, True, days)
+    }
 
 
 def deletions(org: LocalOrg, account_id: str) -> dict[str, set[str]]:
