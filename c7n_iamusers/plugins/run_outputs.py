@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +30,7 @@ from c7n_iamusers.execution.user_locks import UserLocks
 from c7n_iamusers.identity_center.applying.run_records import RUNS
 from c7n_iamusers.plugins.policy_checks import is_pull
 from c7n_iamusers.reasons import NO_QUARANTINE, Reason, read_reason
-from c7n_iamusers.text.wording import all_visible, quoted
+from c7n_iamusers.text.wording import VisibleLog, all_visible, quoted
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -198,7 +197,7 @@ class RunStore:
             yield HeldOutput(BucketJournal(self.store, renew=locks.renew), lock=locks.held)
 
 
-def why_in_no_quarantine(store: Store, log: logging.Logger) -> dict[str, Reason]:
+def why_in_no_quarantine(store: Store, log: VisibleLog) -> dict[str, Reason]:
     """Unique id -> why a policy with the output of ``store`` skipped the user, by its last outcome.
 
     None if that can't be read, which is logged: an owner is told of the user all the same.
