@@ -474,6 +474,25 @@ def test_the_mail_on_the_day_says_who_since_when_until_when_and_how_it_comes_bac
         assert said in text
 
 
+def test_the_mail_on_deactivated_credentials_says_since_when_the_user_is_denied() -> None:
+    row = user("denied")
+    notice = {"denied-since": "2026-12-03", "deactivated": "2026-12-10", "day": "2026-12-17"}
+    row["c7n:IamUser"] = {**row["c7n:IamUser"], "notice": notice}
+    told = "enied everything since 2026-12-03, credentials deactivated on 2026-12-10, deleted on 2026-12-17 or later"
+    for kind in ("template", "slack_template"):
+        text = render("denied", kind, [row])
+        assert "Credentials are deactivated" in text
+        assert told in in_lines(text)
+        assert "Access has stopped" in render("denied", kind, [row, user("denied", "new")])
+
+
+@pytest.mark.parametrize("status", ["released", "restored"])
+def test_what_is_said_of_who_was_given_back_is_a_sentence(status: str) -> None:
+    outcome = {"status": status, "reason": "in quarantine since 2026-12-03 08:00 UTC"}
+    row = {**user("deleted"), "c7n:IamUser": {"outcome": outcome}}
+    assert ". In quarantine since 2026-12-03" in in_lines(render("deleted", "template", [row]))
+
+
 def test_a_request_to_give_back_has_the_line_that_does_it() -> None:
     named: dict[str, Any] = {"account-name": 'a`b$(c)" & d'}
     text = render("denied", "template", [user("denied", "jane.doe")], **named)

@@ -138,7 +138,7 @@ def test_one_message_tells_whose_access_two_policies_stopped(org: LocalOrg, iam:
     )
     mailer(org)
     change("quarantine", output)
-    options = {"step": "denied", "template": "iam-users-denied.html", "quarantined-for": 14}
+    options: dict[str, Any] = {"step": "denied", "template": "iam-users-denied.html", "quarantined-for": 14}
     tell(notices, output, **options)
     (message,) = mailer(org)
     (day,) = {each["day"] for each in told(notices)}
@@ -163,7 +163,7 @@ def test_who_was_denied_already_is_told_since_when_and_keeps_its_day(
     iam.create_access_key(UserName="bot")
     let_days_pass(org, notices, output, 16)
     change("quarantine", output, machines={"credentials": "keep"}, people={"credentials": "keep"})
-    options = {"step": "denied", "template": "iam-users-denied.html", "quarantined-for": 14}
+    options: dict[str, Any] = {"step": "denied", "template": "iam-users-denied.html", "quarantined-for": 14}
     tell(notices, output, **options)
     mailer(org)
     let_days_pass(org, notices, output, 7)
