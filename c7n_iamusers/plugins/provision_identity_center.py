@@ -428,9 +428,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         write_outcomes(output, [outcome.at(utc_now()) for outcome in ordered])
         for resource, outcome in zip(resources, ordered, strict=True):
             reason = outcome.reason.text
-            told = outcome.reason.as_data()
-            said = {key: told[key] for key in ("reason", "code", "for_owners") if key in told}
-            annotation = {"status": outcome.status, **said, **portal}
+            annotation = {"status": outcome.status, **outcome.reason.as_data(), **portal}
+            annotation.pop("also", None)
             annotate(resource, "provisioning", {**annotation, **access.get(outcome.arn, noticed_access())})
             self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, visible(reason))
         fail_at_the_end(self.manager, self.type, ordered, faults)
