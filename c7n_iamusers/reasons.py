@@ -908,11 +908,15 @@ QUARANTINED = _kind(
     "Quarantined", "{user}: {why}", meaning="it is in quarantine, or a policy denies it every action"
 )
 NOT_DERIVED = _kind(
-    "NotDerived", "{user}: {why}", meaning="no permission set could be derived from its policies"
+    "NotDerived",
+    "{user}: {why}",
+    owners="no role can be made from its policies as they are, so its access has to be made by hand",
+    meaning="no permission set could be derived from its policies",
 )
 NOT_PROVEN = _kind(
     "NotProven",
     "{user}: {why}",
+    owners="it is not proven that the role made from its policies allows no more than they do, so nobody got it yet",
     meaning="its permission set was not proven to allow no more than its policies",
 )
 INVALID_PERSON = _kind("InvalidPerson", "{user}: {why}", meaning="it is not known who its person is")

@@ -198,7 +198,7 @@ def in_lines(text: str) -> str:
         pytest.param(
             [GOING, USED_NOW, LACKING],
             [
-                "Of 3 IAM users in this account: 1 is to be denied everything on 2026-12-10 and deleted on 2026-12-24",
+                "This mail is about 3 IAM users: 1 is to be denied everything on 2026-12-10 and deleted on 2026-12-24",
                 "1 is in use: move it by 2026-12-24",
                 "1 needs a replacement first, and stays until then",
                 "What to do by 2026-12-10 To be deleted: does nobody need it? Do nothing.",
@@ -213,7 +213,7 @@ def in_lines(text: str) -> str:
         pytest.param(
             [USED_NOW, USED_NOW],
             [
-                "Of 2 IAM users in this account: 2 are in use: move them by 2026-12-24",
+                "This mail is about 2 IAM users: 2 are in use: move them by 2026-12-24",
                 "What to do by 2026-12-24 In use: move it as its row says",
             ],
             ["to be denied", "deleted on", "replacement first"],
@@ -237,6 +237,36 @@ def test_a_mail_says_first_what_becomes_of_whom_and_what_to_do(
     assert [each for each in said if each not in text] == []
     assert [each for each in unsaid if each in text] == []
     assert text.index("What to do by") < text.index(rows[0]["UserName"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "title"),
+    [
+        pytest.param([GOING], "IAM user to be deleted", id="one"),
+        pytest.param([GOING, HELD_BACK], "IAM users to be deleted", id="deleted"),
+        pytest.param([GOING, USED_NOW], "IAM users to be deleted or moved", id="both"),
+        pytest.param([LACKING], "IAM user to be moved", id="moved"),
+    ],
+)
+def test_a_title_promises_no_deletion_of_whom_it_is_not_about(rows: list[dict[str, Any]], title: str) -> None:
+    text = render("flagged", "template", rows, days=None)
+    assert f"{title}</h1>" in text
+
+
+def test_a_brownout_is_of_the_users_that_are_to_be_deleted() -> None:
+    dark = fated("going", "goes", "deleted on 2026-12-24", deleted="2026-12-24", brownout="2026-12-03")
+    text = in_lines(render("flagged", "template", [dark, USED_NOW, LACKING], days=None))
+    assert "on or after 2026-12-03, the user to be deleted is denied everything for some minutes" in text
+
+
+def test_an_overdue_mail_says_what_to_do_about_who_needs_a_replacement() -> None:
+    row = fated("jane", "replace-first", "needs a replacement first: no user has that name", overdue=2)
+    row["c7n:IamUser"]["notice"]["day"] = "2026-11-01"
+    text = in_lines(render("overdue", "template", [row]))
+    assert "say by the link in its row whose it is, or that nobody needs it" in text
+    assert "Whose is it? Or does nobody need it?" in text
+    assert "Was to be moved by 2026-11-01" in text
+    assert "This mail comes again every 7 days" in text
 
 
 def test_a_user_that_came_back_is_named_as_such() -> None:
@@ -271,7 +301,7 @@ def test_days_that_differ_stand_beside_each_user() -> None:
 def test_a_reminder_says_that_it_is_one(step: str, said: bool) -> None:
     rows = [noticed("a", "2026-12-24")]
     text = render("flagged", "template", rows, days=None, step=step)
-    assert ("Reminder: IAM users to be deleted" in text) == said
+    assert ("Reminder: IAM user to be deleted" in text) == said
 
 
 @pytest.mark.parametrize(
@@ -449,6 +479,25 @@ def test_the_mail_on_the_day_says_who_since_when_until_when_and_how_it_comes_bac
         assert said in text
 
 
+def test_the_mail_on_deactivated_credentials_says_since_when_the_user_is_denied() -> None:
+    row = user("denied")
+    notice = {"denied-since": "2026-12-03", "deactivated": "2026-12-10", "day": "2026-12-17"}
+    row["c7n:IamUser"] = {**row["c7n:IamUser"], "notice": notice}
+    told = "enied everything since 2026-12-03, credentials deactivated on 2026-12-10, deleted on 2026-12-17 or later"
+    for kind in ("template", "slack_template"):
+        text = render("denied", kind, [row])
+        assert "Credentials are deactivated" in text
+        assert told in in_lines(text)
+        assert "Access has stopped" in render("denied", kind, [row, user("denied", "new")])
+
+
+@pytest.mark.parametrize("status", ["released", "restored"])
+def test_what_is_said_of_who_was_given_back_is_a_sentence(status: str) -> None:
+    outcome = {"status": status, "reason": "in quarantine since 2026-12-03 08:00 UTC"}
+    row = {**user("deleted"), "c7n:IamUser": {"outcome": outcome}}
+    assert ". In quarantine since 2026-12-03" in in_lines(render("deleted", "template", [row]))
+
+
 def test_a_request_to_give_back_has_the_line_that_does_it() -> None:
     named: dict[str, Any] = {"account-name": 'a`b$(c)" & d'}
     text = render("denied", "template", [user("denied", "jane.doe")], **named)
@@ -499,14 +548,14 @@ def test_an_overdue_mail_is_numbered_and_says_who_gets_it_next() -> None:
         "every 7 days until it is moved; after 4 messages ops@example.com gets it too",
         "Nothing is deleted for being overdue.",
         "In use: its key was used <today>",
-        "To be moved by 2026-12-24, message 3",
+        "Was to be moved by 2026-12-24, message 3",
     ):
         assert said in text
 
 
 def test_no_mail_says_that_a_user_with_attempts_under_its_deny_is_deleted() -> None:
     text = in_lines(render("attempted", "template", [user("attempted")]))
-    assert "None of them is deleted under this Deny." in text
+    assert "It is never deleted under this Deny." in text
     assert "Once the users' day has come" not in text
 
 
@@ -523,7 +572,7 @@ def test_the_mail_on_attempts_says_what_when_and_from_where() -> None:
         pytest.param({"error": "AccessDenied"}, True, "eu-west-1: AccessDenied", "not denied", id="denied"),
         pytest.param({"source": "cloudtrail"}, True, "eu-west-1: not denied", "AccessDenied", id="allowed"),
         pytest.param({"source": "last-used"}, True, "in eu-west-1</p>", "not denied", id="not-known"),
-        pytest.param({}, False, "are still in use", "quarantine began", id="in-no-quarantine"),
+        pytest.param({}, False, "is still in use", "quarantine began", id="in-no-quarantine"),
     ],
 )
 def test_the_mail_on_attempts_claims_no_denial_that_is_not_known(

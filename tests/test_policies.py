@@ -43,7 +43,7 @@ def command(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[st
 FILES = {
     "flag-and-notify": ["iam-users-flag"],
     "remind": ["iam-users-remind", "iam-users-overdue"],
-    "provision": ["iam-users-provision", "iam-users-without-replacement"],
+    "provision": ["iam-users-provision"],
     "provision-intents": ["iam-users-intents", "iam-users-moved"],
     "brownout": ["iam-users-brownout", "iam-users-brownout-people", "iam-users-brownout-told"],
     "listen": ["iam-users-listen", "iam-users-listen-people", "iam-users-listen-told"],
@@ -238,12 +238,22 @@ def test_the_owner_of_the_account_is_told_of_each_step_and_that_is_on_record() -
                     informing.add(policy["name"])
     assert informing == {
         "iam-users-provision",
-        "iam-users-without-replacement",
         "iam-users-moved",
         "iam-users-attempted",
         "iam-users-delete-told",
         "iam-users-release",
     }
+
+
+@pytest.mark.parametrize("name", [name for name in DATA if name not in ("realtime", "realtime-alarm")])
+def test_no_step_sends_an_owner_two_mails_about_one_account(name: str) -> None:
+    """But for the numbered one about who is overdue, which says what no reminder does."""
+    telling = [
+        policy["name"]
+        for policy in DATA[name]
+        if any(action["type"] == "notify-owners" for action in policy["actions"])
+    ]
+    assert telling in ([], telling[:1], ["iam-users-remind", "iam-users-overdue"])
 
 
 @pytest.mark.parametrize("name", STEPS)

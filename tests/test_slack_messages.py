@@ -134,13 +134,15 @@ CASES = [
     pytest.param(
         of("flagged", [GOING, USED_NOW, LACKING], step="announce"),
         [
-            "IAM users to be deleted AWS account 111122223333 (payments)",
-            "Of 3 IAM users in this account: • 1 is to be denied everything on 2026-12-10 and deleted on 2026-12-24",
+            "IAM users to be deleted or moved AWS account 111122223333 (payments)",
+            "This message is about 3 IAM users: • 1 is to be denied everything on 2026-12-10 and deleted on 2026-12-24",
             "• 1 is in use: move it by 2026-12-24 • 1 needs a replacement first, and stays until then",
-            "What to do by 2026-12-10: look at the list",
+            "What to do by 2026-12-10 • To be deleted: does nobody need it? Do nothing.",
+            "• In use: move it as its row says, by 2026-12-24, or ask for it to stay.",
+            "whose it is, or that nobody needs it. You don't create the replacement: cloud@example.com does.",
             "To be denied and deleted: 1",
             "In use, to be moved: 1",
-            "Need a replacement first: 1",
+            "Needs a replacement first: 1",
             "write to cloud@example.com its name",
         ],
         {
@@ -153,7 +155,7 @@ CASES = [
     pytest.param(
         of("flagged", [HELD_BACK], step="remind"),
         [
-            "Reminder: IAM users to be deleted",
+            "Reminder: IAM user to be deleted",
             "1 is denied everything already, and to be deleted on 2026-12-24",
         ],
         {"held": "denied everything since 2026-12-10, deleted on 2026-12-24"},
@@ -161,7 +163,11 @@ CASES = [
     ),
     pytest.param(
         of("flagged", [USED_NOW], step="announce", parts=3, part=2, users=5),
-        ["IAM users to be moved", "Part 2 of 3, with 1 of the 5 users", "Of 1 IAM user of this message:"],
+        [
+            "IAM user to be moved",
+            "Part 2 of 3, with 1 of the 5 users",
+            "This part of the message is about 1 IAM user:",
+        ],
         {"busy": "in use: active within 30 days: its password was used &lt;today&gt;"},
         id="a-part",
     ),
@@ -170,7 +176,7 @@ CASES = [
             "flagged",
             [fated("b", "goes", "deleted on 2026-12-24", deleted="2026-12-24", brownout="2026-12-03")],
         ),
-        ["Before that, on or after 2026-12-03, it is denied everything for some minutes, as a rehearsal"],
+        ["Before that, on or after 2026-12-03, the user to be deleted is denied everything for some minutes"],
         {"b": "deleted on 2026-12-24"},
         id="brownout",
     ),
@@ -208,11 +214,11 @@ CASES = [
         ),
         [
             "1 IAM user should have been moved by now, and is still here. This is message 3 about it.",
-            "It comes again every 7 days until it is moved; after 4 messages boss@example.com gets it too.",
+            "This message comes again every 7 days until it is moved; after 4 messages boss@example.com gets it too.",
             "Nothing is deleted for being overdue.",
             "What to do now: move each user as its row says",
         ],
-        {"x": "in use: its key was used &lt;today&gt;. To be moved by 2026-12-24, message 3"},
+        {"x": "in use: its key was used &lt;today&gt;. Was to be moved by 2026-12-24, message 3"},
         id="overdue",
     ),
     pytest.param(

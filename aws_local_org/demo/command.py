@@ -17,8 +17,8 @@ from rich.console import Console
 
 from aws_local_org import LocalOrg, Settings
 from aws_local_org.commands import errors_as_messages
+from aws_local_org.demo import after_deletion, planted, steps, workspace
 from aws_local_org.demo import expectations as expect
-from aws_local_org.demo import planted, steps, workspace
 from aws_local_org.demo.expectations import mails
 from aws_local_org.demo.state import (
     AccountState,
@@ -444,7 +444,11 @@ class Demo(steps.Workflow):
         if step == "attempts":
             return {planted.CALLED}
         if step == "overdue":
-            return {planted.IN_USE}
+            now = account_state(self.org, account.account_id, account.name)
+            told = announcements(self.notices, account.account_id)
+            named = after_deletion.overdue(now, told, self.is_exempt, self.days.active)
+            self._check_records(account, named, "overdue")
+            return named
         people = {user.name for user in account.users if user.email}
         leaving = expect.leaving(account) - self._answered_in(account)
         return leaving & people if step == "provision" else leaving

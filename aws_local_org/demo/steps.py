@@ -20,6 +20,7 @@ from rich.text import Text
 
 from aws_local_org import LocalOrg
 from aws_local_org.demo import expectations as expect
+from aws_local_org.demo.after_deletion import deletions, receipt_faults, receipts_in
 from aws_local_org.demo.expectations import PolicyOutput, mails
 from aws_local_org.demo.state import (
     AccountState,
@@ -207,6 +208,19 @@ class Workflow:
                 f"c7n-iamusers report ended with {code}, see {self.work / 'logs' / 'report.log'}"
             )
 
+    def receipts(self) -> None:
+        """Write the receipts: of exactly who is gone, with the request ids of AWS's own events."""
+        made, gone = self.work / "receipts", {key: names for key, names in self.gone.items() if names}
+        if gone and (code := self.commands.receipts("receipts", self.work / "output", self.accounts, made)):
+            self.faults.append(
+                f"c7n-iamusers receipt ended with {code}, see {self.work / 'logs' / 'receipts.log'}"
+            )
+        found = {account_id: receipts_in(made / account_id) for account_id in self.before}
+        for account_id, receipts in found.items():
+            events = deletions(self.org, account_id)
+            self.faults += receipt_faults(account_id, gone.get(account_id, set()), events, receipts)
+        self._count("receipts", found.values())
+
     def steps(self) -> list[tuple[str, Callable[[], None]]]:
         """All steps in their order, each with its title."""
         days, reminder = self.days, self._reminder_day
@@ -237,6 +251,7 @@ class Workflow:
             ("cycle: on the next day, tell the owners who is overdue", self.daily),
             ("c7n-mailer: deliver what was queued since", lambda: self.deliver("delete", "overdue")),
             ("c7n-iamusers: report on all accounts and runs", self.report),
+            ("c7n-iamusers: a receipt of each deleted user", self.receipts),
         ]
 
     def in_listening(self) -> list[tuple[str, Callable[[], None]]]:
@@ -306,6 +321,11 @@ class Commands:
         """`c7n-iamusers report --check`: one file, in the format of its suffix, on c7n-org's ``output``."""
         places = ["-s", str(output), "-c", str(accounts), "--output", str(page), "--format", page.suffix[1:]]
         return self._run(step, ["c7n-iamusers", "report", *places, "--check"])
+
+    def receipts(self, step: str, output: Path, accounts: Path, directory: Path) -> int:
+        """`c7n-iamusers receipt --all` on c7n-org's ``output``, into ``directory``."""
+        places = ["-s", str(output), "-c", str(accounts), "-o", str(directory)]
+        return self._run(step, ["c7n-iamusers", "receipt", "--all", *places])
 
     def _run(self, step: str, command: list[str], further: Mapping[str, str] | None = None) -> int:
         program = Path(sys.executable).with_name(command[0])
@@ -391,6 +411,7 @@ def places(work: Path) -> str:
     there = work / "output" / "removal" / "<account>" / "us-east-1" / "<policy>"
     found = {
         "Report": work / "report.html",
+        "Receipts": work / "receipts",
         "Mails": work / "mails",
         "Notices": work / "notices",
         "Snapshots": there / "snapshots",

@@ -25,6 +25,7 @@ OWN = (
     "notices",
     "output",
     "policies",
+    "receipts",
     "report.html",
     "report.json",
 )

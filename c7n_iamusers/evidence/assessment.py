@@ -138,10 +138,18 @@ def frozen_evidence(known: Mapping[str, Any]) -> dict[str, Any]:
     """What an announcement keeps of an annotation (``Assessment.as_data``): why the user is unnecessary on that day."""
     kept = ("kind", "replacement", "last_activity", "attachments")
     findings = [
-        {**{key: each.get(key) for key in ("id", "severity")}, "text": str(each.get("text"))[:_KEPT_OF_TEXT]}
+        {**{key: each.get(key) for key in ("id", "severity")}, "text": _kept(str(each.get("text")))}
         for each in known.get("findings") or ()
     ]
     return {**{key: known[key] for key in kept if known.get(key)}, "findings": findings}
+
+
+def _kept(text: str) -> str:
+    """``text``, or its beginning up to a whole word, with a mark that it goes on."""
+    if len(text) <= _KEPT_OF_TEXT:
+        return text
+    beginning = text[: _KEPT_OF_TEXT - len(" ...")]
+    return f"{beginning.rpartition(' ')[0] or beginning} ..."
 
 
 def assess(

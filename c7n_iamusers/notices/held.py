@@ -66,7 +66,9 @@ _KNOWN = _maybe(
         "notice": _maybe(
             {
                 **dict.fromkeys(("day", "denied", "deleted", "brownout"), _day),
-                **dict.fromkeys(("group", "text", "was-exempt", "came-back", "denied-since"), _TEXT),
+                **dict.fromkeys(
+                    ("group", "text", "was-exempt", "came-back", "denied-since", "deactivated"), _TEXT
+                ),
             }
         ),
     }

@@ -21,7 +21,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied, Run
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import JournalReader, NoJournal, utc_now
-from c7n_iamusers.execution.outcomes import PLANNED, SKIPPED, Outcome, Work, load_outcomes, outcome_of
+from c7n_iamusers.execution.outcomes import PLANNED, Outcome, Work, outcome_of
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.iam.live_users import LiveUsers
@@ -35,10 +35,16 @@ from c7n_iamusers.plugins.policy_checks import (
     is_pull,
 )
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
-from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store, visible_errors
+from c7n_iamusers.plugins.run_outputs import (
+    content_at,
+    fail_at_the_end,
+    run_store,
+    visible_errors,
+    why_in_no_quarantine,
+)
 from c7n_iamusers.plugins.safeguarded_action import OPTIONS, TakingAction
 from c7n_iamusers.plugins.user_action import UserAction
-from c7n_iamusers.reasons import NO_QUARANTINE, PLANNED_CALLS, Reason, read_reason
+from c7n_iamusers.reasons import NO_QUARANTINE, PLANNED_CALLS, Reason
 from c7n_iamusers.safeguards import reasons_to_spare
 from c7n_iamusers.snapshots.user_records import unfinished_deletions
 from c7n_iamusers.text.times import moment
@@ -321,27 +327,10 @@ class CompositeDelete(TakingAction):
         super().report(resources, outcomes)
         told = [resource[ANNOTATION]["outcome"] for resource in resources]
         left = [each for each in told if each["code"] in NO_QUARANTINE]
-        earlier = self._earlier_reasons() if left else {}
+        earlier = why_in_no_quarantine(run_store(self.manager).store, self.log) if left else {}
         for each in left:
             if reason := earlier.get(each["unique_id"]):
                 each["earlier"] = reason.for_owners
-
-    def _earlier_reasons(self) -> dict[str, Reason]:
-        """Unique id -> why a policy with this output skipped the user, by its last outcome; none if unreadable."""
-        latest = dict[str, dict[str, Any]]()
-        try:
-            rows = [
-                row for sibling in run_store(self.manager).store.siblings() for row in load_outcomes(sibling)
-            ]
-        except (OSError, ValueError) as error:
-            self.log.warning(
-                "%s: the reasons why users are not in quarantine can't be read: %s", self.type, error
-            )
-            rows = []
-        for row in sorted(rows, key=lambda row: str(row.get("time"))):
-            if row.get("code") not in NO_QUARANTINE:
-                latest[str(row.get("unique_id"))] = row
-        return {key: read_reason(row) for key, row in latest.items() if row.get("status") == SKIPPED}
 
     def deletion(self, run: Run) -> UserDeletion:
         """The object that deletes users of ``run``. Raises PolicyExecutionError if the account can't be read."""

@@ -81,6 +81,9 @@ def _trimmed(resource: Resource) -> Resource:
     if outcome := known.get("outcome"):
         told = {key: value for key, value in outcome.items() if key not in ("earlier", "for_owners")}
         sent["outcome"] = {**told, "reason": reason_for_owners(outcome)}
+    if made := known.get("provisioning"):
+        told = {key: value for key, value in made.items() if key != "for_owners"}
+        sent["provisioning"] = {**told, "reason": read_reason(made).for_owners}
     return {**{key: value for key, value in resource.items() if key in _SENT}, ANNOTATION: sent}
 
 

@@ -21,6 +21,8 @@ from c7n_iamusers.reasons import STOPPED
 
 #: The user's person has access through Identity Center.
 ACCESS = "access"
+#: The user was denied everything before, and its credentials are deactivated, too.
+DEACTIVATED = "deactivated"
 #: The policy selected the user, and nothing else is known.
 SELECTED = "selected"
 #: Statuses of provisioning, and states of access, that mean ACCESS.

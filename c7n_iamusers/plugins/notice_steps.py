@@ -24,7 +24,7 @@ from c7n_iamusers.lockout.lockout_state import quarantine_of
 from c7n_iamusers.notices.notices import ANNOUNCED, CREATED, DENY_REMOVED, INFORMED, Notice, Notices
 from c7n_iamusers.notices.owed import due_for, reminder
 from c7n_iamusers.plugins import subject_lines
-from c7n_iamusers.plugins.news import is_new, news_of, was_skipped, was_stopped
+from c7n_iamusers.plugins.news import DEACTIVATED, is_new, news_of, was_skipped, was_stopped
 from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
 from c7n_iamusers.reasons import DEACTIVATED_WITHOUT_DENY, QUARANTINED_AGAIN, codes_of
 from c7n_iamusers.safeguards.forecast import GOES, IN_USE, REPLACE_FIRST, STAYS, Forecast
@@ -69,6 +69,7 @@ class Due:
     ``day``: of its deletion; in steps that announce nothing, of the message. ``annotation``: the step's data for the
     template, by key. ``news``: in ``step: inform``, what became of the user; in ``step: used``, what ``use_step`` says;
     else empty. ``forecast``: in an announcement or a reminder. ``step``: in the notices, if not the message's.
+    ``said``: what the subject says of it in place of ``news``.
     """
 
     resource: Resource
@@ -77,6 +78,7 @@ class Due:
     news: str = ""
     forecast: Forecast | None = None
     step: str = ""
+    said: str = ""
 
     def __str__(self) -> str:
         return f"{self.resource['UserName']} ({self.news})" if self.news else str(self.resource["UserName"])
@@ -266,8 +268,8 @@ class Inform(Step):
             and not (was_skipped(user.resource) and notices.is_before_day(key, now))
         ]
 
-    def dated(self, due: Due, notices: Notices, now: datetime) -> Due:
-        """``due`` with the days that the message says of it."""
+    def dated(self, due: Due, notices: Notices, now: datetime, since: datetime | None = None) -> Due:
+        """``due`` with the days that the message says of it. ``since``: of its Deny, where the journal says that."""
         return due
 
     def _is_new(self, news: str, key: str, notices: Notices, now: datetime) -> bool:
@@ -298,15 +300,24 @@ class Denied(Inform):
         """See Step. The deletion comes on the announced day, and after the days under the Deny."""
         return [self.dated(each, notices, now) for each in super().due(users, notices, now)]
 
-    def dated(self, due: Due, notices: Notices, now: datetime) -> Due:
+    def dated(self, due: Due, notices: Notices, now: datetime, since: datetime | None = None) -> Due:
         """See Inform."""
-        since = _denied_since(due.resource) or now
-        told: dict[str, Any] = {"denied-since": since.date().isoformat()}
+        dark, done = _is_brownout(due.resource), _outcome_time(due.resource) or now
+        begun = (None if dark else since or _denied_before(due.resource)) or done
+        told: dict[str, Any] = {"denied-since": begun.date().isoformat()}
+        if begun.date() < done.date():
+            told |= {"deactivated": done.date().isoformat()}
         notice = notices.announcement(str(due.resource["UserId"]), now)
-        if notice and not _is_brownout(due.resource):
-            quiet = (since + timedelta(days=self.quiet or 0)).date()
+        if notice and not dark:
+            quiet = (begun + timedelta(days=self.quiet or 0)).date()
             told |= {"day": max(notice.day, quiet, now.date()).isoformat()}
-        return replace(due, annotation={"notice": told})
+        news = DEACTIVATED if "deactivated" in told and due.news == QUARANTINED else due.news
+        return replace(due, annotation={"notice": told}, said=news)
+
+    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
+        """See Step."""
+        news = [user.said or user.news for user in users]
+        return subject_lines.of_news(account, news, users[0].day, counted=counted, part=part, parts=parts)
 
 
 def _is_brownout(resource: Resource) -> bool:
@@ -320,14 +331,14 @@ def _is_stopped(resource: Resource) -> bool:
     return outcome.get("status") in (QUARANTINED, BROWNED_OUT) or not stopped.isdisjoint(codes_of(outcome))
 
 
-def _denied_since(resource: Resource) -> datetime | None:
-    """Since when the user is denied everything, by the Deny that was on it before this run, or else by the outcome.
-
-    None where neither says it.
-    """
+def _denied_before(resource: Resource) -> datetime | None:
+    """Since when the user is denied everything, by the Deny that was on it before this run; None if there was none."""
     held = quarantine_of(IamUser(resource, {**dict.fromkeys(_KINDS, ()), **detail_attachments(resource)}))
-    outcome = (resource.get(ANNOTATION) or {}).get("outcome") or {}
-    return held.since if held else moment(outcome.get("time"))
+    return held.since if held else None
+
+
+def _outcome_time(resource: Resource) -> datetime | None:
+    return moment(((resource.get(ANNOTATION) or {}).get("outcome") or {}).get("time"))
 
 
 def _announced(

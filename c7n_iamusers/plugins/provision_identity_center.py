@@ -428,7 +428,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         write_outcomes(output, [outcome.at(utc_now()) for outcome in ordered])
         for resource, outcome in zip(resources, ordered, strict=True):
             reason = outcome.reason.text
-            annotation = {"status": outcome.status, "reason": reason, "code": outcome.reason.code, **portal}
+            annotation = {"status": outcome.status, **outcome.reason.as_data(), **portal}
+            annotation.pop("also", None)
             annotate(resource, "provisioning", {**annotation, **access.get(outcome.arn, noticed_access())})
             self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, visible(reason))
         fail_at_the_end(self.manager, self.type, ordered, faults)

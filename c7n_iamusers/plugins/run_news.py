@@ -3,21 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from c7n.exceptions import PolicyExecutionError
 
 from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import JournalReader
 from c7n_iamusers.execution.outcomes import FAILED, SKIPPED, load_outcomes
-from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.execution.stores import DirectoryStore, Store
+from c7n_iamusers.lockout.journal_lines import history_of
 from c7n_iamusers.notices.notices import ANNOUNCED, Notices
 from c7n_iamusers.notices.owed import Owed, merged, owed, still_so
 from c7n_iamusers.plugins.news import news_of
 from c7n_iamusers.plugins.notice_steps import Denied, Due, Inform, on_record
 from c7n_iamusers.plugins.resources import Resource
-from c7n_iamusers.plugins.run_outputs import run_store, store_beside
+from c7n_iamusers.plugins.run_outputs import run_store, store_beside, why_in_no_quarantine
+from c7n_iamusers.reasons import NO_QUARANTINE
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import visible_log
 
@@ -53,18 +56,54 @@ def news_on_record(
     late = owed(found, notices, step.policy, now)
     # stopped access is no news once it was given back, or the user is gone
     late = still_so(late, notices) if isinstance(step, Denied) else late
-    done = [_changed(_resource(each, known), each, notices, step, now) for each in late]
+    since = _denied_since(stores, late) if isinstance(step, Denied) else {}
+    done = [_changed(_resource(each, known), each, notices, step, now, since) for each in late]
     if not others:
         return done
     told = {each.user.unique_id for each in late}
-    left = (Owed(_subject(row), now, row) for row in found if _is_left(row, now))
+    left = [Owed(_subject(row), now, row) for row in _with_earlier(stores, found, now)]
     # a user that the message already names waits for the next one
     rest = [_resource(each, known) for each in left if each.user.unique_id not in told]
     return [*done, *step.due(rest, notices, now)]
 
 
-def _changed(resource: Resource, late: Owed, notices: Notices, step: Inform, now: datetime) -> Due:
-    return step.dated(Due(resource, late.time.date(), news=news_of(resource)), notices, now)
+def _changed(
+    resource: Resource,
+    late: Owed,
+    notices: Notices,
+    step: Inform,
+    now: datetime,
+    since: Mapping[str, datetime],
+) -> Due:
+    due = Due(resource, late.time.date(), news=news_of(resource))
+    return step.dated(due, notices, now, since.get(late.user.unique_id))
+
+
+def _denied_since(stores: Sequence[Store], late: Sequence[Owed]) -> Mapping[str, datetime]:
+    """Unique id -> since when the user is denied everything: a quarantine that deactivates keeps the days of its Deny.
+
+    Raises OSError if a journal can't be read.
+    """
+    journals = JournalReader(lambda: stores)
+    records = {each.user.unique_id: history_of(each.user, journals.of(each.user)).record for each in late}
+    return {unique_id: record.since for unique_id, record in records.items() if record}
+
+
+def _with_earlier(
+    stores: Sequence[Store], rows: Iterable[Mapping[str, Any]], now: datetime
+) -> list[Mapping[str, Any]]:
+    """The rows of users that were left alone: that one is in no quarantine says less than why nothing put it there."""
+    left = [row for row in rows if _is_left(row, now)]
+    bare = any(row.get("code") in NO_QUARANTINE for row in left)
+    earlier = (
+        {key: why for store in stores for key, why in why_in_no_quarantine(store, _LOG).items()}
+        if bare
+        else {}
+    )
+    return [
+        {**row, "earlier": why.for_owners} if (why := earlier.get(str(row["unique_id"]))) else row
+        for row in left
+    ]
 
 
 def _is_left(row: Mapping[str, Any], now: datetime) -> bool:

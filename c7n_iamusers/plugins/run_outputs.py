@@ -23,13 +23,14 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalWriter
 from c7n_iamusers.execution.locks import holder_of, run_lock
-from c7n_iamusers.execution.outcomes import FAILED, OUTCOMES, Outcome
+from c7n_iamusers.execution.outcomes import FAILED, OUTCOMES, SKIPPED, Outcome, load_outcomes
 from c7n_iamusers.execution.stores import JOURNAL as JOURNAL
 from c7n_iamusers.execution.stores import DirectoryStore, Store, below, foreign_entry, make_directory
 from c7n_iamusers.execution.user_locks import UserLocks
 from c7n_iamusers.identity_center.applying.run_records import RUNS
 from c7n_iamusers.plugins.policy_checks import is_pull
-from c7n_iamusers.text.wording import all_visible, quoted
+from c7n_iamusers.reasons import NO_QUARANTINE, Reason, read_reason
+from c7n_iamusers.text.wording import VisibleLog, all_visible, quoted
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -193,6 +194,23 @@ class RunStore:
         else:
             locks = UserLocks(self.store, holder_of(self.what))
             yield HeldOutput(BucketJournal(self.store, renew=locks.renew), lock=locks.held)
+
+
+def why_in_no_quarantine(store: Store, log: VisibleLog) -> dict[str, Reason]:
+    """Unique id -> why a policy with the output of ``store`` skipped the user, by its last outcome.
+
+    None if that can't be read, which is logged: an owner is told of the user all the same.
+    """
+    latest = dict[str, dict[str, Any]]()
+    try:
+        rows = [row for sibling in store.siblings() for row in load_outcomes(sibling)]
+    except (OSError, ValueError) as error:
+        log.warning("the reasons why users are not in quarantine can't be read: %s", error)
+        rows = []
+    for row in sorted(rows, key=lambda row: str(row.get("time"))):
+        if row.get("code") not in NO_QUARANTINE:
+            latest[str(row.get("unique_id"))] = row
+    return {key: read_reason(row) for key, row in latest.items() if row.get("status") == SKIPPED}
 
 
 def store_beside(manager: Any, policy: str) -> Store:

@@ -25,7 +25,7 @@ from c7n_iamusers.execution.outcomes import (
 from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.requests.intents import INTENDED
 from c7n_iamusers.notices.mailer_texts import headline, part_of
-from c7n_iamusers.plugins.news import ACCESS, SELECTED
+from c7n_iamusers.plugins.news import ACCESS, DEACTIVATED, SELECTED
 from c7n_iamusers.safeguards.forecast import IN_USE, REPLACE_FIRST
 from c7n_iamusers.text.wording import shown
 
@@ -33,6 +33,7 @@ from c7n_iamusers.text.wording import shown
 _WORDS = {
     DELETED: "deleted",
     QUARANTINED: "denied everything",
+    DEACTIVATED: "with credentials deactivated",
     BROWNED_OUT: "denied everything for some minutes",
     RESTORED: "restored",
     RELEASED: "released from quarantine",

@@ -17,7 +17,7 @@ from c7n_iamusers.execution.outcomes import BROWNED_OUT, DELETED, QUARANTINED, R
 from c7n_iamusers.notices.forwarding import MOST_SENT, packed
 from c7n_iamusers.notices.held import HeldMessage
 from c7n_iamusers.notices.mailer_texts import for_mailer, headline, in_parts, part_of
-from c7n_iamusers.notices.notices import Notices
+from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.notices.stock_rows import ANNOTATION, DENIED, INFORM, OVERDUE, known_texts, plain
 from c7n_iamusers.report.user_history import ANNOUNCED, UserHistory
 from c7n_iamusers.safeguards.forecast import GOES, IN_USE, REPLACE_FIRST, STAYS
@@ -63,7 +63,7 @@ class Entry:
     """What a digest says of one user. ``done``: whether something was done to it since the last digest.
 
     ``day``: of what comes next, or of what was done. ``known``: its annotation in a held message. ``to``: the
-    recipients of these messages.
+    recipients of these messages. ``group``: of a user that is announced, by its announcement.
     """
 
     history: UserHistory
@@ -73,11 +73,12 @@ class Entry:
     text: str
     known: Mapping[str, Any] = field(default_factory=dict)
     to: tuple[str, ...] = ()
+    group: str = ""
 
     @property
     def word(self) -> str:
         """One of the keys of ``_WORDS``."""
-        group = str((self.known.get("notice") or {}).get("group") or "")
+        group = str((self.known.get("notice") or {}).get("group") or self.group)
         otherwise = "" if self.known else self.history.state
         status = str((self.known.get("outcome") or {}).get("status") or otherwise)
         if status in _CHANGED or not group:
@@ -231,12 +232,23 @@ def _entry(
         return Entry(history, name, done, at.date(), f"denied everything since {at.date()}{until}")
     if notice is None:
         return None
-    if notice.day <= now.date():
-        text = f"its announced day, {notice.day}, has come, and it is still there"
-    else:
-        stop = notice.stop if notice.stop and notice.stop > now.date() else None
-        text = f"{f'to be denied everything on {stop} and ' if stop else 'to be '}deleted on {notice.day} or later"
-    return Entry(history, name, False, notice.day, f"{text}, unless it is in use or lacks a replacement")
+    group = str((notice.evidence.get(history.subject.unique_id) or {}).get("group") or "")
+    text, day = _announced_text(history, notice, now), max(notice.day, now.date())
+    return Entry(history, name, False, day, text, group=group)
+
+
+def _announced_text(history: UserHistory, notice: Notice, now: datetime) -> str:
+    """What the announcement said of a user to which nothing was done since: nobody asks AWS here if it still holds."""
+    told = notice.evidence.get(history.subject.unique_id) or {}
+    due = notice.day <= now.date()
+    if told.get("group") in (IN_USE, REPLACE_FIRST, STAYS) and told.get("told"):
+        move = "its day has come, and it is still there" if due else f"to be moved by {notice.day}"
+        return f"when it was announced, on {notice.time:%Y-%m-%d}: {told['told']}; {move}"
+    if due:
+        return "its announced day has come, and it is still there: it is deleted once nothing keeps it"
+    stop = notice.stop if notice.stop and notice.stop > now.date() else None
+    end = f"{f'to be denied everything on {stop} and ' if stop else 'to be '}deleted on {notice.day} or later"
+    return f"{end}, unless it is in use or lacks a replacement"
 
 
 def messages(address: Address, told: Sequence[Entry], region: str, now: datetime) -> list[Message]:

@@ -120,7 +120,11 @@
   function goesCell(user) {
     const cell = make("td", user.goes);
     if (user.blocked) cell.append(make("span", user.until ? `${user.blocked} until ${user.until}` : user.blocked, `badge${user.overdue ? " bad" : ""}`));
-    if (user.overdue) cell.append(make("span", `overdue since ${user.planned}`, "why"));
+    if (user.overdue) {
+      const since = make("span", "overdue since ", "why");
+      since.append(make("span", user.planned, "day"));
+      cell.append(since);
+    }
     return cell;
   }
 

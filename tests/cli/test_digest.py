@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -39,12 +40,13 @@ def subject(name: str, account: str) -> Subject:
     return Subject(name, f"arn:aws:iam::{account}:user/team/{name}", f"AIDA{name.upper()}")
 
 
-def announced(account: str, *names: str, ahead: int = 20) -> None:
+def announced(account: str, *names: str, ahead: int = 20, **evidence: str) -> None:
     time = utc_now() - timedelta(days=10)
     users = tuple(subject(name, account) for name in names)
     day = utc_now().date() + timedelta(days=ahead)
     stop = day - timedelta(days=14)
     notice = Notice(account, ANNOUNCED, time, day, ("owner@example.com",), "m", "flag", users, stop=stop)
+    notice = replace(notice, evidence={each.unique_id: evidence for each in users if evidence})
     store = DirectoryStore(Path("notices"))
     store.create(exempted.place_of(account, time), exempted.as_json(account, time, ()))
     store.create(notice.name, notice.as_json())
@@ -118,8 +120,7 @@ def test_each_owner_gets_one_message_over_all_its_accounts(org: LocalOrg) -> Non
     assert told(both) == {
         "bob": f"denied everything since {today - timedelta(days=2)}, to be deleted on {day} or later",
         "gone": f"deleted on {yesterday}",
-        "carol": f"its announced day, {yesterday}, has come, and it is still there, unless it is in use or lacks a "
-        "replacement",
+        "carol": "its announced day has come, and it is still there: it is deleted once nothing keeps it",
         "alice": f"to be denied everything on {stop} and deleted on {day} or later, unless it is in use or lacks a "
         "replacement",
     }
@@ -136,6 +137,26 @@ def test_each_owner_gets_one_message_over_all_its_accounts(org: LocalOrg) -> Non
         "announces nothing",
     ):
         assert shown in text
+
+
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [
+        pytest.param(20, "to be moved by {day}", id="before-its-day"),
+        pytest.param(-1, "its day has come, and it is still there", id="after-its-day"),
+    ],
+)
+def test_who_was_announced_as_in_use_is_not_said_to_be_deleted(org: LocalOrg, ahead: int, said: str) -> None:
+    for path in (*Path("notices", THIRD).glob("*"), *Path("notices", "exempt", THIRD).glob("*")):
+        path.unlink()
+    announced(THIRD, "erin", ahead=ahead, group="in-use", code="Active", told="in use: its key 1 was used")
+    assert digest("--owner", ELSE).exit_code == 0
+    (message,) = sent(org)
+    assert message["action"]["subject"] == "platform: IAM users, 1 in use"
+    on, day = utc_now().date() - timedelta(days=10), utc_now().date() + timedelta(days=ahead)
+    assert told(message)["erin"] == (
+        f"when it was announced, on {on}: in use: its key 1 was used; {said.format(day=day)}"
+    )
 
 
 def test_a_digest_is_no_announcement() -> None:

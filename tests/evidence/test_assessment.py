@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.evidence.assessment import Criteria, assess, count_attachments
+from c7n_iamusers.evidence.assessment import Criteria, assess, count_attachments, frozen_evidence
 from c7n_iamusers.evidence.model import Evidence, Hint, Source, Thresholds
 from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
@@ -142,3 +142,17 @@ def test_an_annotation_has_json_types_only() -> None:
     assert credential["used"] == days_ago(3).isoformat()
     unknown = assess(LISTED, evidence(trusted_by=None), Exemption(None), Criteria(), NOW).as_data()
     assert unknown["trusted_by"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        pytest.param("x" * 300, "x" * 300, id="fits"),
+        pytest.param("word " * 100, "word " * 59 + "...", id="words"),
+        pytest.param("x" * 301, "x" * 296 + " ...", id="one-word"),
+    ],
+)
+def test_a_frozen_text_that_is_cut_says_so(text: str, kept: str) -> None:
+    (finding,) = frozen_evidence({"findings": [{"id": "f", "severity": "high", "text": text}]})["findings"]
+    assert finding["text"] == kept
+    assert len(kept) <= 300

@@ -10,7 +10,7 @@ import pytest
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.plugins.message_contents import by_risk, for_message
-from c7n_iamusers.reasons import NOT_IN_QUARANTINE
+from c7n_iamusers.reasons import NOT_IN_QUARANTINE, NOT_PROVEN
 from tests.plugins.test_notify_owners import EVERYBODY, action, sent
 from tests.policies import ACCOUNT, policy
 
@@ -62,6 +62,17 @@ def test_a_message_has_what_its_template_needs(action: dict[str, str], sent: set
     (found,) = for_message([{**whole, "c7n:IamUser": known}], action)
     assert found.keys() - {"c7n:IamUser"} == sent
     assert found["c7n:IamUser"].keys() == known.keys() - (set() if "GroupList" in sent else {"sources"})
+
+
+def test_an_owner_reads_why_nobody_got_access_and_not_what_the_operator_does() -> None:
+    reason = NOT_PROVEN(
+        user="alice", why="for example ec2:x on *; say so with derive: {identity-center-mfa: true}"
+    )
+    user = {"UserName": "alice", "c7n:IamUser": {"provisioning": {"status": "skipped", **reason.as_data()}}}
+    (found,) = for_message([user], {"template": "iam-users-replaced.html"})
+    made = found["c7n:IamUser"]["provisioning"]
+    assert made["reason"].startswith("it is not proven that the role made from its policies allows no more")
+    assert "identity-center-mfa" not in json.dumps(made)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
 from aws_local_org import LocalOrg
+from aws_local_org.demo.state import let_days_pass
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
@@ -53,12 +55,12 @@ def run(data: dict[str, Any], output: Path | None) -> None:
     found.run()
 
 
-def tell(notices: Path, output: Path | None, **options: Any) -> None:
+def tell(notices: Path, output: Path | None, name: str = "told", **options: Any) -> None:
     """By a policy that selects nobody."""
     given = {"step": "inform", "of": [*NAMES], "days": None, "subject": None, "delivery": None, **options}
     shown = {"account-name": "payments", "template": "iam-users-deleted.html"}
     acting = action(notices, **{**shown, **given})
-    run({"name": "told", "filters": [{"UserName": "absent"}, *EVERYBODY], "actions": [acting]}, output)
+    run({"name": name, "filters": [{"UserName": "absent"}, *EVERYBODY], "actions": [acting]}, output)
 
 
 def said(message: dict[str, Any]) -> list[tuple[str, str]]:
@@ -101,6 +103,19 @@ def test_what_was_done_comes_before_what_is_still_there(org: LocalOrg, iam: Any,
     assert mailer(org) == []  # it is as it was
 
 
+def test_who_is_in_no_quarantine_is_told_why(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    notices, output = tmp_path / "notices", tmp_path / "out"
+    parking = {"type": "quarantine", "noticed": 0, "notices": str(notices), "delivery": "unchecked"}
+    run({"name": "parked", "filters": EVERYBODY, "actions": [parking]}, output)  # nobody was announced
+    given = {"quarantined-for": 14, "noticed": "none"}
+    change("composite-delete", output, machines=given, people=given)
+    tell(notices, output)
+    (message,) = mailer(org)
+    assert {each["c7n:IamUser"]["outcome"]["reason"] for each in message["resources"]} == {
+        "it was not put in quarantine: its owners were not addressed"
+    }
+
+
 def test_what_the_queue_refuses_stays_owed(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,7 +138,7 @@ def test_one_message_tells_whose_access_two_policies_stopped(org: LocalOrg, iam:
     )
     mailer(org)
     change("quarantine", output)
-    options = {"step": "denied", "template": "iam-users-denied.html", "quarantined-for": 14}
+    options: dict[str, Any] = {"step": "denied", "template": "iam-users-denied.html", "quarantined-for": 14}
     tell(notices, output, **options)
     (message,) = mailer(org)
     (day,) = {each["day"] for each in told(notices)}
@@ -136,6 +151,33 @@ def test_one_message_tells_whose_access_two_policies_stopped(org: LocalOrg, iam:
     change("quarantine", output)
     tell(notices, output, **options)
     assert len(mailer(org)[0]["resources"]) == 3  # it was done again
+
+
+def test_who_was_denied_already_is_told_since_when_and_keeps_its_day(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    """A quarantine that deactivates, a week after the Deny, neither begins its days anew nor promises later ones."""
+    notices, output = tmp_path / "notices", tmp_path / "out"
+    run({"name": "flag", "filters": EVERYBODY, "actions": [action(notices, days=30)]}, output)
+    mailer(org)
+    iam.create_access_key(UserName="bot")
+    let_days_pass(org, notices, output, 16)
+    change("quarantine", output, machines={"credentials": "keep"}, people={"credentials": "keep"})
+    options: dict[str, Any] = {"step": "denied", "template": "iam-users-denied.html", "quarantined-for": 14}
+    tell(notices, output, **options)
+    mailer(org)
+    let_days_pass(org, notices, output, 7)
+    change("quarantine", output)
+    tell(notices, output, "told-later", **options)
+    (message,) = mailer(org)
+    today = utc_now().date()
+    week_ago, in_a_week = (today - timedelta(days=7)).isoformat(), (today + timedelta(days=7)).isoformat()
+    known = {each["UserName"]: each["c7n:IamUser"]["notice"] for each in message["resources"]}
+    assert known == {
+        name: {"denied-since": week_ago, "deactivated": today.isoformat(), "day": in_a_week}
+        for name in ("alice", "bot", "cron")
+    }
+    assert message["action"]["subject"] == f"payments: 3 IAM users with credentials deactivated on {today}"
 
 
 def test_a_policy_that_did_not_run_is_named(org: LocalOrg, iam: Any, tmp_path: Path) -> None:

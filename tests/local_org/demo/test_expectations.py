@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from aws_local_org.demo.after_deletion import overdue, receipt_faults
 from aws_local_org.demo.expectations import (
     PolicyOutput,
     access_faults,
@@ -20,6 +21,7 @@ from aws_local_org.demo.expectations import (
     changed,
     deleted,
     deletion_faults,
+    exempt,
     leaving,
     left_faults,
     mail_faults,
@@ -33,7 +35,7 @@ from aws_local_org.demo.expectations import (
     unreplaced,
     why_left,
 )
-from aws_local_org.demo.state import AccountState, UserState
+from aws_local_org.demo.state import DENY_ALL, AccountState, UserState
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=timezone.utc)
 ALICE = UserState("alice", "/", "AIDA1", "alice@example.com", True, NOW - timedelta(days=90))
@@ -383,6 +385,41 @@ def test_number_faults(
 ) -> None:
     numbers = numbers_of(BEFORE, AFTER, 2, lambda user: user in (GIT, BREAK_GLASS))
     check(number_faults({BEFORE.account_id: numbers}, counted(**report), said, received), fault)
+
+
+def test_who_is_overdue() -> None:
+    """Whom nothing keeps, who is denied, and whom no announcement names, are not."""
+    announced = {user.unique_id for user in USERS}
+    without_access = replace(BEFORE, access=frozenset())
+    assert overdue(without_access, announced, exempt, 30) == {ALICE.name}
+    assert overdue(without_access, announced, exempt, 60) == {ALICE.name, CI.name}
+    assert overdue(without_access, {CI.unique_id}, exempt, 60) == {CI.name}
+    assert overdue(replace(BEFORE, access=frozenset({ALICE.email})), announced, exempt, 30) == set()
+    denied = replace(without_access, users=tuple(replace(each, policies=DENY_ALL) for each in USERS))
+    assert overdue(denied, announced, exempt, 60) == set()
+
+
+def receipt(name: str, request_id: str) -> dict[str, Any]:
+    return {"user": {"name": name}, "deletion": {"request_id": request_id}}
+
+
+@pytest.mark.parametrize(
+    ("receipts", "fault"),
+    [
+        pytest.param([receipt("alice", "r-1")], None, id="of-whom-is-gone"),
+        pytest.param([], "1: alice is gone, and has no receipt", id="none"),
+        pytest.param(
+            [receipt("alice", "r-1"), receipt("bob", "r-2")],
+            "1: bob has a receipt, and is not gone",
+            id="of-whom-is-there",
+        ),
+        pytest.param(
+            [receipt("alice", "r-2")], "has request id r-2, and not one of AWS's own", id="of-another-call"
+        ),
+    ],
+)
+def test_receipt_faults(receipts: list[dict[str, Any]], fault: str | None) -> None:
+    check(receipt_faults("1", {"alice"}, {"alice": {"r-1"}, "bob": {"r-2"}}, receipts), fault)
 
 
 @pytest.mark.parametrize(
