@@ -33,6 +33,7 @@ from c7n_iamusers_cli.output import end_check, print_json, print_table, say
 from c7n_iamusers_cli.yaml_files import as_yaml
 
 if TYPE_CHECKING:
+    from c7n_iamusers.execution.stores import Store
     from c7n_iamusers.notices.notices import Notices
 
 #: The steps whose users are named: they announce, deny or delete. The others are shown as due or not.
@@ -75,7 +76,7 @@ class Today:
                 self._access(each)
             if each.step.name == self.choice.until:
                 break
-        if ran := [each for each in self.accounts if _has_run(each, last)]:
+        if ran := [each for each in self.accounts if store and _has_run(each, last, store)]:
             self._check(ran)
         if store:
             self._plans(Plans(store, self.workspace.settings.output))
@@ -173,11 +174,19 @@ class Today:
             self.problems.append(f"the check of what earlier runs left ended with {code}, see above")
 
 
-def _has_run(account: Account, last: Record | None) -> bool:
-    """Whether a cycle has run in the account: that nothing ran before its first one is no fault."""
+def _has_run(account: Account, last: Record | None, store: Store) -> bool:
+    """Whether a cycle was to run in the account: that nothing ran before its first one is no fault.
+
+    An account may come into a wave that is open: then neither the ``last`` cycle nor the output knows it.
+    """
+    if account.announced is None or account.announced.first:
+        return True
     opened = last.opened.get(account.wave or 0) if last else None
-    checked = last.checked if last else None
-    return bool((opened and checked and opened <= checked) or (account.announced and account.announced.first))
+    if not (last and last.checked and opened and opened <= last.checked):
+        return False
+    place = BY_NAME["announce"].place
+    tops = dict.fromkeys((account.name, account.account_id))
+    return account.account_id in last.blocked or any(store.names(f"{place}/{each}/") for each in tops)
 
 
 def show_today(workspace: Workspace, choice: Choice, as_json: bool) -> None:

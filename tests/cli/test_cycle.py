@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -550,6 +551,55 @@ def test_that_nothing_ran_before_the_first_cycle_is_no_fault(
     found = CliRunner().invoke(main, line)
     assert found.exit_code == 0, found.output
     assert not [line for line in asked if "report" in line]
+
+
+@pytest.mark.parametrize(
+    ("waves", "left", "blocked", "checked"),
+    [
+        ((1, 2), (), (), ["payments"]),
+        ((1, 1), (), (), ["payments"]),
+        ((1, 1), ("research",), (), ["payments", "research"]),
+        ((1, 1), (RESEARCH,), (), ["payments", "research"]),
+        ((1, 1), (), ("research",), ["payments", "research"]),
+    ],
+    ids=["a-wave-that-opens", "a-new-account", "ran", "ran-in-a-bucket", "never-could"],
+)
+def test_an_account_is_checked_once_a_cycle_was_to_run_there(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    waves: tuple[int, int],
+    left: Sequence[str],
+    blocked: Sequence[str],
+    checked: list[str],
+) -> None:
+    """`report --check` calls it blocking that nothing ran in an account."""
+    in_waves = {"payments": waves[0], "research": waves[1], "platform": 3}
+    workspace = make_workspace(tmp_path / "w", in_waves, waves={"clean-days": 0})
+    announce(workspace, 1, "payments")
+    cycled(
+        workspace,
+        Commands(workspace, {"announce": [row(each) for each in blocked]}),
+        now=NOW - timedelta(days=1),
+    )
+    for each in left:
+        (workspace / "output" / "flag" / each / "us-east-1").mkdir(parents=True)
+        (workspace / "output" / "flag" / each / "us-east-1" / "resources.json").touch()
+    asked: list[list[str]] = []
+
+    def instead(directory: Path, *_: Any, **__: Any) -> Any:
+        def execute(line: Any) -> int:
+            if "report" in line:
+                file = Path(line[line.index("-c") + 1])
+                entries = yaml.safe_load(file.read_text())["accounts"]
+                asked.append([each["name"] for each in entries if "cycle" in each.get("tags", ())])
+            return 0
+
+        return execute
+
+    monkeypatch.setattr("c7n_iamusers_cli.cycle.processes.Processes", instead)
+    monkeypatch.setattr("c7n_iamusers_cli.cycle.dry_run.utc_now", lambda: NOW)
+    CliRunner().invoke(main, ["cycle", "-w", str(workspace), "--dry-run"])
+    assert asked == [checked]
 
 
 def test_a_dry_run_that_could_not_look_says_so(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
