@@ -344,11 +344,13 @@ def file_target(place: str) -> tuple[Store, str]:
 
 
 def _tell(fleet: FleetReport, totals: Mapping[str, Any], place: str) -> None:
+    from c7n_iamusers.text.wording import counted
+
     blocking, attention = _levels(fleet)
     say(
-        f"{place}: {totals['users']} users seen in {totals['accounts']} accounts: {totals['deleted']} deleted, "
-        f"{totals['gone']} deleted by others, {totals['left']} still there, of which {totals['exempt']} are exempt and "
-        f"{totals['high']} of high severity; {blocking} blocking, {attention} to look at"
+        f"{place}: {counted(totals['users'], 'user')} seen in {counted(totals['accounts'], 'account')}: "
+        f"{totals['deleted']} deleted, {totals['gone']} deleted by others, {totals['left']} still there, of which "
+        f"{totals['exempt']} are exempt and {totals['high']} of high severity; {blocking} blocking, {attention} to look at"
     )
     for policy in fleet.policies:
         say(_did(policy))

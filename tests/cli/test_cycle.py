@@ -16,6 +16,7 @@ import yaml
 from click.testing import CliRunner
 
 from c7n_iamusers.exceptions import InvalidPolicyData, OutputUnreadable
+from c7n_iamusers_cli.cycle.command import closing_lines
 from c7n_iamusers_cli.cycle.day import Choice, Ended
 from c7n_iamusers_cli.cycle.workspace import Workspace
 from c7n_iamusers_cli.main import main
@@ -160,6 +161,20 @@ def test_an_account_that_a_check_names_goes_no_further_and_the_others_do(workspa
         "listen: blocked in 1 account; on go: research (444455556666), platform (777788889999)" in found.said
     )
     assert accounts_in(workspace, "report") == EVERYBODY
+
+
+def test_where_all_accounts_are_blocked_the_end_says_so_once(workspace: Path) -> None:
+    found = cycled(workspace, Commands(workspace, {"announce": [row(each, "no role") for each in EVERYBODY]}))
+    lines = list(closing_lines(found.day))
+    (blocked,) = (each for each in lines if each.startswith("blocked: "))
+    assert blocked.startswith(f"blocked: payments ({PAYMENTS}), research (")
+    assert blocked.endswith(": no role: so")
+    assert (
+        "no account went on, of 3: correct what is named here, and run it again; what was done stays done"
+        in lines
+    )
+    one = cycled(workspace, Commands(workspace, {"announce": [row("payments")]}))
+    assert not [each for each in closing_lines(one.day) if each.startswith("no account went on")]
 
 
 def test_what_is_of_no_account_ends_the_cycle(workspace: Path) -> None:
