@@ -350,7 +350,8 @@ def _tell(fleet: FleetReport, totals: Mapping[str, Any], place: str) -> None:
     say(
         f"{place}: {counted(totals['users'], 'user')} seen in {counted(totals['accounts'], 'account')}: "
         f"{totals['deleted']} deleted, {totals['gone']} deleted by others, {totals['left']} still there, of which "
-        f"{totals['exempt']} are exempt and {totals['high']} of high severity; {blocking} blocking, {attention} to look at"
+        f"{totals['exempt']} are exempt and {totals['high']} of high severity; {blocking} blocking, {attention} to "
+        "look at"
     )
     for policy in fleet.policies:
         say(_did(policy))

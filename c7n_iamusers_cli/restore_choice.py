@@ -28,7 +28,7 @@ class SnapshotPath(click.Path):
         if place.startswith(S3):
             self.fail(
                 f"{value}: restore reads snapshots on this machine. From a bucket, `c7n-iamusers user NAME -s {value} "
-                f"-c accounts.yml --give-back` gives a user back; or copy them: `aws s3 sync {place} snapshots`, and then "
+                f"-c accounts.yml --give-back` gives a user back; or copy them: `aws s3 sync {place} snapshots`, then "
                 "`c7n-iamusers restore snapshots`",
                 param,
                 ctx,

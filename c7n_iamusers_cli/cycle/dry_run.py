@@ -12,9 +12,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from c7n_iamusers.cycle.approvals import access, to_apply
-from c7n_iamusers.cycle.command_lines import INTENTS, Center, Line, Run, below, provision_line, report_line
-from c7n_iamusers.cycle.due import Account, Due, due_today, mails_told
+from c7n_iamusers.cycle.approvals import PlanState, access, to_apply
+from c7n_iamusers.cycle.command_lines import (
+    INTENTS,
+    Center,
+    Line,
+    Run,
+    below,
+    plan_place,
+    provision_line,
+    report_line,
+)
+from c7n_iamusers.cycle.due import Account, Due, due_today, mails_of
 from c7n_iamusers.cycle.foresight import STAYS, Foreseen, foresee
 from c7n_iamusers.cycle.steps import APPROVABLE, BY_NAME, PROVISION
 from c7n_iamusers.cycle.waves import Record
@@ -22,11 +31,12 @@ from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.given import parsed_file
 from c7n_iamusers.report.checks import BLOCKING
 from c7n_iamusers.text.documents import read_json
+from c7n_iamusers.text.times import as_text
 from c7n_iamusers.text.wording import counted
 from c7n_iamusers_cli.cycle.approved import needs_approval, only_intents
 from c7n_iamusers_cli.cycle.command import utc_now
 from c7n_iamusers_cli.cycle.day import Choice, chosen_accounts, opening_lines
-from c7n_iamusers_cli.cycle.plans import Plans, access_in_words, approvals_in
+from c7n_iamusers_cli.cycle.plans import PLAN_TEXT, Plans, access_in_words, approvals_in
 from c7n_iamusers_cli.cycle.workspace import Workspace, check_rows, last_record
 from c7n_iamusers_cli.only import narrowed
 from c7n_iamusers_cli.output import end_check, print_json, print_table, say
@@ -45,7 +55,8 @@ class Today:
     """What a cycle would do now. ``due``: each step. ``users``: of the steps that take any, by step.
 
     ``access``: the plan of `provision plan` for today's intents, None if there is none; ``access_lines``: in words.
-    ``checks``: the lines of the check of what earlier runs left. ``plans``: what waits for an approval, in words.
+    ``checks``: the lines of the check of what earlier runs left. ``plans``: those that are not applied yet,
+    each with whether a cycle would apply it now.
     ``problems``: what could not be found out.
     """
 
@@ -59,7 +70,7 @@ class Today:
     access: Mapping[str, Any] | None = None
     access_lines: list[str] = field(default_factory=list)
     checks: list[Mapping[str, Any]] = field(default_factory=list)
-    plans: list[str] = field(default_factory=list)
+    plans: list[tuple[PlanState, bool]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def look(self) -> None:
@@ -86,9 +97,7 @@ class Today:
         states, approvals = plans.states(), approvals_in(self.workspace.directory)
         for each in states:
             if not each.ended:
-                applied = each in to_apply(each.step, states, approvals, self.now)
-                told = "approved, and applied by the next cycle" if applied else "waits for an approval"
-                self.plans.append(f"{each.step}: {told}: {plans.place(each.sha256)}")
+                self.plans.append((each, each in to_apply(each.step, states, approvals, self.now)))
 
     def _access(self, due: Due) -> None:
         """Who would get what: today's intents, which change nothing, in the scratch directory, and a plan of them."""
@@ -234,11 +243,13 @@ def show(today: Today) -> None:
         where = names.get(row["account"], row["account"]) or "all accounts"
         user = f", user {row['user']}" if row["user"] else ""
         say(f"{level}: {where}{user}: {row['what']}: {row['why']}")
-    for plan in today.plans:
-        say(f"plan: {plan}")
+    for plan, approved in today.plans:
+        waits = f"waits: c7n-iamusers approve {plan.sha256}"
+        place = plan_place(today.workspace.settings.output, plan.sha256, PLAN_TEXT)
+        say(f"plan: {plan.step}: {'approved, and applied by the next cycle' if approved else waits}: {place}")
     for problem in today.problems:
         say(f"failed: {problem}", err=True)
-    say(f"mails: {mails_told(today.accounts)}")
+    say(f"mails: {mails_of(today.accounts)}")
 
 
 def _lines_of(today: Today, due: Due) -> Iterator[str]:
@@ -272,7 +283,16 @@ def as_data(today: Today) -> dict[str, Any]:
         ],
         "access": access(today.access) if today.access else None,
         "checks": [dict(each) for each in today.checks],
-        "plans": today.plans,
+        "plans": [
+            {
+                "step": plan.step,
+                "sha256": plan.sha256,
+                "made": as_text(plan.made),
+                "accounts": list(plan.accounts),
+                "approved": approved,
+            }
+            for plan, approved in today.plans
+        ],
         "problems": today.problems,
-        "mails": mails_told(today.accounts),
+        "mails": mails_of(today.accounts).as_data(),
     }
