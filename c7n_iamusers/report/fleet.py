@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
+from typing import Any
 
 from c7n_iamusers.evidence.findings import HIGH
 from c7n_iamusers.exceptions import InvalidPolicyData
@@ -196,12 +197,14 @@ def _runs(outputs: Iterable[PolicyOutput], users: Sequence[User], key_of: Accoun
         }
 
 
-def _last_of_each(outputs: Iterable[PolicyOutput], since_its_run: bool = False) -> Iterator[tuple[Row, Row]]:
+def _last_of_each(
+    outputs: Iterable[PolicyOutput], since_its_run: bool = False
+) -> Iterator[tuple[Mapping[str, Any], Row]]:
     """The last row of each user in each output, with its event: an intent and what a run of `provision` made of it are
     two rows of one user. ``since_its_run``: no rows of users of earlier runs.
     """
     for output in outputs:
-        found = dict[tuple[str, ...], tuple[Row, Row]]()
+        found = dict[tuple[str, ...], tuple[Mapping[str, Any], Row]]()
         for row in output.rows:
             event = event_of(row, output, output.time)
             key = (str(row.get("arn")), str(row.get("unique_id")), event["policy"])

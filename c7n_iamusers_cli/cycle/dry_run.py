@@ -261,7 +261,7 @@ def _lines_of(today: Today, due: Due) -> Iterator[str]:
     head = f"due in {counted(len(due.accounts), 'account')}{told}" if due.accounts else "not due"
     yield f"{name}: {head}{': ' + waits if waits else ''}"
     if name == PROVISION:
-        yield from (f"  {line.strip()}" for line in today.access_lines)
+        yield from (f"  {line}" for line in today.access_lines)
     asked = name in APPROVABLE and [of for of in due.accounts if needs_approval(today.workspace, of, name)]
     if asked:
         yield f"{name}: only by a plan that was approved, in {counted(len(asked), 'account')}"
