@@ -344,11 +344,14 @@ def file_target(place: str) -> tuple[Store, str]:
 
 
 def _tell(fleet: FleetReport, totals: Mapping[str, Any], place: str) -> None:
+    from c7n_iamusers.text.wording import counted
+
     blocking, attention = _levels(fleet)
     say(
-        f"{place}: {totals['users']} users seen in {totals['accounts']} accounts: {totals['deleted']} deleted, "
-        f"{totals['gone']} deleted by others, {totals['left']} still there, of which {totals['exempt']} are exempt and "
-        f"{totals['high']} of high severity; {blocking} blocking, {attention} to look at"
+        f"{place}: {counted(totals['users'], 'user')} seen in {counted(totals['accounts'], 'account')}: "
+        f"{totals['deleted']} deleted, {totals['gone']} deleted by others, {totals['left']} still there, of which "
+        f"{totals['exempt']} are exempt and {totals['high']} of high severity; {blocking} blocking, {attention} to "
+        "look at"
     )
     for policy in fleet.policies:
         say(_did(policy))
@@ -362,18 +365,19 @@ def _did(row: Mapping[str, Any]) -> str:
     """What a policy's latest run did."""
     from c7n_iamusers.execution.outcomes import SKIPPED
     from c7n_iamusers.reasons import in_words
+    from c7n_iamusers.text.wording import counted
 
     when = f", {row['time'][:16].replace('T', ' ')} UTC" if row["time"] else ""
     dry = ", dry run" if row["dry_run"] else ""
     counts = {"selected": row["selected"], **row["outcomes"]}
     done = {status: f"{count} {status}" for status, count in counts.items()}
     if row["deployed"] and not row["selected"]:
-        done["selected"] = f"deployed in {len(row['deployed'])} accounts"
+        done["selected"] = f"deployed in {counted(len(row['deployed']), 'account')}"
     if row["skipped"]:
         why = (f"{each['users']} {': '.join(map(in_words, each['codes']))}" for each in row["skipped"])
         done[SKIPPED] += f" ({'; '.join(why)})"
     if row["not_run"]:
-        done["not_run"] = f"{len(row['not_run'])} accounts without a result"
+        done["not_run"] = f"{counted(len(row['not_run']), 'account')} without a result"
     return f"{row['policy']}{when}{dry}: {', '.join(done.values())}"
 
 

@@ -16,6 +16,7 @@ from c7n_iamusers_cli.arguments import ACCOUNT_ID, account_ids, external_id, rol
 from c7n_iamusers_cli.output import say
 from c7n_iamusers_cli.restore_choice import (
     Confirmation,
+    SnapshotPath,
     by_account,
     check_found,
     check_parts,
@@ -89,7 +90,7 @@ def acceptances(command: Callable[..., Any]) -> Callable[..., Any]:
     "snapshots",
     nargs=-1,
     required=True,
-    type=click.Path(path_type=Path, exists=True),
+    type=SnapshotPath(path_type=Path, exists=True),
     metavar="FILE-OR-DIR...",
 )
 @click.option("--dry-run", is_flag=True, help="Show the calls, and what can't be restored; change nothing.")

@@ -8,15 +8,32 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers_cli.arguments import ACCOUNT_ID, targets_in
+from c7n_iamusers_cli.arguments import ACCOUNT_ID, S3, targets_in
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.calls import Subject
     from c7n_iamusers.restoration.snapshot_files import RestorableUser
+
+
+class SnapshotPath(click.Path):
+    """A path of this machine: the journal of a restoration is written beside the snapshots, line by line."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Says what to do with a place in a bucket."""
+        place = str(value).partition("?")[0]
+        if place.startswith(S3):
+            self.fail(
+                f"{value}: restore reads snapshots on this machine. From a bucket, `c7n-iamusers user NAME -s {value} "
+                f"-c accounts.yml --give-back` gives a user back; or copy them: `aws s3 sync {place} snapshots`, then "
+                "`c7n-iamusers restore snapshots`",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
 
 
 def is_wanted(subject: Subject, accounts: Sequence[str], names: Sequence[str]) -> bool:

@@ -324,7 +324,7 @@ def number_faults(
 
 def _on_the_terminal(said: str, accounts: int, whole: Numbers) -> Iterator[tuple[str, int, int | None]]:
     pattern = (
-        r"(\d+) users seen in (\d+) accounts: (\d+) deleted, 0 deleted by others, (\d+) still there, "
+        r"(\d+) users? seen in (\d+) accounts?: (\d+) deleted, 0 deleted by others, (\d+) still there, "
         r"of which (\d+) are exempt"
     )
     line = re.search(pattern, said)

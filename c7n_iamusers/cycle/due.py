@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
@@ -16,6 +16,8 @@ from c7n_iamusers.cycle.steps import AFTER, ANNOUNCED, DAILY, ON_DAY, Step
 from c7n_iamusers.notices.delivery import EXPIRED, LEFT, WAITING
 from c7n_iamusers.notices.notices import ANNOUNCED as ANNOUNCEMENT
 from c7n_iamusers.notices.notices import Notices
+from c7n_iamusers.text.times import as_text
+from c7n_iamusers.text.wording import counted
 
 #: Beside a reading of the time by another clock: a step that begins a moment before a user is due would leave it to
 #: the next day.
@@ -124,19 +126,41 @@ def _due(step: Step, accounts: Iterable[Account], now: datetime) -> Due:
     return Due(step, tuple(ready), waiting)
 
 
-def mails_told(accounts: Iterable[Account]) -> str:
-    """What is known of the messages in the mailer's queue, in words: whether whoever runs c7n-mailer did."""
+@dataclass(frozen=True)
+class Mails:
+    """Numbers of messages: that have ``left`` the mailer's queue, that are ``waiting``, and that may have ``expired``.
+
+    ``since``: when the oldest one began to wait.
+    """
+
+    left: int = 0
+    waiting: int = 0
+    expired: int = 0
+    since: datetime | None = None
+
+    def __str__(self) -> str:
+        if not (self.left or self.waiting or self.expired):
+            return "no message was sent yet"
+        waits = (
+            f"{self.waiting} not known to have left it, the oldest since {self.since:%Y-%m-%d %H:%M} UTC"
+            if self.since
+            else ""
+        )
+        lost = f"{self.expired} may have expired in it, and will be sent anew" if self.expired else ""
+        return ", ".join(
+            filter(None, (f"{counted(self.left, 'message')} known to have left the queue", waits, lost))
+        )
+
+    def as_data(self) -> dict[str, Any]:
+        """The same in JSON types."""
+        return {**asdict(self), "since": as_text(self.since)}
+
+
+def mails_of(accounts: Iterable[Account]) -> Mails:
+    """What is known of the messages in the mailer's queue: whether whoever runs c7n-mailer did."""
     known = [each.announced for each in accounts if each.announced]
     totals = Counter[str]()
     for each in known:
         totals.update(each.mails)
-    if not totals:
-        return "no message was sent yet"
     since = min((each.waiting for each in known if each.waiting), default=None)
-    waits = (
-        f"{totals[WAITING]} are not known to have left it, the oldest since {since:%Y-%m-%d %H:%M} UTC"
-        if since
-        else ""
-    )
-    lost = f"{totals[EXPIRED]} may have expired in it, and are sent anew" if totals[EXPIRED] else ""
-    return ", ".join(filter(None, (f"{totals[LEFT]} messages have left the queue", waits, lost)))
+    return Mails(totals[LEFT], totals[WAITING], totals[EXPIRED], since)

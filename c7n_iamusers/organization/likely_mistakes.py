@@ -209,7 +209,7 @@ def refused_for_mfa(read: Mapping[str, Sequence[str]]) -> Iterator[Check]:
 
     ``read``: name of an account -> those with a policy about MFA.
     """
-    names = [f"{name} in {account}" for account, of in read.items() for name in of]
+    names = [f"{name} in {account}" for account, of in sorted(read.items()) for name in of]
     if names:
         told = (
             f"{counted(len(names), 'user')} with a policy about MFA: none gets access, and each stays, since nothing "

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
+from typing import Any
 
 from c7n_iamusers.evidence.findings import HIGH
 from c7n_iamusers.exceptions import InvalidPolicyData
@@ -180,7 +181,7 @@ def _runs(outputs: Iterable[PolicyOutput], users: Sequence[User], key_of: Accoun
         last = max(map(began, group))
         known = sum(each.first_seen <= last for each in users)
         deleted = sum(at < until for at in deleted_at)
-        statuses = Counter(str(row["status"]) for each in group for row in each.rows)
+        statuses = Counter(event["status"] for _, event in _last_of_each(group))
         selected = sum(len(each.users or ()) for each in group)
         yield {
             "run": run,
@@ -194,6 +195,24 @@ def _runs(outputs: Iterable[PolicyOutput], users: Sequence[User], key_of: Accoun
             "known": max(known, deleted),
             "left": max(known - deleted, 0),
         }
+
+
+def _last_of_each(
+    outputs: Iterable[PolicyOutput], since_its_run: bool = False
+) -> Iterator[tuple[Mapping[str, Any], Row]]:
+    """The last row of each user in each output, with its event: an intent and what a run of `provision` made of it are
+    two rows of one user. ``since_its_run``: no rows of users of earlier runs.
+    """
+    for output in outputs:
+        found = dict[tuple[str, ...], tuple[Mapping[str, Any], Row]]()
+        for row in output.rows:
+            event = event_of(row, output, output.time)
+            key = (str(row.get("arn")), str(row.get("unique_id")), event["policy"])
+            if since_its_run and when(event) < (output.time or FIRST):
+                continue
+            if key not in found or when(found[key][1]) <= when(event):
+                found[key] = (row, event)
+        yield from found.values()
 
 
 def _policies(
@@ -211,8 +230,7 @@ def _policies(
             grouped[policy].append((account, output))
     for policy, group in sorted(grouped.items()):
         outputs = [output for _, output in group]
-        found = ((each, row, event_of(row, each, each.time)) for each in outputs for row in each.rows)
-        events = [(row, event) for each, row, event in found if when(event) >= (each.time or FIRST)]
+        events = [*_last_of_each(outputs, since_its_run=True)]
         skipped = Counter(known.why_skipped(row) for row, event in events if event["status"] == SKIPPED)
         yield {
             "policy": policy,

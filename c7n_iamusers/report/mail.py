@@ -15,7 +15,7 @@ from c7n_iamusers.notices.notices import ANNOUNCED, INFORMED, LAPSE_DAYS, Notice
 from c7n_iamusers.notices.owed import merged, owed
 from c7n_iamusers.report.outputs import ANNOUNCE, RAN, Mail, PolicyOutput
 from c7n_iamusers.report.users import began
-from c7n_iamusers.text.wording import shown
+from c7n_iamusers.text.wording import counted, shown
 
 BLOCKING, KIND = "blocking", "mail"
 #: The step of messages that say what became of users.
@@ -86,7 +86,7 @@ def mail_report(
                 _need("not known to have left the queue", _sentence(group, names), group.accounts, names)
             )
         else:
-            remarks.append(f"not known yet to have left the queue: {_sentence(group, names)}")
+            remarks.append(f"on their way: {_on_their_way(group, names)}")
     return MailReport(tuple(needs), tuple(remarks))
 
 
@@ -206,11 +206,27 @@ def _groups(
     return found
 
 
+def _which(group: _Group, names: Mapping[str, str]) -> str:
+    """How many, of which accounts, since when."""
+    of = shown([names.get(each) or each for each in group.accounts])
+    about = f"{counted(group.sent, 'mail')} about {counted(group.users, 'user')} of {of}"
+    return f"{about}, since {group.oldest.time:%Y-%m-%d %H:%M} UTC"
+
+
+def _on_their_way(group: _Group, names: Mapping[str, str]) -> str:
+    """The same of messages of which nothing is wrong yet, and from when it would be."""
+    if group.delivery.why == HELD:
+        return _sentence(group, names)
+    patience = _PATIENCE_ONCE if group.delivery.why == ONCE else _PATIENCE
+    return (
+        f"{_which(group, names)}: c7n-mailer takes them out of {group.oldest.queue}, and later runs see that they have "
+        f"left it; that counts as a problem from {group.oldest.time + patience:%Y-%m-%d %H:%M} UTC"
+    )
+
+
 def _sentence(group: _Group, names: Mapping[str, str]) -> str:
     """How many, since when, and what to do."""
-    mails = "1 mail" if group.sent == 1 else f"{group.sent} mails"
-    of = shown([names.get(each) or each for each in group.accounts])
-    said = f"{mails} about {group.users} users of {of}, since {group.oldest.time:%Y-%m-%d %H:%M} UTC"
+    said = _which(group, names)
     if group.delivery.why == HELD:
         if group.delivery.state != EXPIRED:
             return f"{said}: {group.delivery}"

@@ -181,5 +181,5 @@ def as_data(day: Day, code: int) -> dict[str, Any]:
         "steps": [asdict(each) for each in day.steps],
         "blocked": dict(day.blocked),
         "problems": list(day.problems),
-        "mails": day.mails,
+        "mails": day.mails.as_data(),
     }

@@ -14,7 +14,7 @@ from typing import Any
 
 from c7n_iamusers.cycle import command_lines
 from c7n_iamusers.cycle.command_lines import Line, Run, own
-from c7n_iamusers.cycle.due import Account, due_today, mails_told
+from c7n_iamusers.cycle.due import Account, Mails, due_today, mails_of
 from c7n_iamusers.cycle.settings import BY_CYCLE
 from c7n_iamusers.cycle.steps import Step
 from c7n_iamusers.cycle.waves import Waves, begun, ended, open_waves, ran, wave_of
@@ -94,7 +94,7 @@ class Day:
     steps: list[StepResult] = field(default_factory=list)
     accounts: list[Account] = field(default_factory=list)
     waves: Waves = field(default_factory=lambda: Waves(()))
-    mails: str = ""
+    mails: Mails = field(default_factory=Mails)
 
     def go(self) -> int:
         """Do what is due; the exit code. Raises Ended, IamUsersError."""
@@ -121,7 +121,7 @@ class Day:
         for each in self.accounts:
             if each.announced is None:
                 self._block(each.account_id, f"its notices can't be read: {each.fault}")
-        self.mails = mails_told(self.accounts)
+        self.mails = mails_of(self.accounts)
 
     def free(self, accounts: Iterable[Account]) -> list[Account]:
         """Those of ``accounts`` that are not blocked."""
@@ -273,7 +273,7 @@ class Day:
             self.record = self.record.closed(self.now())
         self.records.write(self.record)
         who = "the cycle runs" if self.workspace.settings.mailer == BY_CYCLE else "somebody else runs"
-        self.say(f"{who} c7n-mailer; before this cycle {self.mails}")
+        self.say(f"{who} c7n-mailer; before this cycle: {self.mails}")
 
 
 def chosen_accounts(

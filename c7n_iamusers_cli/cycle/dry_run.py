@@ -12,9 +12,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from c7n_iamusers.cycle.approvals import access, to_apply
-from c7n_iamusers.cycle.command_lines import INTENTS, Center, Line, Run, below, provision_line, report_line
-from c7n_iamusers.cycle.due import Account, Due, due_today, mails_told
+from c7n_iamusers.cycle.approvals import PlanState, access, to_apply
+from c7n_iamusers.cycle.command_lines import (
+    INTENTS,
+    Center,
+    Line,
+    Run,
+    below,
+    plan_place,
+    provision_line,
+    report_line,
+)
+from c7n_iamusers.cycle.due import Account, Due, due_today, mails_of
 from c7n_iamusers.cycle.foresight import STAYS, Foreseen, foresee
 from c7n_iamusers.cycle.steps import APPROVABLE, BY_NAME, PROVISION
 from c7n_iamusers.cycle.waves import Record
@@ -22,17 +31,19 @@ from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.given import parsed_file
 from c7n_iamusers.report.checks import BLOCKING
 from c7n_iamusers.text.documents import read_json
+from c7n_iamusers.text.times import as_text
 from c7n_iamusers.text.wording import counted
 from c7n_iamusers_cli.cycle.approved import needs_approval, only_intents
 from c7n_iamusers_cli.cycle.command import utc_now
 from c7n_iamusers_cli.cycle.day import Choice, chosen_accounts, opening_lines
-from c7n_iamusers_cli.cycle.plans import Plans, access_in_words, approvals_in
+from c7n_iamusers_cli.cycle.plans import PLAN_TEXT, Plans, access_in_words, approvals_in
 from c7n_iamusers_cli.cycle.workspace import Workspace, check_rows, last_record
 from c7n_iamusers_cli.only import narrowed
 from c7n_iamusers_cli.output import end_check, print_json, print_table, say
 from c7n_iamusers_cli.yaml_files import as_yaml
 
 if TYPE_CHECKING:
+    from c7n_iamusers.execution.stores import Store
     from c7n_iamusers.notices.notices import Notices
 
 #: The steps whose users are named: they announce, deny or delete. The others are shown as due or not.
@@ -44,7 +55,8 @@ class Today:
     """What a cycle would do now. ``due``: each step. ``users``: of the steps that take any, by step.
 
     ``access``: the plan of `provision plan` for today's intents, None if there is none; ``access_lines``: in words.
-    ``checks``: the lines of the check of what earlier runs left. ``plans``: what waits for an approval, in words.
+    ``checks``: the lines of the check of what earlier runs left. ``plans``: those that are not applied yet,
+    each with whether a cycle would apply it now.
     ``problems``: what could not be found out.
     """
 
@@ -58,7 +70,7 @@ class Today:
     access: Mapping[str, Any] | None = None
     access_lines: list[str] = field(default_factory=list)
     checks: list[Mapping[str, Any]] = field(default_factory=list)
-    plans: list[str] = field(default_factory=list)
+    plans: list[tuple[PlanState, bool]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def look(self) -> None:
@@ -75,7 +87,7 @@ class Today:
                 self._access(each)
             if each.step.name == self.choice.until:
                 break
-        if ran := [each for each in self.accounts if _has_run(each, last)]:
+        if ran := [each for each in self.accounts if store and _has_run(each, last, store)]:
             self._check(ran)
         if store:
             self._plans(Plans(store, self.workspace.settings.output))
@@ -85,9 +97,7 @@ class Today:
         states, approvals = plans.states(), approvals_in(self.workspace.directory)
         for each in states:
             if not each.ended:
-                applied = each in to_apply(each.step, states, approvals, self.now)
-                told = "approved, and applied by the next cycle" if applied else "waits for an approval"
-                self.plans.append(f"{each.step}: {told}: {plans.place(each.sha256)}")
+                self.plans.append((each, each in to_apply(each.step, states, approvals, self.now)))
 
     def _access(self, due: Due) -> None:
         """Who would get what: today's intents, which change nothing, in the scratch directory, and a plan of them."""
@@ -176,11 +186,19 @@ class Today:
             self.problems.append(f"the check of what earlier runs left ended with {code}, see above")
 
 
-def _has_run(account: Account, last: Record | None) -> bool:
-    """Whether a cycle has run in the account: that nothing ran before its first one is no fault."""
+def _has_run(account: Account, last: Record | None, store: Store) -> bool:
+    """Whether a cycle was to run in the account: that nothing ran before its first one is no fault.
+
+    An account may come into a wave that is open: then neither the ``last`` cycle nor the output knows it.
+    """
+    if account.announced is None or account.announced.first:
+        return True
     opened = last.opened.get(account.wave or 0) if last else None
-    checked = last.checked if last else None
-    return bool((opened and checked and opened <= checked) or (account.announced and account.announced.first))
+    if not (last and last.checked and opened and opened <= last.checked):
+        return False
+    place = BY_NAME["announce"].place
+    tops = dict.fromkeys((account.name, account.account_id))
+    return account.account_id in last.blocked or any(store.names(f"{place}/{each}/") for each in tops)
 
 
 def show_today(workspace: Workspace, choice: Choice, as_json: bool) -> None:
@@ -228,11 +246,13 @@ def show(today: Today) -> None:
         where = names.get(row["account"], row["account"]) or "all accounts"
         user = f", user {row['user']}" if row["user"] else ""
         say(f"{level}: {where}{user}: {row['what']}: {row['why']}")
-    for plan in today.plans:
-        say(f"plan: {plan}")
+    for plan, approved in today.plans:
+        waits = f"waits: c7n-iamusers approve {plan.sha256}"
+        place = plan_place(today.workspace.settings.output, plan.sha256, PLAN_TEXT)
+        say(f"plan: {plan.step}: {'approved, and applied by the next cycle' if approved else waits}: {place}")
     for problem in today.problems:
         say(f"failed: {problem}", err=True)
-    say(f"mails: {mails_told(today.accounts)}")
+    say(f"mails: {mails_of(today.accounts)}")
 
 
 def _lines_of(today: Today, due: Due) -> Iterator[str]:
@@ -244,7 +264,7 @@ def _lines_of(today: Today, due: Due) -> Iterator[str]:
     head = f"due in {counted(len(due.accounts), 'account')}{told}" if due.accounts else "not due"
     yield f"{name}: {head}{': ' + waits if waits else ''}"
     if name == PROVISION:
-        yield from (f"  {line.strip()}" for line in today.access_lines)
+        yield from (f"  {line}" for line in today.access_lines)
     asked = name in APPROVABLE and [of for of in due.accounts if needs_approval(today.workspace, of, name)]
     if asked:
         yield f"{name}: only by a plan that was approved, in {counted(len(asked), 'account')}"
@@ -266,7 +286,16 @@ def as_data(today: Today) -> dict[str, Any]:
         ],
         "access": access(today.access) if today.access else None,
         "checks": [dict(each) for each in today.checks],
-        "plans": today.plans,
+        "plans": [
+            {
+                "step": plan.step,
+                "sha256": plan.sha256,
+                "made": as_text(plan.made),
+                "accounts": list(plan.accounts),
+                "approved": approved,
+            }
+            for plan, approved in today.plans
+        ],
         "problems": today.problems,
-        "mails": mails_told(today.accounts),
+        "mails": mails_of(today.accounts).as_data(),
     }

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from c7n_iamusers_cli.cycle.workspace import Workspace
 
 #: Of each plan: its state, what it changes, and the same for people.
-_STATE, _PLAN, _TEXT = "state.json", "plan.json", "plan.txt"
+_STATE, _PLAN, PLAN_TEXT = "state.json", "plan.json", "plan.txt"
 #: Of a plan of access: the file of `provision plan --out`.
 _ACCESS = "access.json"
 #: What composite-delete with plan-only writes.
@@ -87,7 +87,7 @@ class Plans:
         """Write the state of a plan. Raises PlanInvalid."""
         self._write(state.sha256, _STATE, state.as_json())
 
-    def place(self, sha256: str, name: str = _TEXT) -> str:
+    def place(self, sha256: str, name: str = PLAN_TEXT) -> str:
         """Where a file of a plan is, as commands name it."""
         return plan_place(self.output, sha256, name)
 
@@ -101,7 +101,7 @@ class Plans:
     def put(self, state: PlanState, content: bytes, text: str) -> None:
         """Keep a new plan. ``content``: what it changes, whose digest it has. ``text``: the same for people."""
         self._write(state.sha256, _PLAN, content)
-        self._write(state.sha256, _TEXT, text.encode())
+        self._write(state.sha256, PLAN_TEXT, text.encode())
         self.update(state)
 
     def _known(self, sha256: str) -> tuple[PlanState | None, datetime | None]:

@@ -117,8 +117,8 @@ def readme(plan: Plan) -> str:
         "everybody who must stay gets a line in policies/exemptions.csv, first of all break-glass users: "
         f"`{run} c7n-iamusers evidence -c accounts.yml` lists all users",
         f"look at the day, and do it; so every day: `{run} c7n-iamusers cycle --dry-run`, `{run} c7n-iamusers cycle`; "
-        "in the first wave access and deletions wait until you have read their plan: `c7n-iamusers approve SHA256`, "
-        "which the cycle prints",
+        "in the first wave access and deletions wait until you have read their plan, which the cycle prints: "
+        f"`{run} c7n-iamusers approve SHA256`",
         f"send the mails, every ten minutes: `sh as {MAILER} c7n-mailer --run -c mailer.yml`",
     ]
     if REALTIME in chosen(plan.answers):

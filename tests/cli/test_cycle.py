@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import yaml
 from click.testing import CliRunner
 
 from c7n_iamusers.exceptions import InvalidPolicyData, OutputUnreadable
+from c7n_iamusers_cli.cycle.command import closing_lines
 from c7n_iamusers_cli.cycle.day import Choice, Ended
 from c7n_iamusers_cli.cycle.workspace import Workspace
 from c7n_iamusers_cli.main import main
@@ -199,6 +201,20 @@ def test_a_name_that_is_no_directory_is_refused_before_anything_runs(workspace: 
         cycled(workspace)
 
 
+def test_where_all_accounts_are_blocked_the_end_says_so_once(workspace: Path) -> None:
+    found = cycled(workspace, Commands(workspace, {"announce": [row(each, "no role") for each in EVERYBODY]}))
+    lines = list(closing_lines(found.day))
+    (blocked,) = (each for each in lines if each.startswith("blocked: "))
+    assert blocked.startswith(f"blocked: payments ({PAYMENTS}), research (")
+    assert blocked.endswith(": no role: so")
+    assert (
+        "no account went on, of 3: correct what is named here, and run it again; what was done stays done"
+        in lines
+    )
+    one = cycled(workspace, Commands(workspace, {"announce": [row("payments")]}))
+    assert not [each for each in closing_lines(one.day) if each.startswith("no account went on")]
+
+
 def test_what_is_of_no_account_ends_the_cycle(workspace: Path) -> None:
     found = cycled(workspace, Commands(workspace, {"remind": [row("", "an exemption that has expired")]}))
     assert (found.code, steps_in(found.commands.kinds)) == (1, ["announce", "remind"])
@@ -319,7 +335,10 @@ def test_the_cycle_runs_the_mailer_if_the_settings_say_so(tmp_path: Path) -> Non
     assert [each[0] for each in found.commands.lines].count("c7n-mailer") == 6
     mailer = found.commands.lines[[each[0] for each in found.commands.lines].index("c7n-mailer")]
     assert mailer == ("c7n-mailer", "--run", "-c", "mailer.yml")
-    assert found.said[-1] == "the cycle runs c7n-mailer; before this cycle 3 messages have left the queue"
+    assert (
+        found.said[-1]
+        == "the cycle runs c7n-mailer; before this cycle: 3 messages known to have left the queue"
+    )
 
 
 # waves
@@ -600,6 +619,48 @@ def test_an_account_whose_dry_run_cannot_be_read_hides_no_other(
                 file.write_text("{")
             return code
 
+
+@pytest.mark.parametrize(
+    ("waves", "left", "blocked", "checked"),
+    [
+        ((1, 2), (), (), ["payments"]),
+        ((1, 1), (), (), ["payments"]),
+        ((1, 1), ("research",), (), ["payments", "research"]),
+        ((1, 1), (RESEARCH,), (), ["payments", "research"]),
+        ((1, 1), (), ("research",), ["payments", "research"]),
+    ],
+    ids=["a-wave-that-opens", "a-new-account", "ran", "ran-in-a-bucket", "never-could"],
+)
+def test_an_account_is_checked_once_a_cycle_was_to_run_there(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    waves: tuple[int, int],
+    left: Sequence[str],
+    blocked: Sequence[str],
+    checked: list[str],
+) -> None:
+    """`report --check` calls it blocking that nothing ran in an account."""
+    in_waves = {"payments": waves[0], "research": waves[1], "platform": 3}
+    workspace = make_workspace(tmp_path / "w", in_waves, waves={"clean-days": 0})
+    announce(workspace, 1, "payments")
+    cycled(
+        workspace,
+        Commands(workspace, {"announce": [row(each) for each in blocked]}),
+        now=NOW - timedelta(days=1),
+    )
+    for each in left:
+        (workspace / "output" / "flag" / each / "us-east-1").mkdir(parents=True)
+        (workspace / "output" / "flag" / each / "us-east-1" / "resources.json").touch()
+    asked: list[list[str]] = []
+
+    def instead(directory: Path, *_: Any, **__: Any) -> Any:
+        def execute(line: Any) -> int:
+            if "report" in line:
+                file = Path(line[line.index("-c") + 1])
+                entries = yaml.safe_load(file.read_text())["accounts"]
+                asked.append([each["name"] for each in entries if "cycle" in each.get("tags", ())])
+            return 0
+
         return execute
 
     monkeypatch.setattr("c7n_iamusers_cli.cycle.processes.Processes", instead)
@@ -609,6 +670,11 @@ def test_an_account_whose_dry_run_cannot_be_read_hides_no_other(
     assert (found.exit_code, found.exception.__class__) == (1, SystemExit)
     assert f"listen: payments ({PAYMENTS}): iam-users-listen is not foreseen: " in found.output
     assert "jane" in found.output
+
+
+    monkeypatch.setattr("c7n_iamusers_cli.cycle.dry_run.utc_now", lambda: NOW)
+    CliRunner().invoke(main, ["cycle", "-w", str(workspace), "--dry-run"])
+    assert asked == [checked]
 
 
 def test_a_dry_run_that_could_not_look_says_so(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,7 @@ _CYCLE = (
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGTERM, 143), (signal.SIGINT, 1), (signal.SIGKILL, -9)],
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)],
     ids=lambda each: str(each),
 )
 def test_a_cycle_that_is_ended_by_a_signal_is_run_again(tmp_path: Path, number: int, code: int) -> None:

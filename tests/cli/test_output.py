@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pytest
 
-from c7n_iamusers_cli.main import SUBCOMMANDS
+from c7n_iamusers_cli.main import SUBCOMMANDS, main
 from c7n_iamusers_cli.output import (
     ATTENTION,
     PROBLEM,
@@ -125,5 +125,20 @@ def test_a_check_that_found_nothing_ends_well() -> None:
 def test_the_page_of_exit_codes_has_each_code_and_command() -> None:
     page = (Path(__file__).parents[2] / "docs" / "exit-codes.md").read_text()
     assert [code for code in (0, PROBLEM, USAGE, ATTENTION) if f"\n| {code} | " not in page] == []
+    assert "130 is Ctrl-C (SIGINT)" in page
     # these print a directory, or serve until they are stopped
-    assert [name for name in SUBCOMMANDS if f"`{name}" not in page] == ["local-org", "mailer-templates"]
+    assert [name for name in SUBCOMMANDS if f"`{name}" not in page] == ["mailer-templates", "local-org"]
+
+
+def test_the_page_names_each_command_that_prints_json() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "exit-codes.md").read_text()
+    (told,) = (each for each in page.split("\n\n") if each.startswith("`--format json`: "))
+    context = click.Context(main)
+    commands = {name: main.get_command(context, name) for name in SUBCOMMANDS}
+    prints = {
+        name
+        for name, command in commands.items()
+        for each in (command.params if command else ())
+        if "--format" in each.opts and "json" in getattr(each.type, "choices", ())
+    }
+    assert prints == {name for name in SUBCOMMANDS if f"`{name}`" in told.partition("Beside it")[0]}

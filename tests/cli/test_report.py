@@ -57,7 +57,7 @@ def test_a_page_for_its_owner_alone_in_the_working_directory(left: Outputs) -> N
     found = report("-s", "output")
     assert found.exit_code == 0, found.output
     assert found.stdout.startswith(
-        "report.html: 1 users seen in 1 accounts: 1 deleted, 0 deleted by others, 0 still there"
+        "report.html: 1 user seen in 1 account: 1 deleted, 0 deleted by others, 0 still there"
     )
     path = Path("report.html")
     assert path.read_text().startswith("<!DOCTYPE html>")
@@ -175,7 +175,7 @@ def test_check_after_the_deployment_of_functions(left: Outputs) -> None:
     check = ("-s", "output", "-c", "accounts.yml", "-u", "realtime.yml", "--check")
     found = report(*check, "-t", "wave:1")
     assert found.exit_code == 0, found.output
-    assert "iam-users-realtime, 2026-11-25 12:00 UTC: deployed in 1 accounts\n" in found.stdout
+    assert "iam-users-realtime, 2026-11-25 12:00 UTC: deployed in 1 account\n" in found.stdout
     # an account in which it was not deployed is still named
     assert report(*check, "-t", "wave:2").exit_code == 1
 
@@ -351,11 +351,14 @@ def test_check_waits_a_day_for_mails_to_leave_the_queue(left: Outputs) -> None:
     queued(Path("notices"), timedelta(hours=23))
     found = report("-s", "output", "--check")
     assert found.exit_code == 0, found.output
-    assert "not known yet to have left the queue: 1 mail about 1 users of payments, since " in found.stdout
+    assert "on their way: 1 mail about 1 user of payments, since " in found.stdout
+    # nothing is wrong yet, and nothing is to be done
+    assert "look whether" not in found.stdout
+    assert "that counts as a problem from " in found.stdout
     queued(Path("elsewhere"), timedelta(hours=25))
     found = report("-s", "output", "--check", "--notices", "elsewhere")
     assert found.exit_code == 1
-    told = f"account {ACCOUNT} (payments): not known to have left the queue: 1 mail about 1 users of payments"
+    told = f"account {ACCOUNT} (payments): not known to have left the queue: 1 mail about 1 user of payments"
     assert found.stderr.startswith(told)
     assert "run the policy with the action notify-owners daily" in found.stderr
     assert report("-s", "output").exit_code == 0

@@ -753,3 +753,13 @@ def test_once_the_run_lock_is_removed_nothing_further_is_restored(
     assert result.exit_code == 1
     assert "another run may have begun" in result.output
     assert user_names(iam) == ["alice"]
+
+
+def test_a_place_in_a_bucket_is_told_apart_from_a_file_that_is_not_there() -> None:
+    result = CliRunner().invoke(main, ["restore", "s3://bucket/output?region=us-east-1"])
+    assert result.exit_code == 2
+    assert (
+        "c7n-iamusers user NAME -s s3://bucket/output?region=us-east-1 -c accounts.yml --give-back"
+        in result.output
+    )
+    assert "aws s3 sync s3://bucket/output snapshots" in result.output

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
-from c7n_iamusers.cycle.due import Account, Announcements, announcements_of, due_today, mails_told, not_due
+from c7n_iamusers.cycle.due import Account, Announcements, announcements_of, due_today, mails_of, not_due
 from c7n_iamusers.cycle.steps import BY_NAME, STEPS
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.notices.delivery import LEFT, WAITING
@@ -113,8 +113,10 @@ def test_the_first_announcement_and_its_day_count() -> None:
 def test_what_is_known_of_the_mailer() -> None:
     waits = announcements_of(Notices([notice(1), notice(2, "https://q")], "here", readings=[]), NOW)
     assert waits.mails == {LEFT: 1, WAITING: 1}
-    told = mails_told([Account("1", "payments", announced=waits), Account("2", "research", announced=None)])
-    assert told == (
-        "1 messages have left the queue, 1 are not known to have left it, the oldest since 2026-11-28 12:00 UTC"
+    found = mails_of([Account("1", "payments", announced=waits), Account("2", "research", announced=None)])
+    assert str(found) == (
+        "1 message known to have left the queue, 1 not known to have left it, the oldest since 2026-11-28 12:00 UTC"
     )
-    assert mails_told([Account("1", "payments")]) == "no message was sent yet"
+    since = "2026-11-28T12:00:00+00:00"
+    assert found.as_data() == {"left": 1, "waiting": 1, "expired": 0, "since": since}
+    assert str(mails_of([Account("1", "payments")])) == "no message was sent yet"

@@ -1122,3 +1122,22 @@ def test_a_reason_without_a_code_is_counted_as_one(left: Outputs) -> None:
     (found,) = fleet(left).policies
     assert found["skipped"] == [{"codes": [""], "users": 1}]
     assert users(fleet(left))["alice"]["reason"] == "not in quarantine: run it"
+
+
+def test_who_is_intended_and_then_provisioned_counts_once(left: Outputs) -> None:
+    """An intent and what a run of `provision` made of it are two rows of one user, in two files."""
+    refused = [outcome("bob", "skipped", "not derived"), outcome("eve", "skipped", "not derived")]
+    given = [outcome(each, "provisioned", days=-1 / 24) for each in ("ann", "joe")]
+    again = [{**each, "time": at(-1 / 24)} for each in refused]
+    result = json.dumps({"schema": 1, "assignments": [], "users": [*given, *again]})
+    intended = [outcome(each, "intended") for each in ("ann", "joe")]
+    left.leave(
+        *("ann", "bob", "eve", "joe"),
+        policy="iam-users-intents",
+        outcomes=[*intended, *refused],
+        files={"identity-center-result.json": result},
+    )
+    found = fleet(left)
+    (policy,), (run,) = found.policies, found.runs
+    assert policy["outcomes"] == run["outcomes"] == {"provisioned": 2, "skipped": 2}
+    assert policy["skipped"] == [{"codes": [""], "users": 2}]

@@ -323,7 +323,9 @@ def counted(**changes: Any) -> dict[str, Any]:
     return {**report, **changes}
 
 
-SAID = "4 users seen in 1 accounts: 2 deleted, 0 deleted by others, 2 still there, of which 2 are exempt and 0 of"
+SAID = (
+    "4 users seen in 1 account: 2 deleted, 0 deleted by others, 2 still there, of which 2 are exempt and 0 of"
+)
 ANNOUNCING = mail(subject="payments: 2 IAM users are to be deleted on 2026-12-25")
 GROUPED = mail(
     subject="payments: 1 IAM user is to be denied everything on 2026-12-11 and deleted on 2026-12-25, 1 in use"
