@@ -182,6 +182,8 @@ setup(
             "openapi-spec-validator",
             "regex",
         ],
+        # the site; mkdocs 2 is another program
+        "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.7"],
         "dev": [
             "boto3-stubs",
             "build",
