@@ -28,7 +28,7 @@ POLICIES := $(wildcard policies/*.yml)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-fast test-second coverage soak explore mutants check check-types check-code check-policies check-site format docs site demo lifecycle bench dist renew renew-tools clean
+.PHONY: help install test test-fast test-second coverage soak explore mutants check check-types check-code check-policies check-site format docs picture site demo lifecycle bench dist renew renew-tools clean
 
 REFERENCES := attachment-kinds findings outcomes
 
@@ -110,6 +110,12 @@ docs: $(INSTALLED)  ## write the generated references below docs/; a test fails 
 	$(BIN)/python -m tests.architecture_picture
 	$(BIN)/python -m tests.comparison_table
 	$(BIN)/python -m tests.cli_reference
+
+# from the output's own directory, so that the page names no path of this machine; --no-sandbox: also as root
+picture: demo  ## draw docs/report.png, the picture of a report, from the demo; needs chromium
+	cd .demo && $(abspath $(BIN))/c7n-iamusers report -s output -c accounts.yml --output picture.html
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,860 \
+	  --screenshot=docs/report.png file://$(CURDIR)/.demo/picture.html
 
 format: $(INSTALLED)  ## format the code and repair what ruff can
 	$(BIN)/ruff format $(SOURCES)

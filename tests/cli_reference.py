@@ -15,7 +15,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "cli.md"
 _HEAD = """# Commands
 
 What `c7n-iamusers COMMAND --help` prints. [Exit codes](exit-codes.md) are on a page of their own. For the plugins of
-Cloud Custodian ask `custodian schema aws.iam-user`.
+Cloud Custodian see [Policies](policies.md), and ask `custodian schema aws.iam-user`.
 
 """
 #: What must not be read as Markdown or HTML outside of code, and ends no cell of a table.
