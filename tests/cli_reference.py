@@ -85,7 +85,7 @@ def _text(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    return f"<code>{text.replace('|', '&#124;')}</code>" if "|" in text else f"`{text}`"
+    return f"<code>{text.replace('|', '&#124;<wbr>')}</code>" if "|" in text else f"`{text}`"
 
 
 def _anchor(name: str) -> str:
