@@ -91,8 +91,9 @@ def test_every_block_is_tested() -> None:
 def command_lines() -> Iterator[str]:
     for page in [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in PARSED)]:
         for line in "".join(blocks(page)).replace("\\\n", " ").splitlines():
-            if line.strip().startswith("c7n-iamusers "):
-                yield line.strip()
+            command = re.sub(r"^sh as \w+ ", "", line.strip())
+            if command.startswith("c7n-iamusers "):
+                yield command
 
 
 @pytest.mark.parametrize("line", [*command_lines()])
