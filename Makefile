@@ -28,7 +28,7 @@ POLICIES := $(wildcard policies/*.yml)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-fast test-second coverage soak explore mutants check check-types check-code check-policies format docs demo lifecycle bench dist renew renew-tools clean
+.PHONY: help install test test-fast test-second coverage soak explore mutants check check-types check-code check-policies check-site format docs picture site demo lifecycle bench dist renew renew-tools clean
 
 REFERENCES := attachment-kinds findings outcomes
 
@@ -49,7 +49,7 @@ $(INSTALLED): setup.py constraints.txt c7n_iamusers/__init__.py c7n_iamusers.pth
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	@echo 'this takes a minute or two: Cloud Custodian, boto3, moto and the tools of constraints.txt are installed'
-	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[cli,org,local,dev]' $(PINS)
+	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[cli,org,local,docs,dev]' $(PINS)
 	@touch $@
 
 test: $(INSTALLED)  ## run the tests; fewer, or otherwise: make test PYTEST_ARGS='-k exemptions'
@@ -79,8 +79,8 @@ mutants: $(INSTALLED)  ## change the code in one place at a time, and see whethe
 explore: $(INSTALLED)  ## try what can go wrong at each call of each flow, at most an hour, into docs/reliability.md
 	PYTHONHASHSEED=0 $(BIN)/python -W ignore -m tests.explorer $(or $(EXPLORE),--mutants --page docs/reliability.md)
 
-check:  ## format, lint, types, import directions, YAML, spelling, policies: exactly what CI checks
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-types check-code check-policies
+check:  ## format, lint, types, import directions, YAML, spelling, policies, the site: exactly what CI checks
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-types check-code check-policies check-site
 
 check-types: $(INSTALLED)
 	$(BIN)/mypy
@@ -99,10 +99,23 @@ check-policies: $(INSTALLED)
 	$(BIN)/custodian validate $(POLICIES)
 	$(BIN)/python -m tests.validate_policies $(POLICIES)
 
+site: check-site  ## build the documentation as a site into build/site; open build/site/index.html
+
+# the variable silences an advertisement
+check-site: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 docs: $(INSTALLED)  ## write the generated references below docs/; a test fails where they are out of date
 	$(foreach name,$(REFERENCES),$(BIN)/python -m c7n_iamusers.generated_docs $(name) > docs/$(name).md &&) true
 	$(BIN)/python -m tests.architecture_picture
 	$(BIN)/python -m tests.comparison_table
+	$(BIN)/python -m tests.cli_reference
+
+# from the output's own directory, so that the page names no path of this machine; --no-sandbox: also as root
+picture: demo  ## draw docs/report.png, the picture of a report, from the demo; needs chromium
+	cd .demo && $(abspath $(BIN))/c7n-iamusers report -s output -c accounts.yml --output picture.html
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,860 \
+	  --screenshot=docs/report.png file://$(CURDIR)/.demo/picture.html
 
 format: $(INSTALLED)  ## format the code and repair what ruff can
 	$(BIN)/ruff format $(SOURCES)

@@ -104,7 +104,7 @@ def version():
 ORIGIN = re.compile(
     r"(?:https://|ssh://)?(?:[^@/]+@)?([a-z0-9.-]+\.[a-z]+)[:/](?!/)(.+?)(?:\.git)?/?", re.IGNORECASE
 )
-LINK = re.compile(r"\]\((?![a-z]+:|#)([^)\s]+)\)")
+LINK = re.compile(r"(!?)(\[[^\]]*\])\((?![a-z]+:|#)([^)\s]+)\)")
 
 
 def home():
@@ -124,9 +124,13 @@ def home():
 
 
 def description(address):
-    """The README, whose links lead to the published files, since an index shows it without them."""
+    """The README, whose links and picture are those of the published files, since an index shows it without them."""
     text = (HERE / "README.md").read_text(encoding="utf-8")
-    return LINK.sub(rf"]({address}/blob/HEAD/\1)", text) if address else text
+    if not address:
+        return text
+    return LINK.sub(
+        lambda found: f"{found[1]}{found[2]}({address}/{'raw' if found[1] else 'blob'}/HEAD/{found[3]})", text
+    )
 
 
 HOME = home()
@@ -182,6 +186,8 @@ setup(
             "openapi-spec-validator",
             "regex",
         ],
+        # the site; mkdocs 2 is another program
+        "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.7"],
         "dev": [
             "boto3-stubs",
             "build",

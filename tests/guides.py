@@ -30,12 +30,22 @@ MANAGEMENT, MEMBER = "123456789012", "111122223333"
 _PROGRAMS = {"c7n-iamusers": main, "c7n-org": c7n_org}
 
 
-def commands_of(name: str) -> list[str]:
-    """The lines of the code blocks of ``docs/NAME.md``."""
-    blocks = MarkdownIt().parse((ROOT / "docs" / f"{name}.md").read_text())
+def commands_of(*names: str) -> list[str]:
+    """The lines of the code blocks of these pages, ``docs/NAME.md``."""
+    blocks = [
+        block for name in names for block in MarkdownIt().parse((ROOT / "docs" / f"{name}.md").read_text())
+    ]
     return [
         line.strip() for each in blocks if each.type == "code_block" for line in each.content.splitlines()
     ]
+
+
+#: The commands of the runbook and of the pages that it leads to, in the order of a reader who needs all of them.
+#: tests/test_readme.py has the other commands of the last one.
+RUNBOOK_LINES = [
+    *commands_of("runbook", "real-time", "stop", "exempt"),
+    *(line for line in commands_of("one-user") if line.startswith("deploy/as ")),
+]
 
 
 class Reader:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The blocks of the README, and what it takes to run them: a copy of the checkout, a saved account, a shell.
+"""The blocks of the README and of the pages that go on from it, and what it takes to run them: a copy of the checkout,
+a saved account, a shell.
 
 Shell blocks run as they are written, but for what SUBSTITUTIONS names.
 """
@@ -23,14 +24,34 @@ from markdown_it import MarkdownIt
 from tests.policies import ACCOUNT
 
 ROOT = Path(__file__).parent.parent
-TEXT = (ROOT / "README.md").read_text()
+#: Read from the first to the last. tests/test_site.py says who runs the blocks of the other pages.
+PAGES = (
+    "README.md",
+    *(
+        f"docs/{name}.md"
+        for name in ("start", "install", "policies", "identity-center", "one-user", "report")
+    ),
+)
+TEXT = "\n".join((ROOT / name).read_text() for name in PAGES)
 SAVED = ROOT / "tests" / "data" / "saved"
-BLOCKS = [token for token in MarkdownIt().parse(TEXT) if token.type in ("fence", "code_block")]
-POLICIES = [token.content for token in BLOCKS if token.info == "yaml"]
-COMMANDS = [token.content for token in BLOCKS if not token.info]
+BLOCKS = [
+    token
+    for name in PAGES
+    for token in MarkdownIt().parse((ROOT / name).read_text())
+    if token.type in ("fence", "code_block")
+]
+POLICIES = [token.content for token in BLOCKS if token.info == "yaml" and "exempt" in token.content]
+#: Those that are no policies for users: tests/identity_center/requests/test_others.py has them.
+OTHERS = [token.content for token in BLOCKS if token.info == "yaml" and "exempt" not in token.content]
+#: As who is on call: tests/guides.py; and in a workspace: tests/test_site.py.
+ELSEWHERE = ("deploy/as ", "c7n-iamusers init", "sh as ")
+_SHELL = [token.content for token in BLOCKS if not token.info]
+COMMANDS = [text for text in _SHELL if not text.lstrip().startswith(ELSEWHERE)]
+#: Of those of ELSEWHERE.
+LEFT_OUT = [text for text in _SHELL if text not in COMMANDS]
 #: What commands print.
 SAMPLES = [token.content for token in BLOCKS if token.info == "text"]
-#: What stands in the README -> what the tests run in its place, and why.
+#: What stands on a page -> what the tests run in its place, and why.
 SUBSTITUTIONS = {
     "make demo ": f"make -n -C {shlex.quote(str(ROOT))} demo ",  # a minute; a test runs it
     "make test ": f"make -n -C {shlex.quote(str(ROOT))} test ",  # these are the tests
@@ -109,11 +130,12 @@ def by_hand(text: str) -> bool:
 
 
 #: A path that a document names -> the test that makes it or reads it there, and by what text it names it, where the
-#: commands of the README leave none.
+#: commands of the pages leave none.
 MADE_ELSEWHERE = {
     "approvals.csv": ("cli/test_approve.py", "approvals.csv"),
     "cycle/": ("cli/test_cycle.py", '"cycle" / "runs"'),
     "deletion-plan.json": ("cli/test_plan.py", "deletion-plan.json"),
+    "notices/STOP": ("cli/test_preflight.py", "notices/STOP"),
     "realtime/quarantine-notices/STOP": ("plugins/test_realtime.py", "realtime/quarantine-notices/STOP"),
     "DIR/sign-ins.json": ("cli/test_provision.py", "sign-ins.json"),
     "OUTPUT_DIR/identity-center-profiles/<username>-<hash>.config": ("cli/test_provision.py", "PROFILES"),
@@ -129,9 +151,27 @@ MADE_ELSEWHERE = {
     "*.cdx.json": ("packaging/test_supply_chain.py", "bomFormat"),
 }
 _RUN_LEAVES = re.compile(r"`([A-Za-z<*.][^`\n]*?(?:/|/\.\.\.|\.jsonl?|\.html|\.csv|\.config|/STOP))`")
+#: The pages that are not made from code, of those that say what runs leave.
 _DOCUMENTS = (
-    "README.md",
-    *(f"docs/{name}.md" for name in ("runbook", "identity-center", "deploy", "threat-model")),
+    *PAGES,
+    *(
+        f"docs/{name}.md"
+        for name in (
+            "concepts",
+            "deploy",
+            "escalate",
+            "exempt",
+            "first-week",
+            "limits",
+            "mails",
+            "output",
+            "real-time",
+            "restore",
+            "runbook",
+            "stop",
+            "threat-model",
+        )
+    ),
 )
 
 

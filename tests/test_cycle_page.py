@@ -1,34 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/cycle.md says what the code has: steps, settings, defaults, command lines."""
+"""docs/cycle.md says what the code has: steps, settings, defaults. tests/test_site.py has its command lines."""
 
 from __future__ import annotations
 
 import re
-import shlex
 
-import click
-import pytest
 from markdown_it import MarkdownIt
 
 from c7n_iamusers.cycle.approvals import LASTS
 from c7n_iamusers.cycle.settings import Settings, read_settings
 from c7n_iamusers.cycle.steps import APPROVABLE, STEPS
 from c7n_iamusers.cycle.waves import LONGEST_GAP
-from c7n_iamusers_cli.main import main
-from tests.guides import commands_of
 from tests.readme import ROOT
 
 PAGE = (ROOT / "docs" / "cycle.md").read_text()
 BLOCKS = [each.content for each in MarkdownIt().parse(PAGE) if each.type == "fence"]
-
-
-@pytest.mark.parametrize("line", commands_of("cycle"))
-def test_each_command_has_its_options(line: str) -> None:
-    program, name, *options = shlex.split(line)
-    assert program == "c7n-iamusers"
-    command = main.get_command(click.Context(main), name)
-    assert command is not None
-    command.make_context(name, options)
 
 
 def test_the_settings_that_it_shows_are_the_defaults() -> None:

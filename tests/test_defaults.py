@@ -104,7 +104,7 @@ def test_the_variables_that_it_names_are_those_of_the_shipped_policies() -> None
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        pytest.param("README.md", f"in the last {defaults.ACTIVE_WITHIN} days", id="readme"),
+        pytest.param("docs/policies.md", f"in the last {defaults.ACTIVE_WITHIN} days", id="policies"),
         pytest.param(
             "c7n_iamusers/plugins/composite_delete.py",
             f"used in this many days, {defaults.ACTIVE_WITHIN} by default",

@@ -19,13 +19,13 @@ from tests.readme import (
     COMMANDS,
     MADE_ELSEWHERE,
     ROOT,
-    TEXT,
     copy_checkout,
     documented_paths,
     path_pattern,
     shell,
 )
 
+PAGE = (ROOT / "docs" / "output.md").read_text()
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
 BUCKET = "outputs"
 RUN = {
@@ -42,8 +42,8 @@ DELETE = {
 
 
 def rows(header: str) -> list[list[str]]:
-    """The cells of the README's table under ``header``, whose first cell it is."""
-    (table,) = re.findall(rf"^\| {re.escape(header)} \|.*\n\|[ |-]+\n((?:\|.*\n)+)", TEXT, re.MULTILINE)
+    """The cells of the page's table under ``header``, whose first cell it is."""
+    (table,) = re.findall(rf"^\| {re.escape(header)} \|.*\n\|[ |-]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
     return [[cell.strip() for cell in line.strip("|\n ").split("|")] for line in table.splitlines()]
 
 
@@ -68,7 +68,7 @@ def run(org: LocalOrg, tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize("program", list(RUN))
 @pytest.mark.parametrize("output", list(PLACES))
-def test_files_are_where_the_readme_says(
+def test_files_are_where_the_page_says(
     org: LocalOrg, run: Any, tmp_path: Path, output: str, program: str
 ) -> None:
     in_bucket = output.startswith("s3://")
@@ -84,8 +84,8 @@ def test_files_are_where_the_readme_says(
         left = {str(each.relative_to(tmp_path)) for each in shown}
     ours = PLACES[output][program]
     own = {f"{ours}{names[-1] if in_bucket else names[0]}" for names in FILES}
-    (texts,) = re.findall(r"Cloud Custodian's own files \(([^)]*)\) are beside these", TEXT)
-    beside = re.findall(r"`(PREFIX/[^`]*<hour>/)`", TEXT)
+    (texts,) = re.findall(r"Cloud Custodian's own files \(([^)]*)\) are beside these", PAGE)
+    beside = re.findall(r"`(PREFIX/[^`]*<hour>/)`", PAGE)
     theirs = beside[program == "c7n-org"] if in_bucket else ours
     own |= {f"{theirs}{name}{'.gz' if in_bucket else ''}" for name in re.findall("`([^`]*)`", texts)}
     patterns = [path_pattern(each) for each in own]
@@ -105,7 +105,7 @@ def reported(place: str, path: Path) -> str:
 def test_without_a_region_nobody_is_touched(org: LocalOrg, run: Any) -> None:
     done = run(f"{RUN['c7n-org']} -s s3://{BUCKET}/PREFIX")
     assert done.returncode == 1
-    (told,) = re.findall(r"ends with a traceback \(`([^`]*)`\)", TEXT)
+    (told,) = re.findall(r"ends with a traceback \(`([^`]*)`\)", PAGE)
     assert told in done.stderr
     assert len(org.client("iam", ACCOUNT).list_users()["Users"]) == 2
 
@@ -125,7 +125,7 @@ def test_every_output_in_a_bucket_has_its_region() -> None:
 
 
 def test_each_path_in_a_document_is_one_that_a_test_makes() -> None:
-    """Here, by the commands of the README, or elsewhere."""
+    """Here, by the commands of the pages, or elsewhere."""
     paths = documented_paths()
     assert {"notices/<account id>/*-informed-*.json", "identity-center-runs/", "DIR/<policy>/"} <= paths
     assert MADE_ELSEWHERE.keys() <= paths

@@ -19,11 +19,11 @@ from click.testing import CliRunner
 
 from c7n_iamusers.notices.stop import is_stop
 from c7n_iamusers_cli.main import main
-from tests.guides import commands_of
+from tests.guides import RUNBOOK_LINES
 from tests.readme import ROOT, copy_checkout
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
-LINES = commands_of("runbook")
+LINES = RUNBOOK_LINES
 #: What the shell runs itself, and commands that write files of other files: both before all else.
 SHELL = ("began=$(date", "sleep")
 #: Scripts of the checkout.

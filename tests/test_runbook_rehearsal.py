@@ -21,10 +21,10 @@ from aws_local_org import LocalOrg
 from aws_local_org.smtp_sink import SmtpSink
 from c7n_iamusers.notices import delivery
 from tests.full_users import create_full_user
-from tests.guides import MANAGEMENT, MEMBER, Reader, commands_of, credentials_of
+from tests.guides import MANAGEMENT, MEMBER, RUNBOOK_LINES, Reader, credentials_of
 from tests.readme import ROOT, copy_checkout
 
-LINES = commands_of("runbook")
+LINES = RUNBOOK_LINES
 #: As docs/runbook.md says under "To practise the whole path in minutes"; and places in buckets, as its step 2 says.
 VARIABLES = {
     "announce_days": 0,

@@ -34,14 +34,15 @@ def test_what_is_marked_as_pure_imports_nothing_else(path: Path) -> None:
 def test_each_tool_has_one_version() -> None:
     """In constraints.txt; what the package itself runs with is not among them."""
     tree = ast.parse((ROOT / "setup.py").read_text())
-    (tools,) = [
-        value
+    extras = [
+        ast.literal_eval(value)
         for node in ast.walk(tree)
         if isinstance(node, ast.Dict)
         for key, value in zip(node.keys, node.values, strict=True)
-        if isinstance(key, ast.Constant) and key.value == "dev"
+        if isinstance(key, ast.Constant) and key.value in ("docs", "dev")
     ]
-    wanted = {re.split(r"[>=\[]", each)[0].lower() for each in ast.literal_eval(tools)}
+    assert len(extras) == 2
+    wanted = {re.split(r"[>=\[]", each)[0].lower() for tools in extras for each in tools}
     pinned = {line.partition("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines()}
     assert wanted - pinned == {"moto", "placebo", "setuptools"}
     assert pinned <= wanted

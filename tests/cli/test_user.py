@@ -190,9 +190,9 @@ def test_a_quarantined_user_is_given_back_and_its_owner_told(org: LocalOrg, iam:
 
 
 @pytest.mark.parametrize("action", ["quarantine", "composite-delete"])
-def test_the_emergency_page_of_the_runbook_gives_the_user_back(org: LocalOrg, iam: Any, action: str) -> None:
+def test_the_page_for_an_emergency_gives_the_user_back(org: LocalOrg, iam: Any, action: str) -> None:
     page = (
-        (ROOT / "docs" / "runbook.md").read_text().partition("## In an emergency\n")[2].partition("\n## ")[0]
+        (ROOT / "docs" / "one-user.md").read_text().partition("## Somebody calls\n")[2].partition("\n## ")[0]
     )
     look, give = re.findall(r"^ +deploy/as OnCall c7n-iamusers (user .*)$", page, re.MULTILINE)
     Path("accounts-restore.yml").write_bytes(Path("accounts.yml").read_bytes())

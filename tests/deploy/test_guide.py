@@ -23,7 +23,7 @@ from aws_local_org.smtp_sink import SmtpSink
 from tests.deploy.machine import Machine, Processes
 from tests.deploy.template import MANAGEMENT, Template, definition
 from tests.deploy.test_rehearsal import PATH
-from tests.guides import Reader, client_of, commands_of, credentials_of, stack_of
+from tests.guides import RUNBOOK_LINES, Reader, client_of, commands_of, credentials_of, stack_of
 from tests.readme import ROOT
 
 #: Left out: what docker does, and whose output it takes.
@@ -34,7 +34,7 @@ TRY = [line for line in LINES if line.startswith("began=") or "deploy/run " in l
 EXEMPT = next(line for line in LINES if line.startswith("deploy/as OnCall"))
 ACCOUNTS = ("111122223333", "444455556666")
 #: Of step 3 of the runbook what follows its first command, without stack sets, up to the runner's shell.
-RUNBOOK = commands_of("runbook")
+RUNBOOK = RUNBOOK_LINES
 ROLES = RUNBOOK[RUNBOOK.index("deploy/roles") : RUNBOOK.index("deploy/as Runner sh") + 1]
 STOP = [line for line in RUNBOOK if "PREFIX/STOP" in line]
 MAILER = next(line for line in RUNBOOK if "--stack-name iam-users-mailer " in line)

@@ -59,6 +59,7 @@ def test_addresses_come_from_the_origin(checkout: Path, monkeypatch: pytest.Monk
     relative = [each for each in links if not each.startswith("https://")]
     assert not relative
     assert f"{HOME}/blob/HEAD/docs/runbook.md" in links
+    assert f"{HOME}/raw/HEAD/docs/report.png" in links
 
 
 @pytest.mark.parametrize(

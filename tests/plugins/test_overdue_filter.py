@@ -50,8 +50,8 @@ def tickets() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 
 def example(notices: Path, url: str) -> dict[str, Any]:
-    """The policy of the runbook, with its variables filled in."""
-    text = (ROOT / "docs" / "runbook.md").read_text()
+    """The policy of docs/escalate.md, with its variables filled in."""
+    text = (ROOT / "docs" / "escalate.md").read_text()
     (block,) = re.findall(
         r"```yaml\n(policies:\n  - name: iam-users-overdue-elsewhere.*?)```", text, re.DOTALL
     )
