@@ -671,7 +671,6 @@ def test_an_account_is_checked_once_a_cycle_was_to_run_there(
     assert f"listen: payments ({PAYMENTS}): iam-users-listen is not foreseen: " in found.output
     assert "jane" in found.output
 
-
     monkeypatch.setattr("c7n_iamusers_cli.cycle.dry_run.utc_now", lambda: NOW)
     CliRunner().invoke(main, ["cycle", "-w", str(workspace), "--dry-run"])
     assert asked == [checked]
