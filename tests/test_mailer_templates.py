@@ -201,9 +201,9 @@ def in_lines(text: str) -> str:
                 "This mail is about 3 IAM users: 1 is to be denied everything on 2026-12-10 and deleted on 2026-12-24",
                 "1 is in use: move it by 2026-12-24",
                 "1 needs a replacement first, and stays until then",
-                "What to do by 2026-12-10 To be deleted: does nobody need it? Do nothing.",
-                "In use: move it as its row says, by 2026-12-24, or ask for it to stay by the link in its row.",
-                "You don't create the replacement: cloud@example.com does.",
+                "What to do To be deleted: does nobody need it? Do nothing.",
+                "In use: replace it as its row says, and stop using it, by 2026-12-24; or ask for it to stay by the link in its row.",
+                "You don't create a person's replacement: cloud@example.com does.",
                 "To be denied and deleted: 1",
                 "In use: active within 30 days: its password was used <today>",
             ],
@@ -214,7 +214,7 @@ def in_lines(text: str) -> str:
             [USED_NOW, USED_NOW],
             [
                 "This mail is about 2 IAM users: 2 are in use: move them by 2026-12-24",
-                "What to do by 2026-12-24 In use: move it as its row says",
+                "What to do In use: replace it as its row says",
             ],
             ["to be denied", "deleted on", "replacement first"],
             id="nobody-goes",
@@ -236,7 +236,7 @@ def test_a_mail_says_first_what_becomes_of_whom_and_what_to_do(
     text = in_lines(render("flagged", "template", rows, days=None).partition("</head>")[2])
     assert [each for each in said if each not in text] == []
     assert [each for each in unsaid if each in text] == []
-    assert text.index("What to do by") < text.index(rows[0]["UserName"])
+    assert text.index("What to do") < text.index(rows[0]["UserName"])
 
 
 @pytest.mark.parametrize(
@@ -733,6 +733,13 @@ def test_a_link_asks_for_the_exemption_of_one_user(count: int, links: int) -> No
     name = names[0] if count < 500 else "USER"
     assert subject == f"Exemption for {name} in account 111122223333 (pay & co)"
     assert f'111122223333,"{name}",,"",owner@example.com,' in body
+
+
+@pytest.mark.parametrize(("kind", "told"), [("machine", False), ("no-credentials", False), ("mixed", True)])
+def test_how_people_sign_in_is_told_where_there_may_be_people(kind: str, told: bool) -> None:
+    row = {**GOING, "c7n:IamUser": {**GOING["c7n:IamUser"], "kind": kind}}
+    text = render("flagged", "template", [row], days=None)
+    assert ("How to sign in afterwards" in text) == told
 
 
 @pytest.mark.parametrize("count", [60, 300])

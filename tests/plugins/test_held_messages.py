@@ -140,7 +140,7 @@ def test_a_digest_says_what_the_announcements_would_have_said(
     for shown in (
         f"to be denied everything on {stop} and deleted on {DAY}",
         "a replacement first",
-        f"What to do by {stop}",
+        f"Ask for it to stay by the link in its row, by {stop}.",
         "It must stay: ask",
         "Person; replacement: a user in IAM Identity Center",
     ):
