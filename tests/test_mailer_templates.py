@@ -202,7 +202,8 @@ def in_lines(text: str) -> str:
                 "1 is in use: move it by 2026-12-24",
                 "1 needs a replacement first, and stays until then",
                 "What to do To be deleted: does nobody need it? Do nothing.",
-                "In use: replace it as its row says, and stop using it, by 2026-12-24; or ask for it to stay by the link in its row.",
+                "In use: replace it as its row says, and stop using it, by 2026-12-24; "
+                "or ask for it to stay by the link in its row.",
                 "You don't create a person's replacement: cloud@example.com does.",
                 "To be denied and deleted: 1",
                 "In use: active within 30 days: its password was used <today>",
