@@ -220,7 +220,8 @@ def show_today(workspace: Workspace, choice: Choice, as_json: bool) -> None:
         show(today)
     # a cycle begins by reading the queue again: mails that wait for that would block nothing
     blocking = sum(each["level"] == BLOCKING and each["kind"] != "mail" for each in today.checks)
-    end_check(blocking + len(today.problems), len(today.checks) + len(today.plans))
+    waiting = sum(not approved for _, approved in today.plans)
+    end_check(blocking + len(today.problems), len(today.checks) + waiting)
 
 
 def show(today: Today) -> None:
