@@ -173,6 +173,7 @@ def test_where_all_accounts_are_blocked_the_end_says_so_once(workspace: Path) ->
         "no account went on, of 3: correct what is named here, and run it again; what was done stays done"
         in lines
     )
+    assert "next: c7n-iamusers preflight -c accounts.yml -a payments -a research -a platform" in lines
     one = cycled(workspace, Commands(workspace, {"announce": [row("payments")]}))
     assert not [each for each in closing_lines(one.day) if each.startswith("no account went on")]
 
