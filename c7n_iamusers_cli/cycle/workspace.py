@@ -58,8 +58,7 @@ class Workspace:
         if not file.is_file():
             raise InvalidPolicyData(
                 f"{file} is not there: run this command in a workspace, or give it by -w. `c7n-iamusers init DIR` "
-                "writes one for an organization; beside an accounts.yml of your own, an empty file of that name has the "
-                "defaults"
+                "writes one for an organization; beside an accounts.yml of your own, an empty file has the defaults"
             )
         from c7n_iamusers.execution.stores import DirectoryStore
 
