@@ -195,7 +195,10 @@ def _has_run(account: Account, last: Record | None, store: Store) -> bool:
         return False
     place = BY_NAME["announce"].place
     tops = dict.fromkeys((account.name, account.account_id))
-    return account.account_id in last.blocked or any(store.names(f"{place}/{each}/") for each in tops)
+    try:
+        return account.account_id in last.blocked or any(store.names(f"{place}/{each}/") for each in tops)
+    except OSError:
+        return True  # the check says what can't be read
 
 
 def show_today(workspace: Workspace, choice: Choice, as_json: bool) -> None:
