@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from c7n_iamusers.cycle.approvals import PlanState, access, to_apply
+from c7n_iamusers.cycle.approvals import PlanState, to_apply
 from c7n_iamusers.cycle.command_lines import (
     INTENTS,
     Center,
@@ -285,7 +285,7 @@ def as_data(today: Today) -> dict[str, Any]:
             }
             for each in today.due
         ],
-        "access": access(today.access) if today.access else None,
+        "access": today.access,
         "checks": [dict(each) for each in today.checks],
         "plans": [
             {

@@ -519,7 +519,7 @@ def test_a_dry_run_shows_whom_it_would_take_and_writes_nothing(
     assert "  + permission-set ReadOnly  ADMINISTRATOR by AdministratorAccess" in text.stdout
     assert "  ! refused        joe of account 1: so" in text.stdout
     assert "provision: only by a plan" not in text.stdout
-    assert found["access"]["changes"] == ACCESS["changes"]
+    assert found["access"] == ACCESS
     # mails that wait for a reading of the queue block nothing, and a failed user does
     assert (text.exit_code, data.exit_code) == (1, 1)
     assert f"blocking: payments ({PAYMENTS}): failed: so" in text.stdout
