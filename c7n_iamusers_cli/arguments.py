@@ -45,12 +45,31 @@ output_places = click.option(
     metavar="OUTPUT_DIR",
     help="The -s of custodian or c7n-org, or a directory with several of these. Repeatable.",
 )
+
+
+class _AccountsFile(click.Path):
+    """c7n-org's accounts file. Who has none is told how to get one."""
+
+    _NEXT = "`c7n-iamusers init DIR` writes accounts.yml for an organization"
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """After the name of the option."""
+        return f"Give -c accounts.yml; {self._NEXT}."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Raises BadParameter."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            self.fail(f"{error.message.rstrip('.')}: {self._NEXT}.", param, ctx)
+
+
 #: The option -c of commands that need all of the accounts file.
 accounts_file = click.option(
     "-c",
     "--config",
     required=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=_AccountsFile(path_type=Path, exists=True, dir_okay=False),
     help="c7n-org's accounts file.",
 )
 

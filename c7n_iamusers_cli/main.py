@@ -127,7 +127,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except IamUsersError as error:
-            raise click.ClickException(visible(str(error))) from error
+            raise click.ClickException(visible(f"{error}{_sign_in(error)}")) from error
         except KeyboardInterrupt:
             raise _interrupted() from None
         except click.Abort as error:
@@ -137,6 +137,17 @@ class LazyGroup(click.Group):
             raise
         except MemoryError:
             raise click.ClickException(visible(_too_large(arguments))) from None
+
+
+def _sign_in(error: BaseException | None) -> str:
+    """What to do about an error for want of credentials; empty for another one. botocore is not imported for it."""
+    while error and type(error).__name__ != "NoCredentialsError":
+        error = error.__cause__ or error.__context__
+    return (
+        ". Sign in (`aws sso login`, or export AWS_PROFILE), then try `aws sts get-caller-identity`"
+        if error
+        else ""
+    )
 
 
 def _interrupted() -> click.exceptions.Exit:

@@ -77,8 +77,12 @@ def _waiting(plans: Plans, sha256: str) -> PlanState:
     if len(found) != 1:
         waiting = ", ".join(f"{each.sha256} ({each.step})" for each in states if not each.begun)
         raise PlanInvalid(
-            f"{len(found)} plans have a SHA-256 that begins with {sha256}: nothing was approved; these wait: "
-            f"{waiting or 'none'}"
+            f"{counted(len(found), 'plan')} have a SHA-256 that begins with {sha256}: nothing was approved; "
+            + (
+                f"these wait: {waiting}"
+                if waiting
+                else "none waits: `c7n-iamusers cycle` makes them, and prints each"
+            )
         )
     if found[0].ended:
         raise PlanInvalid(f"{found[0].sha256} was applied on {found[0].ended:%Y-%m-%d}: nothing was approved")

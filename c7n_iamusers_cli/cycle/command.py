@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -164,6 +165,9 @@ def _blocked(day: Day) -> Iterable[str]:
         reasons.setdefault(why, []).append(names.get(account_id, account_id or "all accounts"))
     for why, of in reasons.items():
         yield f"blocked: {shown(of)}: {why}"
+    chosen = [f"-a {shlex.quote(each.name)}" for each in day.accounts if each.account_id in day.blocked]
+    if chosen:
+        yield f"next: c7n-iamusers preflight -c {day.workspace.settings.accounts} {' '.join(chosen[:3])}"
     if ALL in day.blocked or names.keys() <= day.blocked.keys():
         yield (
             f"no account went on, of {len(names)}: correct what is named here, and run it again; what was done stays "

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from c7n_iamusers.cycle.approvals import PlanState, access, to_apply
+from c7n_iamusers.cycle.approvals import PlanState, to_apply
 from c7n_iamusers.cycle.command_lines import (
     INTENTS,
     Center,
@@ -198,7 +198,10 @@ def _has_run(account: Account, last: Record | None, store: Store) -> bool:
         return False
     place = BY_NAME["announce"].place
     tops = dict.fromkeys((account.name, account.account_id))
-    return account.account_id in last.blocked or any(store.names(f"{place}/{each}/") for each in tops)
+    try:
+        return account.account_id in last.blocked or any(store.names(f"{place}/{each}/") for each in tops)
+    except OSError:
+        return True  # the check says what can't be read
 
 
 def show_today(workspace: Workspace, choice: Choice, as_json: bool) -> None:
@@ -223,7 +226,8 @@ def show_today(workspace: Workspace, choice: Choice, as_json: bool) -> None:
         show(today)
     # a cycle begins by reading the queue again: mails that wait for that would block nothing
     blocking = sum(each["level"] == BLOCKING and each["kind"] != "mail" for each in today.checks)
-    end_check(blocking + len(today.problems), len(today.checks) + len(today.plans))
+    waiting = sum(not approved for _, approved in today.plans)
+    end_check(blocking + len(today.problems), len(today.checks) + waiting)
 
 
 def show(today: Today) -> None:
@@ -284,7 +288,7 @@ def as_data(today: Today) -> dict[str, Any]:
             }
             for each in today.due
         ],
-        "access": access(today.access) if today.access else None,
+        "access": today.access,
         "checks": [dict(each) for each in today.checks],
         "plans": [
             {

@@ -57,8 +57,8 @@ class Workspace:
         file = directory / SETTINGS_FILE
         if not file.is_file():
             raise InvalidPolicyData(
-                f"{file} is not there: run this command in a workspace, or give it by -w; without it, an empty file "
-                "named so has the defaults"
+                f"{file} is not there: run this command in a workspace, or give it by -w. `c7n-iamusers init DIR` "
+                "writes one for an organization; beside an accounts.yml of your own, an empty file has the defaults"
             )
         from c7n_iamusers.execution.stores import DirectoryStore
 

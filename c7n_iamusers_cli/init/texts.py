@@ -217,7 +217,11 @@ def settings(plan: Plan) -> str:
         people = ("provision", "brownout", "listen", "quarantine", "attempts", "delete", "your-access")
         others = tuple(each for each in people if plan.provisions or each not in ("provision", "your-access"))
         data["steps"] = ["announce", "remind", *others]
-    about = f"---\n# {_BY_INIT}, for `c7n-iamusers cycle`. What policies take is in accounts.yml.\n"
+    about = (
+        f"---\n# {_BY_INIT}, for `c7n-iamusers cycle`. What policies take is in accounts.yml.\n"
+        "# Access and deletions of the first wave wait for `c7n-iamusers approve`; those of all, by\n"
+        "# approve: [delete, provision]\n"
+    )
     text = about + _yaml(data)
     try:
         read_settings(text)

@@ -19,6 +19,7 @@ from c7n_iamusers.cycle.approvals import Approval, with_approval
 from c7n_iamusers.cycle.command_lines import Line
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion
 from c7n_iamusers.execution.calls import ApiCall, Subject
+from c7n_iamusers_cli.cycle import dry_run
 from c7n_iamusers_cli.cycle.day import Choice
 from c7n_iamusers_cli.main import main
 from tests.cli.cycle_workspace import (
@@ -375,6 +376,52 @@ def test_access_that_was_begun_is_applied_to_its_end(people: Path) -> None:
     again = cycled(people, Planning(people, access=["less"]))
     assert applies(again) == applies(whole)
     assert again.commands.kinds.count("provision plan") == 0
+
+
+@pytest.mark.parametrize("at", range(8))
+def test_approved_access_is_applied_whatever_kills_the_cycle(people: Path, at: int) -> None:
+    sha256 = waiting(cycled(people, Planning(people, access=["jane"])))
+    approve(people, sha256)
+    killed = Planning(people, access=["jane"], dies_at=at)
+    with pytest.raises(Killed):
+        cycled(people, killed)
+    state = people / "output" / "cycle" / "plans" / sha256 / "state.json"
+    # what was applied is there, and no plan has it any more
+    done = bool(json.loads(state.read_text())["ended"])
+    found = cycled(people, Planning(people, access=[] if done else ["jane"]))
+    data = json.loads(state.read_text())
+    assert (found.code, data["applied"], bool(data["ended"])) == (0, data["accounts"], True)
+    assert len(applies(found)) == (not done)
+    assert cycled(people, Planning(people, access=[])).code == 0
+
+
+def test_a_dry_run_looks_at_plans_that_nobody_has_approved(
+    people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256 = waiting(cycled(people, Planning(people, access=["jane"])))
+    written = {"--out": "{}", "--check-output": "[]"}
+
+    def instead(*_: Any, **__: Any) -> Any:
+        def execute(line: Line) -> int:
+            for option in written.keys() & {*line}:
+                Path(line[line.index(option) + 1]).write_text(written[option])
+            return 0
+
+        return execute
+
+    monkeypatch.setattr("c7n_iamusers_cli.cycle.processes.Processes", instead)
+    monkeypatch.setattr(dry_run, "access_in_words", lambda content, whole: "")
+    monkeypatch.setattr(dry_run, "utc_now", lambda: NOW)
+    line = ["cycle", "-w", str(people), "--dry-run", "--only", "step=provision"]
+    before = CliRunner().invoke(main, line)
+    assert (before.exit_code, f"waits: c7n-iamusers approve {sha256}" in before.stdout) == (3, True), (
+        before.output
+    )
+    approve(people, sha256)
+    after = CliRunner().invoke(main, [*line, "--format", "json"])
+    assert after.exit_code == 0, after.output
+    (plan,) = json.loads(after.stdout)["plans"]
+    assert (plan["sha256"], plan["step"], plan["approved"]) == (sha256, "provision", True)
 
 
 @pytest.mark.parametrize("how", ["changed", "removed", "no-json"])

@@ -211,6 +211,7 @@ def test_where_all_accounts_are_blocked_the_end_says_so_once(workspace: Path) ->
         "no account went on, of 3: correct what is named here, and run it again; what was done stays done"
         in lines
     )
+    assert "next: c7n-iamusers preflight -c accounts.yml -a payments -a research -a platform" in lines
     one = cycled(workspace, Commands(workspace, {"announce": [row("payments")]}))
     assert not [each for each in closing_lines(one.day) if each.startswith("no account went on")]
 
@@ -556,7 +557,7 @@ def test_a_dry_run_shows_whom_it_would_take_and_writes_nothing(
     assert "  + permission-set ReadOnly  ADMINISTRATOR by AdministratorAccess" in text.stdout
     assert "  ! refused        joe of account 1: so" in text.stdout
     assert "provision: only by a plan" not in text.stdout
-    assert found["access"]["changes"] == ACCESS["changes"]
+    assert found["access"] == ACCESS
     # mails that wait for a reading of the queue block nothing, and a failed user does
     assert (text.exit_code, data.exit_code) == (1, 1)
     assert f"blocking: payments ({PAYMENTS}): failed: so" in text.stdout

@@ -11,10 +11,12 @@ from typing import cast
 
 import click
 import pytest
+from botocore.exceptions import NoCredentialsError
 from click.shell_completion import shell_complete
 from click.testing import CliRunner
 
 from c7n_iamusers import __version__
+from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers_cli.main import SUBCOMMANDS, main
 
 
@@ -132,6 +134,42 @@ def test_the_lines_of_the_page_complete_in_bash() -> None:
         timeout=60,
     )
     assert (done.stdout, done.stderr) == ("approve\n", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "told"),
+    [
+        (["cycle"], 1, "`c7n-iamusers init DIR` writes one for an organization"),
+        (["preflight"], 2, "Give -c accounts.yml; `c7n-iamusers init DIR` writes accounts.yml"),
+        (
+            ["preflight", "-c", "accounts.yml"],
+            2,
+            "does not exist: `c7n-iamusers init DIR` writes accounts.yml",
+        ),
+    ],
+)
+def test_an_error_has_the_next_command(
+    given: list[str], code: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, given)
+    assert (result.exit_code, told in result.output) == (code, True), result.output
+
+
+@pytest.mark.parametrize(
+    ("cause", "told"),
+    [(NoCredentialsError(), "try `aws sts get-caller-identity`"), (ConnectionError("lost"), "unreadable\n")],
+)
+def test_who_is_not_signed_in_is_told_how(
+    cause: Exception, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object) -> None:
+        raise EvidenceUnreadable("unreadable") from cause
+
+    monkeypatch.setattr(LEAVES["owners",], "parse_args", read)
+    result = CliRunner().invoke(main, ["owners"])
+    assert (result.exit_code, result.stderr.startswith("Error: unreadable")) == (1, True)
+    assert told in result.stderr
 
 
 def test_an_unknown_subcommand_is_refused() -> None:

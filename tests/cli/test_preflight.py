@@ -19,6 +19,8 @@ from c7n.utils import reset_session_cache
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg, Settings
+from c7n_iamusers.organization import likely_mistakes
+from c7n_iamusers.organization.likely_mistakes import EXAMPLE_ACCOUNT
 from c7n_iamusers_cli.main import main
 from tests.conftest import hurry
 from tests.derivation.users import WITH_MFA
@@ -201,6 +203,18 @@ def test_an_account_with_a_problem_is_shown_whole_and_the_others_are_counted(fle
     assert lines[1] == f"payments ({A})"
     assert lines[2].startswith("  ok: role, read, ")
     assert lines[3].startswith("  problem: ")
+
+
+def test_the_accounts_of_the_organization_are_no_placeholders(
+    fleet: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runner may be in another account than the one that has the example's id."""
+    known = list[set[str]]()
+    monkeypatch.setattr(
+        likely_mistakes, "placeholders", lambda found, used, accounts: known.append(accounts) or iter(())
+    )
+    fleet.run()
+    assert known == [{A, B, C, EXAMPLE_ACCOUNT}]
 
 
 def test_users_whose_policies_ask_for_mfa_are_named_before_the_first_cycle(fleet: Rehearsal) -> None:
