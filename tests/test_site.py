@@ -180,6 +180,8 @@ def test_the_site_loads_nothing_from_other_hosts(site: Path) -> None:
         assert (
             re.findall(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=\"?(?:https?:)?//[^>]*", text) == []
         )
+        # only for a diagram would the theme load a library
+        assert 'class="mermaid"' not in text
         assert str(ROOT) not in text
     for sheet in site.rglob("*.css"):
         assert not re.search(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", sheet.read_text(encoding="utf-8"))
