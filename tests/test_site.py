@@ -154,10 +154,36 @@ def test_the_readme_is_short_and_its_picture_small() -> None:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(directory)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = build(ROOT, directory)
     assert done.returncode == 0, done.stderr
     return directory
+
+
+def build(source: Path, to: Path) -> subprocess.CompletedProcess[str]:
+    """As `make check-site` does."""
+    (command,) = re.findall(r"\$\(BIN\)/mkdocs (.*)", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    words = [sys.executable, "-m", "mkdocs", *command.split(), "--site-dir", str(to)]
+    return subprocess.run(words, cwd=source, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param("[x](runbook.md#nowhere)", id="anchor"),
+        pytest.param("[x](nowhere.md)", id="page"),
+        pytest.param("[x](../README.md)", id="outside"),
+    ],
+)
+def test_a_broken_link_fails_the_build(tmp_path: Path, broken: str) -> None:
+    source = tmp_path / "source"
+    (source / "docs").mkdir(parents=True)
+    nav = [{"Stop": "stop.md"}, {"Runbook": "runbook.md"}]
+    (source / "mkdocs.yml").write_text(yaml.safe_dump({**CONFIG, "nav": nav, "extra_css": []}))
+    (source / "docs" / "runbook.md").write_text("# Runbook\n")
+    (source / "docs" / "stop.md").write_text("# Stop\n\n[x](runbook.md#runbook)\n")
+    assert build(source, tmp_path / "site").returncode == 0
+    (source / "docs" / "stop.md").write_text(f"# Stop\n\n{broken}\n")
+    assert build(source, tmp_path / "site").returncode == 1
 
 
 def test_every_page_is_in_the_navigation(site: Path) -> None:
@@ -180,6 +206,8 @@ def test_the_site_loads_nothing_from_other_hosts(site: Path) -> None:
         assert (
             re.findall(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=\"?(?:https?:)?//[^>]*", text) == []
         )
+        # only for a diagram would the theme load a library
+        assert 'class="mermaid"' not in text
         assert str(ROOT) not in text
     for sheet in site.rglob("*.css"):
         assert not re.search(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", sheet.read_text(encoding="utf-8"))
