@@ -31,15 +31,8 @@ def access_of(form: str, *names: str, **fields: Any) -> Intents:
     return intents(ACCOUNT, *names, **shared, **fields)
 
 
-def call_for_set(fleet: FleetRehearsal, method: str, **parameters: Any) -> None:
-    """A person's call for the permission set Readers."""
-    arn = next(each.arn for each in fleet.instance.permission_sets.values() if each.name == "Readers")
-    given = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": arn, **parameters}
-    getattr(fleet.org.client("sso-admin"), method)(**given)
-
-
 def provisioned(fleet: FleetRehearsal) -> None:
-    call_for_set(fleet, "provision_permission_set", TargetType="ALL_PROVISIONED_ACCOUNTS")
+    fleet.call_for_set("provision_permission_set", TargetType="ALL_PROVISIONED_ACCOUNTS")
     for _ in range(200):
         listed = fleet.org.client("sso-admin").list_permission_set_provisioning_status(
             InstanceArn=fleet.instance.arn, Filter={"Status": "IN_PROGRESS"}
@@ -50,7 +43,7 @@ def provisioned(fleet: FleetRehearsal) -> None:
 
 
 def attach(fleet: FleetRehearsal, _group: str) -> None:
-    call_for_set(fleet, "attach_managed_policy_to_permission_set", ManagedPolicyArn=ADMINISTRATOR)
+    fleet.attach(ADMINISTRATOR)
 
 
 def attached(fleet: FleetRehearsal, group: str) -> None:
@@ -60,11 +53,11 @@ def attached(fleet: FleetRehearsal, group: str) -> None:
 
 def attached_and_detached(fleet: FleetRehearsal, group: str) -> None:
     attached(fleet, group)
-    call_for_set(fleet, "detach_managed_policy_from_permission_set", ManagedPolicyArn=ADMINISTRATOR)
+    fleet.call_for_set("detach_managed_policy_from_permission_set", ManagedPolicyArn=ADMINISTRATOR)
 
 
 def untagged_and_attached(fleet: FleetRehearsal, group: str) -> None:
-    (arn,) = (each.arn for each in fleet.instance.permission_sets.values() if each.name == "Readers")
+    arn = fleet.set_arn()
     fleet.org.client("sso-admin").untag_resource(
         InstanceArn=fleet.instance.arn, ResourceArn=arn, TagKeys=["c7n-iamusers"]
     )
@@ -73,18 +66,17 @@ def untagged_and_attached(fleet: FleetRehearsal, group: str) -> None:
 
 def inline(fleet: FleetRehearsal, _group: str) -> None:
     document = str(EVERYTHING).replace("'", '"')
-    call_for_set(fleet, "put_inline_policy_to_permission_set", InlinePolicy=document)
+    fleet.call_for_set("put_inline_policy_to_permission_set", InlinePolicy=document)
     provisioned(fleet)
 
 
 def longer(fleet: FleetRehearsal, _group: str) -> None:
-    call_for_set(fleet, "update_permission_set", SessionDuration="PT12H")
+    fleet.call_for_set("update_permission_set", SessionDuration="PT12H")
     provisioned(fleet)
 
 
 def assigned(fleet: FleetRehearsal, group: str, account: str = ACCOUNT) -> None:
-    groups = fleet.instance.store.groups.values()
-    group_id = next(each.id for each in groups if each.attributes["DisplayName"] == group)
+    group_id = fleet.group_id(group)
     assign(fleet, set_by_hand(fleet, "Theirs", ADMINISTRATOR), group_id, account, "GROUP")
 
 
@@ -143,10 +135,8 @@ def test_what_others_give_people_who_have_moved(
         intents(ACCOUNT, "carol", set_name="Auditors"),
         intents(OTHER_ACCOUNT, "carol", set_name="Auditors"),
     ]
-    fleet.leave(access_of(form, "alice"), *staying)
-    assert fleet.run() == []
-    fleet.forget()
-    fleet.leave(*staying)
+    fleet.provisioned(access_of(form, "alice"), *staying)
+    fleet.leave_only(*staying)
     happens(fleet, GROUPS[form])
     findings = audited(fleet, "carol")
     if begins is None:
@@ -163,14 +153,14 @@ def test_what_others_give_people_who_have_moved(
 @pytest.mark.parametrize("widened", [False, True], ids=["as-it-was", "changed"])
 def test_the_access_of_a_quarantined_user(fleet: FleetRehearsal, form: str, widened: bool) -> None:
     """Nobody is served with the permission set, though intents have it."""
-    fleet.leave(access_of(form, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(access_of(form, "alice"))
     (alice,) = access_of(form, "alice").users
     document = {"Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
     policies = [*(alice.detail or {})["UserPolicyList"], {"PolicyName": "deny", "PolicyDocument": document}]
     quarantined = replace(alice, detail={**(alice.detail or {}), "UserPolicyList": policies})
-    fleet.forget()
-    fleet.leave(access_of(form, users=(quarantined,)), intents(OTHER_ACCOUNT, "carol", set_name="Auditors"))
+    fleet.leave_only(
+        access_of(form, users=(quarantined,)), intents(OTHER_ACCOUNT, "carol", set_name="Auditors")
+    )
     fleet.run()
     if widened:
         attached(fleet, GROUPS[form])
@@ -190,10 +180,8 @@ def test_people_with_an_iam_user_in_another_account(
     fleet: FleetRehearsal, form: str, happens: Happening, finds: bool
 ) -> None:
     more = intents(OTHER_ACCOUNT, "alice")
-    fleet.leave(access_of(form, "alice", "carol"), more)
-    assert fleet.run() == []
-    fleet.leave(access_of(form, "carol"), more)
-    assert fleet.run() == []
+    fleet.provisioned(access_of(form, "alice", "carol"), more)
+    fleet.provisioned(access_of(form, "carol"), more)
     happens(fleet, GROUPS[form])
     findings = [each for each in audited(fleet, "carol", "alice") if each.startswith(ALICE)]
     assert [
@@ -219,17 +207,15 @@ def test_what_runs_have_requested_one_after_the_other(
         for policy in (READ_ONLY, VIEW_ONLY)
     )
     for requested in (earlier, later):
-        fleet.leave(requested, carol)
-        assert fleet.run() == []
+        fleet.provisioned(requested, carol)
     if undone:
         assert fleet.undo(fleet.results()[-1]) == []
-    fleet.forget()
-    fleet.leave(carol)
+    fleet.leave_only(carol)
     if now == "earlier":
         for method, policy in (("attach", READ_ONLY), ("detach", VIEW_ONLY)):
             preposition = "to" if method == "attach" else "from"
-            call_for_set(
-                fleet, f"{method}_managed_policy_{preposition}_permission_set", ManagedPolicyArn=policy
+            fleet.call_for_set(
+                f"{method}_managed_policy_{preposition}_permission_set", ManagedPolicyArn=policy
             )
         provisioned(fleet)
     elif now == "else":
@@ -239,12 +225,10 @@ def test_what_runs_have_requested_one_after_the_other(
 
 
 def test_a_managed_permission_set_of_which_no_run_left_a_record(fleet: FleetRehearsal) -> None:
-    fleet.leave(access_of("own", "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(access_of("own", "alice"))
     for path in fleet.output.glob("identity-center-runs/*/*"):
         path.unlink()
-    fleet.forget()
-    fleet.leave(intents(ACCOUNT, "carol", set_name="Auditors"))
+    fleet.leave_only(intents(ACCOUNT, "carol", set_name="Auditors"))
     fleet.new_records = True
     assert fleet.run() == []
     findings = [

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -40,17 +40,22 @@ Read = Callable[[Iterable[str], Collection[str]], Iterator[tuple[str, LiveAccoun
 
 def accounts_with(*names: str, unreadable: Collection[str] = ()) -> Read:
     """Every account has these IAM users."""
+    return users_with_ids({each: each for each in names}, unreadable)
+
+
+def users_with_ids(names: Mapping[str, str], unreadable: Collection[str] = ()) -> Read:
+    """Every account has these IAM users: the last part of the unique id -> name."""
 
     def read(
         account_ids: Iterable[str], _with_policies: Collection[str]
     ) -> Iterator[tuple[str, LiveAccount | str]]:
         for account in account_ids:
             users = {
-                f"AIDA{account}{name.upper()}": {
+                f"AIDA{account}{each.upper()}": {
                     "Arn": f"arn:aws:iam::{account}:user/{name}",
                     "UserName": name,
                 }
-                for name in names
+                for each, name in names.items()
             }
             yield account, "no answer" if account in unreadable else LiveAccount(PolicySource(), users)
 
@@ -91,8 +96,7 @@ def pruned(
 
 def bob_leaves(fleet: FleetRehearsal) -> None:
     """The IAM users of both had access by a run, and then bob's was deleted."""
-    fleet.leave(intents(ACCOUNT, "alice", "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice", "bob"))
     fleet.leave(intents(ACCOUNT, "alice"))
 
 
@@ -157,16 +161,14 @@ def test_who_is_given_more_since_the_plan_stays(
 ) -> None:
     staying = () if whole else ("alice",)
     others = intents(ACCOUNT, "carol", set_name="Writers")
-    fleet.leave(intents(ACCOUNT, *staying, "bob"), others)
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, *staying, "bob"), others)
     fleet.leave(intents(ACCOUNT, *staying), others)
     read = accounts_with(*staying, "carol")
     on_day(0)
     audited(fleet, read)
     on_day(31)
     theirs = set_by_hand(fleet, "Theirs", "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess")
-    groups = fleet.instance.store.groups.values()
-    group_id = next(each.id for each in groups if each.attributes["DisplayName"] == GROUP)
+    group_id = fleet.group_id(GROUP)
     original = provisioning._apply
 
     def apply(*given: Any) -> list[str]:
@@ -218,10 +220,8 @@ def test_whose_iam_user_is_not_known_to_be_deleted_stays(
 
 
 def test_an_account_whose_users_are_all_gone(fleet: FleetRehearsal, on_day: Callable[[int], None]) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "bob"))
-    assert fleet.run() == []
-    fleet.forget()
-    fleet.leave(intents(ACCOUNT, "alice"))
+    fleet.provisioned(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "bob"))
+    fleet.leave_only(intents(ACCOUNT, "alice"))
     on_day(0)
     (line,) = audited(fleet, accounts_with("alice"))
     assert line.startswith(f"= {BOB} in group iam-{OTHER_ACCOUNT}-Readers")
@@ -245,8 +245,7 @@ def test_a_group_that_gives_more_by_now_keeps_its_members(
 
 
 def test_the_oldest_come_first(fleet: FleetRehearsal, on_day: Callable[[int], None]) -> None:
-    fleet.leave(intents(ACCOUNT, "alice", "bob", "zoe"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice", "bob", "zoe"))
     fleet.leave(intents(ACCOUNT, "alice"))
     on_day(0)
     audited(fleet, accounts_with("alice", "bob"))
@@ -311,30 +310,13 @@ def test_who_is_back_and_refused_is_back(fleet: FleetRehearsal, on_day: Callable
     assert json.loads((fleet.output / former_members.FILE).read_text())["former"] == []
 
 
-def users_with_ids(**names: str) -> Read:
-    """Every account has these IAM users: the last part of the unique id -> name."""
-
-    def read(
-        account_ids: Iterable[str], _with_policies: Collection[str]
-    ) -> Iterator[tuple[str, LiveAccount | str]]:
-        for account in account_ids:
-            users = {
-                f"AIDA{account}{each.upper()}": {
-                    "Arn": f"arn:aws:iam::{account}:user/{name}",
-                    "UserName": name,
-                }
-                for each, name in names.items()
-            }
-            yield account, LiveAccount(PolicySource(), users)
-
-    return read
-
-
 @pytest.mark.parametrize(
     ("read", "stays"),
     [
-        pytest.param(users_with_ids(alice="alice", bob="robert"), True, id="renamed"),
-        pytest.param(users_with_ids(alice="alice", another="bob"), False, id="another-user-of-the-name"),
+        pytest.param(users_with_ids({"alice": "alice", "bob": "robert"}), True, id="renamed"),
+        pytest.param(
+            users_with_ids({"alice": "alice", "another": "bob"}), False, id="another-user-of-the-name"
+        ),
     ],
 )
 def test_users_are_known_by_their_unique_ids(
@@ -348,31 +330,19 @@ def test_users_are_known_by_their_unique_ids(
     assert (BOB in fleet.members()[GROUP]) is stays
 
 
-def group_id(fleet: FleetRehearsal, name: str = GROUP) -> str:
-    groups = fleet.instance.store.groups.values()
-    return next(each.id for each in groups if each.attributes["DisplayName"] == name)
-
-
 def test_what_a_colleague_assigned_in_the_same_account_keeps_the_members(
     fleet: FleetRehearsal, on_day: Callable[[int], None]
 ) -> None:
     bob_leaves(fleet)
     on_call = set_by_hand(fleet, "OnCall", "arn:aws:iam::aws:policy/PowerUserAccess")
-    assign(fleet, on_call, group_id(fleet), ACCOUNT, "GROUP")
+    assign(fleet, on_call, fleet.group_id(GROUP), ACCOUNT, "GROUP")
     on_day(0)
     (line,) = [each for each in audited(fleet, accounts_with("alice")) if each.startswith(f"= {BOB}")]
     assert f"the group also has OnCall in account {ACCOUNT}, which no run assigned" in line
     on_day(31)
     pruned(fleet, accounts_with("alice"))
     assert fleet.members() == {GROUP: {ALICE, BOB}}
-    fleet.org.client("sso-admin").delete_account_assignment(
-        InstanceArn=fleet.instance.arn,
-        TargetId=ACCOUNT,
-        TargetType="AWS_ACCOUNT",
-        PermissionSetArn=on_call,
-        PrincipalType="GROUP",
-        PrincipalId=group_id(fleet),
-    )
+    fleet.unassign(ACCOUNT, on_call, fleet.group_id(GROUP))
     assert pruned(fleet, accounts_with("alice")) == []
     assert fleet.members() == {GROUP: {ALICE}}
 
@@ -508,9 +478,7 @@ def shared(account: str, *names: str) -> Intents:
 
 
 def made_by_others(fleet: FleetRehearsal) -> None:
-    fleet.org.client("identitystore").create_group(
-        IdentityStoreId=fleet.instance.store.id, DisplayName="Sales", Description="Theirs"
-    )
+    fleet.make_group("Sales", "Theirs")
 
 
 def joined_by_hand(fleet: FleetRehearsal) -> None:
@@ -546,10 +514,8 @@ def test_leavers_go_from_a_shared_group_that_a_run_put_them_into(
 ) -> None:
     if of_others:
         made_by_others(fleet)
-    fleet.leave(shared(ACCOUNT, "alice", "bob"))
-    assert fleet.run() == []
-    fleet.forget()
-    fleet.leave(*then)
+    fleet.provisioned(shared(ACCOUNT, "alice", "bob"))
+    fleet.leave_only(*then)
     read = accounts_with("alice")
     on_day(0)
     (line,) = (each for each in audited(fleet, read) if BOB in each)
@@ -590,12 +556,12 @@ def test_in_a_shared_group_stays_who_may_have_it_of_others(
 ) -> None:
     if before:
         before(fleet)
-    fleet.leave(shared(ACCOUNT, "alice", "bob"), *(shared(each, "alice") for each in accounts[1:]))
-    assert fleet.run() == []
+    fleet.provisioned(shared(ACCOUNT, "alice", "bob"), *(shared(each, "alice") for each in accounts[1:]))
     if after:
         after(fleet)
-    fleet.forget()
-    fleet.leave(*(shared(each, "alice") for each in accounts), *(intents(ACCOUNT, each) for each in then[1:]))
+    fleet.leave_only(
+        *(shared(each, "alice") for each in accounts), *(intents(ACCOUNT, each) for each in then[1:])
+    )
     on_day(0)
     lines = [each for each in audited(fleet, accounts_with("alice")) if BOB in each and "membership" in each]
     on_day(40)

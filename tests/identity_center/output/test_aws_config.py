@@ -229,8 +229,7 @@ def test_the_file_has_what_its_person_still_holds_in_an_account(
 ) -> None:
     fleet.leave(intents(ACCOUNT, "alice"))
     with_profiles(fleet, tmp_path)
-    fleet.forget()
-    fleet.leave(intents(ACCOUNT, "alice", set_name="Writers"))
+    fleet.leave_only(intents(ACCOUNT, "alice", set_name="Writers"))
     assert with_profiles(fleet, tmp_path) == {(ACCOUNT, "Readers"), (ACCOUNT, "Writers")}
 
 
