@@ -11,8 +11,10 @@ import pytest
 
 from aws_local_org import LocalOrg, organization
 from aws_local_org.identity_center import state
+from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.identity_center import former_members
 from c7n_iamusers.identity_center.writer import schedule
-from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.fleet_rehearsal import NOW, FleetRehearsal
 from tests.identity_center.remembered_runs import RememberedRuns
 from tests.identity_center.writer.simulation import Clock
 
@@ -38,6 +40,21 @@ def slow_fleet(fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch) -> Iterat
     state.use_clock(lambda: start + timedelta(seconds=clock.now))
     yield fleet
     state.use_clock(None)
+
+
+@pytest.fixture
+def on_day(fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets the day of audits and runs, which is that of the machine before."""
+    monkeypatch.setattr(
+        former_members, "utc_now", lambda: utc_now() if fleet.day is None else NOW + timedelta(days=fleet.day)
+    )
+    assert fleet.remembered
+    fleet.remembered.accept_patches()
+
+    def set_day(day: int) -> None:
+        fleet.day = day
+
+    return set_day
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ from tests.identity_center.remembered_runs import RememberedRuns
 from tests.identity_center.writer.simulation import AtOnce, Clock
 from tests.interference import READS, Killed, after_change
 
+NOW = datetime(2026, 11, 28, tzinfo=timezone.utc)
+
 
 def _never() -> bool:
     return False
@@ -50,7 +53,8 @@ class FleetRehearsal:
 
     ``new_records``: runs are given --new-records. ``clock``: of runs and of Identity Center; else time passes.
     ``caller``: the account that runs are in; empty for the management account. ``only``: the accounts whose intents
-    are chosen; None for all. ``remembered``: what runs did in other tests; None to run all.
+    are chosen; None for all. ``day``: of former people's records, counted from NOW; None is today. ``remembered``: what
+    runs did in other tests; None to run all.
     """
 
     org: LocalOrg
@@ -61,6 +65,7 @@ class FleetRehearsal:
     clock: Clock | None = None
     caller: str = ""
     only: frozenset[str] | None = None
+    day: int | None = None
     remembered: RememberedRuns | None = None
 
     def options(self, timeout: float = 30.0, stopped: Callable[[], bool] = _never) -> ApplyOptions:
@@ -117,7 +122,7 @@ class FleetRehearsal:
         plan = plan_options and (plan_options.out or plan_options.reviewed)
         special = stopped is not _never or quotas or (plan and plan.parent != self.output)
         papers = plan and plan_options and (plan.name, plan_options.digest)
-        return self._once(None if special else ("run", dry, timeout, papers, *sorted(choices.items())), run)
+        return self.once(None if special else ("run", dry, timeout, papers, *sorted(choices.items())), run)
 
     def audit(self) -> list[str]:
         """What an audit over all intents finds wider."""
@@ -126,14 +131,14 @@ class FleetRehearsal:
             self.org.clear_calls()
             return audit(self.fleet, self.center(), self.said.append)
 
-        return self._once(("audit",), run)
+        return self.once(("audit",), run)
 
-    def _once(self, what: tuple[Hashable, ...] | None, run: Callable[[], list[str]]) -> list[str]:
-        """``run()``, which depends on ``what`` and the world; None: on more."""
+    def once(self, what: tuple[Hashable, ...] | None, run: Callable[[], list[str]]) -> list[str]:
+        """The failures of ``run()``, which depend on ``what`` and the world; None: on more."""
         self.said = []
         if what is None or self.clock or not self.remembered or self.remembered.places[0] != self.output:
             return run()
-        options = (self.new_records, self.only, self.caller, self.per_second)
+        options = (self.new_records, self.only, self.caller, self.per_second, self.day)
         return self.remembered.run((*what, *options), self.said, run)
 
     def provisioned(self, *found: Intents, **choices: bool) -> None:
@@ -190,7 +195,7 @@ class FleetRehearsal:
             return undo(self.store, name, self.center, say or self.said.append, options, undo_options)
 
         special = read_users or say
-        return self._once(None if special else ("undo", name, dry, digest, accepted, timeout), run)
+        return self.once(None if special else ("undo", name, dry, digest, accepted, timeout), run)
 
     def results(self) -> list[Path]:
         """The overall results of all runs, oldest first."""

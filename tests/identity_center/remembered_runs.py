@@ -4,7 +4,7 @@
 Most tests begin with the same runs over the same intents. What a run does depends on the local organization, on the
 files of its output and on its options. So the first run of a test process over a world is remembered with all that it
 left, and the next ones leave that: the organization draws the same ids in each test. A test that patches anything, or
-plans a fault, has run what follows. ``make soak`` and ``make mutants`` run all.
+plans a fault, has run what follows. ``make soak`` runs all, and so does ``make mutants`` while it learns.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import io
 import json
 import os
 import pickle
-import sys
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -91,7 +90,7 @@ class RememberedRuns:
         cls, org: LocalOrg, places: Sequence[Path], monkeypatch: pytest.MonkeyPatch, fixtures: Sequence[str]
     ) -> RememberedRuns:
         """Those of the test that begins now, with ``fixtures``."""
-        whole = "SOAK_PAIRS" in os.environ or "tests.mutants" in sys.modules
+        whole = bool({"SOAK_PAIRS", "LEARNS_LINES"} & os.environ.keys())
         special = _OBSERVERS & {*fixtures} or {name for _, name, _ in monkeypatch._setattr} != _PATCHED
         if not whole:
             mock_random.seed(0)
@@ -99,12 +98,18 @@ class RememberedRuns:
             _restore(_FIRST[0])
         return cls(org, places, not whole and not special, _PATCHES[0])
 
+    def accept_patches(self) -> None:
+        """What was patched up to now is the same each time, or part of what runs depend on."""
+        self.patches = _PATCHES[0]
+
     def run(self, what: Hashable, said: list[str], run: Callable[[], list[str]]) -> list[str]:
         """``run()``, or what it was before. ``what``: all that it depends on besides the world."""
         faults = any(injected_faults._failures.values()) or any(injected_faults._refusals.values())
         self.enabled = self.enabled and not faults and self.patches == _PATCHES[0]
-        files = tuple(map(_read, self.places)) if self.enabled else ()
-        if not self.enabled or sum(len(text or b"") for each in files for _, text in each.values()) > _LARGE:
+        if not self.enabled or self._takes_time():
+            return run()
+        files = tuple(map(_read, self.places))
+        if sum(len(text or b"") for each in files for _, text in each.values()) > _LARGE:
             return run()
         settings, place = repr(self.org.settings), str(self.places[0].parent)
         key = (what, settings, tuple(map(_without_times, files)), _content(_held()))
@@ -126,6 +131,12 @@ class RememberedRuns:
             self.org.record(each)
         said[:] = [each.replace(world.place, place) for each in world.said]
         return [each.replace(world.place, place) if world.place in each else each for each in world.failures]
+
+    def _takes_time(self) -> bool:
+        """Whether what a run finds depends on when it looks."""
+        requests = (each for instance in state.instances for each in instance.operations.values())
+        under_way = any(each.status == "IN_PROGRESS" and each.due > state.now() for each in requests)
+        return under_way or self.org.settings.assignment_seconds > 0
 
 
 # Files

@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.identity_center.audit import audit
-from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
 from c7n_iamusers.identity_center.requests.intents import Intents
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import EVERYTHING, intents, readers, user
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.planning.test_access_review import ALICE, assign, set_by_hand
-from tests.identity_center.test_former_members import accounts_with
+from tests.identity_center.test_former_members import accounts_with, found_by
 
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 VIEW_ONLY = "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"
@@ -82,15 +81,12 @@ def assigned(fleet: FleetRehearsal, group: str, account: str = ACCOUNT) -> None:
 
 def audited(fleet: FleetRehearsal, *names: str) -> list[str]:
     """The findings; the IAM users of ``names`` still exist, and this tool deleted Alice's."""
-    deleted: Collection[str] = {user(ACCOUNT, "alice", None).subject.unique_id}
-    found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
-    fleet.said = []
-    return audit(
-        replace(found, deleted=frozenset(deleted).intersection),
-        fleet.center(),
-        fleet.said.append,
-        accounts_with(*names),
-    )
+    deleted = user(ACCOUNT, "alice", None).subject.unique_id
+
+    def run() -> list[str]:
+        return audit(found_by(fleet, [deleted]), fleet.center(), fleet.said.append, accounts_with(*names))
+
+    return fleet.once(("audited", deleted, names), run)
 
 
 CHANGED = "permission set Readers is not as requested by the last run that gave access by it"

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import former_members, provisioning
 from c7n_iamusers.identity_center.access_plan import Choices
 from c7n_iamusers.identity_center.audit import audit
-from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
+from c7n_iamusers.identity_center.fleet import Fleet, TrustOptions, read_fleet
 from c7n_iamusers.identity_center.former_members import Deletions, FormerMembers, parse, updated
 from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.requests.intents import Intents
@@ -28,70 +28,63 @@ from c7n_iamusers.identity_center.requests.member_accounts import LiveAccount
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT
 from tests.desired import intents, user
-from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.fleet_rehearsal import NOW, FleetRehearsal
 from tests.identity_center.planning.test_access_review import assign, create_user, join, set_by_hand, user_id
 
-NOW = datetime(2026, 11, 28, tzinfo=timezone.utc)
 ALICE, BOB = "alice@example.com", "bob@example.com"
 GROUP = f"iam-{ACCOUNT}-Readers"
 Happening = Callable[[FleetRehearsal], None]
-Read = Callable[[Iterable[str], Collection[str]], Iterator[tuple[str, LiveAccount | str]]]
 
 
-def accounts_with(*names: str, unreadable: Collection[str] = ()) -> Read:
-    """Every account has these IAM users."""
-    return users_with_ids({each: each for each in names}, unreadable)
+@dataclass(frozen=True)
+class LiveUsers:
+    """Every account has these IAM users: the last part of the unique id, and the name; but for ``unreadable``."""
 
+    users: tuple[tuple[str, str], ...]
+    unreadable: tuple[str, ...] = ()
 
-def users_with_ids(names: Mapping[str, str], unreadable: Collection[str] = ()) -> Read:
-    """Every account has these IAM users: the last part of the unique id -> name."""
-
-    def read(
-        account_ids: Iterable[str], _with_policies: Collection[str]
-    ) -> Iterator[tuple[str, LiveAccount | str]]:
-        for account in account_ids:
+    def __call__(self, accounts: Iterable[str], _: object) -> Iterator[tuple[str, LiveAccount | str]]:
+        for account in accounts:
             users = {
                 f"AIDA{account}{each.upper()}": {
                     "Arn": f"arn:aws:iam::{account}:user/{name}",
                     "UserName": name,
                 }
-                for each, name in names.items()
+                for each, name in self.users
             }
-            yield account, "no answer" if account in unreadable else LiveAccount(PolicySource(), users)
-
-    return read
+            yield account, "no answer" if account in self.unreadable else LiveAccount(PolicySource(), users)
 
 
-@pytest.fixture
-def on_day(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Sets the day of audits and runs."""
-
-    def set_day(day: int) -> None:
-        monkeypatch.setattr(former_members, "utc_now", lambda: NOW + timedelta(days=day))
-
-    return set_day
+def accounts_with(*names: str, unreadable: Collection[str] = ()) -> LiveUsers:
+    """Every account has these IAM users."""
+    return LiveUsers(tuple((each, each) for each in names), tuple(unreadable))
 
 
-def audited(fleet: FleetRehearsal, read: Read, deleted: Collection[str] = ()) -> list[str]:
-    fleet.said = []
-    found = replace(
-        read_fleet(fleet.store, trust=TrustOptions(trusted=True)), deleted=frozenset(deleted).intersection
-    )
-    audit(found, fleet.center(), fleet.said.append, read)
+def found_by(fleet: FleetRehearsal, deleted: Collection[str] = ()) -> Fleet:
+    """All intents; this tool deleted the IAM users ``deleted``."""
+    found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
+    return replace(found, deleted=frozenset(deleted).intersection)
+
+
+def audited(fleet: FleetRehearsal, read: LiveUsers, deleted: Collection[str] = ()) -> list[str]:
+    def run() -> list[str]:
+        fleet.org.clear_calls()
+        return audit(found_by(fleet, deleted), fleet.center(), fleet.said.append, read)
+
+    fleet.once(("audited", read, tuple(deleted)), run)
     return [line for line in fleet.lines("=") if " in group " in line]
 
 
 def pruned(
-    fleet: FleetRehearsal, read: Read, days: int = 30, dry: bool = False, deleted: Collection[str] = ()
+    fleet: FleetRehearsal, read: LiveUsers, days: int = 30, dry: bool = False, deleted: Collection[str] = ()
 ) -> list[str]:
-    fleet.org.clear_calls()
-    fleet.said = []
-    found = replace(
-        read_fleet(fleet.store, trust=TrustOptions(trusted=True)), deleted=frozenset(deleted).intersection
-    )
-    options = None if dry else ApplyOptions(30.0)
-    choices = Choices(former_days=days)
-    return provision(found, fleet.center(), fleet.said.append, options, RunOptions(choices, read=read))
+    def run() -> list[str]:
+        fleet.org.clear_calls()
+        options = None if dry else ApplyOptions(30.0)
+        more = RunOptions(Choices(former_days=days), read=read)
+        return provision(found_by(fleet, deleted), fleet.center(), fleet.said.append, options, more)
+
+    return fleet.once(("pruned", read, days, dry, tuple(deleted)), run)
 
 
 def bob_leaves(fleet: FleetRehearsal) -> None:
@@ -207,7 +200,7 @@ def test_without_a_record_nobody_is_old(fleet: FleetRehearsal, on_day: Callable[
     ],
 )
 def test_whose_iam_user_is_not_known_to_be_deleted_stays(
-    fleet: FleetRehearsal, on_day: Callable[[int], None], now: Read, recorded: bool
+    fleet: FleetRehearsal, on_day: Callable[[int], None], now: LiveUsers, recorded: bool
 ) -> None:
     bob_leaves(fleet)
     on_day(0)
@@ -313,14 +306,14 @@ def test_who_is_back_and_refused_is_back(fleet: FleetRehearsal, on_day: Callable
 @pytest.mark.parametrize(
     ("read", "stays"),
     [
-        pytest.param(users_with_ids({"alice": "alice", "bob": "robert"}), True, id="renamed"),
+        pytest.param(LiveUsers((("alice", "alice"), ("bob", "robert"))), True, id="renamed"),
         pytest.param(
-            users_with_ids({"alice": "alice", "another": "bob"}), False, id="another-user-of-the-name"
+            LiveUsers((("alice", "alice"), ("another", "bob"))), False, id="another-user-of-the-name"
         ),
     ],
 )
 def test_users_are_known_by_their_unique_ids(
-    fleet: FleetRehearsal, on_day: Callable[[int], None], read: Read, stays: bool
+    fleet: FleetRehearsal, on_day: Callable[[int], None], read: LiveUsers, stays: bool
 ) -> None:
     bob_leaves(fleet)
     on_day(0)

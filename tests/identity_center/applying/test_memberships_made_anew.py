@@ -17,12 +17,10 @@ from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import intents, person, readers, user
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.planning.test_access_review import create_user, join, user_id
-from tests.identity_center.test_former_members import accounts_with, audited, on_day, pruned
-from tests.identity_center.undo.test_undo_and_others import killed_run
+from tests.identity_center.test_former_members import accounts_with, audited, pruned
 from tests.identity_center.undo.test_undoing import incomplete
 from tests.interference import Killed, deny, on_call
 
-__all__ = ["on_day"]
 TEAM = "team@example.com"
 VIEW_ONLY = "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"
 WIDER = replace(readers(), managed_policies=frozenset({READ_ONLY, VIEW_ONLY}))
@@ -64,7 +62,7 @@ def given_to_alice(fleet: FleetRehearsal, form: str, how: str) -> None:
     fleet.provisioned(people(form, carol="carol"))
     fleet.leave(people(form, carol="carol", alice="team"))
     if how == "killed-by-hand":
-        killed_run(fleet, 1)
+        fleet.killed(1)
     else:
         assert fleet.run() == []
     result = fleet.results()[-1]

@@ -11,7 +11,6 @@ from c7n_iamusers.identity_center.requests.intents import Intents
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents, person
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.undo.test_undo_and_others import killed_run
 from tests.identity_center.undo.test_undoing import GROUP, incomplete
 
 TEAM = "team@example.com"
@@ -40,7 +39,7 @@ def refused(fleet: FleetRehearsal, account: str) -> None:
 
 def test_another_iam_user_does_not_inherit_what_a_killed_run_gave(fleet: FleetRehearsal) -> None:
     fleet.leave(of_team(ACCOUNT, "bob"))
-    killed_run(fleet, ALL)
+    fleet.killed(ALL)
     assert fleet.members() == {GROUP: {TEAM}}
     for _ in range(3):
         refused(fleet, ACCOUNT)
@@ -49,14 +48,14 @@ def test_another_iam_user_does_not_inherit_what_a_killed_run_gave(fleet: FleetRe
 def test_what_a_killed_run_assigned_to_a_group_that_the_person_was_in(fleet: FleetRehearsal) -> None:
     fleet.provisioned(shared(ACCOUNT, "bob"))
     fleet.leave(shared(OTHER_ACCOUNT, "bob"))
-    killed_run(fleet, 1)
+    fleet.killed(1)
     for _ in range(2):
         refused(fleet, OTHER_ACCOUNT)
 
 
 def test_what_a_killed_run_did_not_give_is_nobodys(fleet: FleetRehearsal) -> None:
     fleet.leave(of_team(ACCOUNT, "bob"))
-    killed_run(fleet, ALL - 1)
+    fleet.killed(ALL - 1)
     fleet.forget()
     fleet.provisioned(of_team(ACCOUNT, "alice", set_name="Auditors"))
     assert fleet.members()[f"iam-{ACCOUNT}-Auditors"] == {TEAM}
@@ -64,7 +63,7 @@ def test_what_a_killed_run_did_not_give_is_nobodys(fleet: FleetRehearsal) -> Non
 
 def test_an_undo_knows_who_needs_what_a_killed_run_gave(fleet: FleetRehearsal) -> None:
     fleet.leave(of_team(ACCOUNT, "bob"))
-    killed_run(fleet, ALL)
+    fleet.killed(ALL)
     fleet.forget()
     fleet.provisioned(intents(OTHER_ACCOUNT, "carol"))
 
@@ -81,7 +80,7 @@ def test_an_undo_knows_who_needs_what_a_killed_run_gave(fleet: FleetRehearsal) -
 
 def test_a_record_of_iam_users_that_no_run_has_written(fleet: FleetRehearsal) -> None:
     fleet.leave(of_team(ACCOUNT, "bob"))
-    killed_run(fleet, ALL)
+    fleet.killed(ALL)
     (name,) = fleet.output.glob("identity-center-runs/*/served-users.json")
     name.write_text('{"schema": 1, "memberships": [{"group": "g"}]}')
     fleet.refuses(r"can.t be read as the IAM users of a killed run", fleet.run)

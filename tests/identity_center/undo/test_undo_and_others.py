@@ -192,10 +192,6 @@ def shared(account: str, *names: str) -> Intents:
     return intents(account, *names, **given, place=f"{account}/shared")
 
 
-def killed_run(fleet: FleetRehearsal, after: int) -> None:
-    fleet.killed(after)
-
-
 def all_exist(accounts: Iterable[str]) -> dict[str, dict[str, str]]:
     users = ("bob", "dave")
     return {
@@ -249,14 +245,14 @@ def test_what_others_did_while_a_run_was_killed_stays(
     """Before the run is what there was before the killed run that it continues."""
     if first:
         fleet.provisioned(*first)
-        fleet.leave_only(*then)
-    killed_run(fleet, after)
+    fleet.leave_only(*then)
+    fleet.killed(after)
     happens(fleet)
     theirs = fleet.members() if happens is carol_joins else {}
     others = {each for each in fleet.assigned() if theirs or "Theirs" in each}
     if again:
         fleet.leave(intents(THIRD, "erin"))
-        killed_run(fleet, 1)
+        fleet.killed(1)
     fleet.run()
     result = fleet.results()[-1]
     assert incomplete(fleet.undo(result, read_users=None if happens is carol_joins else all_exist)) > 0
@@ -269,7 +265,7 @@ def test_what_others_did_while_a_run_was_killed_stays(
 def test_what_a_killed_run_did_not_record_counts_as_of_others(fleet: FleetRehearsal) -> None:
     fleet.provisioned(shared(ACCOUNT, "bob"))
     fleet.leave(shared(ACCOUNT, "bob", "dave"))
-    killed_run(fleet, 2)
+    fleet.killed(2)
     for each in fleet.output.glob("identity-center-runs/*/groups-before.json"):
         each.unlink()
     assert fleet.run() == []
@@ -284,7 +280,7 @@ def test_who_was_put_into_a_group_anew_stays_although_the_first_answer_was_lost(
 ) -> None:
     """A killed run has no id of its last membership, and the run that continues it has met it."""
     fleet.leave(intents(ACCOUNT, "bob"))
-    killed_run(fleet, 6)
+    fleet.killed(6)
     assert fleet.run() == []
     bob, store = user_id(fleet, BOB), fleet.instance.store
     (membership,) = store.memberships
@@ -298,7 +294,7 @@ def test_who_was_put_into_a_group_anew_stays_although_the_first_answer_was_lost(
 
 def test_a_record_of_groups_that_no_run_has_written(fleet: FleetRehearsal) -> None:
     fleet.leave(intents(ACCOUNT, "bob"))
-    killed_run(fleet, 2)
+    fleet.killed(2)
     (name,) = fleet.output.glob("identity-center-runs/*/groups-before.json")
     name.write_text('{"schema": 1, "groups": {"g": {"assignments": [["1"]], "members": []}}}')
     fleet.refuses("what groups had before a killed run", fleet.run)
