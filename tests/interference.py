@@ -13,6 +13,29 @@ from c7n_iamusers.identity_center.applying.center_lock import LOCK
 from c7n_iamusers.identity_center.aws.identity_store import PROBE
 from tests.fakes import client_error
 
+#: How the operations begin that change nothing.
+READS = ("List", "Describe", "Get", "Is")
+
+
+class Killed(BaseException):
+    """The process dies."""
+
+
+def after_change(monkeypatch: pytest.MonkeyPatch, number: int, error: BaseException) -> None:
+    """Right after Identity Center has made its ``number``-th change from now on, ``error``: once."""
+    original, changes = BaseClient._make_api_call, iter(range(1, 1000))  # type: ignore[attr-defined]
+
+    def make_api_call(self: Any, name: str, parameters: dict[str, Any]) -> Any:
+        response = original(self, name, parameters)
+        # The lock of a run, a permission set, is no change.
+        center = self.meta.service_model.service_name in ("sso-admin", "identitystore")
+        center = center and parameters.get("Name") != LOCK
+        if center and not name.startswith(READS) and next(changes) == number:
+            raise error
+        return response
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
+
 
 def _intercept(
     monkeypatch: pytest.MonkeyPatch, before: Callable[[str, dict[str, Any]], object], agent: str = ""

@@ -293,20 +293,22 @@ class _Learning:
         return result
 
 
-def learn(part: int, parts: int) -> None:
-    """Run every ``parts``-th test file and write which lines its tests run."""
+def learn(part: int, parts: int, under: str) -> None:
+    """Run every ``parts``-th test file below ``under`` and write which lines its tests run."""
+    # tests/identity_center/remembered_runs.py: each test runs all of its lines
+    os.environ["LEARNS_LINES"] = "1"
     learning = _Learning()
-    files = sorted(str(path) for path in (TREE / "tests").rglob("test_*.py"))[part::parts]
+    files = sorted(str(path) for path in (TREE / under).rglob("test_*.py"))[part::parts]
     pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:randomly", *files], plugins=[learning])
     CACHE.with_suffix(f".{part}").write_bytes(pickle.dumps((learning.lines.tests, dict(learning.lines.of))))
 
 
-def learned(workers: int, anew: bool) -> Lines:
-    """Which tests run which lines: as learned before, or ``anew``."""
+def learned(workers: int, anew: bool, under: str) -> Lines:
+    """Which tests below ``under`` run which lines: as learned before, or ``anew``."""
     CACHE.parent.mkdir(exist_ok=True)
     if anew or not CACHE.exists():
         print("learning which tests run which lines, some minutes", flush=True)
-        command = [sys.executable, "-m", "tests.mutants", "--learn-part"]
+        command = [sys.executable, "-m", "tests.mutants", "--under", under, "--learn-part"]
         parts = [
             subprocess.Popen([*command, f"{part}/{workers}"], cwd=TREE, stdout=subprocess.DEVNULL)
             for part in range(workers)
@@ -451,14 +453,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--room", action="append", choices=ROOMS, help="of this room only; may be repeated")
     parser.add_argument("--only", help="of which path and text hold this only, such as reasons_to_spare.py")
     parser.add_argument("--learn", action="store_true", help="learn anew which tests run which lines")
+    parser.add_argument("--under", default="tests", help="learn from the tests below this directory only")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--learn-part", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.learn_part:
         part, parts = map(int, options.learn_part.split("/"))
-        learn(part, parts)
+        learn(part, parts, options.under)
         return 0
-    lines = learned(options.workers, options.learn)
+    lines = learned(options.workers, options.learn, options.under)
     mutants = sample(
         lines, options.room or ROOMS, options.sample if not options.only else sys.maxsize, options.seed
     )

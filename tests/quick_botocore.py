@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 import pickle
 import re
 from typing import Any
@@ -41,8 +42,11 @@ def install() -> None:
         (botocore.httpsession, "create_urllib3_context"),
         (botocore.useragent, "sanitize_user_agent_string_component"),
         (moto.core.responses, "method_names_from_class"),
+        (moto.core.responses, "camelcase_to_underscores"),
     ):
         setattr(module, pure, functools.cache(getattr(module, pure)))
+    responses: Any = moto.core.responses
+    responses.gen_amzn_requestid_long = _numbered_requests()
 
 
 # What is patched has no types.
@@ -75,6 +79,19 @@ def _patch_calls(auth: Any, parsers: Any, local: Any) -> None:
     parsers.DEFAULT_TIMESTAMP_PARSER = functools.lru_cache(10_000)(parsers.DEFAULT_TIMESTAMP_PARSER)
     parsers.QueryParser._parse_body_as_xml = _remembered_answers(parsers.QueryParser._parse_body_as_xml)
     local._operation = _remembered_forms(local._operation)
+
+
+def _numbered_requests() -> Any:
+    """moto draws fifty letters for each request."""
+    numbers = itertools.count(1)
+
+    def request_id(headers: dict[str, Any] | None = None) -> str:
+        number = f"{next(numbers):052}"
+        if headers is not None:
+            headers["x-amzn-requestid"] = number
+        return number
+
+    return request_id
 
 
 def _remembered_forms(parse: Any) -> Any:

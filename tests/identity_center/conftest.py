@@ -11,17 +11,24 @@ import pytest
 
 from aws_local_org import LocalOrg, organization
 from aws_local_org.identity_center import state
+from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.identity_center import former_members
 from c7n_iamusers.identity_center.writer import schedule
-from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.fleet_rehearsal import NOW, FleetRehearsal
+from tests.identity_center.remembered_runs import RememberedRuns
 from tests.identity_center.writer.simulation import Clock
 
 
 @pytest.fixture
-def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FleetRehearsal:
+def fleet(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> FleetRehearsal:
     """A fleet whose assignments take no time unless the test says otherwise."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    output, cache = tmp_path / "output", tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     org.configure(assignment_seconds=0)
-    return FleetRehearsal(org, tmp_path / "output")
+    remembered = RememberedRuns.of(org, (output, cache), monkeypatch, request.fixturenames)
+    return FleetRehearsal(org, output, remembered=remembered)
 
 
 @pytest.fixture
@@ -36,10 +43,27 @@ def slow_fleet(fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 @pytest.fixture
-def closed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """The account is closed: all that is provisioned there fails, from now on."""
+def on_day(fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets the day of audits and runs, which is that of the machine before."""
+    monkeypatch.setattr(
+        former_members, "utc_now", lambda: utc_now() if fleet.day is None else NOW + timedelta(days=fleet.day)
+    )
+    assert fleet.remembered
+    fleet.remembered.accept_patches()
+
+    def set_day(day: int) -> None:
+        fleet.day = day
+
+    return set_day
+
+
+@pytest.fixture
+def closed(org: LocalOrg) -> Callable[[str], None]:
+    """Closes an account: all that is provisioned there fails, from now on. The one that was closed before is not."""
 
     def close(account: str) -> None:
-        monkeypatch.setattr(organization, "has_active_account", lambda asked: asked != account)
+        assert organization._backend
+        for each in organization._backend.accounts:
+            each.status = each.state = "SUSPENDED" if each.id == account else "ACTIVE"
 
     return close

@@ -5,15 +5,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from aws_local_org import LocalOrg
 from aws_local_org.call_log import CallRecord
 from aws_local_org.identity_center import state
 from aws_local_org.identity_center.state import Instance
+from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center.access_plan import Choices
@@ -31,9 +36,15 @@ from c7n_iamusers.identity_center.requests.intents import INTENTS_FILE, Intents
 from c7n_iamusers.identity_center.undo.only_access import ReadUsers
 from c7n_iamusers.identity_center.undo.undoing import UndoOptions, undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
+from tests.identity_center.remembered_runs import RememberedRuns
 from tests.identity_center.writer.simulation import AtOnce, Clock
+from tests.interference import READS, Killed, after_change
 
-READS = ("List", "Describe", "Get", "Is")
+NOW = datetime(2026, 11, 28, tzinfo=timezone.utc)
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass
@@ -42,7 +53,8 @@ class FleetRehearsal:
 
     ``new_records``: runs are given --new-records. ``clock``: of runs and of Identity Center; else time passes.
     ``caller``: the account that runs are in; empty for the management account. ``only``: the accounts whose intents
-    are chosen; None for all.
+    are chosen; None for all. ``day``: of former people's records, counted from NOW; None is today. ``remembered``: what
+    runs did in other tests; None to run all.
     """
 
     org: LocalOrg
@@ -53,8 +65,10 @@ class FleetRehearsal:
     clock: Clock | None = None
     caller: str = ""
     only: frozenset[str] | None = None
+    day: int | None = None
+    remembered: RememberedRuns | None = None
 
-    def options(self, timeout: float = 30.0, stopped: Callable[[], bool] = lambda: False) -> ApplyOptions:
+    def options(self, timeout: float = 30.0, stopped: Callable[[], bool] = _never) -> ApplyOptions:
         """Of a run, on the simulated clock if there is one."""
         found = ApplyOptions(timeout, stopped)
         clock = self.clock
@@ -91,34 +105,70 @@ class FleetRehearsal:
     def run(
         self,
         dry: bool = False,
-        stopped: Callable[[], bool] = lambda: False,
+        stopped: Callable[[], bool] = _never,
         plan_options: PlanOptions | None = None,
         quotas: CenterQuotas | None = None,
         timeout: float = 30.0,
         **choices: bool,
     ) -> list[str]:
         """The failures of a run over all intents."""
-        self.org.clear_calls()
-        self.said = []
-        options = None if dry else self.options(timeout, stopped)
-        return provision(
-            self.fleet,
-            self.center(),
-            self.said.append,
-            options,
-            RunOptions(Choices(**choices), plan_options or PlanOptions(), quotas or CenterQuotas()),
-        )
+
+        def run() -> list[str]:
+            self.org.clear_calls()
+            options = None if dry else self.options(timeout, stopped)
+            more = RunOptions(Choices(**choices), plan_options or PlanOptions(), quotas or CenterQuotas())
+            return provision(self.fleet, self.center(), self.said.append, options, more)
+
+        plan = plan_options and (plan_options.out or plan_options.reviewed)
+        special = stopped is not _never or quotas or (plan and plan.parent != self.output)
+        papers = plan and plan_options and (plan.name, plan_options.digest)
+        return self.once(None if special else ("run", dry, timeout, papers, *sorted(choices.items())), run)
 
     def audit(self) -> list[str]:
         """What an audit over all intents finds wider."""
-        self.org.clear_calls()
+
+        def run() -> list[str]:
+            self.org.clear_calls()
+            return audit(self.fleet, self.center(), self.said.append)
+
+        return self.once(("audit",), run)
+
+    def once(self, what: tuple[Hashable, ...] | None, run: Callable[[], list[str]]) -> list[str]:
+        """The failures of ``run()``, which depend on ``what`` and the world; None: on more."""
         self.said = []
-        return audit(self.fleet, self.center(), self.said.append)
+        if what is None or self.clock or not self.remembered or self.remembered.places[0] != self.output:
+            return run()
+        options = (self.new_records, self.only, self.caller, self.per_second, self.day)
+        return self.remembered.run((*what, *options), self.said, run)
+
+    def provisioned(self, *found: Intents, **choices: bool) -> None:
+        """Intents, and a run over all, with ``choices``, that fails for nobody."""
+        self.leave(*found)
+        failures = self.run(False, _never, None, None, **choices)
+        assert failures == [], failures
+
+    def killed(self, after: int, run: Callable[[], object] | None = None) -> None:
+        """A run, or ``run``, which is killed right after so many changes."""
+        with pytest.MonkeyPatch.context() as patch:
+            after_change(patch, after, Killed())
+            with pytest.raises(Killed):
+                (run or self.run)()
 
     def forget(self) -> None:
         """The next run is over other intents; what earlier runs left stays."""
         for each in self.output.rglob(INTENTS_FILE):
             each.unlink()
+
+    def leave_only(self, *found: Intents) -> None:
+        """Intents where c7n-org would leave them, and no others."""
+        self.forget()
+        self.leave(*found)
+
+    def refuses(self, why: str, run: Callable[..., object], *given: object, **options: object) -> None:
+        """``run`` is refused, with a text that matches ``why``, before it changes anything."""
+        with pytest.raises(IdentityCenterError, match=why):
+            run(*given, **options)
+        assert self.mutations() == []
 
     def lines(self, sign: str) -> list[str]:
         """What the last run said after a sign."""
@@ -136,12 +186,16 @@ class FleetRehearsal:
         say: Callable[[str], None] | None = None,
     ) -> list[str]:
         """The failures of undoing a run, whoever is locked out unless ``read_users`` says who has an IAM user."""
-        self.org.clear_calls()
-        self.said = []
         _, name = run_of_result(str(result))
-        options = None if dry else self.options(timeout)
-        undo_options = UndoOptions(read_users, digest=digest, accepted=lambda: accepted)
-        return undo(self.store, name, self.center, say or self.said.append, options, undo_options)
+
+        def run() -> list[str]:
+            self.org.clear_calls()
+            options = None if dry else self.options(timeout)
+            undo_options = UndoOptions(read_users, digest=digest, accepted=lambda: accepted)
+            return undo(self.store, name, self.center, say or self.said.append, options, undo_options)
+
+        special = read_users or say
+        return self.once(None if special else ("undo", name, dry, digest, accepted, timeout), run)
 
     def results(self) -> list[Path]:
         """The overall results of all runs, oldest first."""
@@ -155,6 +209,39 @@ class FleetRehearsal:
     def instance(self) -> Instance:
         (found,) = state.instances
         return found
+
+    def group_id(self, name: str) -> str:
+        groups = self.instance.store.groups.values()
+        return next(each.id for each in groups if each.attributes["DisplayName"] == name)
+
+    def set_arn(self, name: str = "Readers") -> str:
+        return next(each.arn for each in self.instance.permission_sets.values() if each.name == name)
+
+    def make_group(self, name: str, description: str = "") -> str:
+        """The id of a group that somebody makes."""
+        given = {"DisplayName": name, **({"Description": description} if description else {})}
+        client = self.org.client("identitystore")
+        return str(client.create_group(IdentityStoreId=self.instance.store.id, **given)["GroupId"])
+
+    def call_for_set(self, operation: str, name: str = "Readers", **parameters: object) -> Any:
+        """Somebody's call for the permission set of that name."""
+        given = {"InstanceArn": self.instance.arn, "PermissionSetArn": self.set_arn(name), **parameters}
+        return getattr(self.org.client("sso-admin"), operation)(**given)
+
+    def attach(self, policy: str, name: str = "Readers") -> None:
+        """Somebody attaches a policy to the permission set of that name."""
+        self.call_for_set("attach_managed_policy_to_permission_set", name, ManagedPolicyArn=policy)
+
+    def unassign(self, account: str, permission_set: str, principal: str, kind: str = "GROUP") -> None:
+        """Somebody ends an assignment."""
+        self.org.client("sso-admin").delete_account_assignment(
+            InstanceArn=self.instance.arn,
+            TargetId=account,
+            TargetType="AWS_ACCOUNT",
+            PermissionSetArn=permission_set,
+            PrincipalType=kind,
+            PrincipalId=principal,
+        )
 
     def assigned(self) -> set[tuple[str, str, str]]:
         """Account, permission set and group, by name, of every assignment."""

@@ -28,18 +28,16 @@ READ_S3 = allow("s3:Get*")
 
 
 def test_everybody_in_every_account_where_anything_of_ours_is(fleet: FleetRehearsal) -> None:
-    fleet.leave(
+    fleet.provisioned(
         derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)),
         derived(OTHER_ACCOUNT, holder(OTHER_ACCOUNT, "bob", READ_S3)),
     )
-    assert fleet.run() == []
     names = {account: group for account, _, group in fleet.assigned()}
     mallory = create_user(fleet, MALLORY)
     join(fleet, names[OTHER_ACCOUNT], mallory)
     admin = set_by_hand(fleet, "Admin", "arn:aws:iam::aws:policy/AdministratorAccess")
     assign(fleet, admin, mallory, ACCOUNT)
-    fleet.forget()
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
+    fleet.leave_only(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
     failures = fleet.audit()
     assert fleet.mutations() == []
     set_name = names[ACCOUNT].removesuffix(f"-{ACCOUNT}")
@@ -94,11 +92,8 @@ def assigned_by_hand(fleet: FleetRehearsal, username: str, account: str, ours: b
 
 def in_a_group_by_hand(fleet: FleetRehearsal, account: str) -> None:
     """Mallory holds a set of ours through a group of somebody else's."""
-    client, store = fleet.org.client("identitystore"), fleet.instance.store.id
-    group_id = client.create_group(IdentityStoreId=store, DisplayName="Theirs")["GroupId"]
-    client.create_group_membership(
-        IdentityStoreId=store, GroupId=group_id, MemberId={"UserId": create_user(fleet, MALLORY)}
-    )
+    group_id = fleet.make_group("Theirs")
+    join(fleet, "Theirs", create_user(fleet, MALLORY))
     assign(fleet, next(iter(fleet.instance.permission_sets)), group_id, account, "GROUP")
 
 
@@ -211,8 +206,7 @@ def test_an_audit_of_nobody_is_no_clean_bill(fleet: FleetRehearsal, ran: bool) -
     if ran:
         fleet.leave(intents(ACCOUNT, "alice"))
         fleet.run()
-        fleet.forget()
-    fleet.leave(intents(OTHER_ACCOUNT))
+    fleet.leave_only(intents(OTHER_ACCOUNT))
     failures = fleet.audit()
     assert any("nothing was compared" in each for each in failures)
 
@@ -226,18 +220,13 @@ def test_no_intents_at_all(fleet: FleetRehearsal) -> None:
 THIRD = "777788889999"
 
 
-def group_id(fleet: FleetRehearsal, name: str) -> str:
-    groups = fleet.instance.store.groups.values()
-    return next(each.id for each in groups if each.attributes["DisplayName"] == name)
-
-
 def test_a_group_of_ours_that_was_assigned_elsewhere_by_hand(fleet: FleetRehearsal) -> None:
     """In an account that has nothing of ours, and of which there are no intents."""
     fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)), intents(OTHER_ACCOUNT, "bob"))
     fleet.run()
     names = {account: group for account, _, group in fleet.assigned()}
     admin = set_by_hand(fleet, "Admin", "arn:aws:iam::aws:policy/AdministratorAccess")
-    assign(fleet, admin, group_id(fleet, names[ACCOUNT]), THIRD, "GROUP")
+    assign(fleet, admin, fleet.group_id(names[ACCOUNT]), THIRD, "GROUP")
     failures = fleet.audit()
     assert any(f"also gives its members {admin} in account {THIRD}" in each for each in failures)
     assert any(each.startswith(f"{ALICE} in account {ACCOUNT}: could not be compared: ") for each in failures)
@@ -247,15 +236,11 @@ def test_a_group_of_ours_that_was_assigned_elsewhere_by_hand(fleet: FleetRehears
 def test_a_group_of_ours_that_has_nothing_but_what_was_assigned_by_hand(fleet: FleetRehearsal) -> None:
     fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
     fleet.run()
-    fleet.org.client("identitystore").create_group(
-        IdentityStoreId=fleet.instance.store.id,
-        DisplayName="left",
-        Description=f"Managed by c7n-iamusers for account {THIRD}",
-    )
+    fleet.make_group("left", f"Managed by c7n-iamusers for account {THIRD}")
     (failure,) = fleet.audit()
     assert failure.startswith("group left, which is managed, is not requested and has no members: run")
     admin = set_by_hand(fleet, "Admin", "arn:aws:iam::aws:policy/AdministratorAccess")
-    assign(fleet, admin, group_id(fleet, "left"), THIRD, "GROUP")
+    assign(fleet, admin, fleet.group_id("left"), THIRD, "GROUP")
     (failure,) = fleet.audit()
     assert failure.startswith(f"group left, which is managed, has Admin in account {THIRD}")
     assert failure.endswith("find out who assigned it")

@@ -97,8 +97,7 @@ def provision_set(fleet: FleetRehearsal) -> None:
 def test_a_permission_set_that_somebody_has_changed(
     fleet: FleetRehearsal, found: Any, steps: tuple[Any, ...], verdict: str
 ) -> None:
-    fleet.leave(found)
-    assert fleet.run() == []
+    fleet.provisioned(found)
     assert fleet.audit() == []
     for step in steps:
         step(fleet)
@@ -114,15 +113,11 @@ def test_a_permission_set_that_somebody_has_changed(
 
 def test_a_permission_set_of_former_people_whose_content_is_not_provisioned(fleet: FleetRehearsal) -> None:
     """Others have the account's only requested set; the former people's set has an unknown form there."""
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3), holder(ACCOUNT, "bob", ALL_OF_S3)))
-    assert fleet.run() == []
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3), holder(ACCOUNT, "bob", ALL_OF_S3)))
     fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
     assert fleet.audit() == []
     of_bob = next(name for _, name, group in fleet.assigned() if BOB in fleet.members()[group])
-    arn = next(each.arn for each in fleet.instance.permission_sets.values() if each.name == of_bob)
-    fleet.org.client("sso-admin").attach_managed_policy_to_permission_set(
-        InstanceArn=fleet.instance.arn, PermissionSetArn=arn, ManagedPolicyArn=ADMINISTRATOR
-    )
+    fleet.attach(ADMINISTRATOR, of_bob)
     (failure,) = fleet.audit()
     assert failure.startswith(f"permission set {of_bob} is not as requested")
     assert ACCOUNT in failure
@@ -138,17 +133,9 @@ def test_access_that_no_run_has_made(fleet: FleetRehearsal) -> None:
 
 
 def test_an_assignment_that_somebody_has_deleted(fleet: FleetRehearsal) -> None:
-    fleet.leave(DERIVED)
-    assert fleet.run() == []
+    fleet.provisioned(DERIVED)
     (each,) = fleet.instance.assignments
-    fleet.org.client("sso-admin").delete_account_assignment(
-        InstanceArn=fleet.instance.arn,
-        TargetId=each.account_id,
-        TargetType="AWS_ACCOUNT",
-        PermissionSetArn=each.permission_set_arn,
-        PrincipalType="GROUP",
-        PrincipalId=each.principal_id,
-    )
+    fleet.unassign(each.account_id, each.permission_set_arn, each.principal_id)
     (failure,) = fleet.audit()
     assert failure.startswith("1 requested assignment(s) don't exist")
 
@@ -156,11 +143,8 @@ def test_an_assignment_that_somebody_has_deleted(fleet: FleetRehearsal) -> None:
 @pytest.mark.parametrize("made_by", ["us", "others"])
 def test_a_shared_group_that_was_assigned_elsewhere(fleet: FleetRehearsal, made_by: str) -> None:
     if made_by == "others":
-        fleet.org.client("identitystore").create_group(
-            IdentityStoreId=fleet.instance.store.id, DisplayName="all-readers"
-        )
-    fleet.leave(intents(ACCOUNT, "alice", group="all-readers", shared_group=True))
-    assert fleet.run() == []
+        fleet.make_group("all-readers")
+    fleet.provisioned(intents(ACCOUNT, "alice", group="all-readers", shared_group=True))
     assert fleet.audit() == []
     admin = set_by_hand(fleet, "AdminAccess", ADMINISTRATOR)
     (group,) = (each.id for each in fleet.instance.store.groups.values())
@@ -189,8 +173,7 @@ def test_settings_that_were_not_checked_against_a_policy(
     fleet: FleetRehearsal, given: Any, claim: str
 ) -> None:
     """Anyone who can write intents can claim them, so nobody's access is shown to be what a policy requests."""
-    fleet.leave(given)
-    assert fleet.run() == []
+    fleet.provisioned(given)
     (user,) = given.users
     tags = [{"Key": "Email", "Value": ALICE}]
     detail = {"Arn": user.subject.arn, "UserName": "alice", **(user.detail or {}), "Tags": tags}
@@ -229,10 +212,8 @@ def live(**users: dict[str, Any]) -> LiveAccount:
 def test_an_account_whose_last_iam_user_is_gone(
     fleet: FleetRehearsal, now: LiveAccount | str, is_clean: bool
 ) -> None:
-    fleet.leave(DERIVED, intents(OTHER_ACCOUNT, "bob"))
-    assert fleet.run() == []
-    fleet.forget()
-    fleet.leave(intents(OTHER_ACCOUNT, "bob"))
+    fleet.provisioned(DERIVED, intents(OTHER_ACCOUNT, "bob"))
+    fleet.leave_only(intents(OTHER_ACCOUNT, "bob"))
     read_accounts: list[str] = []
 
     def read(accounts: Iterable[str], _: object) -> list[tuple[str, LiveAccount | str]]:
@@ -251,16 +232,14 @@ def test_an_account_whose_last_iam_user_is_gone(
 
 def test_an_account_in_which_the_policies_find_nobody_now(fleet: FleetRehearsal) -> None:
     """Its intents have no users."""
-    fleet.leave(DERIVED, intents(OTHER_ACCOUNT, "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(DERIVED, intents(OTHER_ACCOUNT, "bob"))
     fleet.leave(derived(ACCOUNT))
     assert fleet.audit() == []
     assert any(ALICE in line for line in fleet.lines("="))
 
 
 def test_who_joined_the_group_of_an_account_whose_last_iam_user_is_gone(fleet: FleetRehearsal) -> None:
-    fleet.leave(DERIVED, intents(OTHER_ACCOUNT, "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(DERIVED, intents(OTHER_ACCOUNT, "bob"))
     group = next(name for name, people in fleet.members().items() if ALICE in people)
     join(fleet, group, create_user(fleet, MALLORY))
     fleet.leave(derived(ACCOUNT))
@@ -275,8 +254,7 @@ DENIED = {"Effect": "Deny", "Action": "*", "Resource": "*"}
 @pytest.mark.parametrize("ran", [True, False], ids=["provisioned-before", "never-provisioned"])
 def test_a_quarantined_user_whom_the_policies_still_find(fleet: FleetRehearsal, ran: bool) -> None:
     if ran:
-        fleet.leave(DERIVED)
-        assert fleet.run() == []
+        fleet.provisioned(DERIVED)
     fleet.leave(
         derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3, DENIED), holder(ACCOUNT, "bob", ALL_OF_S3))
     )

@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.identity_center.audit import audit
-from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
 from c7n_iamusers.identity_center.requests.intents import Intents
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import EVERYTHING, intents, readers, user
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.planning.test_access_review import ALICE, assign, set_by_hand
-from tests.identity_center.test_former_members import accounts_with
+from tests.identity_center.test_former_members import accounts_with, found_by
 
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 VIEW_ONLY = "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"
@@ -31,15 +30,8 @@ def access_of(form: str, *names: str, **fields: Any) -> Intents:
     return intents(ACCOUNT, *names, **shared, **fields)
 
 
-def call_for_set(fleet: FleetRehearsal, method: str, **parameters: Any) -> None:
-    """A person's call for the permission set Readers."""
-    arn = next(each.arn for each in fleet.instance.permission_sets.values() if each.name == "Readers")
-    given = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": arn, **parameters}
-    getattr(fleet.org.client("sso-admin"), method)(**given)
-
-
 def provisioned(fleet: FleetRehearsal) -> None:
-    call_for_set(fleet, "provision_permission_set", TargetType="ALL_PROVISIONED_ACCOUNTS")
+    fleet.call_for_set("provision_permission_set", TargetType="ALL_PROVISIONED_ACCOUNTS")
     for _ in range(200):
         listed = fleet.org.client("sso-admin").list_permission_set_provisioning_status(
             InstanceArn=fleet.instance.arn, Filter={"Status": "IN_PROGRESS"}
@@ -50,7 +42,7 @@ def provisioned(fleet: FleetRehearsal) -> None:
 
 
 def attach(fleet: FleetRehearsal, _group: str) -> None:
-    call_for_set(fleet, "attach_managed_policy_to_permission_set", ManagedPolicyArn=ADMINISTRATOR)
+    fleet.attach(ADMINISTRATOR)
 
 
 def attached(fleet: FleetRehearsal, group: str) -> None:
@@ -60,11 +52,11 @@ def attached(fleet: FleetRehearsal, group: str) -> None:
 
 def attached_and_detached(fleet: FleetRehearsal, group: str) -> None:
     attached(fleet, group)
-    call_for_set(fleet, "detach_managed_policy_from_permission_set", ManagedPolicyArn=ADMINISTRATOR)
+    fleet.call_for_set("detach_managed_policy_from_permission_set", ManagedPolicyArn=ADMINISTRATOR)
 
 
 def untagged_and_attached(fleet: FleetRehearsal, group: str) -> None:
-    (arn,) = (each.arn for each in fleet.instance.permission_sets.values() if each.name == "Readers")
+    arn = fleet.set_arn()
     fleet.org.client("sso-admin").untag_resource(
         InstanceArn=fleet.instance.arn, ResourceArn=arn, TagKeys=["c7n-iamusers"]
     )
@@ -73,32 +65,28 @@ def untagged_and_attached(fleet: FleetRehearsal, group: str) -> None:
 
 def inline(fleet: FleetRehearsal, _group: str) -> None:
     document = str(EVERYTHING).replace("'", '"')
-    call_for_set(fleet, "put_inline_policy_to_permission_set", InlinePolicy=document)
+    fleet.call_for_set("put_inline_policy_to_permission_set", InlinePolicy=document)
     provisioned(fleet)
 
 
 def longer(fleet: FleetRehearsal, _group: str) -> None:
-    call_for_set(fleet, "update_permission_set", SessionDuration="PT12H")
+    fleet.call_for_set("update_permission_set", SessionDuration="PT12H")
     provisioned(fleet)
 
 
 def assigned(fleet: FleetRehearsal, group: str, account: str = ACCOUNT) -> None:
-    groups = fleet.instance.store.groups.values()
-    group_id = next(each.id for each in groups if each.attributes["DisplayName"] == group)
+    group_id = fleet.group_id(group)
     assign(fleet, set_by_hand(fleet, "Theirs", ADMINISTRATOR), group_id, account, "GROUP")
 
 
 def audited(fleet: FleetRehearsal, *names: str) -> list[str]:
     """The findings; the IAM users of ``names`` still exist, and this tool deleted Alice's."""
-    deleted: Collection[str] = {user(ACCOUNT, "alice", None).subject.unique_id}
-    found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
-    fleet.said = []
-    return audit(
-        replace(found, deleted=frozenset(deleted).intersection),
-        fleet.center(),
-        fleet.said.append,
-        accounts_with(*names),
-    )
+    deleted = user(ACCOUNT, "alice", None).subject.unique_id
+
+    def run() -> list[str]:
+        return audit(found_by(fleet, [deleted]), fleet.center(), fleet.said.append, accounts_with(*names))
+
+    return fleet.once(("audited", deleted, names), run)
 
 
 CHANGED = "permission set Readers is not as requested by the last run that gave access by it"
@@ -143,10 +131,8 @@ def test_what_others_give_people_who_have_moved(
         intents(ACCOUNT, "carol", set_name="Auditors"),
         intents(OTHER_ACCOUNT, "carol", set_name="Auditors"),
     ]
-    fleet.leave(access_of(form, "alice"), *staying)
-    assert fleet.run() == []
-    fleet.forget()
-    fleet.leave(*staying)
+    fleet.provisioned(access_of(form, "alice"), *staying)
+    fleet.leave_only(*staying)
     happens(fleet, GROUPS[form])
     findings = audited(fleet, "carol")
     if begins is None:
@@ -163,14 +149,14 @@ def test_what_others_give_people_who_have_moved(
 @pytest.mark.parametrize("widened", [False, True], ids=["as-it-was", "changed"])
 def test_the_access_of_a_quarantined_user(fleet: FleetRehearsal, form: str, widened: bool) -> None:
     """Nobody is served with the permission set, though intents have it."""
-    fleet.leave(access_of(form, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(access_of(form, "alice"))
     (alice,) = access_of(form, "alice").users
     document = {"Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
     policies = [*(alice.detail or {})["UserPolicyList"], {"PolicyName": "deny", "PolicyDocument": document}]
     quarantined = replace(alice, detail={**(alice.detail or {}), "UserPolicyList": policies})
-    fleet.forget()
-    fleet.leave(access_of(form, users=(quarantined,)), intents(OTHER_ACCOUNT, "carol", set_name="Auditors"))
+    fleet.leave_only(
+        access_of(form, users=(quarantined,)), intents(OTHER_ACCOUNT, "carol", set_name="Auditors")
+    )
     fleet.run()
     if widened:
         attached(fleet, GROUPS[form])
@@ -190,10 +176,8 @@ def test_people_with_an_iam_user_in_another_account(
     fleet: FleetRehearsal, form: str, happens: Happening, finds: bool
 ) -> None:
     more = intents(OTHER_ACCOUNT, "alice")
-    fleet.leave(access_of(form, "alice", "carol"), more)
-    assert fleet.run() == []
-    fleet.leave(access_of(form, "carol"), more)
-    assert fleet.run() == []
+    fleet.provisioned(access_of(form, "alice", "carol"), more)
+    fleet.provisioned(access_of(form, "carol"), more)
     happens(fleet, GROUPS[form])
     findings = [each for each in audited(fleet, "carol", "alice") if each.startswith(ALICE)]
     assert [
@@ -219,17 +203,15 @@ def test_what_runs_have_requested_one_after_the_other(
         for policy in (READ_ONLY, VIEW_ONLY)
     )
     for requested in (earlier, later):
-        fleet.leave(requested, carol)
-        assert fleet.run() == []
+        fleet.provisioned(requested, carol)
     if undone:
         assert fleet.undo(fleet.results()[-1]) == []
-    fleet.forget()
-    fleet.leave(carol)
+    fleet.leave_only(carol)
     if now == "earlier":
         for method, policy in (("attach", READ_ONLY), ("detach", VIEW_ONLY)):
             preposition = "to" if method == "attach" else "from"
-            call_for_set(
-                fleet, f"{method}_managed_policy_{preposition}_permission_set", ManagedPolicyArn=policy
+            fleet.call_for_set(
+                f"{method}_managed_policy_{preposition}_permission_set", ManagedPolicyArn=policy
             )
         provisioned(fleet)
     elif now == "else":
@@ -239,12 +221,10 @@ def test_what_runs_have_requested_one_after_the_other(
 
 
 def test_a_managed_permission_set_of_which_no_run_left_a_record(fleet: FleetRehearsal) -> None:
-    fleet.leave(access_of("own", "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(access_of("own", "alice"))
     for path in fleet.output.glob("identity-center-runs/*/*"):
         path.unlink()
-    fleet.forget()
-    fleet.leave(intents(ACCOUNT, "carol", set_name="Auditors"))
+    fleet.leave_only(intents(ACCOUNT, "carol", set_name="Auditors"))
     fleet.new_records = True
     assert fleet.run() == []
     findings = [

@@ -28,8 +28,7 @@ def delegate(fleet: FleetRehearsal) -> FleetRehearsal:
 
 
 def test_an_undo_goes_on_after_one_that_was_not_complete(delegate: FleetRehearsal) -> None:
-    delegate.leave(intents(ACCOUNT, "bob"))
-    assert delegate.run() == []
+    delegate.provisioned(intents(ACCOUNT, "bob"))
     (result,) = delegate.results()
     for _ in range(2):
         assert incomplete(delegate.undo(result)) == 3
@@ -40,19 +39,11 @@ def test_an_undo_goes_on_after_one_that_was_not_complete(delegate: FleetRehearsa
 
 
 def test_an_undo_ends_the_rest_of_a_run_whose_set_somebody_deleted(delegate: FleetRehearsal) -> None:
-    delegate.leave(intents(ACCOUNT, "bob"), intents(OTHER_ACCOUNT, "ann", set_name="Auditors"))
-    assert delegate.run() == []
+    delegate.provisioned(intents(ACCOUNT, "bob"), intents(OTHER_ACCOUNT, "ann", set_name="Auditors"))
     (result,) = delegate.results()
     client, instance = delegate.org.client("sso-admin"), delegate.instance
     (found,) = (each for each in instance.assignments if each.account_id == OTHER_ACCOUNT)
-    client.delete_account_assignment(
-        InstanceArn=instance.arn,
-        TargetId=OTHER_ACCOUNT,
-        TargetType="AWS_ACCOUNT",
-        PermissionSetArn=found.permission_set_arn,
-        PrincipalType="GROUP",
-        PrincipalId=found.principal_id,
-    )
+    delegate.unassign(OTHER_ACCOUNT, found.permission_set_arn, found.principal_id)
     client.list_instances()
     client.delete_permission_set(InstanceArn=instance.arn, PermissionSetArn=found.permission_set_arn)
     assert incomplete(delegate.undo(result)) > 0
@@ -60,11 +51,9 @@ def test_an_undo_ends_the_rest_of_a_run_whose_set_somebody_deleted(delegate: Fle
 
 
 def test_a_pruning_by_a_delegate_names_the_role_that_can_tell(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "bob"), intents(ACCOUNT, "bob", set_name="Auditors"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "bob"), intents(ACCOUNT, "bob", set_name="Auditors"))
     delegated(fleet)
-    fleet.forget()
-    fleet.leave(intents(ACCOUNT, "bob", set_name="Auditors"))
+    fleet.leave_only(intents(ACCOUNT, "bob", set_name="Auditors"))
     fleet.run(prune=True)
     (told,) = (each for each in fleet.lines("!") if each.startswith("! unexpected"))
     assert "so give --role with a role of it" in told
@@ -72,11 +61,9 @@ def test_a_pruning_by_a_delegate_names_the_role_that_can_tell(fleet: FleetRehear
 
 
 def test_a_set_of_the_management_account_is_refused_before_anything_is_made(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(MANAGEMENT, "boss"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(MANAGEMENT, "boss"))
     delegated(fleet)
-    fleet.forget()
-    fleet.leave(intents(ACCOUNT, "bob"))
+    fleet.leave_only(intents(ACCOUNT, "bob"))
     (told, *_) = fleet.run()
     assert f"a delegated administrator can't assign such a set in account {ACCOUNT}" in told
     assert fleet.mutations() == []

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import former_members, provisioning
 from c7n_iamusers.identity_center.access_plan import Choices
 from c7n_iamusers.identity_center.audit import audit
-from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
+from c7n_iamusers.identity_center.fleet import Fleet, TrustOptions, read_fleet
 from c7n_iamusers.identity_center.former_members import Deletions, FormerMembers, parse, updated
 from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.requests.intents import Intents
@@ -28,71 +28,68 @@ from c7n_iamusers.identity_center.requests.member_accounts import LiveAccount
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT
 from tests.desired import intents, user
-from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.fleet_rehearsal import NOW, FleetRehearsal
 from tests.identity_center.planning.test_access_review import assign, create_user, join, set_by_hand, user_id
 
-NOW = datetime(2026, 11, 28, tzinfo=timezone.utc)
 ALICE, BOB = "alice@example.com", "bob@example.com"
 GROUP = f"iam-{ACCOUNT}-Readers"
 Happening = Callable[[FleetRehearsal], None]
-Read = Callable[[Iterable[str], Collection[str]], Iterator[tuple[str, LiveAccount | str]]]
 
 
-def accounts_with(*names: str, unreadable: Collection[str] = ()) -> Read:
-    """Every account has these IAM users."""
+@dataclass(frozen=True)
+class LiveUsers:
+    """Every account has these IAM users: the last part of the unique id, and the name; but for ``unreadable``."""
 
-    def read(
-        account_ids: Iterable[str], _with_policies: Collection[str]
-    ) -> Iterator[tuple[str, LiveAccount | str]]:
-        for account in account_ids:
+    users: tuple[tuple[str, str], ...]
+    unreadable: tuple[str, ...] = ()
+
+    def __call__(self, accounts: Iterable[str], _: object) -> Iterator[tuple[str, LiveAccount | str]]:
+        for account in accounts:
             users = {
-                f"AIDA{account}{name.upper()}": {
+                f"AIDA{account}{each.upper()}": {
                     "Arn": f"arn:aws:iam::{account}:user/{name}",
                     "UserName": name,
                 }
-                for name in names
+                for each, name in self.users
             }
-            yield account, "no answer" if account in unreadable else LiveAccount(PolicySource(), users)
-
-    return read
+            yield account, "no answer" if account in self.unreadable else LiveAccount(PolicySource(), users)
 
 
-@pytest.fixture
-def on_day(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Sets the day of audits and runs."""
-
-    def set_day(day: int) -> None:
-        monkeypatch.setattr(former_members, "utc_now", lambda: NOW + timedelta(days=day))
-
-    return set_day
+def accounts_with(*names: str, unreadable: Collection[str] = ()) -> LiveUsers:
+    """Every account has these IAM users."""
+    return LiveUsers(tuple((each, each) for each in names), tuple(unreadable))
 
 
-def audited(fleet: FleetRehearsal, read: Read, deleted: Collection[str] = ()) -> list[str]:
-    fleet.said = []
-    found = replace(
-        read_fleet(fleet.store, trust=TrustOptions(trusted=True)), deleted=frozenset(deleted).intersection
-    )
-    audit(found, fleet.center(), fleet.said.append, read)
+def found_by(fleet: FleetRehearsal, deleted: Collection[str] = ()) -> Fleet:
+    """All intents; this tool deleted the IAM users ``deleted``."""
+    found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
+    return replace(found, deleted=frozenset(deleted).intersection)
+
+
+def audited(fleet: FleetRehearsal, read: LiveUsers, deleted: Collection[str] = ()) -> list[str]:
+    def run() -> list[str]:
+        fleet.org.clear_calls()
+        return audit(found_by(fleet, deleted), fleet.center(), fleet.said.append, read)
+
+    fleet.once(("audited", read, tuple(deleted)), run)
     return [line for line in fleet.lines("=") if " in group " in line]
 
 
 def pruned(
-    fleet: FleetRehearsal, read: Read, days: int = 30, dry: bool = False, deleted: Collection[str] = ()
+    fleet: FleetRehearsal, read: LiveUsers, days: int = 30, dry: bool = False, deleted: Collection[str] = ()
 ) -> list[str]:
-    fleet.org.clear_calls()
-    fleet.said = []
-    found = replace(
-        read_fleet(fleet.store, trust=TrustOptions(trusted=True)), deleted=frozenset(deleted).intersection
-    )
-    options = None if dry else ApplyOptions(30.0)
-    choices = Choices(former_days=days)
-    return provision(found, fleet.center(), fleet.said.append, options, RunOptions(choices, read=read))
+    def run() -> list[str]:
+        fleet.org.clear_calls()
+        options = None if dry else ApplyOptions(30.0)
+        more = RunOptions(Choices(former_days=days), read=read)
+        return provision(found_by(fleet, deleted), fleet.center(), fleet.said.append, options, more)
+
+    return fleet.once(("pruned", read, days, dry, tuple(deleted)), run)
 
 
 def bob_leaves(fleet: FleetRehearsal) -> None:
     """The IAM users of both had access by a run, and then bob's was deleted."""
-    fleet.leave(intents(ACCOUNT, "alice", "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice", "bob"))
     fleet.leave(intents(ACCOUNT, "alice"))
 
 
@@ -157,16 +154,14 @@ def test_who_is_given_more_since_the_plan_stays(
 ) -> None:
     staying = () if whole else ("alice",)
     others = intents(ACCOUNT, "carol", set_name="Writers")
-    fleet.leave(intents(ACCOUNT, *staying, "bob"), others)
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, *staying, "bob"), others)
     fleet.leave(intents(ACCOUNT, *staying), others)
     read = accounts_with(*staying, "carol")
     on_day(0)
     audited(fleet, read)
     on_day(31)
     theirs = set_by_hand(fleet, "Theirs", "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess")
-    groups = fleet.instance.store.groups.values()
-    group_id = next(each.id for each in groups if each.attributes["DisplayName"] == GROUP)
+    group_id = fleet.group_id(GROUP)
     original = provisioning._apply
 
     def apply(*given: Any) -> list[str]:
@@ -205,7 +200,7 @@ def test_without_a_record_nobody_is_old(fleet: FleetRehearsal, on_day: Callable[
     ],
 )
 def test_whose_iam_user_is_not_known_to_be_deleted_stays(
-    fleet: FleetRehearsal, on_day: Callable[[int], None], now: Read, recorded: bool
+    fleet: FleetRehearsal, on_day: Callable[[int], None], now: LiveUsers, recorded: bool
 ) -> None:
     bob_leaves(fleet)
     on_day(0)
@@ -218,10 +213,8 @@ def test_whose_iam_user_is_not_known_to_be_deleted_stays(
 
 
 def test_an_account_whose_users_are_all_gone(fleet: FleetRehearsal, on_day: Callable[[int], None]) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "bob"))
-    assert fleet.run() == []
-    fleet.forget()
-    fleet.leave(intents(ACCOUNT, "alice"))
+    fleet.provisioned(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "bob"))
+    fleet.leave_only(intents(ACCOUNT, "alice"))
     on_day(0)
     (line,) = audited(fleet, accounts_with("alice"))
     assert line.startswith(f"= {BOB} in group iam-{OTHER_ACCOUNT}-Readers")
@@ -245,8 +238,7 @@ def test_a_group_that_gives_more_by_now_keeps_its_members(
 
 
 def test_the_oldest_come_first(fleet: FleetRehearsal, on_day: Callable[[int], None]) -> None:
-    fleet.leave(intents(ACCOUNT, "alice", "bob", "zoe"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice", "bob", "zoe"))
     fleet.leave(intents(ACCOUNT, "alice"))
     on_day(0)
     audited(fleet, accounts_with("alice", "bob"))
@@ -311,34 +303,17 @@ def test_who_is_back_and_refused_is_back(fleet: FleetRehearsal, on_day: Callable
     assert json.loads((fleet.output / former_members.FILE).read_text())["former"] == []
 
 
-def users_with_ids(**names: str) -> Read:
-    """Every account has these IAM users: the last part of the unique id -> name."""
-
-    def read(
-        account_ids: Iterable[str], _with_policies: Collection[str]
-    ) -> Iterator[tuple[str, LiveAccount | str]]:
-        for account in account_ids:
-            users = {
-                f"AIDA{account}{each.upper()}": {
-                    "Arn": f"arn:aws:iam::{account}:user/{name}",
-                    "UserName": name,
-                }
-                for each, name in names.items()
-            }
-            yield account, LiveAccount(PolicySource(), users)
-
-    return read
-
-
 @pytest.mark.parametrize(
     ("read", "stays"),
     [
-        pytest.param(users_with_ids(alice="alice", bob="robert"), True, id="renamed"),
-        pytest.param(users_with_ids(alice="alice", another="bob"), False, id="another-user-of-the-name"),
+        pytest.param(LiveUsers((("alice", "alice"), ("bob", "robert"))), True, id="renamed"),
+        pytest.param(
+            LiveUsers((("alice", "alice"), ("another", "bob"))), False, id="another-user-of-the-name"
+        ),
     ],
 )
 def test_users_are_known_by_their_unique_ids(
-    fleet: FleetRehearsal, on_day: Callable[[int], None], read: Read, stays: bool
+    fleet: FleetRehearsal, on_day: Callable[[int], None], read: LiveUsers, stays: bool
 ) -> None:
     bob_leaves(fleet)
     on_day(0)
@@ -348,31 +323,19 @@ def test_users_are_known_by_their_unique_ids(
     assert (BOB in fleet.members()[GROUP]) is stays
 
 
-def group_id(fleet: FleetRehearsal, name: str = GROUP) -> str:
-    groups = fleet.instance.store.groups.values()
-    return next(each.id for each in groups if each.attributes["DisplayName"] == name)
-
-
 def test_what_a_colleague_assigned_in_the_same_account_keeps_the_members(
     fleet: FleetRehearsal, on_day: Callable[[int], None]
 ) -> None:
     bob_leaves(fleet)
     on_call = set_by_hand(fleet, "OnCall", "arn:aws:iam::aws:policy/PowerUserAccess")
-    assign(fleet, on_call, group_id(fleet), ACCOUNT, "GROUP")
+    assign(fleet, on_call, fleet.group_id(GROUP), ACCOUNT, "GROUP")
     on_day(0)
     (line,) = [each for each in audited(fleet, accounts_with("alice")) if each.startswith(f"= {BOB}")]
     assert f"the group also has OnCall in account {ACCOUNT}, which no run assigned" in line
     on_day(31)
     pruned(fleet, accounts_with("alice"))
     assert fleet.members() == {GROUP: {ALICE, BOB}}
-    fleet.org.client("sso-admin").delete_account_assignment(
-        InstanceArn=fleet.instance.arn,
-        TargetId=ACCOUNT,
-        TargetType="AWS_ACCOUNT",
-        PermissionSetArn=on_call,
-        PrincipalType="GROUP",
-        PrincipalId=group_id(fleet),
-    )
+    fleet.unassign(ACCOUNT, on_call, fleet.group_id(GROUP))
     assert pruned(fleet, accounts_with("alice")) == []
     assert fleet.members() == {GROUP: {ALICE}}
 
@@ -508,9 +471,7 @@ def shared(account: str, *names: str) -> Intents:
 
 
 def made_by_others(fleet: FleetRehearsal) -> None:
-    fleet.org.client("identitystore").create_group(
-        IdentityStoreId=fleet.instance.store.id, DisplayName="Sales", Description="Theirs"
-    )
+    fleet.make_group("Sales", "Theirs")
 
 
 def joined_by_hand(fleet: FleetRehearsal) -> None:
@@ -546,10 +507,8 @@ def test_leavers_go_from_a_shared_group_that_a_run_put_them_into(
 ) -> None:
     if of_others:
         made_by_others(fleet)
-    fleet.leave(shared(ACCOUNT, "alice", "bob"))
-    assert fleet.run() == []
-    fleet.forget()
-    fleet.leave(*then)
+    fleet.provisioned(shared(ACCOUNT, "alice", "bob"))
+    fleet.leave_only(*then)
     read = accounts_with("alice")
     on_day(0)
     (line,) = (each for each in audited(fleet, read) if BOB in each)
@@ -590,12 +549,12 @@ def test_in_a_shared_group_stays_who_may_have_it_of_others(
 ) -> None:
     if before:
         before(fleet)
-    fleet.leave(shared(ACCOUNT, "alice", "bob"), *(shared(each, "alice") for each in accounts[1:]))
-    assert fleet.run() == []
+    fleet.provisioned(shared(ACCOUNT, "alice", "bob"), *(shared(each, "alice") for each in accounts[1:]))
     if after:
         after(fleet)
-    fleet.forget()
-    fleet.leave(*(shared(each, "alice") for each in accounts), *(intents(ACCOUNT, each) for each in then[1:]))
+    fleet.leave_only(
+        *(shared(each, "alice") for each in accounts), *(intents(ACCOUNT, each) for each in then[1:])
+    )
     on_day(0)
     lines = [each for each in audited(fleet, accounts_with("alice")) if BOB in each and "membership" in each]
     on_day(40)

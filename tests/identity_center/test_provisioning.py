@@ -19,8 +19,8 @@ from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT
 from tests.desired import intents, person, readers, user
 from tests.gateway import Gateway, operation
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, counted
-from tests.interference import on_call
-from tests.plugins.provisioning_rehearsal import Killed, after_change
+from tests.identity_center.planning.test_access_review import create_user, join
+from tests.interference import after_change, on_call
 
 THIRD = "777788889999"
 ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT, THIRD)
@@ -118,13 +118,10 @@ def test_the_next_run_makes_what_one_failed_to(fleet: FleetRehearsal) -> None:
 
 @pytest.mark.parametrize("number", range(1, CHANGES + 1))
 def test_a_run_that_dies_anywhere_is_carried_on_by_the_next_and_undone_as_one(
-    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, number: int
+    fleet: FleetRehearsal, number: int
 ) -> None:
     two_accounts(fleet)
-    with monkeypatch.context() as patch:
-        after_change(patch, number, Killed())
-        with pytest.raises(Killed):
-            fleet.run()
+    fleet.killed(number)
     held = {group for _, _, group in fleet.assigned()}
     assert all(group in held for group, people in fleet.members().items() if people)
     assert fleet.results() == []
@@ -248,19 +245,8 @@ def test_somebody_elses_user_that_came_up_meanwhile_is_adopted_and_not_undone(
     fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fleet.leave(intents(ACCOUNT, "alice"))
-    store = fleet.instance.store.id
-
-    def theirs() -> None:
-        fleet.org.client("identitystore").create_user(
-            IdentityStoreId=store,
-            UserName="alice@example.com",
-            Name={"GivenName": "alice", "FamilyName": "Example"},
-            DisplayName="alice",
-            Emails=[{"Value": "alice@example.com", "Type": "work", "Primary": True}],
-        )
-
     with monkeypatch.context() as patch:
-        on_call(patch, "CreateGroup", theirs)
+        on_call(patch, "CreateGroup", lambda: create_user(fleet, "alice@example.com"))
         assert fleet.run() == []
     (row,) = result_of(fleet, ACCOUNT)["users"]
     assert (
@@ -282,7 +268,8 @@ def test_nobody_joins_a_group_before_its_assignment_has_succeeded(fleet: FleetRe
     assert min(people) >= min(assigned)
 
 
-def test_slots_are_never_more_than_aws_gives_even_with_another_writer(fleet: FleetRehearsal) -> None:
+def test_slots_are_never_more_than_aws_gives_and_each_assignment_is_made_once(fleet: FleetRehearsal) -> None:
+    """That the slots are kept full meanwhile is for the writer's own tests, whose clock is simulated."""
     accounts = [*ACCOUNTS, "123456789012"]
     for account in accounts:
         fleet.leave(*(intents(account, f"u{number}", set_name=f"Set{number}") for number in range(8)))
@@ -290,7 +277,7 @@ def test_slots_are_never_more_than_aws_gives_even_with_another_writer(fleet: Fle
     assert fleet.run() == []
     refused = [call for call in fleet.mutations() if call.error_code]
     assert refused == []
-    assert len(fleet.assigned()) == 32
+    assert len(fleet.assigned()) == counted(fleet.org.calls)["CreateAccountAssignment"] == 32
 
 
 def test_another_writers_requests_are_waited_for(fleet: FleetRehearsal) -> None:
@@ -327,16 +314,6 @@ def test_changed_sets_are_provisioned_three_at_a_time_and_never_two_in_one_accou
     }
 
 
-def test_more_assignments_than_there_are_slots_are_each_made_once(fleet: FleetRehearsal) -> None:
-    """That the slots are kept full meanwhile is for the writer's own tests, whose clock is simulated."""
-    for account in ACCOUNTS:
-        fleet.leave(*(intents(account, f"u{number}", set_name=f"Set{number}") for number in range(6)))
-    fleet.org.configure(assignment_seconds=0.3)
-    assert fleet.run() == []
-    assert len(fleet.assigned()) == 18
-    assert counted(fleet.org.calls)["CreateAccountAssignment"] == 18
-
-
 def test_two_writers_over_one_directory(fleet: FleetRehearsal) -> None:
     two_accounts(fleet)
     who = rf"another run holds the lock: process {os.getpid()} of \S+.* for {fleet.output}"
@@ -357,16 +334,8 @@ def test_two_writers_over_two_directories_and_one_instance(fleet: FleetRehearsal
 
 def test_external_people_are_looked_up_and_the_missing_are_listed(fleet: FleetRehearsal) -> None:
     fleet.leave(intents(ACCOUNT, "alice", "bob", external=True))
-    client, store = fleet.org.client("identitystore"), fleet.instance.store.id
-    user_id = client.create_user(
-        IdentityStoreId=store,
-        UserName="alice@example.com",
-        DisplayName="Alice",
-        Name={"GivenName": "A", "FamilyName": "L"},
-        Emails=[{"Value": "alice@example.com", "Primary": True}],
-    )["UserId"]
-    group_id = client.create_group(IdentityStoreId=store, DisplayName=f"iam-{ACCOUNT}-Readers")["GroupId"]
-    client.create_group_membership(IdentityStoreId=store, GroupId=group_id, MemberId={"UserId": user_id})
+    fleet.make_group(f"iam-{ACCOUNT}-Readers")
+    join(fleet, f"iam-{ACCOUNT}-Readers", create_user(fleet, "alice@example.com"))
     assert fleet.run() == []
     assert counted(fleet.mutations()).keys() == {
         "CreatePermissionSet",
@@ -399,13 +368,7 @@ def test_the_list_goes_once_nobody_is_missing(fleet: FleetRehearsal) -> None:
 
 
 def test_administrators_and_adoptions_stand_on_top_of_the_plan(fleet: FleetRehearsal) -> None:
-    fleet.org.client("identitystore").create_user(
-        IdentityStoreId=fleet.instance.store.id,
-        UserName="alice@example.com",
-        Name={"GivenName": "alice", "FamilyName": "Example"},
-        DisplayName="alice",
-        Emails=[{"Value": "alice@example.com", "Type": "work", "Primary": True}],
-    )
+    create_user(fleet, "alice@example.com")
     admins = replace(
         readers("Admins"), managed_policies=frozenset({"arn:aws:iam::aws:policy/AdministratorAccess"})
     )
@@ -441,9 +404,8 @@ def test_names_with_slashes_are_told_apart(fleet: FleetRehearsal) -> None:
     long, short = (
         replace(person(name), username=username) for name, username in (("u1", "a/team"), ("u2", "a"))
     )
-    fleet.leave(
+    fleet.provisioned(
         intents(ACCOUNT, users=(user(ACCOUNT, "u1", long),), group="x"),
         intents(OTHER_ACCOUNT, users=(user(OTHER_ACCOUNT, "u2", short),), group="team/x"),
     )
-    assert fleet.run() == []
     assert fleet.members() == {"x": {"a/team"}, "team/x": {"a"}}

@@ -8,16 +8,13 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import pytest
-from botocore.client import BaseClient
-
 from aws_local_org import LocalOrg
 from aws_local_org.identity_center import state
 from aws_local_org.identity_center.state import DirectoryEntry, Instance, PermissionSet
-from c7n_iamusers.identity_center.applying.center_lock import LOCK
 from tests.access_center import ACCOUNT, READ_ONLY
 from tests.desired import ACCEPT_ALL
 from tests.identity_center.fleet_rehearsal import without_lock
+from tests.interference import READS
 from tests.policies import policy
 
 MANAGEMENT = "123456789012"
@@ -43,27 +40,6 @@ ACTION: dict[str, Any] = {
     },
     "timeout": 30,
 }
-_READS = ("List", "Describe", "Get", "Is")
-
-
-class Killed(BaseException):
-    """The process dies."""
-
-
-def after_change(monkeypatch: pytest.MonkeyPatch, number: int, error: BaseException) -> None:
-    """Right after Identity Center has made its ``number``-th change from now on, ``error``: once."""
-    original, changes = BaseClient._make_api_call, iter(range(1, 1000))  # type: ignore[attr-defined]
-
-    def make_api_call(self: Any, name: str, parameters: dict[str, Any]) -> Any:
-        response = original(self, name, parameters)
-        # The lock of a run, a permission set, is no change.
-        center = self.meta.service_model.service_name in ("sso-admin", "identitystore")
-        center = center and parameters.get("Name") != LOCK
-        if center and not name.startswith(_READS) and next(changes) == number:
-            raise error
-        return response
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
 
 
 class SteppingClock:
@@ -139,7 +115,7 @@ class Rehearsal:
         return [
             call.operation
             for call in without_lock(self.org.calls)
-            if call.service in ("sso-admin", "identitystore") and not call.operation.startswith(_READS)
+            if call.service in ("sso-admin", "identitystore") and not call.operation.startswith(READS)
         ]
 
     @property

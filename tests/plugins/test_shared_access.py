@@ -11,8 +11,8 @@ from c7n.exceptions import PolicyExecutionError
 from aws_local_org import organization
 from aws_local_org.identity_center import injected_faults
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
-from tests.interference import on_call
-from tests.plugins.provisioning_rehearsal import Killed, Rehearsal, SteppingClock, after_change
+from tests.interference import Killed, after_change, on_call
+from tests.plugins.provisioning_rehearsal import Rehearsal, SteppingClock
 
 GROUP = f"iam-{ACCOUNT}-readonly"
 STATEMENT = {"Effect": "Allow", "Action": ["s3:Get*"], "Resource": "*"}

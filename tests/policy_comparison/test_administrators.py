@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
 import string
 import sys
@@ -478,7 +479,10 @@ def test_no_policy_takes_more_calls_than_its_length_allows(element: str, pattern
 
     # each call counts twice, with its return
     assert calls(6_000) < 3_000_000
-    assert calls(60_000) < 40_000_000
+    # were it as the square, it would be four times as many
+    assert calls(24_000) < 8_000_000
+    if "SOAK_PAIRS" in os.environ:
+        assert calls(60_000) < 40_000_000
 
 
 def test_a_document_that_compares_equal_with_all_of_iam_is_one_of_an_administrator() -> None:

@@ -79,22 +79,18 @@ def shared(account: str) -> Intents:
 def test_what_an_administrator_assigns_after_the_last_pruning_stays(
     fleet: FleetRehearsal, prunings: int, by_undo: bool
 ) -> None:
-    fleet.leave(shared(ACCOUNT))
-    assert fleet.run() == []
-    fleet.leave(shared(OTHER_ACCOUNT))
-    assert fleet.run() == []
+    fleet.provisioned(shared(ACCOUNT))
+    fleet.provisioned(shared(OTHER_ACCOUNT))
     of_run = fleet.results()[-1]
     fleet.forget()
-    fleet.leave(shared(ACCOUNT), intents(OTHER_ACCOUNT, "bob"))
-    assert fleet.run(prune=True) == []
+    fleet.provisioned(shared(ACCOUNT), intents(OTHER_ACCOUNT, "bob"), prune=True)
     for _ in range(prunings - 1):
         assert fleet.undo(fleet.results()[-1]) == []
         assert (OTHER_ACCOUNT, "Readers", "Sales") in fleet.assigned()
         assert fleet.run(prune=True) == []
     assert (OTHER_ACCOUNT, "Readers", "Sales") not in fleet.assigned()
-    arn = next(each.arn for each in fleet.instance.permission_sets.values() if each.name == "Readers")
-    groups = fleet.instance.store.groups.values()
-    group_id = next(each.id for each in groups if each.attributes["DisplayName"] == "Sales")
+    arn = fleet.set_arn()
+    group_id = fleet.group_id("Sales")
     assign(fleet, arn, group_id, OTHER_ACCOUNT, "GROUP")
     if by_undo:
         (failure,) = fleet.undo(of_run, read_users=existing("bob"))
@@ -107,14 +103,11 @@ def test_what_an_administrator_assigns_after_the_last_pruning_stays(
 
 def test_an_undo_ends_what_it_restored_itself(fleet: FleetRehearsal) -> None:
     """An undo of the pruning brought back what the run had made."""
-    fleet.leave(shared(ACCOUNT))
-    assert fleet.run() == []
-    fleet.leave(shared(OTHER_ACCOUNT))
-    assert fleet.run() == []
+    fleet.provisioned(shared(ACCOUNT))
+    fleet.provisioned(shared(OTHER_ACCOUNT))
     of_run = fleet.results()[-1]
     fleet.forget()
-    fleet.leave(shared(ACCOUNT), intents(OTHER_ACCOUNT, "bob"))
-    assert fleet.run(prune=True) == []
+    fleet.provisioned(shared(ACCOUNT), intents(OTHER_ACCOUNT, "bob"), prune=True)
     assert fleet.undo(fleet.results()[-1]) == []
     assert (OTHER_ACCOUNT, "Readers", "Sales") in fleet.assigned()
     assert fleet.undo(of_run) == []
@@ -123,24 +116,14 @@ def test_an_undo_ends_what_it_restored_itself(fleet: FleetRehearsal) -> None:
 
 def test_what_is_assigned_to_an_own_group_after_an_undo_is_others(fleet: FleetRehearsal) -> None:
     """The undo ended the assignment, and the group stays, since others had assigned it more."""
-    fleet.leave(intents(ACCOUNT, "ann"), intents(OTHER_ACCOUNT, "bob"))
-    assert fleet.run() == []
-    arn = next(each.arn for each in fleet.instance.permission_sets.values() if each.name == "Readers")
-    groups = fleet.instance.store.groups.values()
-    group_id = next(each.id for each in groups if each.attributes["DisplayName"] == f"iam-{ACCOUNT}-Readers")
+    fleet.provisioned(intents(ACCOUNT, "ann"), intents(OTHER_ACCOUNT, "bob"))
+    arn = fleet.set_arn()
+    group_id = fleet.group_id(f"iam-{ACCOUNT}-Readers")
     assign(fleet, arn, group_id, OTHER_ACCOUNT, "GROUP")
     fleet.undo(fleet.results()[-1])
     assert (ACCOUNT, "Readers", f"iam-{ACCOUNT}-Readers") not in fleet.assigned()
-    fleet.org.client("sso-admin").delete_account_assignment(
-        InstanceArn=fleet.instance.arn,
-        TargetId=OTHER_ACCOUNT,
-        TargetType="AWS_ACCOUNT",
-        PermissionSetArn=arn,
-        PrincipalType="GROUP",
-        PrincipalId=group_id,
-    )
+    fleet.unassign(OTHER_ACCOUNT, arn, group_id)
     assign(fleet, arn, group_id, ACCOUNT, "GROUP")
-    fleet.forget()
-    fleet.leave(intents(OTHER_ACCOUNT, "bob"), intents(ACCOUNT, "ann", set_name="Writers"))
+    fleet.leave_only(intents(OTHER_ACCOUNT, "bob"), intents(ACCOUNT, "ann", set_name="Writers"))
     fleet.run(prune=True, lock_out=True)
     assert fleet.members()[f"iam-{ACCOUNT}-Readers"] == {"ann@example.com"}

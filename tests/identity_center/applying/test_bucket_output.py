@@ -24,7 +24,6 @@ from tests.desired import intents
 from tests.fakes import ScriptedClient, Sleeps, client_error
 from tests.identity_center.buckets import BUCKET, PREFIX, URL, BucketRehearsal, output_in_bucket
 from tests.interference import on_call
-from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 LOCK = "identity-center-runs/.lock"
 PAYMENTS = f"payments/us-east-1/{ACCOUNT}/provision-Readers"
@@ -78,12 +77,9 @@ def test_objects_are_encrypted_and_the_bucket_owners(fleet: BucketRehearsal) -> 
 
 @pytest.mark.parametrize("number", [1, 4, 8, 11])
 def test_a_run_that_dies_anywhere_is_carried_on_by_the_next_and_undone_as_one(
-    fleet: BucketRehearsal, monkeypatch: pytest.MonkeyPatch, number: int
+    fleet: BucketRehearsal, number: int
 ) -> None:
-    with monkeypatch.context() as patch:
-        after_change(patch, number, Killed())
-        with pytest.raises(Killed):
-            fleet.run()
+    fleet.killed(number)
     assert fleet.objects("result.json") == []
     assert fleet.run() == []
     assert len(fleet.assigned()) == 2
@@ -224,9 +220,7 @@ def test_the_second_writer_is_told_who_writes(
             rf"process {held['process']} of \S+.* on {held['host']}, since {held['since']}, for {URL}, lock "
             rf"{held['id']}: wait .*remove it by c7n-iamusers provision unlock {held['id']} --records {URL}$"
         ).replace("+00:00", r"\+00:00")
-        with pytest.raises(IdentityCenterError, match=who):
-            fleet.run()
-    assert fleet.mutations() == []
+        fleet.refuses(who, fleet.run)
     assert fleet.run() == []
 
 

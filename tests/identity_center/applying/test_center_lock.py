@@ -62,9 +62,7 @@ def test_a_second_machine_is_told_who_writes(
             rf"another run holds the lock of Identity Center: process {held['process']} of \S+.* on {held['host']}, "
             rf"since .* for {first}, lock {held['id']}: wait .*provision unlock {held['id']} --records [^ ]+$"
         )
-        with pytest.raises(IdentityCenterError, match=who):
-            fleet.run()
-        assert fleet.mutations() == []
+        fleet.refuses(who, fleet.run)
         assert description(fleet) == held
     assert description(fleet) is None
     assert fleet.run() == []
@@ -72,8 +70,7 @@ def test_a_second_machine_is_told_who_writes(
 
 
 def test_an_undo_meets_it_too(fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     with exclusive(tmp_path / "first", fleet.center().instance, fleet.center()):
         other_machine(monkeypatch, tmp_path)
         with pytest.raises(IdentityCenterError, match="another run holds the lock of Identity Center"):
@@ -268,8 +265,7 @@ def test_a_lock_that_ends_while_others_read(
     fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     """An audit and a dry run take no lock, and list the permission sets of the instance."""
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     for read in (fleet.audit, lambda: fleet.run(dry=True, prune=True)):
         left_behind(fleet)
         with monkeypatch.context() as patch:

@@ -20,9 +20,9 @@ from c7n_iamusers.identity_center.requests.intents import Intents
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents, readers
 from tests.identity_center.applying.test_failing_account import WIDE, people, ran, requested
-from tests.identity_center.fleet_rehearsal import READS, FleetRehearsal
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.planning.test_access_review import assign, create_user, join
-from tests.interference import on_calls
+from tests.interference import READS, on_calls
 
 #: Account -> its group, and who is to be in it in the end.
 SERVED = {
@@ -30,10 +30,10 @@ SERVED = {
     OTHER_ACCOUNT: (f"iam-{OTHER_ACCOUNT}-Writers", people("bob", "eve")),
 }
 COMMANDS: dict[str, Callable[[FleetRehearsal], list[str]]] = {
+    "apply": lambda fleet: fleet.run(),
     "plan": lambda fleet: fleet.run(dry=True),
     "export": lambda fleet: export(fleet.fleet, fleet.output / "tf", fleet.said.append, fleet.center()),
     "audit": lambda fleet: fleet.audit(),
-    "apply": lambda fleet: fleet.run(),
     "prune": lambda fleet: fleet.run(prune=True, lock_out=True),
     "undo": lambda fleet: fleet.undo(fleet.results()[-1]),
 }
@@ -51,15 +51,12 @@ def busy(fleet: FleetRehearsal) -> FleetRehearsal:
     assert ran(fleet, *asking(later=False)) == []
     ours = f"Managed by c7n-iamusers for account {ACCOUNT}"
     for name, description in (("Theirs", "Theirs"), (f"iam-{ACCOUNT}-Old", ours)):
-        fleet.org.client("identitystore").create_group(
-            IdentityStoreId=fleet.instance.store.id, DisplayName=name, Description=description
-        )
+        fleet.make_group(name, description)
     join(fleet, "Theirs", create_user(fleet, "dan@example.com"))
     ids = {name: each for each, name in names(fleet).items()}
     assign(fleet, ids["Readers"], ids["Theirs"], ACCOUNT, "GROUP")
     assign(fleet, ids["Readers"], create_user(fleet, "zoe@example.com"), ACCOUNT, "USER")
-    fleet.forget()
-    fleet.leave(*asking(later=True))
+    fleet.leave_only(*asking(later=True))
     return fleet
 
 

@@ -25,7 +25,6 @@ from tests.identity_center.planning.test_access_review import assign, create_use
 from tests.identity_center.planning.test_review import reviewed
 from tests.identity_center.test_delegated_administrator import delegated
 from tests.interference import on_calls
-from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 OBJECTS = replace(readers(), managed_policies=frozenset(), customer_policies=frozenset({"/Objects"}))
@@ -52,8 +51,7 @@ def requested(account: str, *names: str, by: PermissionSet = OBJECTS, shared: bo
 
 
 def ran(fleet: FleetRehearsal, *found: Intents, **choices: Any) -> list[str]:
-    fleet.forget()
-    fleet.leave(*found)
+    fleet.leave_only(*found)
     return fleet.run(**choices)
 
 
@@ -198,7 +196,7 @@ def test_nobody_new_gets_an_earlier_form_by_a_shared_group(
         assert "eve@example.com" not in fleet.usernames()
         assert policies(fleet, has) == ["ReadOnlyAccess"]
     closed("")
-    assert fleet.run(plan_options=reviewed(fleet, fleet.output / "plan.json")) == []
+    assert fleet.run(plan_options=reviewed(fleet)) == []
     assert fleet.members() == {SHARED: people("ann", "bob", "eve")}
 
 
@@ -219,7 +217,7 @@ def test_nobody_new_gets_an_earlier_form_that_another_run_would_provision(
             OTHER_ACCOUNT, "eve", set_name="Other", accept=ACCEPT_ALL, group=SHARED, shared_group=True
         )
     fleet.leave(eve)
-    failures = fleet.run(plan_options=reviewed(fleet, fleet.output / "plan.json"))
+    failures = fleet.run(plan_options=reviewed(fleet))
     assert [each for each in failures if f"in account {ACCOUNT}, which has an earlier form" in each]
     assert fleet.members() == {SHARED: people("ann", "bob")}
     assert "eve@example.com" not in fleet.usernames()
@@ -250,9 +248,8 @@ def test_nobody_new_gets_a_form_that_is_an_earlier_one_since_the_plan(
         requested(account, *names, by=WIDE, shared=shared)
         for account, names in ((ACCOUNT, ["ann"]), (OTHER_ACCOUNT, ["bob", "eve"]))
     ]
-    fleet.forget()
-    fleet.leave(*found)
-    failures = fleet.run(plan_options=reviewed(fleet, fleet.output / "plan.json"))
+    fleet.leave_only(*found)
+    failures = fleet.run(plan_options=reviewed(fleet))
     assert [each for each in failures if "which has an earlier form" in each], failures
     assert "eve@example.com" not in {each for members in fleet.members().values() for each in members}
 
@@ -284,10 +281,8 @@ def test_nobody_gets_what_others_made_a_new_permission_set_meanwhile(
                 **instance, PermissionSetArn=made[0], ManagedPolicyArn=ADMINISTRATOR
             )
         if pending and operation == assigned_at and made and made[0]:
-            group = fleet.org.client("identitystore").create_group(
-                IdentityStoreId=fleet.instance.store.id, DisplayName=pending.pop()
-            )
-            assign(fleet, made[0], group["GroupId"], ACCOUNT, "GROUP")
+            group = fleet.make_group(pending.pop())
+            assign(fleet, made[0], group, ACCOUNT, "GROUP")
 
     on_calls(monkeypatch, others)
     failures = ran(fleet, requested(ACCOUNT, "ann", by=readers()))
@@ -300,7 +295,7 @@ def test_nobody_gets_what_others_made_a_new_permission_set_meanwhile(
 
 
 def test_a_reviewed_plan_goes_on_after_its_run_was_killed(
-    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+    fleet: FleetRehearsal,
 ) -> None:
     """Between a permission set and the accounts, each of which the plan has."""
     of_both(fleet, readers())
@@ -308,11 +303,8 @@ def test_a_reviewed_plan_goes_on_after_its_run_was_killed(
         requested(account, name, by=ADMINS) for account, name in ((ACCOUNT, "ann"), (OTHER_ACCOUNT, "bob"))
     ]
     fleet.leave(*changed)
-    plan = reviewed(fleet, fleet.output / "plan.json")
-    with monkeypatch.context() as patch:
-        after_change(patch, 2, Killed())
-        with pytest.raises(Killed):
-            fleet.run(plan_options=plan)
+    plan = reviewed(fleet)
+    fleet.killed(2, lambda: fleet.run(plan_options=plan))
     assert fleet.run(plan_options=plan) == []
     assert {*policies(fleet, ACCOUNT), *policies(fleet, OTHER_ACCOUNT)} == {"AdministratorAccess"}
 
@@ -444,10 +436,10 @@ def test_a_file_of_profiles_has_no_role_that_could_not_be_assigned(fleet: FleetR
 def test_groups_of_an_identity_provider(fleet: FleetRehearsal) -> None:
     """Nobody joins these by a run."""
     with_objects(fleet, OTHER_ACCOUNT)
-    store, found = fleet.org.client("identitystore"), []
+    found = []
     for account, name in ((ACCOUNT, "ann"), (OTHER_ACCOUNT, "bob")):
         group = f"iam-{account}-Readers"
-        store.create_group(IdentityStoreId=fleet.instance.store.id, DisplayName=group)
+        fleet.make_group(group)
         join(fleet, group, create_user(fleet, f"{name}@example.com"))
         found.append(replace(requested(account, name), external=True))
     assert of_users(ran(fleet, *found)) == {f"ann of account {ACCOUNT}"}

@@ -27,7 +27,6 @@ from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, pin
 from tests.identity_center.planning.test_access_review import ALICE, MALLORY, create_user, join, user_id
-from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 GROUP = f"iam-{ACCOUNT}-Readers"
 Data = dict[str, Any]
@@ -36,8 +35,7 @@ Data = dict[str, Any]
 @pytest.fixture
 def result(fleet: FleetRehearsal) -> Path:
     """The result of a run for Alice."""
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     (found,) = fleet.results()
     return found
 
@@ -55,69 +53,41 @@ def put(data: Data, *path: Any, value: Any) -> None:
     inner[last] = value
 
 
-def number_of(data: Data, kind: str) -> int:
-    return next(number for number, each in enumerate(data["created"]) if each["kind"] == kind)
-
-
 MALFORMED = [
-    pytest.param(lambda data: put(data, "created", value={}), "created must be a list", id="created-no-list"),
-    pytest.param(lambda data: put(data, "created", 0, value="x"), "must be an object", id="row-no-object"),
-    pytest.param(lambda data: put(data, "created", 0, "kind", value=[]), "must be one of", id="kind-a-list"),
-    pytest.param(lambda data: put(data, "created", 0, "kind", value="role"), "must be one of", id="kind"),
-    pytest.param(lambda data: put(data, "created", 0, "id", value=7), "must be a text", id="id-a-number"),
+    pytest.param(["created"], {}, "created must be a list", id="created-no-list"),
+    pytest.param(["created", 0], "x", "must be an object", id="row-no-object"),
+    pytest.param(["created", 0, "kind"], [], "must be one of", id="kind-a-list"),
+    pytest.param(["created", 0, "kind"], "role", "must be one of", id="kind"),
+    pytest.param(["created", 0, "id"], 7, "must be a text", id="id-a-number"),
+    pytest.param(["created", 0, "parameters"], None, "must be an object", id="parameters"),
+    pytest.param(["group", "DisplayName"], [1], "DisplayName must be a text", id="a-name-that-is-a-list"),
+    pytest.param(["membership", "MemberId"], {}, "lacks UserId", id="a-member-that-is-nobody"),
+    pytest.param(["assignment", "TargetId"], "../x", "must match", id="no-account"),
+    pytest.param(["removed"], [{"kind": {}}], "must be one of", id="removed-kind"),
     pytest.param(
-        lambda data: put(data, "created", 0, "parameters", value=None), "must be an object", id="parameters"
-    ),
-    pytest.param(
-        lambda data: put(data, "created", number_of(data, "group"), "parameters", "DisplayName", value=[1]),
-        "DisplayName must be a text",
-        id="a-name-that-is-a-list",
-    ),
-    pytest.param(
-        lambda data: put(data, "created", number_of(data, "membership"), "parameters", "MemberId", value={}),
-        "lacks UserId",
-        id="a-member-that-is-nobody",
-    ),
-    pytest.param(
-        lambda data: put(
-            data, "created", number_of(data, "assignment"), "parameters", "TargetId", value="../x"
-        ),
-        "must match",
-        id="no-account",
-    ),
-    pytest.param(
-        lambda data: put(data, "removed", value=[{"kind": {}}]), "must be one of", id="removed-kind"
-    ),
-    pytest.param(
-        lambda data: put(
-            data, "removed", value=[{"kind": "group", "group": "g", "group-id": [], "description": ""}]
-        ),
+        ["removed"],
+        [{"kind": "group", "group": "g", "group-id": [], "description": ""}],
         "group-id must be a text",
         id="removed-id",
     ),
-    pytest.param(lambda data: put(data, "memberships", value=[[]]), "must be an object", id="memberships"),
-    pytest.param(
-        lambda data: put(data, "memberships", 0, "users", value={"alice": "AIDA"}), "must match", id="no-arn"
-    ),
-    pytest.param(lambda data: put(data, "resumes", value=["../../elsewhere"]), "must match", id="resumes"),
-    pytest.param(
-        lambda data: put(data, "permission-sets", value=[]), "must be an object", id="permission-sets"
-    ),
-    pytest.param(
-        lambda data: put(data, "permission-sets", "Readers", "managed_policies", value=7),
-        "must be a list",
-        id="policies",
-    ),
-    pytest.param(lambda data: put(data, "region", value={}), "region must be a text", id="region"),
+    pytest.param(["memberships"], [[]], "must be an object", id="memberships"),
+    pytest.param(["memberships", 0, "users"], {"alice": "AIDA"}, "must match", id="no-arn"),
+    pytest.param(["resumes"], ["../../elsewhere"], "must match", id="resumes"),
+    pytest.param(["permission-sets"], [], "must be an object", id="permission-sets"),
+    pytest.param(["permission-sets", "Readers", "managed_policies"], 7, "must be a list", id="policies"),
+    pytest.param(["region"], {}, "region must be a text", id="region"),
 ]
 
 
-@pytest.mark.parametrize(("forge", "told"), MALFORMED)
+@pytest.mark.parametrize(("at", "value", "told"), MALFORMED)
 def test_a_result_of_other_shapes(
-    fleet: FleetRehearsal, result: Path, forge: Callable[[Data], None], told: str
+    fleet: FleetRehearsal, result: Path, at: list[Any], value: Any, told: str
 ) -> None:
+    """``at``: where the value is put; by a kind, into the parameters of the first row of that kind."""
     data = json.loads(result.read_text())
-    forge(data)
+    kinds = {each["kind"]: number for number, each in reversed([*enumerate(data["created"])])}
+    by_kind = ["created", kinds[at[0]], "parameters"] if at[0] in kinds else at[:1]
+    put(data, *by_kind, *at[1:], value=value)
     result.write_text(json.dumps(data))
     for run in runs_over(fleet, result):
         with pytest.raises(IdentityCenterError, match=told) as error:
@@ -160,7 +130,7 @@ def store_id(fleet: FleetRehearsal) -> str:
 def their_group(fleet: FleetRehearsal) -> tuple[str, str, str]:
     """A group of somebody else's with Mallory in it: its id, the membership's and hers."""
     client, store, mallory = fleet.org.client("identitystore"), store_id(fleet), create_user(fleet, MALLORY)
-    group = client.create_group(IdentityStoreId=store, DisplayName="Finance", Description="Theirs")["GroupId"]
+    group = fleet.make_group("Finance", "Theirs")
     membership = client.create_group_membership(
         IdentityStoreId=store, GroupId=group, MemberId={"UserId": mallory}
     )["MembershipId"]
@@ -210,9 +180,7 @@ def rows_of_their_group(fleet: FleetRehearsal) -> list[Data]:
 
 def test_what_the_journal_does_not_show(fleet: FleetRehearsal, result: Path) -> None:
     forge(result, *rows_of_their_group(fleet), journal=False)
-    with pytest.raises(IdentityCenterError, match=r"1 group, 1 membership.*does not show"):
-        fleet.undo(result)
-    assert fleet.mutations() == []
+    fleet.refuses(r"1 group, 1 membership.*does not show", fleet.undo, result)
 
 
 @pytest.mark.parametrize(
@@ -239,9 +207,7 @@ def test_a_result_without_its_journal(fleet: FleetRehearsal, result: Path, how: 
         journal.write_bytes((fleet.results()[-1].parent / "journal.jsonl").read_bytes())
         if how == "of-another-run-with-its-end":
             pin(result)
-    with pytest.raises(IdentityCenterError, match=told):
-        fleet.undo(result)
-    assert fleet.mutations() == []
+    fleet.refuses(told, fleet.undo, result)
 
 
 def test_somebody_elses_group_in_result_and_journal(fleet: FleetRehearsal, result: Path) -> None:
@@ -296,9 +262,7 @@ def test_ids_of_another_instance(fleet: FleetRehearsal, result: Path, name: str)
     result.write_text(json.dumps(data))
     write_lines(result, lines)
     pin(result)
-    with pytest.raises(IdentityCenterError, match="it belongs to another, not to"):
-        fleet.undo(result)
-    assert fleet.mutations() == []
+    fleet.refuses("it belongs to another, not to", fleet.undo, result)
 
 
 BROKEN_LINES = [
@@ -331,18 +295,13 @@ def test_a_journal_that_no_run_has_written(
 
 
 def test_a_run_killed_in_another_instance_is_not_carried_on(
-    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+    fleet: FleetRehearsal,
 ) -> None:
     fleet.leave(intents(ACCOUNT, "alice"))
-    with monkeypatch.context() as patch:
-        after_change(patch, 3, Killed())
-        with pytest.raises(Killed):
-            fleet.run()
+    fleet.killed(3)
     (journal,) = fleet.output.glob("identity-center-runs/*/journal.jsonl")
     journal.write_text(journal.read_text().replace(store_id(fleet), "d-0000000000"))
-    with pytest.raises(IdentityCenterError, match=r"can't be continued here: it belongs to d-0000000000"):
-        fleet.run()
-    assert fleet.mutations() == []
+    fleet.refuses(r"can't be continued here: it belongs to d-0000000000", fleet.run)
 
 
 def test_results_of_another_instance_tell_nothing_of_this_one(fleet: FleetRehearsal, result: Path) -> None:
@@ -351,8 +310,7 @@ def test_results_of_another_instance_tell_nothing_of_this_one(fleet: FleetRehear
     result.write_text(json.dumps({**data, "instance": "arn:aws:sso:::instance/ssoins-other"}))
     pin(result)
     fleet.leave(intents(ACCOUNT, "bob"))
-    fleet.forget()
-    fleet.leave(intents(ACCOUNT, "bob"))
+    fleet.leave_only(intents(ACCOUNT, "bob"))
     fleet.new_records = True
     fleet.run(dry=True)
     assert any("no run with results here made it" in line for line in fleet.lines("!"))
@@ -361,15 +319,10 @@ def test_results_of_another_instance_tell_nothing_of_this_one(fleet: FleetRehear
 def test_undo_spares_whom_a_later_run_put_into_a_group_that_it_only_assigned(
     fleet: FleetRehearsal,
 ) -> None:
-    client, store = fleet.org.client("identitystore"), store_id(fleet)
-    client.create_group(
-        IdentityStoreId=store, DisplayName=GROUP, Description=f"Managed by c7n-iamusers for account {ACCOUNT}"
-    )
+    fleet.make_group(GROUP, f"Managed by c7n-iamusers for account {ACCOUNT}")
     fleet.new_records = True
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
-    fleet.leave(intents(ACCOUNT, "alice", "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
+    fleet.provisioned(intents(ACCOUNT, "alice", "bob"))
     fleet.undo(fleet.results()[0])
     assert fleet.members() == {GROUP: {"bob@example.com"}}
     assert fleet.assigned() == {(ACCOUNT, "Readers", GROUP)}
@@ -378,19 +331,15 @@ def test_undo_spares_whom_a_later_run_put_into_a_group_that_it_only_assigned(
 
 @pytest.mark.parametrize("dies_after", [None, 1, 2])
 def test_a_shared_group_of_somebody_elses_is_left_as_it_was(
-    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, dies_after: int | None
+    fleet: FleetRehearsal, dies_after: int | None
 ) -> None:
     group, _, _ = their_group(fleet)
     requested = replace(intents(ACCOUNT, "alice"), group="Finance", shared_group=True)
-    fleet.leave(requested)
-    assert fleet.run() == []
+    fleet.provisioned(requested)
     assert fleet.members() == {"Finance": {MALLORY, ALICE}}
     (result,) = fleet.results()
     if dies_after:
-        with monkeypatch.context() as patch:
-            after_change(patch, dies_after, Killed())
-            with pytest.raises(Killed):
-                fleet.undo(result)
+        fleet.killed(dies_after, lambda: fleet.undo(result))
     assert fleet.undo(result) == []
     assert (fleet.members(), fleet.assigned(), fleet.usernames()) == (
         {"Finance": {MALLORY}},
@@ -425,20 +374,16 @@ def test_a_run_that_was_moved_with_its_journal(fleet: FleetRehearsal, result: Pa
 
 
 def test_a_run_that_was_moved_without_the_journal_of_one_that_it_carried_on(
-    fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fleet: FleetRehearsal,
+    tmp_path: Path,
 ) -> None:
     fleet.leave(intents(ACCOUNT, "alice"))
-    with monkeypatch.context() as patch:
-        after_change(patch, 3, Killed())
-        with pytest.raises(Killed):
-            fleet.run()
+    fleet.killed(3)
     assert fleet.run() == []
     (result,) = fleet.results()
     moved = result.parent.rename(tmp_path / "moved")
     fleet.output = moved
-    with pytest.raises(IdentityCenterError, match="or of one that it continued, is missing"):
-        fleet.undo(moved / "result.json")
-    assert fleet.mutations() == []
+    fleet.refuses("or of one that it continued, is missing", fleet.undo, moved / "result.json")
 
 
 CHANGES = [
@@ -464,11 +409,7 @@ def test_a_result_that_was_changed_after_the_run(
 
 def forged_result(fleet: FleetRehearsal, group: str, username: str, users: dict[str, str]) -> Path:
     """A result of no run, by which one has put the person into the group for IAM users."""
-    groups = fleet.instance.store.groups.values()
-    ids = {
-        "group-id": next(each.id for each in groups if each.attributes["DisplayName"] == group),
-        "user-id": user_id(fleet, username),
-    }
+    ids = {"group-id": fleet.group_id(group), "user-id": user_id(fleet, username)}
     data = {
         "schema": 1,
         "instance": fleet.instance.arn,
@@ -550,8 +491,7 @@ def test_what_others_may_have_written_is_not_believed(
 
 def forged_removals(fleet: FleetRehearsal) -> Path:
     """A result and its journal, written to agree: a run had taken administration of an account from mallory."""
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     (result,) = fleet.results()
     mallory = create_user(fleet, MALLORY)
     owned = PermissionSet(
@@ -594,20 +534,17 @@ def forged_removals(fleet: FleetRehearsal) -> Path:
 
 def test_forged_removals_give_nobody_access_that_nobody_accepts(fleet: FleetRehearsal) -> None:
     result = forged_removals(fleet)
-    with pytest.raises(IdentityCenterError, match=r"nothing was touched: lines with \+ give people access"):
-        fleet.undo(result, accepted=False)
-    assert fleet.mutations() == []
+    fleet.refuses(
+        r"nothing was touched: lines with \+ give people access", fleet.undo, result, accepted=False
+    )
     assert any("ADMINISTRATOR by AdministratorAccess" in line for line in fleet.said)
 
 
 def test_a_result_with_another_digest_than_the_run_printed_is_refused(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     digest = fleet.said[-1].rpartition(" ")[2]
     (result,) = fleet.results()
     assert digest == hashlib.sha256(result.read_bytes()).hexdigest()
     result.write_text(f"{result.read_text()}\n")
     pin(result)
-    with pytest.raises(IdentityCenterError, match="it was changed after the run"):
-        fleet.undo(result, digest=digest)
-    assert fleet.mutations() == []
+    fleet.refuses("it was changed after the run", fleet.undo, result, digest=digest)

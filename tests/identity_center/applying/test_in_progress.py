@@ -27,20 +27,12 @@ def end(fleet: FleetRehearsal, account: str = ACCOUNT, kind: str = "") -> None:
     """Somebody deletes the only assignment in the account, or the only one of that kind of principal."""
     here = [each for each in fleet.instance.assignments if each.account_id == account]
     (found,) = (each for each in here if kind in ("", each.principal_type))
-    fleet.org.client("sso-admin").delete_account_assignment(
-        InstanceArn=fleet.instance.arn,
-        TargetId=account,
-        TargetType="AWS_ACCOUNT",
-        PermissionSetArn=found.permission_set_arn,
-        PrincipalType=found.principal_type,
-        PrincipalId=found.principal_id,
-    )
+    fleet.unassign(account, found.permission_set_arn, found.principal_id, found.principal_type)
 
 
 def run_for(fleet: FleetRehearsal, *found: Intents, **options: float) -> Path:
     """The result of a run over these intents alone."""
-    fleet.forget()
-    fleet.leave(*found)
+    fleet.leave_only(*found)
     fleet.run(**options)  # type: ignore[arg-type]
     return fleet.results()[-1]
 
@@ -147,8 +139,7 @@ def test_a_run_after_a_pruning_that_was_stopped(slow_fleet: FleetRehearsal) -> N
     both = intents(ACCOUNT, "bob"), intents(ACCOUNT, "bob", set_name="Auditors")
     run_for(slow_fleet, *both)
     slow_fleet.org.configure(assignment_seconds=3)
-    slow_fleet.forget()
-    slow_fleet.leave(both[1])
+    slow_fleet.leave_only(both[1])
     slow_fleet.run(prune=True, timeout=1.0)
     run_for(slow_fleet, *both)
     slow_fleet.settle(60)
@@ -161,8 +152,7 @@ def test_an_undo_of_a_pruning_that_was_stopped(slow_fleet: FleetRehearsal) -> No
     run_for(slow_fleet, *both)
     before = slow_fleet.assigned(), slow_fleet.members()
     slow_fleet.org.configure(assignment_seconds=3)
-    slow_fleet.forget()
-    slow_fleet.leave(both[1])
+    slow_fleet.leave_only(both[1])
     slow_fleet.run(prune=True, timeout=1.0)
     assert slow_fleet.undo(slow_fleet.results()[-1]) == []
     slow_fleet.settle(60)
@@ -189,8 +179,7 @@ def test_a_pruning_waits_for_a_creation_that_a_run_left(slow_fleet: FleetRehears
     slow_fleet.org.configure(assignment_seconds=3)
     run_for(slow_fleet, *both, timeout=1.0)
     slow_fleet.forget()
-    slow_fleet.leave(both[1])
-    assert slow_fleet.run(prune=True, lock_out=True) == []
+    slow_fleet.provisioned(both[1], prune=True, lock_out=True)
     slow_fleet.settle(60)
     assert {name for _, name, _ in slow_fleet.assigned()} == {"Auditors"}
 
@@ -237,8 +226,7 @@ def test_an_undo_keeps_what_others_are_assigning(slow_fleet: FleetRehearsal, kin
 
 def test_a_pruning_keeps_a_group_that_others_are_assigning(slow_fleet: FleetRehearsal) -> None:
     assigned_by_others(slow_fleet, "GROUP")
-    slow_fleet.forget()
-    slow_fleet.leave(intents(ACCOUNT, "bob", set_name="Auditors"))
+    slow_fleet.leave_only(intents(ACCOUNT, "bob", set_name="Auditors"))
     slow_fleet.run(prune=True)
     assert any("the group also has Theirs in account" in each for each in slow_fleet.said)
     assert slow_fleet.members()[READERS] == {"bob@example.com"}

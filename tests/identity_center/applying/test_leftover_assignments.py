@@ -45,8 +45,7 @@ def remove_as_told(fleet: FleetRehearsal, line: str) -> None:
 
 def request_others(fleet: FleetRehearsal) -> None:
     """From now on the people are to have another permission set."""
-    fleet.forget()
-    fleet.leave(
+    fleet.leave_only(
         *(intents(account, name, set_name="Others", accept=ACCEPT_ALL) for account, name in BOTH.items())
     )
 
@@ -99,12 +98,10 @@ def test_a_pruning_says_what_keeps_a_permission_set(fleet: FleetRehearsal, kind:
 def test_a_pruning_says_what_keeps_a_permission_set_in_an_account_without_intents(
     fleet: FleetRehearsal, kind: str
 ) -> None:
-    fleet.leave(intents(ACCOUNT, "ann", accept=ACCEPT_ALL))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "ann", accept=ACCEPT_ALL))
     leftover(fleet, kind, account=OTHER_ACCOUNT)
     assert fleet.run(prune=True) == []
-    fleet.forget()
-    fleet.leave(intents(ACCOUNT, "ann", set_name="Others", accept=ACCEPT_ALL))
+    fleet.leave_only(intents(ACCOUNT, "ann", set_name="Others", accept=ACCEPT_ALL))
     for _ in range(3):
         (line,) = fleet.run(prune=True, lock_out=True)
         assert f"permission set Readers is assigned in account {OTHER_ACCOUNT} to {kind.lower()} " in line
@@ -132,12 +129,11 @@ def test_where_others_use_the_permission_set_a_leftover_keeps_nothing(
 @KINDS
 def test_a_pruning_of_chosen_accounts_removes_no_permission_set(fleet: FleetRehearsal, kind: str) -> None:
     """Those that were not chosen may request it."""
-    fleet.leave(
+    fleet.provisioned(
         intents(ACCOUNT, "ann", accept=ACCEPT_ALL),
         intents(OTHER_ACCOUNT, "bob", set_name="Others", accept=ACCEPT_ALL),
     )
-    assert fleet.run() == []
-    (arn,) = (each.arn for each in fleet.instance.permission_sets.values() if each.name == "Others")
+    arn = fleet.set_arn("Others")
     leftover(fleet, kind, arn)
     fleet.only = frozenset({ACCOUNT})
     assert fleet.run(prune=True) == []

@@ -17,13 +17,10 @@ from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import intents, person, readers, user
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.planning.test_access_review import create_user, join, user_id
-from tests.identity_center.test_former_members import accounts_with, audited, on_day, pruned
-from tests.identity_center.undo.test_undo_and_others import killed_run
+from tests.identity_center.test_former_members import accounts_with, audited, pruned
 from tests.identity_center.undo.test_undoing import incomplete
-from tests.interference import deny, on_call
-from tests.plugins.provisioning_rehearsal import Killed
+from tests.interference import Killed, deny, on_call
 
-__all__ = ["on_day"]
 TEAM = "team@example.com"
 VIEW_ONLY = "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"
 WIDER = replace(readers(), managed_policies=frozenset({READ_ONLY, VIEW_ONLY}))
@@ -62,11 +59,10 @@ def removed_by_hand(fleet: FleetRehearsal, group: str, username: str = TEAM) -> 
 def given_to_alice(fleet: FleetRehearsal, form: str, how: str) -> None:
     """Alice's tag has the address of the team, whose membership is then removed."""
     create_user(fleet, TEAM)
-    fleet.leave(people(form, carol="carol"))
-    assert fleet.run() == []
+    fleet.provisioned(people(form, carol="carol"))
     fleet.leave(people(form, carol="carol", alice="team"))
     if how == "killed-by-hand":
-        killed_run(fleet, 1)
+        fleet.killed(1)
     else:
         assert fleet.run() == []
     result = fleet.results()[-1]
@@ -76,8 +72,7 @@ def given_to_alice(fleet: FleetRehearsal, form: str, how: str) -> None:
     elif how == "undo":
         assert fleet.undo(result) == []
     else:
-        fleet.leave(people(form, carol="carol", alice="alice"))
-        assert fleet.run(prune=True, lock_out=True) == []
+        fleet.provisioned(people(form, carol="carol", alice="alice"), prune=True, lock_out=True)
         if how == "prune-undo-prune":
             assert fleet.undo(fleet.results()[-1]) == []
             assert TEAM in fleet.members()[GROUPS[form]]
@@ -144,8 +139,7 @@ def test_a_leaver_is_not_who_has_moved(
 ) -> None:
     given_to_alice(fleet, "own", "prune")
     staying: Mapping[str, str] = {"carol": "carol"} if moved else {"carol": "carol", "alice": "alice"}
-    fleet.leave(people("own", **staying, bob="team"))
-    assert fleet.run() == []
+    fleet.provisioned(people("own", **staying, bob="team"))
     fleet.leave(people("own", **staying))
     read = accounts_with(*staying)
     deleted: Collection[str] = {user(ACCOUNT, "alice", None).subject.unique_id} if moved else ()
@@ -161,15 +155,12 @@ def test_a_leaver_is_not_who_has_moved(
 def test_an_undo_takes_back_the_membership_of_its_run(fleet: FleetRehearsal, prunings: int) -> None:
     """An undo of an earlier pruning had brought back the one before it."""
     group, read_users = GROUPS["own"], existing("ann", "bob")
-    fleet.leave(intents(ACCOUNT, "ann", "bob"))
-    assert fleet.run() == []
-    fleet.leave(intents(ACCOUNT, "bob"))
-    assert fleet.run(prune=True, lock_out=True) == []
+    fleet.provisioned(intents(ACCOUNT, "ann", "bob"))
+    fleet.provisioned(intents(ACCOUNT, "bob"), prune=True, lock_out=True)
     for _ in range(prunings - 1):
         assert fleet.undo(fleet.results()[-1]) == []
         assert fleet.run(prune=True, lock_out=True) == []
-    fleet.leave(intents(ACCOUNT, "ann", "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "ann", "bob"))
     assert fleet.undo(fleet.results()[-1], read_users=read_users) == []
     assert fleet.members() == {group: {"bob@example.com"}}
 
@@ -178,8 +169,7 @@ def test_an_undo_says_that_the_membership_was_made_anew(fleet: FleetRehearsal) -
     """And not that its IAM user of then has been deleted."""
     given_to_alice(fleet, "own", "prune")
     of_alice = fleet.results()[1]
-    fleet.leave(people("own", carol="carol", bob="team"))
-    assert fleet.run() == []
+    fleet.provisioned(people("own", carol="carol", bob="team"))
     assert incomplete(fleet.undo(of_alice, read_users=existing("carol", "bob"))) == 1
     (line,) = fleet.lines("!")
     assert line.endswith("it was recreated since")
@@ -189,16 +179,14 @@ def test_an_undo_says_that_the_membership_was_made_anew(fleet: FleetRehearsal) -
 def test_an_assignment_rests_on_the_present_iam_users(fleet: FleetRehearsal) -> None:
     """Of a shared group whose member was another IAM user's person before."""
     given_to_alice(fleet, "shared", "undo")
-    fleet.leave(people("shared", carol="carol", bob="team"))
-    assert fleet.run() == []
+    fleet.provisioned(people("shared", carol="carol", bob="team"))
     more = intents(
         OTHER_ACCOUNT,
         group="Sales",
         shared_group=True,
         users=(user(OTHER_ACCOUNT, "bob", person("team")), user(OTHER_ACCOUNT, "carol", person("carol"))),
     )
-    fleet.leave(more)
-    assert fleet.run() == []
+    fleet.provisioned(more)
     assert fleet.undo(fleet.results()[-1], read_users=existing("carol", "bob")) == []
     assert {account for account, _, _ in fleet.assigned()} == {ACCOUNT}
 
@@ -207,14 +195,11 @@ def test_an_assignment_rests_on_the_present_iam_users(fleet: FleetRehearsal) -> 
 def test_settings_rest_on_the_present_iam_users(fleet: FleetRehearsal, form: str) -> None:
     """The run gave Alice the membership that was removed by hand, and a later run made it for Bob."""
     create_user(fleet, TEAM)
-    fleet.leave(people(form, carol="carol"))
-    assert fleet.run() == []
-    fleet.leave(replace(people(form, carol="carol", alice="team"), permission_set=WIDER))
-    assert fleet.run() == []
+    fleet.provisioned(people(form, carol="carol"))
+    fleet.provisioned(replace(people(form, carol="carol", alice="team"), permission_set=WIDER))
     of_run = fleet.results()[-1]
     removed_by_hand(fleet, GROUPS[form])
-    fleet.leave(replace(people(form, carol="carol", bob="team"), permission_set=WIDER))
-    assert fleet.run() == []
+    fleet.provisioned(replace(people(form, carol="carol", bob="team"), permission_set=WIDER))
     assert incomplete(fleet.undo(of_run, read_users=existing("carol", "bob"))) == 1
     (kept,) = fleet.lines("!")
     assert kept.endswith("it was recreated since")
@@ -225,8 +210,7 @@ def test_settings_rest_on_the_present_iam_users(fleet: FleetRehearsal, form: str
 @pytest.mark.parametrize("form", ["own", "shared"])
 def test_what_others_made_anew_may_be_for_who_had_it(fleet: FleetRehearsal, form: str) -> None:
     create_user(fleet, TEAM)
-    fleet.leave(people(form, carol="carol", alice="team"))
-    assert fleet.run() == []
+    fleet.provisioned(people(form, carol="carol", alice="team"))
     removed_by_hand(fleet, GROUPS[form])
     join(fleet, GROUPS[form], user_id(fleet, TEAM))
     bob = people(form, carol="carol", bob="team")
@@ -234,10 +218,8 @@ def test_what_others_made_anew_may_be_for_who_had_it(fleet: FleetRehearsal, form
     (failure,) = fleet.run()
     assert f"an earlier run gave {TEAM} access for other IAM users of account {ACCOUNT}: alice" in failure
     assert not is_own(fleet, "bob")
-    fleet.leave(replace(bob, users=tuple(replace(each, on_file=True) for each in bob.users)))
-    assert fleet.run() == []
-    fleet.leave(bob)
-    assert fleet.run() == []
+    fleet.provisioned(replace(bob, users=tuple(replace(each, on_file=True) for each in bob.users)))
+    fleet.provisioned(bob)
     assert is_own(fleet, "bob")
 
 
@@ -245,12 +227,10 @@ def undone_of_alice(fleet: FleetRehearsal, form: str, how: str) -> None:
     """Alice's tag had the address of the team; the run is undone, and the team has a membership that others made."""
     group = GROUPS[form]
     create_user(fleet, TEAM)
-    fleet.leave(people(form, carol="carol"))
-    assert fleet.run() == []
+    fleet.provisioned(people(form, carol="carol"))
     if how == "met":
         join(fleet, group, user_id(fleet, TEAM))
-    fleet.leave(people(form, carol="carol", alice="team"))
-    assert fleet.run() == []
+    fleet.provisioned(people(form, carol="carol", alice="team"))
     of_alice = fleet.results()[-1]
     if how == "made-anew-before-the-undo":
         removed_by_hand(fleet, group)
@@ -293,8 +273,7 @@ def test_what_an_undo_left_refuses_as_before(
     """A membership that somebody may need, or whose deletion failed; others then made it anew."""
     create_user(fleet, TEAM)
     for names in ({"carol": "carol"}, {"carol": "carol", "alice": "team"}):
-        fleet.leave(people(form, **names))
-        assert fleet.run() == []
+        fleet.provisioned(people(form, **names))
     with monkeypatch.context() as patch:
         if how == "kept":
             assert incomplete(fleet.undo(fleet.results()[-1], read_users=existing("carol", "bob"))) >= 1
@@ -330,8 +309,7 @@ def test_nobody_loses_access_on_which_an_iam_user_rests_whom_an_undone_run_met(
     others = [user(ACCOUNT, name, person(name)) for name in ("bob", *carol)]
     on_day(0)
     for users in ((first, others[0]), (first, second, *others)):
-        fleet.leave(intents(ACCOUNT, users=users))
-        assert fleet.run() == []
+        fleet.provisioned(intents(ACCOUNT, users=users))
     alice, of_cli = "alice@example.com", [second.subject.unique_id]
     read_users = {ACCOUNT: {each.subject.unique_id: "" for each in (first, *others)}}
     assert fleet.undo(fleet.results()[-1], read_users=lambda _: read_users) == []
@@ -344,8 +322,7 @@ def test_nobody_loses_access_on_which_an_iam_user_rests_whom_an_undone_run_met(
         assert pruned(fleet, read, deleted=of_cli) == []
     else:
         moved = intents(ACCOUNT, users=(first,), set_name="Other", policy="p2", place=f"{ACCOUNT}/p2")
-        fleet.leave(intents(ACCOUNT, "bob"), moved)
-        assert fleet.run(prune=True) == []
+        fleet.provisioned(intents(ACCOUNT, "bob"), moved, prune=True)
     assert alice in fleet.members()[GROUPS["own"]]
 
 
@@ -356,8 +333,7 @@ def of_bob(account: str, form: str) -> Intents:
 
 def of_provider(fleet: FleetRehearsal, group: str, username: str) -> None:
     """The user is in the group, as an identity provider makes them."""
-    store = fleet.instance.store.id
-    fleet.org.client("identitystore").create_group(IdentityStoreId=store, DisplayName=group)
+    fleet.make_group(group)
     join(fleet, group, create_user(fleet, username))
 
 
@@ -380,17 +356,14 @@ def test_for_whom_others_made_it_anew_is_not_known_to_an_undo(
     if form == "external":
         of_provider(fleet, group, bob)
     first = of_bob(ACCOUNT, form)
-    fleet.leave(first)
-    assert fleet.run() == []
+    fleet.provisioned(first)
     second = of_bob(OTHER_ACCOUNT, form) if changed == "assignment" else replace(first, permission_set=WIDER)
-    fleet.leave(second)
-    assert fleet.run() == []
+    fleet.provisioned(second)
     of_run, before = fleet.results()[-1], given(fleet)
     removed_by_hand(fleet, group, bob)
     join(fleet, group, user_id(fleet, bob))
     if met:
-        fleet.forget()
-        fleet.leave(replace(second if changed == "settings" else first, users=(SECOND_OF_BOB,)))
+        fleet.leave_only(replace(second if changed == "settings" else first, users=(SECOND_OF_BOB,)))
         fleet.run()
         assert SECOND_OF_BOB.subject.arn in fleet.results()[-1].read_text()
     read_users = {ACCOUNT: {SECOND_OF_BOB.subject.unique_id: ""}, OTHER_ACCOUNT: {}}

@@ -24,7 +24,6 @@ from tests.access_center import ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.planning.test_access_review import set_by_hand
-from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 GROUP = f"iam-{ACCOUNT}-Readers"
@@ -56,11 +55,7 @@ def test_a_run_over_other_intents_knows_what_earlier_ones_made(fleet: FleetRehea
 
 
 def managed_group(fleet: FleetRehearsal) -> None:
-    fleet.org.client("identitystore").create_group(
-        IdentityStoreId=fleet.instance.store.id,
-        DisplayName="iam-other",
-        Description="Managed by c7n-iamusers for account 777788889999",
-    )
+    fleet.make_group("iam-other", "Managed by c7n-iamusers for account 777788889999")
 
 
 def managed_set(fleet: FleetRehearsal) -> None:
@@ -98,8 +93,7 @@ def test_what_others_made_needs_no_record(fleet: FleetRehearsal) -> None:
 
 
 def test_the_first_run_counts_once_it_has_begun(fleet: FleetRehearsal, tmp_path: Path) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     fleet.output = tmp_path / "elsewhere"
     fleet.leave(intents(ACCOUNT, "alice"))
     with pytest.raises(IdentityCenterError, match=TOLD):
@@ -116,8 +110,7 @@ def killed_before(fleet: FleetRehearsal) -> None:
 
 def of_another_instance(fleet: FleetRehearsal, finished: bool = True) -> None:
     """The records of a run in another organization."""
-    fleet.leave(intents(ACCOUNT, "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "bob"))
     as_of_another_instance(fleet, finished)
 
 
@@ -148,8 +141,7 @@ def test_an_export_with_imports_needs_the_records(
     fleet: FleetRehearsal, lose: Callable[[FleetRehearsal], None], tmp_path: Path
 ) -> None:
     """By the right ones, the address of one human's user is refused to another."""
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     lose(fleet)
     fleet.leave(intents(ACCOUNT, "alice"))
     directory = tmp_path / "terraform"
@@ -162,8 +154,7 @@ def test_an_export_with_imports_needs_the_records(
 
 
 def test_what_runs_of_another_instance_made_is_not_ours(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     assert list(created_so_far(fleet.store, fleet.center().instance)) != []
     as_of_another_instance(fleet)
     assert list(created_so_far(fleet.store, fleet.center().instance)) == []
@@ -188,17 +179,12 @@ def test_records_that_say_nothing_of_this_instance_are_none(
     managed_group(fleet)
     fleet.leave(intents(ACCOUNT, "alice"))
     for dry in (True, False):
-        with pytest.raises(IdentityCenterError, match=told):
-            fleet.run(dry=dry)
-        assert fleet.mutations() == []
+        fleet.refuses(told, fleet.run, dry=dry)
     assert any(TOLD in each for each in fleet.audit())
 
 
 def test_a_killed_run_of_this_instance_is_a_record(fleet: FleetRehearsal) -> None:
     fleet.leave(intents(ACCOUNT, "alice"))
-    with pytest.MonkeyPatch.context() as patch:
-        after_change(patch, 3, Killed())
-        with pytest.raises(Killed):
-            fleet.run()
+    fleet.killed(3)
     assert fleet.run() == []
     assert fleet.members() == {GROUP: {ALICE}}

@@ -24,8 +24,7 @@ from tests.identity_center.planning.test_access_review import (
     set_by_hand,
     user_id,
 )
-from tests.interference import deny, on_call
-from tests.plugins.provisioning_rehearsal import Killed
+from tests.interference import Killed, deny, on_call
 
 GROUP = f"iam-{ACCOUNT}-Readers"
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
@@ -35,9 +34,7 @@ Happens = Callable[[FleetRehearsal], None]
 
 def create_group(fleet: FleetRehearsal) -> None:
     fleet.new_records = True
-    fleet.org.client("identitystore").create_group(
-        IdentityStoreId=fleet.instance.store.id, DisplayName=GROUP, Description=OURS
-    )
+    fleet.make_group(GROUP, OURS)
 
 
 def joins(username: str) -> Happens:
@@ -118,8 +115,7 @@ def test_a_stranger_who_slips_in_is_reported(fleet: FleetRehearsal, racing: Raci
 
 
 def test_a_stranger_who_joins_beside_a_new_member(fleet: FleetRehearsal, racing: Racing) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     fleet.leave(intents(ACCOUNT, "alice", "bob"))
     (failure,) = racing("CreateUser", joins(MALLORY))
     assert MALLORY in failure
@@ -140,9 +136,7 @@ def test_who_may_join(
     if not requested.shared_group:
         create_group(fleet)
     else:
-        fleet.org.client("identitystore").create_group(
-            IdentityStoreId=fleet.instance.store.id, DisplayName=GROUP, Description="Theirs"
-        )
+        fleet.make_group(GROUP, "Theirs")
     fleet.leave(requested)
     assert racing(operation, joins(username)) == []
     assert len(fleet.assigned()) == 1
@@ -154,8 +148,7 @@ def test_who_was_in_the_group_when_it_was_read_stands_in_the_plan(
     fleet.leave(intents(ACCOUNT, "alice"))
     fleet.run()
     joins(MALLORY)(fleet)
-    fleet.leave(intents(ACCOUNT, "alice", "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice", "bob"))
     assert any(MALLORY in line for line in fleet.lines("!"))
 
 
@@ -185,8 +178,7 @@ def test_members_that_can_not_be_read_at_the_end(
 
 
 def joins_another_group(fleet: FleetRehearsal) -> None:
-    store = fleet.instance.store.id
-    fleet.org.client("identitystore").create_group(IdentityStoreId=store, DisplayName="oncall")
+    fleet.make_group("oncall")
     join(fleet, "oncall", user_id(fleet, ALICE))
 
 
@@ -220,8 +212,7 @@ def test_what_people_rely_on_by_the_time_of_its_deletion(
     kept: dict[str, set[str]],
     told: str,
 ) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     (result,) = fleet.results()
     with monkeypatch.context() as patch:
         on_call(patch, "DeleteGroupMembership", once(fleet, happens))
@@ -236,10 +227,8 @@ def test_what_people_rely_on_by_the_time_of_its_deletion(
 
 
 def test_a_pruned_group_that_somebody_joins(fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
-    fleet.forget()
-    fleet.leave(intents(ACCOUNT, "alice", set_name="Writers"))
+    fleet.provisioned(intents(ACCOUNT, "alice"))
+    fleet.leave_only(intents(ACCOUNT, "alice", set_name="Writers"))
     with monkeypatch.context() as patch:
         on_call(patch, "DeleteGroupMembership", once(fleet, joins(BOB)))
         failures = fleet.run(prune=True)
@@ -251,8 +240,7 @@ def test_a_pruned_group_that_somebody_joins(fleet: FleetRehearsal, monkeypatch: 
 def test_a_group_that_is_gone_by_the_time_of_its_deletion(
     fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     (result,) = fleet.results()
 
     def deletes_it(rehearsal: FleetRehearsal) -> None:
@@ -267,12 +255,7 @@ def test_a_group_that_is_gone_by_the_time_of_its_deletion(
 
 
 def change_the_set(fleet: FleetRehearsal) -> None:
-    arn = next(each.arn for each in fleet.instance.permission_sets.values() if each.name == "Readers")
-    fleet.org.client("sso-admin").attach_managed_policy_to_permission_set(
-        InstanceArn=fleet.instance.arn,
-        PermissionSetArn=arn,
-        ManagedPolicyArn="arn:aws:iam::aws:policy/AdministratorAccess",
-    )
+    fleet.attach("arn:aws:iam::aws:policy/AdministratorAccess")
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["group-of-its-own", "shared-group"])
@@ -304,8 +287,7 @@ def widened(fleet: FleetRehearsal, detached: bool) -> None:
 
     ``detached``: and took the policy from the permission set again, without provisioning that.
     """
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     client = fleet.org.client("sso-admin")
     (arn,) = fleet.instance.permission_sets
     named = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": arn}
@@ -367,8 +349,7 @@ def test_nobody_joins_before_the_permission_set_is_narrowed(
 
 def assigns_theirs(fleet: FleetRehearsal) -> None:
     arn = set_by_hand(fleet, "Theirs", ADMINISTRATOR)
-    groups = fleet.instance.store.groups.values()
-    group_id = next(each.id for each in groups if each.attributes["DisplayName"] == GROUP)
+    group_id = fleet.group_id(GROUP)
     assign(fleet, arn, group_id, OTHER_ACCOUNT, "GROUP")
 
 
@@ -384,8 +365,7 @@ def test_who_would_gain_what_others_assign_to_the_group_does_not_join(
     fleet: FleetRehearsal, racing: Racing, shared: bool, stands: bool
 ) -> None:
     if stands:
-        fleet.leave(intents(ACCOUNT, "alice", shared_group=shared))
-        assert fleet.run() == []
+        fleet.provisioned(intents(ACCOUNT, "alice", shared_group=shared))
     before = fleet.members().get(GROUP, set())
     fleet.leave(intents(ACCOUNT, *(["alice"] if stands else []), "bob", shared_group=shared))
     failures = racing("CreateUser", assigns_theirs)
@@ -397,9 +377,7 @@ def test_a_shared_group_that_others_make_and_assign_since_the_plan(
     fleet: FleetRehearsal, racing: Racing
 ) -> None:
     def make_and_assign(rehearsal: FleetRehearsal) -> None:
-        rehearsal.org.client("identitystore").create_group(
-            IdentityStoreId=rehearsal.instance.store.id, DisplayName=GROUP, Description="Theirs"
-        )
+        rehearsal.make_group(GROUP, "Theirs")
         assigns_theirs(rehearsal)
 
     fleet.leave(intents(ACCOUNT, "alice", shared_group=True))
@@ -414,8 +392,7 @@ def test_a_shared_group_that_others_make_and_assign_since_the_plan(
 def test_what_others_assign_to_the_group_beside_a_new_member_is_reported(
     fleet: FleetRehearsal, racing: Racing, stands: bool, shared: bool
 ) -> None:
-    fleet.leave(intents(ACCOUNT, *(["bob"] if stands else []), shared_group=shared))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, *(["bob"] if stands else []), shared_group=shared))
     fleet.leave(intents(ACCOUNT, "alice", *(["bob"] if stands else []), shared_group=shared))
     (failure,) = racing("CreateGroupMembership", assigns_theirs)
     assert failure.startswith(
@@ -424,8 +401,6 @@ def test_what_others_assign_to_the_group_beside_a_new_member_is_reported(
 
 
 def test_what_is_requested_for_an_existing_group_is_no_assignment_of_others(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
-    fleet.leave(intents(ACCOUNT, "alice", "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
+    fleet.provisioned(intents(ACCOUNT, "alice", "bob"))
     assert fleet.members() == {GROUP: {ALICE, BOB}}

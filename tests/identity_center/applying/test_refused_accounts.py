@@ -52,8 +52,7 @@ def test_what_people_keep_where_all_users_are_refused_goes_by_lock_out(
         found, users=tuple(map(refused, found.users)), source=PolicySource(policies={DENY_ALL: DENIES})
     )
     both = found, requested(OTHER_ACCOUNT, "bob", by=readers(), shared=shared)
-    fleet.forget()
-    fleet.leave(*both)
+    fleet.leave_only(*both)
     audited = fleet.audit()
     assert not [each for each in audited if "run over all accounts" in each]
     # A member of a shared group has its other accounts without intents there.

@@ -19,9 +19,7 @@ STALE = f"assignment {GROUP} -> Readers in account {ACCOUNT}"
 
 
 def theirs(fleet: FleetRehearsal) -> None:
-    fleet.org.client("identitystore").create_group(
-        IdentityStoreId=fleet.instance.store.id, DisplayName=GROUP, Description="Theirs"
-    )
+    fleet.make_group(GROUP, "Theirs")
 
 
 def nothing(_fleet: FleetRehearsal) -> None:
@@ -30,8 +28,7 @@ def nothing(_fleet: FleetRehearsal) -> None:
 
 def asked(fleet: FleetRehearsal, set_name: str, *names: str, group: str = GROUP) -> None:
     """These people's IAM users are to have the permission set, and nothing else is requested."""
-    fleet.forget()
-    fleet.leave(intents(ACCOUNT, *names, set_name=set_name, group=group, shared_group=True))
+    fleet.leave_only(intents(ACCOUNT, *names, set_name=set_name, group=group, shared_group=True))
 
 
 def renamed(fleet: FleetRehearsal, *names: str) -> None:
@@ -138,10 +135,8 @@ def test_who_joins_since_the_plan_keeps_it(fleet: FleetRehearsal, monkeypatch: p
 
 
 def test_a_group_of_certain_people_is_refused_with_another_permission_set(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "alice", group=GROUP))
-    assert fleet.run() == []
-    fleet.forget()
-    fleet.leave(intents(ACCOUNT, "alice", group=GROUP, set_name="Writers"))
+    fleet.provisioned(intents(ACCOUNT, "alice", group=GROUP))
+    fleet.leave_only(intents(ACCOUNT, "alice", group=GROUP, set_name="Writers"))
     (failure,) = fleet.run(prune=True, lock_out=True)
     assert f"group {GROUP} also gives its members Readers in account {ACCOUNT}" in failure
     assert sets_of_group(fleet) == {"Readers"}
@@ -149,8 +144,7 @@ def test_a_group_of_certain_people_is_refused_with_another_permission_set(fleet:
 
 def without_members(fleet: FleetRehearsal) -> None:
     """A run made group and assignment, and somebody removed its only member."""
-    fleet.leave(intents(ACCOUNT, "carol", set_name="Writers"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "carol", set_name="Writers"))
     store = fleet.instance.store
     gone = next(each.id for each in store.users.values() if "carol" in str(each.attributes["UserName"]))
     for each in [*store.memberships.values()]:
@@ -158,17 +152,12 @@ def without_members(fleet: FleetRehearsal) -> None:
             fleet.org.client("identitystore").delete_group_membership(
                 IdentityStoreId=store.id, MembershipId=each.id
             )
-    fleet.forget()
-    fleet.leave(intents(ACCOUNT, "alice"))
+    fleet.leave_only(intents(ACCOUNT, "alice"))
 
 
 def group_of(description: str) -> Callable[[FleetRehearsal], None]:
     def make(fleet: FleetRehearsal) -> None:
-        fleet.org.client("identitystore").create_group(
-            IdentityStoreId=fleet.instance.store.id,
-            DisplayName=f"iam-{ACCOUNT}-Writers",
-            Description=description,
-        )
+        fleet.make_group(f"iam-{ACCOUNT}-Writers", description)
 
     return make
 
@@ -185,8 +174,7 @@ def group_of(description: str) -> Callable[[FleetRehearsal], None]:
 def test_a_managed_group_without_members_is_found_and_goes(
     fleet: FleetRehearsal, before: Callable[[FleetRehearsal], None]
 ) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     before(fleet)
     name = f"iam-{ACCOUNT}-Writers"
     assert any(each.startswith(f"group {name}, which is managed, is not req") for each in fleet.audit())
@@ -196,8 +184,7 @@ def test_a_managed_group_without_members_is_found_and_goes(
 
 
 def test_an_empty_group_of_an_account_without_intents_is_found_and_stays(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     group_of(f"Managed by c7n-iamusers for account {OTHER_ACCOUNT}")(fleet)
     assert any("has no members" in each for each in fleet.audit())
     assert fleet.run(prune=True) == []
@@ -205,9 +192,8 @@ def test_an_empty_group_of_an_account_without_intents_is_found_and_stays(fleet: 
 
 
 def by_hand(fleet: FleetRehearsal) -> None:
-    groups = fleet.instance.store.groups.values()
-    group_id = next(each.id for each in groups if each.attributes["DisplayName"] == GROUP)
-    (arn,) = (each.arn for each in fleet.instance.permission_sets.values() if each.name == "Readers")
+    group_id = fleet.group_id(GROUP)
+    arn = fleet.set_arn()
     assign(fleet, arn, group_id, ACCOUNT, "GROUP")
 
 

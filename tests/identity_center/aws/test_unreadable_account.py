@@ -38,8 +38,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 def test_a_plan_and_an_audit_name_the_account(
     fleet: FleetRehearsal, refuse: Callable[[str], None], code: str
 ) -> None:
-    fleet.leave(intents(ACCOUNT, "ann"), intents(OTHER_ACCOUNT, "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "ann"), intents(OTHER_ACCOUNT, "bob"))
     refuse(code)
     acts: list[Callable[[], list[str]]] = [fleet.run, fleet.audit]
     for act in acts:
@@ -55,8 +54,7 @@ def test_a_plan_and_an_audit_name_the_account(
 def test_an_undo_goes_on_in_other_accounts(
     fleet: FleetRehearsal, refuse: Callable[[str], None], code: str
 ) -> None:
-    fleet.leave(intents(ACCOUNT, "ann"), intents(OTHER_ACCOUNT, "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "ann"), intents(OTHER_ACCOUNT, "bob"))
     refuse(code)
     assert fleet.undo(fleet.results()[-1]) != []
     assert {each.account_id for each in fleet.instance.assignments} == {OTHER_ACCOUNT}

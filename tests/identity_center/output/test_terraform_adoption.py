@@ -155,8 +155,7 @@ def make_user(fleet: FleetRehearsal, username: str, **fields: Any) -> str:
 
 def test_adopting_what_exists_plans_no_change(fleet: FleetRehearsal) -> None:
     alice = make_user(fleet, "Alice@Example.com")
-    fleet.leave(intents(ACCOUNT, "alice", "bob"), intents(OTHER_ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice", "bob"), intents(OTHER_ACCOUNT, "alice"))
     (bob,) = (
         each.identifier
         for each in created_so_far(fleet.store, fleet.center().instance)
@@ -181,8 +180,7 @@ def test_adopting_what_exists_plans_no_change(fleet: FleetRehearsal) -> None:
 def test_the_provider_of_the_test_finds_a_replacement(fleet: FleetRehearsal) -> None:
     """Alice as a resource in the requested spelling, as if this tool had made her."""
     alice = make_user(fleet, "Alice@Example.com")
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     found = export(fleet)
     store = fleet.center().instance.identity_store_id
     label = next(iter(found["data"]["aws_identitystore_user"]))
@@ -195,8 +193,7 @@ def test_the_provider_of_the_test_finds_a_replacement(fleet: FleetRehearsal) -> 
 
 
 def test_a_policy_that_others_attached_is_refused_and_nothing_is_destroyed(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     center = fleet.center()
     (known,) = fleet.instance.permission_sets.values()
     center.clients["sso-admin"].attach_managed_policy_to_permission_set(
@@ -214,8 +211,7 @@ def test_a_policy_that_others_attached_is_refused_and_nothing_is_destroyed(fleet
 
 def test_a_set_of_which_an_account_has_an_earlier_form_is_refused(fleet: FleetRehearsal) -> None:
     """It looks as requested, and in the account its role is still an administrator."""
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     (known,) = fleet.instance.permission_sets.values()
     provision_earlier_form(fleet, known.arn)
     fleet.leave(intents(ACCOUNT, "alice", "bob"))

@@ -46,8 +46,7 @@ def users(fleet: FleetRehearsal) -> dict[tuple[str, str, str], dict[str, Any]]:
 
 
 def ran(fleet: FleetRehearsal, *found: Intents) -> list[str]:
-    fleet.forget()
-    fleet.leave(*found)
+    fleet.leave_only(*found)
     return fleet.run(prune=True)
 
 

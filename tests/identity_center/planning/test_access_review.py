@@ -15,7 +15,6 @@ from tests.derivation.users import allow
 from tests.derived import derived, holder
 from tests.desired import holding, intents, person, readers
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, assert_wider, counted
-from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 ALL_OF_S3, READ_S3, EVERYTHING = allow("s3:*"), allow("s3:Get*"), allow("*")
 ALICE, BOB, MALLORY = "alice@example.com", "bob@example.com", "mallory@example.com"
@@ -43,8 +42,7 @@ def user_id(fleet: FleetRehearsal, username: str) -> str:
 
 
 def join(fleet: FleetRehearsal, group: str, user: str) -> None:
-    groups = fleet.instance.store.groups.values()
-    group_id = next(each.id for each in groups if each.attributes["DisplayName"] == group)
+    group_id = fleet.group_id(group)
     fleet.org.client("identitystore").create_group_membership(
         IdentityStoreId=fleet.instance.store.id, GroupId=group_id, MemberId={"UserId": user}
     )
@@ -91,39 +89,35 @@ def definitions(fleet: FleetRehearsal) -> dict[str, object]:
 def test_a_run_over_one_account_changes_nothing_for_another(fleet: FleetRehearsal) -> None:
     policy_in(fleet, ACCOUNT, "Team", ALL_OF_S3)
     of_a = derived(ACCOUNT, holder(ACCOUNT, "alice", attached=("Team",)), policies={"Team": ALL_OF_S3})
-    fleet.leave(of_a, derived(OTHER_ACCOUNT, holder(OTHER_ACCOUNT, "bob", ALL_OF_S3)))
-    assert fleet.run() == []
+    fleet.provisioned(of_a, derived(OTHER_ACCOUNT, holder(OTHER_ACCOUNT, "bob", ALL_OF_S3)))
     before = definitions(fleet)
     assert len(before) == 2
     policy_in(fleet, OTHER_ACCOUNT, "Team", EVERYTHING)
     fleet.forget()
-    fleet.leave(of_a)
-    assert fleet.run() == []
+    fleet.provisioned(of_a)
     assert fleet.mutations() == []
     assert definitions(fleet) == before
 
 
 def test_account_by_account(fleet: FleetRehearsal) -> None:
     policy_in(fleet, ACCOUNT, "Team", ALL_OF_S3)
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", attached=("Team",)), policies={"Team": ALL_OF_S3}))
-    assert fleet.run() == []
-    fleet.leave(derived(OTHER_ACCOUNT, holder(OTHER_ACCOUNT, "bob", ALL_OF_S3)))
-    assert fleet.run() == []
+    fleet.provisioned(
+        derived(ACCOUNT, holder(ACCOUNT, "alice", attached=("Team",)), policies={"Team": ALL_OF_S3})
+    )
+    fleet.provisioned(derived(OTHER_ACCOUNT, holder(OTHER_ACCOUNT, "bob", ALL_OF_S3)))
     assert len(fleet.assigned()) == 2
 
 
 def test_two_policies_that_differ_in_session_duration(fleet: FleetRehearsal) -> None:
     fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", ALL_OF_S3), session_duration="PT1H"))
     second = derived(OTHER_ACCOUNT, holder(OTHER_ACCOUNT, "bob", ALL_OF_S3), session_duration="PT8H")
-    fleet.leave(second)
-    assert fleet.run() == []
+    fleet.provisioned(second)
     assert len(fleet.instance.permission_sets) == 2
 
 
 def shrunk(fleet: FleetRehearsal) -> tuple[str, str]:
     """Alice had all of S3, and has but reads now; her groups then and now."""
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", ALL_OF_S3)))
-    assert fleet.run() == []
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", ALL_OF_S3)))
     (old,) = groups_of(fleet, ALICE)
     fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
     failures = fleet.run()
@@ -163,8 +157,7 @@ def test_who_shrank_and_still_holds_the_old_set_is_wider(fleet: FleetRehearsal) 
 def test_pruning_takes_the_old_set_after_the_new_one_is_held(fleet: FleetRehearsal) -> None:
     fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", ALL_OF_S3)))
     fleet.run()
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
-    assert fleet.run(prune=True) == []
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)), prune=True)
     operations = [call.operation for call in fleet.mutations()]
     assert operations.index("CreateGroupMembership") < operations.index("DeleteGroupMembership")
     assert operations[-3] == "DeleteAccountAssignment"
@@ -193,8 +186,7 @@ def test_a_dry_run_shows_what_pruning_would_take(fleet: FleetRehearsal) -> None:
 def test_whom_a_corrected_tag_leaves_behind_goes_by_pruning(fleet: FleetRehearsal) -> None:
     fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", EVERYTHING, who=person("mallory"))))
     fleet.run()
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", EVERYTHING)))
-    assert fleet.run() == []
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", EVERYTHING)))
     (group,) = fleet.members()
     assert fleet.lines("-") == [f"- membership {MALLORY} in {group} ({NO_LONGER})"]
     assert fleet.run(prune=True) == []
@@ -220,8 +212,7 @@ def test_pruning_does_not_lock_out_whose_iam_user_is_gone(fleet: FleetRehearsal)
     both = [holder(ACCOUNT, name, READ_S3) for name in ("alice", "bob")]
     fleet.leave(derived(ACCOUNT, *both))
     fleet.run()
-    fleet.leave(derived(ACCOUNT, both[0]))
-    assert fleet.run(prune=True) == []
+    fleet.provisioned(derived(ACCOUNT, both[0]), prune=True)
     assert fleet.mutations() == []
     assert groups_of(fleet, BOB)
     (told,) = fleet.lines("=")
@@ -259,9 +250,7 @@ def test_somebody_elses_group_counts_by_what_it_grants(
 ) -> None:
     fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
     fleet.run()
-    group_id = fleet.org.client("identitystore").create_group(
-        IdentityStoreId=fleet.instance.store.id, DisplayName="Everybody", Description="By hand"
-    )["GroupId"]
+    group_id = fleet.make_group("Everybody", "By hand")
     join(fleet, "Everybody", user_id(fleet, ALICE))
     assign(fleet, set_by_hand(fleet, "Theirs", "", inline), group_id, ACCOUNT, "GROUP")
     fleet.run()
@@ -277,8 +266,7 @@ def test_a_group_that_also_gives_another_account_is_not_taken_by_a_run_over_one(
     options: dict[str, Any] = {"group_by": "people"}
     fleet.leave(derived(ACCOUNT, users[0], **options), derived(OTHER_ACCOUNT, users[1], **options))
     fleet.run()
-    fleet.forget()
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3), **options))
+    fleet.leave_only(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3), **options))
     assert_wider(fleet.run(prune=True))
     assert not [call for call in fleet.mutations() if call.operation.startswith("Delete")]
     told = [line for line in fleet.lines("!") if line.startswith("! unexpected")]
@@ -300,17 +288,15 @@ def test_what_is_asked_for_by_name_is_compared_too(fleet: FleetRehearsal) -> Non
 
 
 def test_an_external_groups_strangers_get_no_account(fleet: FleetRehearsal) -> None:
-    client, store = fleet.org.client("identitystore"), fleet.instance.store.id
     name = f"iam-{ACCOUNT}-Readers"
-    client.create_group(IdentityStoreId=store, DisplayName=name)
+    fleet.make_group(name)
     for each in (ALICE, MALLORY):
         join(fleet, name, create_user(fleet, each))
     fleet.leave(intents(ACCOUNT, "alice", external=True))
     (failure,) = fleet.run()
     assert "member(s) who are not among this run's users" in failure
     assert fleet.mutations() == []
-    fleet.leave(intents(ACCOUNT, "alice", external=True, shared_group=True))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice", external=True, shared_group=True))
     assert len(fleet.assigned()) == 1
 
 
@@ -319,44 +305,34 @@ ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 def test_people_whose_users_are_gone_are_one_line_a_group(fleet: FleetRehearsal) -> None:
     users = [holder(ACCOUNT, f"u{number:02}", READ_S3) for number in range(60)]
-    fleet.leave(derived(ACCOUNT, *users))
-    assert fleet.run() == []
-    fleet.leave(derived(ACCOUNT, users[0]))
-    assert fleet.run() == []
+    fleet.provisioned(derived(ACCOUNT, *users))
+    fleet.provisioned(derived(ACCOUNT, users[0]))
     (told,) = fleet.lines("=")
     assert "u01@example.com, u02@example.com, u03@example.com and 56 more in group" in told
     assert not [call for call in fleet.org.calls if call.operation == "DescribeUser"][2:]
 
 
 @pytest.mark.parametrize("number", range(1, 5))
-def test_pruning_that_dies_anywhere_is_carried_on(
-    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
+def test_pruning_that_dies_anywhere_is_carried_on(fleet: FleetRehearsal, number: int) -> None:
     shrunk(fleet)
-    with monkeypatch.context() as patch:
-        after_change(patch, number, Killed())
-        with pytest.raises(Killed):
-            fleet.run(prune=True)
+    fleet.killed(number, lambda: fleet.run(prune=True))
     assert fleet.run(prune=True) == []
     assert len(fleet.assigned()) == len(fleet.members()) == len(fleet.instance.permission_sets) == 1
     assert fleet.run(prune=True) == []
     assert (fleet.lines("-"), fleet.mutations()) == ([], [])
 
 
-def left_over(fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+def left_over(fleet: FleetRehearsal) -> tuple[str, str]:
     """The group and the set of alice, whose last assignment a run removed before it was killed."""
     old, _ = shrunk(fleet)
-    with monkeypatch.context() as patch:
-        after_change(patch, 2, Killed())
-        with pytest.raises(Killed):
-            fleet.run(prune=True)
+    fleet.killed(2, lambda: fleet.run(prune=True))
     return old, old.removesuffix(f"-{ACCOUNT}")
 
 
 def test_what_an_interrupted_pruning_left_is_shown_and_removed(
-    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+    fleet: FleetRehearsal,
 ) -> None:
-    group, name = left_over(fleet, monkeypatch)
+    group, name = left_over(fleet)
     fleet.run(dry=True, prune=True)
     assert fleet.lines("-") == [f"- group {group}", f"- permission set {name}"]
     assert fleet.run() == []
@@ -366,15 +342,11 @@ def test_what_an_interrupted_pruning_left_is_shown_and_removed(
 
 
 def test_a_leftover_of_others_or_of_another_account_stays(
-    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+    fleet: FleetRehearsal,
 ) -> None:
-    left_over(fleet, monkeypatch)
+    left_over(fleet)
     set_by_hand(fleet, "iam-by-hand", READ_ONLY)
-    fleet.org.client("identitystore").create_group(
-        IdentityStoreId=fleet.instance.store.id,
-        DisplayName="iam-elsewhere",
-        Description=f"Managed by c7n-iamusers for account {OTHER_ACCOUNT}",
-    )
+    fleet.make_group("iam-elsewhere", f"Managed by c7n-iamusers for account {OTHER_ACCOUNT}")
     assert fleet.run(prune=True) == []
     assert "iam-elsewhere" in fleet.members()
     assert "iam-by-hand" in {each.name for each in fleet.instance.permission_sets.values()}
@@ -400,42 +372,31 @@ def test_looking_for_leftovers_takes_a_call_a_set(fleet: FleetRehearsal) -> None
 @pytest.mark.parametrize("adopted", [False, True], ids=["by-hand", "adopted-by-a-run"])
 def test_a_membership_that_somebody_made_anew_is_theirs(fleet: FleetRehearsal, adopted: bool) -> None:
     both = intents(ACCOUNT, "bob"), intents(ACCOUNT, "bob", set_name="Auditors")
-    fleet.leave(*both)
-    assert fleet.run() == []
-    group = f"iam-{ACCOUNT}-Readers"
-    store = fleet.instance.store
-    group_id = next(each.id for each in store.groups.values() if each.attributes["DisplayName"] == group)
+    fleet.provisioned(*both)
+    group, store = f"iam-{ACCOUNT}-Readers", fleet.instance.store
+    group_id = fleet.group_id(group)
     (found,) = (each for each in store.memberships.values() if each.group_id == group_id)
     fleet.org.client("identitystore").delete_group_membership(IdentityStoreId=store.id, MembershipId=found.id)
     join(fleet, group, found.user_id)
     if adopted:
         assert fleet.run() == []
     fleet.forget()
-    fleet.leave(both[1])
-    assert fleet.run(prune=True) == []
+    fleet.provisioned(both[1], prune=True)
     assert fleet.members().get(group, set()) == (set() if adopted else {"bob@example.com"})
     assert any("no run with results here made it" in each for each in fleet.lines("!")) is not adopted
 
 
 def test_what_a_set_gives_that_others_made_under_a_requested_name_is_theirs(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "ann", "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "ann", "bob"))
     group, arn = f"iam-{ACCOUNT}-Readers", next(iter(fleet.instance.permission_sets))
     (found,) = fleet.instance.assignments
     client = fleet.org.client("sso-admin")
     given = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": arn}
-    client.delete_account_assignment(
-        **given,
-        TargetId=ACCOUNT,
-        TargetType="AWS_ACCOUNT",
-        PrincipalType="GROUP",
-        PrincipalId=found.principal_id,
-    )
+    fleet.unassign(ACCOUNT, arn, found.principal_id)
     client.list_instances()
     client.delete_permission_set(**given)
     assign(fleet, set_by_hand(fleet, "Readers", AUDIT), found.principal_id, ACCOUNT, "GROUP")
-    fleet.forget()
-    fleet.leave(intents(ACCOUNT, "ann"))
+    fleet.leave_only(intents(ACCOUNT, "ann"))
     fleet.run(prune=True, lock_out=True)
     assert fleet.members() == {group: {"ann@example.com", "bob@example.com"}}
 
@@ -461,11 +422,9 @@ def test_access_that_replaces_a_deleted_user_of_the_person_is_not_more(
     fleet: FleetRehearsal, shared: dict[str, Any]
 ) -> None:
     reader = holding(of_alice("reader"), READ_ONLY)
-    fleet.leave(admins("admin", **shared), reader)
-    assert fleet.run() == []
+    fleet.provisioned(admins("admin", **shared), reader)
     fleet.forget()
-    fleet.leave(reader)
-    assert fleet.run() == []
+    fleet.provisioned(reader)
     group = shared.get("group", f"iam-{ACCOUNT}-Admins")
     (total,) = (line for line in fleet.said if " also holds " in line)
     assert f"{ALICE} in account {ACCOUNT}: equal: also holds Admins through group {group} (former:" in total
@@ -476,9 +435,7 @@ def test_access_that_replaces_a_deleted_user_of_the_person_is_not_more(
 
 def test_access_that_a_remaining_user_of_the_membership_lost_is_more(fleet: FleetRehearsal) -> None:
     """A run made the membership for two users. One is left, and has less now."""
-    fleet.leave(admins("admin", "reader"))
-    assert fleet.run() == []
-    fleet.forget()
-    fleet.leave(holding(of_alice("reader"), READ_ONLY))
+    fleet.provisioned(admins("admin", "reader"))
+    fleet.leave_only(holding(of_alice("reader"), READ_ONLY))
     (failure,) = fleet.run()
     assert "also holds Admins" in failure

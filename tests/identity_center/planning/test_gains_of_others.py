@@ -48,11 +48,9 @@ def of_sales(*names: str) -> Intents:
 @pytest.fixture(params=[ACCOUNT, OTHER_ACCOUNT], ids=["same-account", "another-account"])
 def theirs(fleet: FleetRehearsal, request: pytest.FixtureRequest) -> str:
     """The ARN of a permission set that others have assigned to a shared group, which Bob is to join."""
-    fleet.leave(of_sales("alice"))
-    assert fleet.run() == []
+    fleet.provisioned(of_sales("alice"))
     arn = set_by_hand(fleet, "Theirs", AUDIT)
-    groups = fleet.instance.store.groups.values()
-    group_id = next(each.id for each in groups if each.attributes["DisplayName"] == "Sales")
+    group_id = fleet.group_id("Sales")
     assign(fleet, arn, group_id, request.param, "GROUP")
     fleet.leave(of_sales("alice", "bob"))
     return arn

@@ -50,24 +50,20 @@ FIRST, SECOND = of_alice("first", "s3:Get*"), of_alice("second", "ec2:Describe*"
 def test_another_user_of_the_person_replaces_nothing(
     fleet: FleetRehearsal, first: tuple[UserIntent, ...]
 ) -> None:
-    fleet.leave(now(derived(ACCOUNT, FIRST, SECOND)))
-    assert fleet.run() == []
+    fleet.provisioned(now(derived(ACCOUNT, FIRST, SECOND)))
     before = fleet.members()
     assert len(before) == 2
-    fleet.forget()
-    fleet.leave(now(derived(ACCOUNT, *first, SECOND)))
+    fleet.leave_only(now(derived(ACCOUNT, *first, SECOND)))
     fleet.run(prune=True)
     assert fleet.members() == before
     assert [call.operation for call in fleet.mutations()] == []
 
 
 def test_changed_policies_of_the_same_user_replace_it(fleet: FleetRehearsal) -> None:
-    fleet.leave(now(derived(ACCOUNT, FIRST, SECOND)))
-    assert fleet.run() == []
+    fleet.provisioned(now(derived(ACCOUNT, FIRST, SECOND)))
     before = fleet.members()
     fleet.forget()
-    fleet.leave(now(derived(ACCOUNT, of_alice("first", "s3:List*"), SECOND)))
-    assert fleet.run(prune=True) == []
+    fleet.provisioned(now(derived(ACCOUNT, of_alice("first", "s3:List*"), SECOND)), prune=True)
     after = fleet.members()
     assert len(after) == len(before) == 2
     assert len(after.keys() & before.keys()) == 1
@@ -105,8 +101,7 @@ def test_a_set_that_can_not_be_compared_by_now_is_not_replaced(fleet: FleetRehea
 
 @pytest.mark.parametrize("results_lost", [False, True])
 def test_not_even_lock_out_takes_what_could_not_be_judged(fleet: FleetRehearsal, results_lost: bool) -> None:
-    fleet.leave(intents(ACCOUNT, "alice", "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice", "bob"))
     before = fleet.members()
     if results_lost:
         for each in fleet.results():
@@ -115,15 +110,13 @@ def test_not_even_lock_out_takes_what_could_not_be_judged(fleet: FleetRehearsal,
     fleet.new_records = results_lost
     found = intents(ACCOUNT, "alice", "bob")
     alice, bob = found.users
-    fleet.forget()
-    fleet.leave(replace(found, users=(alice, replace(bob, credentials=UNREAD))))
+    fleet.leave_only(replace(found, users=(alice, replace(bob, credentials=UNREAD))))
     fleet.run(prune=True, lock_out=True)
     assert fleet.members() == before
     said = "\n".join(fleet.said)
     assert f"user bob of account {ACCOUNT}): correct that and run again" in said
     fleet.forget()
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run(prune=True, lock_out=True) == []
+    fleet.provisioned(intents(ACCOUNT, "alice"), prune=True, lock_out=True)
     assert list(fleet.members().values()) == [{ALICE}]
 
 
@@ -157,10 +150,9 @@ def test_without_a_record_other_access_must_give_as_much(
     fleet: FleetRehearsal, theirs: str, goes: bool
 ) -> None:
     """Somebody put bob into alice's group by hand."""
-    fleet.leave(
+    fleet.provisioned(
         derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:Get*")), holder(ACCOUNT, "bob", allow(theirs)))
     )
-    assert fleet.run() == []
     (group,) = (name for name, people in fleet.members().items() if people == {ALICE})
     join(fleet, group, user_id(fleet, BOB))
     assert len(fleet.run(prune=True)) == (not goes)
@@ -197,8 +189,7 @@ def test_access_of_another_user_is_not_inherited(
     fleet: FleetRehearsal, then: UserIntent, given: bool
 ) -> None:
     then = replace(then, detail={**(then.detail or {}), "UserId": then.subject.unique_id})
-    fleet.leave(now(derived(ACCOUNT, of_team("alice", "*"))))
-    assert fleet.run() == []
+    fleet.provisioned(now(derived(ACCOUNT, of_team("alice", "*"))))
     before = fleet.members()
     fleet.leave(now(derived(ACCOUNT, then)))
     failures = fleet.run()
@@ -207,11 +198,9 @@ def test_access_of_another_user_is_not_inherited(
 
 
 def test_access_that_was_undone_is_not_inherited(fleet: FleetRehearsal) -> None:
-    fleet.leave(now(derived(ACCOUNT, of_team("alice", "*"))))
-    assert fleet.run() == []
+    fleet.provisioned(now(derived(ACCOUNT, of_team("alice", "*"))))
     assert fleet.undo(fleet.results()[-1]) == []
-    fleet.leave(now(derived(ACCOUNT, of_team("bob", "s3:Get*"))))
-    assert fleet.run() == []
+    fleet.provisioned(now(derived(ACCOUNT, of_team("bob", "s3:Get*"))))
     assert list(fleet.members().values()) == [{"team@example.com"}]
 
 
@@ -243,8 +232,7 @@ RECYCLED = "has that username now"
 @pytest.mark.parametrize("iam_user", ["alice", "alice2"], ids=["same-iam-user", "another-iam-user"])
 @pytest.mark.parametrize("hired", [False, True], ids=["renamed", "address-given-to-another"])
 def test_a_username_of_another_human_gets_nothing(fleet: FleetRehearsal, iam_user: str, hired: bool) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     before = fleet.members()
     rename(fleet, ALICE, MARRIED)
     if hired:
@@ -258,21 +246,18 @@ def test_a_username_of_another_human_gets_nothing(fleet: FleetRehearsal, iam_use
 
 
 def test_a_new_human_with_the_username_of_a_deleted_one_gets_nothing(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "alice", "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice", "bob"))
     delete(fleet, ALICE)
     create_user(fleet, ALICE)
     (failure,) = fleet.run()
     assert "now deleted" in failure
     assert list(fleet.members().values()) == [{BOB}]
-    fleet.leave(intents(ACCOUNT, users=(user(ACCOUNT, "new", person("alice")),)))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, users=(user(ACCOUNT, "new", person("alice")),)))
     assert list(fleet.members().values()) == [{ALICE, BOB}], "of another IAM user, it is the new human's"
 
 
 def test_a_deleted_user_is_created_anew(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     delete(fleet, ALICE)
     assert fleet.run() == []
     assert fleet.run() == []
@@ -280,21 +265,18 @@ def test_a_deleted_user_is_created_anew(fleet: FleetRehearsal) -> None:
 
 
 def test_a_tag_that_follows_the_rename_serves(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     rename(fleet, ALICE, MARRIED)
     create_user(fleet, ALICE)
     alice = replace(person("alice"), username=MARRIED, email=MARRIED)
-    fleet.leave(intents(ACCOUNT, users=(user(ACCOUNT, "alice", alice),)))
-    assert fleet.run(prune=True) == []
+    fleet.provisioned(intents(ACCOUNT, users=(user(ACCOUNT, "alice", alice),)), prune=True)
     assert list(fleet.members().values()) == [{MARRIED}]
 
 
 def test_the_people_file_gives_a_recycled_address_but_takes_nothing_from_its_former_holder(
     fleet: FleetRehearsal,
 ) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     rename(fleet, ALICE, MARRIED)
     create_user(fleet, ALICE)
     on_file = replace(user(ACCOUNT, "alice", person("alice")), on_file=True)

@@ -26,11 +26,11 @@ from tests.derived import derived, holder
 from tests.desired import intents, readers
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.planning.test_access_review import create_user
-from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 
-def reviewed(fleet: FleetRehearsal, path: Path) -> PlanOptions:
+def reviewed(fleet: FleetRehearsal, path: Path | None = None) -> PlanOptions:
     """The papers of a plan that a dry run has written."""
+    path = path or fleet.output / "plan.json"
     fleet.run(dry=True, plan_options=PlanOptions(path))
     (digest,) = re.findall(r"--plan-sha256 ([0-9a-f]{64})", "\n".join(fleet.said))
     return PlanOptions(reviewed=path, digest=digest)
@@ -113,7 +113,7 @@ def test_no_change_of_a_set_goes_unsaid(fleet: FleetRehearsal, changes: dict[str
 HOSTILE = "mallory\x1b[2K\r\n  = all is well\u202e"
 
 
-def test_no_name_forges_a_line(fleet: FleetRehearsal, tmp_path: Path) -> None:
+def test_no_name_forges_a_line(fleet: FleetRehearsal) -> None:
     fleet.leave(intents(ACCOUNT, "alice"))
     fleet.run()
     client, store = fleet.org.client("identitystore"), fleet.instance.store.id
@@ -126,7 +126,7 @@ def test_no_name_forges_a_line(fleet: FleetRehearsal, tmp_path: Path) -> None:
     fleet.instance.store.users[made].attributes["UserName"] = HOSTILE
     (group,) = fleet.instance.store.groups
     client.create_group_membership(IdentityStoreId=store, GroupId=group, MemberId={"UserId": made})
-    plan_options = PlanOptions(tmp_path / "plan.json")
+    plan_options = PlanOptions(fleet.output / "plan.json")
     fleet.run(dry=True, plan_options=plan_options)
     said = list(fleet.said)
     fleet.audit()
@@ -135,19 +135,19 @@ def test_no_name_forges_a_line(fleet: FleetRehearsal, tmp_path: Path) -> None:
         assert all(line.isprintable() for line in lines)
     fleet.undo(fleet.results()[0], dry=True)
     assert all(line.isprintable() for line in fleet.said)
-    printed = CliRunner().invoke(main, ["plan", str(tmp_path / "plan.json")])
+    printed = CliRunner().invoke(main, ["plan", str(fleet.output / "plan.json")])
     assert all(line.isprintable() for line in printed.output.split("\n"))
     assert r"mallory\u001b[2K\u000d\u000a" in printed.output
 
 
-def test_a_reviewer_reads_the_plan_of_the_dry_run(fleet: FleetRehearsal, tmp_path: Path) -> None:
+def test_a_reviewer_reads_the_plan_of_the_dry_run(fleet: FleetRehearsal) -> None:
     fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "root", allow("*"))))
     fleet.run()
     # Now one set stands and makes an administrator, one is new, and a user is adopted.
     bob = intents(OTHER_ACCOUNT, "bob")
     create_user(fleet, "bob@example.com")
     fleet.leave(bob, intents(OTHER_ACCOUNT, "carol", set_name="Writers"))
-    path = tmp_path / "plan.json"
+    path = fleet.output / "plan.json"
     plan_options = reviewed(fleet, path)
     printed = CliRunner().invoke(main, ["plan", str(path)])
     assert printed.exit_code == 0, printed.output
@@ -165,14 +165,14 @@ def test_a_reviewer_reads_the_plan_of_the_dry_run(fleet: FleetRehearsal, tmp_pat
     assert json.loads(data.output) == json.loads(path.read_text())
 
 
-def test_a_reviewer_reads_what_was_not_checked(fleet: FleetRehearsal, tmp_path: Path) -> None:
+def test_a_reviewer_reads_what_was_not_checked(fleet: FleetRehearsal) -> None:
     two(fleet)
     found = replace(
         read_fleet(fleet.store, trust=TrustOptions(trusted=True)), unchecked=("nobody checked this",)
     )
-    plan_options = PlanOptions(tmp_path / "plan.json")
+    plan_options = PlanOptions(fleet.output / "plan.json")
     assert provision(found, fleet.center(), lambda _: None, run_options=RunOptions(plan=plan_options)) == []
-    printed = CliRunner().invoke(main, ["plan", str(tmp_path / "plan.json")]).output
+    printed = CliRunner().invoke(main, ["plan", str(fleet.output / "plan.json")]).output
     assert printed.splitlines()[1] == "nobody checked this"
 
 
@@ -229,11 +229,9 @@ def test_a_plan_is_printed_with_its_calls(tmp_path: Path) -> None:
     [{"schema": 2}, {"changes": [1]}, {"totals": None}, {"choices": []}],
     ids=["schema", "changes", "totals", "choices"],
 )
-def test_what_is_no_plan_of_access_is_named(
-    fleet: FleetRehearsal, tmp_path: Path, changes: dict[str, Any]
-) -> None:
+def test_what_is_no_plan_of_access_is_named(fleet: FleetRehearsal, changes: dict[str, Any]) -> None:
     two(fleet)
-    path = tmp_path / "plan.json"
+    path = fleet.output / "plan.json"
     reviewed(fleet, path)
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     printed = CliRunner().invoke(main, ["plan", str(path)])
@@ -241,55 +239,51 @@ def test_what_is_no_plan_of_access_is_named(
     assert isinstance(printed.exception, SystemExit)
 
 
-def test_what_was_reviewed_is_applied(fleet: FleetRehearsal, tmp_path: Path) -> None:
+def test_what_was_reviewed_is_applied(fleet: FleetRehearsal) -> None:
     two(fleet)
-    plan_options = reviewed(fleet, tmp_path / "plan.json")
-    assert json.loads((tmp_path / "plan.json").read_text())["schema"] == 3
+    plan_options = reviewed(fleet)
+    assert json.loads((fleet.output / "plan.json").read_text())["schema"] == 3
     assert fleet.run(plan_options=plan_options) == []
     assert len(fleet.assigned()) == 2
 
 
-def test_other_intents_are_refused(fleet: FleetRehearsal, tmp_path: Path) -> None:
+def test_other_intents_are_refused(fleet: FleetRehearsal) -> None:
     two(fleet)
-    plan_options = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet)
     two(fleet, second="*")
-    with pytest.raises(IdentityCenterError, match="differ from the reviewed ones: permission set iam-all"):
-        fleet.run(plan_options=plan_options)
-    assert fleet.mutations() == []
+    fleet.refuses(
+        "differ from the reviewed ones: permission set iam-all", fleet.run, plan_options=plan_options
+    )
 
 
-def test_a_policy_that_has_changed_in_the_account_is_refused(fleet: FleetRehearsal, tmp_path: Path) -> None:
+def test_a_policy_that_has_changed_in_the_account_is_refused(fleet: FleetRehearsal) -> None:
     """A derived set that refers to a policy by name has a name that depends on what the policy says."""
     alice = holder(ACCOUNT, "alice", attached=("Team",))
     fleet.leave(derived(ACCOUNT, alice, policies={"Team": allow("s3:Get*")}))
-    plan_options = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet)
     fleet.leave(derived(ACCOUNT, alice, policies={"Team": allow("s3:Put*")}))
-    with pytest.raises(IdentityCenterError, match=r"permission set iam-s3-\S+ \(not in it\)"):
-        fleet.run(plan_options=plan_options)
-    assert fleet.mutations() == []
+    fleet.refuses(r"permission set iam-s3-\S+ \(not in it\)", fleet.run, plan_options=plan_options)
 
 
-def test_a_changed_file_is_refused(fleet: FleetRehearsal, tmp_path: Path) -> None:
+def test_a_changed_file_is_refused(fleet: FleetRehearsal) -> None:
     two(fleet)
-    plan_options = reviewed(fleet, tmp_path / "plan.json")
-    path = tmp_path / "plan.json"
+    plan_options = reviewed(fleet)
+    path = fleet.output / "plan.json"
     path.write_text(path.read_text().replace("s3:put*", "s3:*"))
-    with pytest.raises(IdentityCenterError, match="it was changed since the review"):
-        fleet.run(plan_options=plan_options)
-    assert fleet.mutations() == []
+    fleet.refuses("it was changed since the review", fleet.run, plan_options=plan_options)
 
 
-def test_other_options_are_refused(fleet: FleetRehearsal, tmp_path: Path) -> None:
+def test_other_options_are_refused(fleet: FleetRehearsal) -> None:
     two(fleet)
-    plan_options = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet)
     with pytest.raises(IdentityCenterError, match="give the same options"):
         fleet.run(plan_options=plan_options, prune=True)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1}'], ids=["empty", "list", "bare", "part"])
-def test_what_is_no_plan(fleet: FleetRehearsal, tmp_path: Path, text: str) -> None:
+def test_what_is_no_plan(fleet: FleetRehearsal, text: str) -> None:
     two(fleet)
-    path = tmp_path / "plan.json"
+    path = fleet.output / "plan.json"
     path.write_text(text)
     with pytest.raises(IdentityCenterError, match="can't be read as a plan"):
         fleet.run(plan_options=PlanOptions(reviewed=path, digest=hashlib.sha256(text.encode()).hexdigest()))
@@ -312,49 +306,43 @@ BROKEN_ROWS = [
 
 
 @pytest.mark.parametrize(("name", "rows", "told"), BROKEN_ROWS)
-def test_a_plan_of_other_rows(fleet: FleetRehearsal, tmp_path: Path, name: str, rows: Any, told: str) -> None:
+def test_a_plan_of_other_rows(fleet: FleetRehearsal, name: str, rows: Any, told: str) -> None:
     two(fleet)
-    reviewed(fleet, tmp_path / "plan.json")
-    data = json.loads((tmp_path / "plan.json").read_text())
-    refused_as_plan(fleet, tmp_path / "plan.json", json.dumps({**data, name: rows}), told)
+    reviewed(fleet)
+    data = json.loads((fleet.output / "plan.json").read_text())
+    refused_as_plan(fleet, fleet.output / "plan.json", json.dumps({**data, name: rows}), told)
 
 
-def test_a_plan_that_is_nested_too_deeply(fleet: FleetRehearsal, tmp_path: Path) -> None:
+def test_a_plan_that_is_nested_too_deeply(fleet: FleetRehearsal) -> None:
     two(fleet)
-    refused_as_plan(fleet, tmp_path / "plan.json", "[" * 100_000, "is nested too deeply")
+    refused_as_plan(fleet, fleet.output / "plan.json", "[" * 100_000, "is nested too deeply")
 
 
 def refused_as_plan(fleet: FleetRehearsal, path: Path, text: str, told: str) -> None:
     path.write_text(text)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    with pytest.raises(IdentityCenterError, match=f"can't be read as a plan: .*{told}"):
-        fleet.run(plan_options=PlanOptions(reviewed=path, digest=digest))
-    assert fleet.mutations() == []
+    fleet.refuses(
+        f"can't be read as a plan: .*{told}",
+        fleet.run,
+        plan_options=PlanOptions(reviewed=path, digest=digest),
+    )
 
 
 @pytest.mark.parametrize("number", [4, 6, 9])
-def test_a_reviewed_run_that_dies_is_carried_on_by_the_same_plan(
-    fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
+def test_a_reviewed_run_that_dies_is_carried_on_by_the_same_plan(fleet: FleetRehearsal, number: int) -> None:
     fleet.leave(intents(ACCOUNT, "alice", "bob"), intents(OTHER_ACCOUNT, "alice"))
-    plan_options = reviewed(fleet, tmp_path / "plan.json")
-    with monkeypatch.context() as patch:
-        after_change(patch, number, Killed())
-        with pytest.raises(Killed):
-            fleet.run(plan_options=plan_options)
+    plan_options = reviewed(fleet)
+    fleet.killed(number, lambda: fleet.run(plan_options=plan_options))
     assert fleet.run(plan_options=plan_options) == []
     assert len(fleet.assigned()) == 2
 
 
 def test_a_set_that_was_made_in_part_is_reviewed_anew(
-    fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fleet: FleetRehearsal,
 ) -> None:
     fleet.leave(intents(ACCOUNT, "alice"))
-    plan_options = reviewed(fleet, tmp_path / "plan.json")
-    with monkeypatch.context() as patch:
-        after_change(patch, 1, Killed())
-        with pytest.raises(Killed):
-            fleet.run(plan_options=plan_options)
+    plan_options = reviewed(fleet)
+    fleet.killed(1, lambda: fleet.run(plan_options=plan_options))
     if not fleet.instance.permission_sets:
         pytest.fail("the set is to be made first")
     with pytest.raises(IdentityCenterError, match=r"permission set Readers \(otherwise\)"):
@@ -376,9 +364,7 @@ def test_a_quota_is_said_before_the_first_call(
     two(fleet)
     fleet.run(dry=True, quotas=quotas)
     assert any(re.search(told, line) for line in fleet.lines("!"))
-    with pytest.raises(IdentityCenterError, match=told):
-        fleet.run(quotas=quotas)
-    assert fleet.mutations() == []
+    fleet.refuses(told, fleet.run, quotas=quotas)
     assert fleet.results() == []
 
 

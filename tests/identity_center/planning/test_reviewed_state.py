@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,17 +25,13 @@ from tests.identity_center.planning.test_access_review import (
 )
 from tests.identity_center.planning.test_review import reviewed
 from tests.interference import on_call
-from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 GROUP = f"iam-{ACCOUNT}-Readers"
 MANAGED = f"Managed by c7n-iamusers for account {ACCOUNT}"
 
 
 def group_of_ours(fleet: FleetRehearsal) -> str:
-    created = fleet.org.client("identitystore").create_group(
-        IdentityStoreId=fleet.instance.store.id, DisplayName=GROUP, Description=MANAGED
-    )
-    return str(created["GroupId"])
+    return fleet.make_group(GROUP, MANAGED)
 
 
 def delete_group(fleet: FleetRehearsal) -> None:
@@ -109,17 +104,15 @@ Step = Callable[[FleetRehearsal], object]
     ],
 )
 def test_what_is_taken_over_is_what_was_reviewed(
-    fleet: FleetRehearsal, tmp_path: Path, before: Step, between: Step, told: str
+    fleet: FleetRehearsal, before: Step, between: Step, told: str
 ) -> None:
     fleet.new_records = True
     before(fleet)
     fleet.leave(intents(ACCOUNT, "bob"))
-    plan_options = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet)
     between(fleet)
-    with pytest.raises(IdentityCenterError, match=told):
-        fleet.run(plan_options=plan_options)
-    assert fleet.mutations() == []
-    assert fleet.run(plan_options=reviewed(fleet, tmp_path / "plan.json")) == []
+    fleet.refuses(told, fleet.run, plan_options=plan_options)
+    assert fleet.run(plan_options=reviewed(fleet)) == []
     assert fleet.members() == {GROUP: {BOB}}
 
 
@@ -134,7 +127,6 @@ def test_what_is_taken_over_is_what_was_reviewed(
 @pytest.mark.parametrize("by_plan", [True, False], ids=["reviewed", "not-reviewed"])
 def test_what_somebody_makes_while_a_reviewed_plan_is_applied_is_not_used(
     fleet: FleetRehearsal,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     operation: str,
     somebody: Step,
@@ -142,7 +134,7 @@ def test_what_somebody_makes_while_a_reviewed_plan_is_applied_is_not_used(
     by_plan: bool,
 ) -> None:
     fleet.leave(intents(ACCOUNT, "bob"))
-    plan_options = reviewed(fleet, tmp_path / "plan.json") if by_plan else None
+    plan_options = reviewed(fleet) if by_plan else None
     pending = [somebody]
 
     def once() -> None:
@@ -195,42 +187,35 @@ def newcomer_elsewhere(fleet: FleetRehearsal) -> None:
         ),
     ],
 )
-def test_what_people_hold_is_what_was_reviewed(
-    fleet: FleetRehearsal, tmp_path: Path, between: Step, told: str
-) -> None:
+def test_what_people_hold_is_what_was_reviewed(fleet: FleetRehearsal, between: Step, told: str) -> None:
     fleet.leave(intents(ACCOUNT, "alice"))
     fleet.run()
     writers = intents(ACCOUNT, "bob", set_name="Writers")
     fleet.leave(writers)
     fleet.run()
     fleet.leave(intents(OTHER_ACCOUNT, "carol"))
-    plan_options = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet)
     between(fleet)
-    with pytest.raises(IdentityCenterError, match=told):
-        fleet.run(plan_options=plan_options)
-    assert fleet.mutations() == []
+    fleet.refuses(told, fleet.run, plan_options=plan_options)
 
 
 def test_nothing_that_was_reviewed_is_missed_by_a_run_that_goes_on(
-    fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fleet: FleetRehearsal,
 ) -> None:
     """A shared group, an adoption and people who hold more, with a kill in the middle."""
     create_user(fleet, ALICE)
     shared: dict[str, Any] = {"group": "Everybody", "shared_group": True}
     fleet.leave(intents(ACCOUNT, "alice", "bob", **shared), intents(OTHER_ACCOUNT, "carol", **shared))
-    plan_options = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet)
     for number in (5, 1, 1):
-        with monkeypatch.context() as patch:
-            after_change(patch, number, Killed())
-            with pytest.raises(Killed):
-                fleet.run(plan_options=plan_options)
+        fleet.killed(number, lambda: fleet.run(plan_options=plan_options))
     assert fleet.run(plan_options=plan_options) == []
     assert len(fleet.members()["Everybody"]) == 3
 
 
-def test_a_plan_of_another_format_is_made_again(fleet: FleetRehearsal, tmp_path: Path) -> None:
+def test_a_plan_of_another_format_is_made_again(fleet: FleetRehearsal) -> None:
     fleet.leave(intents(ACCOUNT, "alice"))
-    plan_options = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet)
     assert plan_options.reviewed
     text = plan_options.reviewed.read_text().replace('"schema": 3', '"schema": 2')
     plan_options.reviewed.write_text(text)

@@ -36,8 +36,7 @@ def run_over(fleet: FleetRehearsal, *accounts: str, dry: bool = False, **choices
 @pytest.mark.parametrize("prune", [False, True], ids=["", "prune"])
 def test_a_new_account_needs_its_own_intents_alone(fleet: FleetRehearsal, prune: bool) -> None:
     first = derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3), holder(ACCOUNT, "bob", allow("s3:*")))
-    fleet.leave(first)
-    assert fleet.run() == []
+    fleet.provisioned(first)
     before = fleet.members()
     # The others' intents are too old for a run of their own.
     fleet.leave(replace(first, time=OLD))
@@ -56,14 +55,9 @@ def test_a_new_account_needs_its_own_intents_alone(fleet: FleetRehearsal, prune:
 
 
 def test_pruning_a_part_leaves_what_others_may_request(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "bob", set_name="Auditors"))
-    assert fleet.run() == []
-    fleet.forget()
-    fleet.leave(intents(ACCOUNT, "alice", set_name="Writers"))
-    client, store = fleet.org.client("identitystore"), fleet.instance.store.id
-    client.create_group(
-        IdentityStoreId=store, DisplayName="left", Description=f"{MANAGED_GROUP} for account {OTHER_ACCOUNT}"
-    )
+    fleet.provisioned(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "bob", set_name="Auditors"))
+    fleet.leave_only(intents(ACCOUNT, "alice", set_name="Writers"))
+    fleet.make_group("left", f"{MANAGED_GROUP} for account {OTHER_ACCOUNT}")
     assert run_over(fleet, ACCOUNT, prune=True) == []
     assert fleet.members() == {
         "left": set(),
@@ -78,8 +72,7 @@ def test_pruning_a_part_leaves_what_others_may_request(fleet: FleetRehearsal) ->
 
 
 def test_a_group_of_another_account_that_is_assigned_here_is_not_shown(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     group, arn = next(iter(fleet.instance.store.groups)), next(iter(fleet.instance.permission_sets))
     assign(fleet, arn, group, OTHER_ACCOUNT, "GROUP")
     fleet.leave(intents(OTHER_ACCOUNT, "bob", set_name="Auditors"))
@@ -91,8 +84,7 @@ def test_a_group_of_another_account_that_is_assigned_here_is_not_shown(fleet: Fl
 
 def test_access_that_an_account_that_was_not_chosen_may_request_is_not_shown(fleet: FleetRehearsal) -> None:
     everybody = partial(intents, group="shared-readers", shared_group=True)
-    fleet.leave(everybody(ACCOUNT, "ann"), everybody(OTHER_ACCOUNT, "ann", "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(everybody(ACCOUNT, "ann"), everybody(OTHER_ACCOUNT, "ann", "bob"))
     assert run_over(fleet, ACCOUNT) == []
     assert fleet.lines("!") == []
     # What the run itself gives there is shown.

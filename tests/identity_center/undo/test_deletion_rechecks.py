@@ -33,8 +33,7 @@ Happening = Callable[[FleetRehearsal], object]
 def ran(fleet: FleetRehearsal, *found: Intents, prune: bool = False, lock_out: bool = False) -> Path:
     """The result of a run over these intents alone."""
     fleet.forget()
-    fleet.leave(*found)
-    assert fleet.run(prune=prune, lock_out=lock_out) == []
+    fleet.provisioned(*found, prune=prune, lock_out=lock_out)
     return fleet.results()[-1]
 
 
@@ -43,28 +42,17 @@ def shared(account: str, *names: str) -> Intents:
     return intents(account, *names, **given, place=f"{account}/shared")
 
 
-def group_id(fleet: FleetRehearsal, name: str) -> str:
-    groups = fleet.instance.store.groups.values()
-    return next(each.id for each in groups if each.attributes["DisplayName"] == name)
-
-
-def set_of_run(fleet: FleetRehearsal) -> str:
-    return next(each.arn for each in fleet.instance.permission_sets.values() if each.name == "Readers")
-
-
 def group_is_assigned(fleet: FleetRehearsal) -> None:
-    assign(fleet, set_by_hand(fleet, "Theirs", ADMIN), group_id(fleet, GROUP), ACCOUNT, "GROUP")
+    assign(fleet, set_by_hand(fleet, "Theirs", ADMIN), fleet.group_id(GROUP), ACCOUNT, "GROUP")
 
 
 def set_is_widened(fleet: FleetRehearsal) -> None:
-    given = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": set_of_run(fleet)}
-    sso = fleet.org.client("sso-admin")
-    sso.attach_managed_policy_to_permission_set(**given, ManagedPolicyArn=ADMIN)
+    fleet.attach(ADMIN)
 
 
 def set_is_widened_and_provisioned(fleet: FleetRehearsal) -> None:
     set_is_widened(fleet)
-    given = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": set_of_run(fleet)}
+    given = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": fleet.set_arn()}
     fleet.org.client("sso-admin").provision_permission_set(**given, TargetType="ALL_PROVISIONED_ACCOUNTS")
 
 
@@ -139,9 +127,7 @@ def test_what_an_account_had_of_an_earlier_form_does_not_come_back_wider(
 
 
 def made_by_others(fleet: FleetRehearsal) -> None:
-    fleet.org.client("identitystore").create_group(
-        IdentityStoreId=fleet.instance.store.id, DisplayName="Sales", Description="Sales"
-    )
+    fleet.make_group("Sales", "Sales")
 
 
 @pytest.mark.parametrize("before", [nothing, made_by_others], ids=["ours", "of-others"])
@@ -175,7 +161,7 @@ def test_a_second_undo_ends_nothing_that_others_assigned_after_the_first(fleet: 
     assert incomplete(fleet.undo(result)) == 5
     given = (OTHER_ACCOUNT, "Readers", "Sales")
     assert given not in fleet.assigned()
-    assign(fleet, set_of_run(fleet), group_id(fleet, "Sales"), OTHER_ACCOUNT, "GROUP")
+    assign(fleet, fleet.set_arn(), fleet.group_id("Sales"), OTHER_ACCOUNT, "GROUP")
     assert incomplete(fleet.undo(result)) == 5
     assert given in fleet.assigned()
     (line,) = (each for each in fleet.lines("!") if "Sales" in each)
@@ -190,6 +176,6 @@ def test_what_others_assigned_after_a_pruning_is_not_the_earlier_runs(fleet: Fle
     ran(fleet, shared(ACCOUNT, "bob"), intents(OTHER_ACCOUNT, "bob"), prune=True)
     given = (OTHER_ACCOUNT, "Readers", "Sales")
     assert given not in fleet.assigned()
-    assign(fleet, set_of_run(fleet), group_id(fleet, "Sales"), OTHER_ACCOUNT, "GROUP")
+    assign(fleet, fleet.set_arn(), fleet.group_id("Sales"), OTHER_ACCOUNT, "GROUP")
     assert incomplete(fleet.undo(result)) == 1
     assert given in fleet.assigned()

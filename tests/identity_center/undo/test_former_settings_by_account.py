@@ -28,7 +28,6 @@ from tests.identity_center.planning.test_access_review import assign, create_use
 from tests.identity_center.planning.test_review import reviewed
 from tests.identity_center.undo.test_undoing import incomplete, undone
 from tests.interference import on_calls
-from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 BOTH = {ACCOUNT: "ann", OTHER_ACCOUNT: "bob"}
 EARLIER = f"account {ACCOUNT} had an earlier form of it before the run"
@@ -44,9 +43,8 @@ def forms(fleet: FleetRehearsal) -> dict[str, list[str]]:
 
 def run_of(fleet: FleetRehearsal, by: PermissionSet, *accounts: str, shared: bool = False) -> list[str]:
     """A reviewed run for the people of ``accounts``; by default of both."""
-    fleet.forget()
-    fleet.leave(*(requested(each, BOTH[each], by=by, shared=shared) for each in accounts or BOTH))
-    return fleet.run(plan_options=reviewed(fleet, fleet.output / "plan.json"))
+    fleet.leave_only(*(requested(each, BOTH[each], by=by, shared=shared) for each in accounts or BOTH))
+    return fleet.run(plan_options=reviewed(fleet))
 
 
 def after_failure(
@@ -66,22 +64,8 @@ def after_failure(
 
 def unassigned(fleet: FleetRehearsal) -> None:
     """ACCOUNT's assignments are removed by others."""
-    (group,) = (
-        each
-        for each in fleet.org.client("identitystore").list_groups(IdentityStoreId=fleet.instance.store.id)[
-            "Groups"
-        ]
-        if each["DisplayName"] in (SHARED, f"iam-{ACCOUNT}-Readers")
-    )
-    (arn,) = fleet.instance.permission_sets
-    fleet.org.client("sso-admin").delete_account_assignment(
-        InstanceArn=fleet.instance.arn,
-        TargetId=ACCOUNT,
-        TargetType="AWS_ACCOUNT",
-        PermissionSetArn=arn,
-        PrincipalType="GROUP",
-        PrincipalId=group["GroupId"],
-    )
+    group = SHARED if SHARED in fleet.members() else f"iam-{ACCOUNT}-Readers"
+    fleet.unassign(ACCOUNT, fleet.set_arn(), fleet.group_id(group))
 
 
 def earlier_policies(fleet: FleetRehearsal) -> None:
@@ -130,14 +114,11 @@ def test_the_undo_of_the_run_before_brings_its_account_back(
 
 @pytest.mark.parametrize("number", range(1, 4))
 def test_a_killed_undo_leaves_the_account_what_it_has(
-    fleet: FleetRehearsal, closed: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, number: int
+    fleet: FleetRehearsal, closed: Callable[[str], None], number: int
 ) -> None:
     after_failure(fleet, closed)
     result = fleet.results()[-1]
-    with monkeypatch.context() as patch:
-        after_change(patch, number, Killed())
-        with pytest.raises(Killed):
-            fleet.undo(result)
+    fleet.killed(number, lambda: fleet.undo(result))
     assert incomplete(fleet.undo(result)) == 1
     assert forms(fleet) == {ACCOUNT: ["AdministratorAccess"], OTHER_ACCOUNT: ["ReadOnlyAccess"]}
 
@@ -151,8 +132,7 @@ def test_an_undo_says_what_to_do_about_a_closed_account(
     (failure,) = fleet.undo(fleet.results()[-1])
     assert f"if account {ACCOUNT} is closed, remove the permission set's assignments there" in failure
     assert forms(fleet)[OTHER_ACCOUNT] == ["ReadOnlyAccess", "SecurityAudit"]
-    fleet.forget()
-    fleet.leave(*(requested(each, BOTH[each], by=WIDE) for each in BOTH))
+    fleet.leave_only(*(requested(each, BOTH[each], by=WIDE) for each in BOTH))
     (found,) = (each for each in fleet.audit() if f"account {ACCOUNT} has an earlier form" in each)
     assert "which undo left it" in found
     assert "provision it" not in found
@@ -206,9 +186,7 @@ def test_who_keeps_new_access_in_one_account_holds_up_no_other(
 
 
 @pytest.mark.parametrize("calls", [1, 2], ids=["healthy", "one-of-two-refused"])
-def test_accounts_are_provisioned_at_once_where_all_may_be(
-    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, calls: int
-) -> None:
+def test_accounts_are_provisioned_at_once_where_all_may_be(fleet: FleetRehearsal, calls: int) -> None:
     of_both(fleet, WIDE)
     of_both(fleet, readers())
     if calls == 2:
@@ -414,7 +392,7 @@ def test_an_assignment_outlives_its_group_and_holds_up_nobody(
     """AWS keeps the assignments of a group that was deleted. Nobody is in it."""
     of_both(fleet, readers(), shared)
     identities, store = fleet.org.client("identitystore"), {"IdentityStoreId": fleet.instance.store.id}
-    group = identities.create_group(**store, DisplayName="others")["GroupId"]
+    group = fleet.make_group("others")
     (arn,) = fleet.instance.permission_sets
     assign(fleet, arn, group, ACCOUNT, "GROUP")
     if not since:

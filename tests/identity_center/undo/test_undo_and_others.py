@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from aws_local_org.identity_center import injected_faults
-from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.requests.intents import Intents
 from c7n_iamusers.identity_center.undo.undoing import UndoOptions, undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
@@ -19,7 +18,6 @@ from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.planning.test_access_review import assign, create_user, join, set_by_hand, user_id
 from tests.identity_center.undo.test_undoing import GROUP, incomplete, undone
-from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 BOB, CAROL = "bob@example.com", "carol@example.com"
 THIRD = "777788889999"
@@ -29,28 +27,18 @@ Happening = Callable[[FleetRehearsal], object]
 @pytest.fixture
 def result(fleet: FleetRehearsal) -> Path:
     """The result of a run that created a permission set, a group, its assignment, a user and a membership."""
-    fleet.leave(intents(ACCOUNT, "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "bob"))
     (found,) = fleet.results()
     return found
 
 
-def group_id(fleet: FleetRehearsal) -> str:
-    groups = fleet.instance.store.groups.values()
-    return next(each.id for each in groups if each.attributes["DisplayName"] == GROUP)
-
-
-def of_run(fleet: FleetRehearsal) -> str:
-    return next(each.arn for each in fleet.instance.permission_sets.values() if each.name == "Readers")
-
-
 def assigned_elsewhere(fleet: FleetRehearsal) -> None:
     admin = set_by_hand(fleet, "Theirs", "arn:aws:iam::aws:policy/ReadOnlyAccess")
-    assign(fleet, admin, group_id(fleet), OTHER_ACCOUNT, "GROUP")
+    assign(fleet, admin, fleet.group_id(GROUP), OTHER_ACCOUNT, "GROUP")
 
 
 def same_set_elsewhere(fleet: FleetRehearsal) -> None:
-    assign(fleet, of_run(fleet), group_id(fleet), OTHER_ACCOUNT, "GROUP")
+    assign(fleet, fleet.set_arn(), fleet.group_id(GROUP), OTHER_ACCOUNT, "GROUP")
 
 
 def person_elsewhere(fleet: FleetRehearsal) -> None:
@@ -63,8 +51,7 @@ def carol_joins(fleet: FleetRehearsal) -> None:
 
 
 def bob_joins_another(fleet: FleetRehearsal) -> None:
-    client, store = fleet.org.client("identitystore"), fleet.instance.store.id
-    client.create_group(IdentityStoreId=store, DisplayName="Theirs")
+    fleet.make_group("Theirs")
     join(fleet, "Theirs", user_id(fleet, BOB))
 
 
@@ -84,29 +71,25 @@ def bob_is_renamed(fleet: FleetRehearsal) -> None:
 def group_is_described(fleet: FleetRehearsal) -> None:
     fleet.org.client("identitystore").update_group(
         IdentityStoreId=fleet.instance.store.id,
-        GroupId=group_id(fleet),
+        GroupId=fleet.group_id(GROUP),
         Operations=[{"AttributePath": "description", "AttributeValue": "Ours now"}],
     )
 
 
 def set_is_widened(fleet: FleetRehearsal) -> None:
-    fleet.org.client("sso-admin").attach_managed_policy_to_permission_set(
-        InstanceArn=fleet.instance.arn,
-        PermissionSetArn=of_run(fleet),
-        ManagedPolicyArn="arn:aws:iam::aws:policy/SecurityAudit",
-    )
+    fleet.attach("arn:aws:iam::aws:policy/SecurityAudit")
 
 
 def set_is_tagged(fleet: FleetRehearsal) -> None:
     fleet.org.client("sso-admin").tag_resource(
         InstanceArn=fleet.instance.arn,
-        ResourceArn=of_run(fleet),
+        ResourceArn=fleet.set_arn(),
         Tags=[{"Key": "Owner", "Value": "platform-team"}],
     )
 
 
 def set_is_assigned(fleet: FleetRehearsal) -> None:
-    assign(fleet, of_run(fleet), create_user(fleet, CAROL), OTHER_ACCOUNT)
+    assign(fleet, fleet.set_arn(), create_user(fleet, CAROL), OTHER_ACCOUNT)
 
 
 def test_who_was_given_a_second_account_through_the_group_keeps_it(
@@ -190,8 +173,7 @@ def test_a_delegated_administrator_keeps_what_it_cannot_ask_about(
 
 
 def test_an_earlier_group_that_was_assigned_since(fleet: FleetRehearsal, result: Path) -> None:
-    fleet.leave(intents(ACCOUNT, "bob", "dave"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "bob", "dave"))
     second = fleet.results()[-1]
     assigned_elsewhere(fleet)
     assert incomplete(fleet.undo(second)) == 2
@@ -199,8 +181,7 @@ def test_an_earlier_group_that_was_assigned_since(fleet: FleetRehearsal, result:
 
 
 def test_an_earlier_group_that_is_as_before(fleet: FleetRehearsal, result: Path) -> None:
-    fleet.leave(intents(ACCOUNT, "bob", "dave"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "bob", "dave"))
     assert fleet.undo(fleet.results()[-1]) == []
     assert (fleet.members(), fleet.usernames()) == ({GROUP: {BOB}}, {BOB})
     assert fleet.assigned() == {(ACCOUNT, "Readers", GROUP)}
@@ -209,13 +190,6 @@ def test_an_earlier_group_that_is_as_before(fleet: FleetRehearsal, result: Path)
 def shared(account: str, *names: str) -> Intents:
     given: dict[str, Any] = {"group": GROUP, "shared_group": True, "policy": "shared"}
     return intents(account, *names, **given, place=f"{account}/shared")
-
-
-def killed_run(fleet: FleetRehearsal, after: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        after_change(patch, after, Killed())
-        with pytest.raises(Killed):
-            fleet.run()
 
 
 def all_exist(accounts: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -270,17 +244,15 @@ def test_what_others_did_while_a_run_was_killed_stays(
 ) -> None:
     """Before the run is what there was before the killed run that it continues."""
     if first:
-        fleet.leave(*first)
-        assert fleet.run() == []
-        fleet.forget()
-    fleet.leave(*then)
-    killed_run(fleet, after)
+        fleet.provisioned(*first)
+    fleet.leave_only(*then)
+    fleet.killed(after)
     happens(fleet)
     theirs = fleet.members() if happens is carol_joins else {}
     others = {each for each in fleet.assigned() if theirs or "Theirs" in each}
     if again:
         fleet.leave(intents(THIRD, "erin"))
-        killed_run(fleet, 1)
+        fleet.killed(1)
     fleet.run()
     result = fleet.results()[-1]
     assert incomplete(fleet.undo(result, read_users=None if happens is carol_joins else all_exist)) > 0
@@ -291,10 +263,9 @@ def test_what_others_did_while_a_run_was_killed_stays(
 
 
 def test_what_a_killed_run_did_not_record_counts_as_of_others(fleet: FleetRehearsal) -> None:
-    fleet.leave(shared(ACCOUNT, "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(shared(ACCOUNT, "bob"))
     fleet.leave(shared(ACCOUNT, "bob", "dave"))
-    killed_run(fleet, 2)
+    fleet.killed(2)
     for each in fleet.output.glob("identity-center-runs/*/groups-before.json"):
         each.unlink()
     assert fleet.run() == []
@@ -309,7 +280,7 @@ def test_who_was_put_into_a_group_anew_stays_although_the_first_answer_was_lost(
 ) -> None:
     """A killed run has no id of its last membership, and the run that continues it has met it."""
     fleet.leave(intents(ACCOUNT, "bob"))
-    killed_run(fleet, 6)
+    fleet.killed(6)
     assert fleet.run() == []
     bob, store = user_id(fleet, BOB), fleet.instance.store
     (membership,) = store.memberships
@@ -323,12 +294,10 @@ def test_who_was_put_into_a_group_anew_stays_although_the_first_answer_was_lost(
 
 def test_a_record_of_groups_that_no_run_has_written(fleet: FleetRehearsal) -> None:
     fleet.leave(intents(ACCOUNT, "bob"))
-    killed_run(fleet, 2)
+    fleet.killed(2)
     (name,) = fleet.output.glob("identity-center-runs/*/groups-before.json")
     name.write_text('{"schema": 1, "groups": {"g": {"assignments": [["1"]], "members": []}}}')
-    with pytest.raises(IdentityCenterError, match="what groups had before a killed run"):
-        fleet.run()
-    assert fleet.mutations() == []
+    fleet.refuses("what groups had before a killed run", fleet.run)
 
 
 def test_an_assignment_that_the_undo_ends_is_no_other_access(fleet: FleetRehearsal) -> None:
@@ -338,11 +307,9 @@ def test_an_assignment_that_the_undo_ends_is_no_other_access(fleet: FleetRehears
         each: intents(each, name, **given, place=f"{each}/shared")
         for each, name in ((OTHER_ACCOUNT, "bob"), (ACCOUNT, "ann"))
     }
-    fleet.leave(sales[OTHER_ACCOUNT])
-    assert fleet.run() == []
+    fleet.provisioned(sales[OTHER_ACCOUNT])
     fleet.forget()
-    fleet.leave(*sales.values(), intents(ACCOUNT, "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(*sales.values(), intents(ACCOUNT, "bob"))
 
     def read_users(accounts: Iterable[str]) -> dict[str, dict[str, str]]:
         (bob,) = intents(ACCOUNT, "bob").users

@@ -113,8 +113,7 @@ def an_equal_set_of_which_the_account_has_an_earlier_form(fleet: FleetRehearsal)
     ],
 )
 def test_other_access_must_be_known_to_give_as_much(fleet: FleetRehearsal, other: Any, goes: bool) -> None:
-    fleet.leave(now(of_alice("first")))
-    assert fleet.run() == []
+    fleet.provisioned(now(of_alice("first")))
     (group,) = fleet.members()
     other(fleet)
     fleet.undo(fleet.results()[-1], read_users=with_users())
@@ -123,8 +122,7 @@ def test_other_access_must_be_known_to_give_as_much(fleet: FleetRehearsal, other
 
 def test_users_of_later_runs_count_although_these_had_nothing_to_do(fleet: FleetRehearsal) -> None:
     first, second = of_alice("first"), of_alice("second")
-    fleet.leave(now(first))
-    assert fleet.run() == []
+    fleet.provisioned(now(first))
     (result,) = fleet.results()
     before = fleet.members()
     fleet.leave(now(first, second))
@@ -141,11 +139,9 @@ def test_users_of_later_runs_count_although_these_had_nothing_to_do(fleet: Fleet
 
 
 def test_a_run_that_only_records_users_has_nothing_to_undo(fleet: FleetRehearsal) -> None:
-    fleet.leave(now(of_alice("first")))
-    assert fleet.run() == []
+    fleet.provisioned(now(of_alice("first")))
     before = fleet.members()
-    fleet.leave(now(of_alice("first"), of_alice("second")))
-    assert fleet.run() == []
+    fleet.provisioned(now(of_alice("first"), of_alice("second")))
     assert fleet.mutations() == []
     assert fleet.undo(fleet.results()[-1]) == []
     assert fleet.members() == before
@@ -154,13 +150,11 @@ def test_a_run_that_only_records_users_has_nothing_to_undo(fleet: FleetRehearsal
 def test_a_later_record_adds_users_and_replaces_none(fleet: FleetRehearsal) -> None:
     """The user of the run is gone, whatever a later record says of another one with its ARN."""
     first = of_alice("first")
-    fleet.leave(now(first))
-    assert fleet.run() == []
+    fleet.provisioned(now(first))
     (result,), before = fleet.results(), fleet.members()
     another = replace(first, subject=replace(first.subject, unique_id="AIDAANOTHER"))
     another = replace(another, detail={**(first.detail or {}), "UserId": "AIDAANOTHER"})
-    fleet.leave(now(another))
-    assert fleet.run() == []
+    fleet.provisioned(now(another))
     assert len(fleet.results()) == 2
     fleet.undo(result, read_users=with_users(another))
     assert fleet.members() == before
@@ -168,8 +162,7 @@ def test_a_later_record_adds_users_and_replaces_none(fleet: FleetRehearsal) -> N
 
 def test_runs_are_undone_one_after_the_other(fleet: FleetRehearsal) -> None:
     """An undo recreates a group and a permission set under new ids, which the undo of an earlier run finds."""
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:*"))))
-    assert fleet.run() == []
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:*"))))
     first = fleet.members()
     fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:Get*"))))
     fleet.run()
@@ -185,8 +178,7 @@ def test_runs_are_undone_one_after_the_other(fleet: FleetRehearsal) -> None:
 
 
 def test_what_an_undo_recreated_is_pruned_and_recreated_again(fleet: FleetRehearsal) -> None:
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:*"))))
-    assert fleet.run() == []
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:*"))))
     first = fleet.members()
     fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:Get*"))))
     fleet.run()
@@ -202,8 +194,7 @@ def test_what_an_undo_recreated_is_pruned_and_recreated_again(fleet: FleetRehear
 
 @pytest.mark.parametrize("lock_out", [False, True], ids=["prune", "lock-out"])
 def test_a_pruned_run_leaves_what_a_colleague_assigned(fleet: FleetRehearsal, lock_out: bool) -> None:
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:*"))))
-    assert fleet.run() == []
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:*"))))
     ((group, members),) = fleet.members().items()
     (group_id,) = fleet.instance.store.groups
     on_call = set_by_hand(fleet, "OnCall", "arn:aws:iam::aws:policy/PowerUserAccess")

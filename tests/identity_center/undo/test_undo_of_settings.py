@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.derivation.requested_permission_set import PermissionSet
-from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.model import CurrentAccess
 from c7n_iamusers.identity_center.object_records import Removed, removed_by, settings_record
 from c7n_iamusers.identity_center.undo import undoing
@@ -22,7 +21,6 @@ from tests.desired import ACCEPT_ALL, intents, readers
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, provision_earlier_form
 from tests.identity_center.planning.test_access_review import ALICE, BOB, create_user, join
 from tests.identity_center.undo.test_undoing import incomplete, undone
-from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 GROUP = f"iam-{ACCOUNT}-Readers"
@@ -32,8 +30,9 @@ ADMINS = replace(readers(), managed_policies=frozenset({ADMIN}))
 
 
 def requests(fleet: FleetRehearsal, permission_set: PermissionSet, *names: str) -> None:
-    fleet.forget()
-    fleet.leave(intents(ACCOUNT, *(names or ("alice",)), permission_set=permission_set, accept=ACCEPT_ALL))
+    fleet.leave_only(
+        intents(ACCOUNT, *(names or ("alice",)), permission_set=permission_set, accept=ACCEPT_ALL)
+    )
 
 
 def ran(fleet: FleetRehearsal, *sets: PermissionSet) -> None:
@@ -51,12 +50,6 @@ def content(fleet: FleetRehearsal) -> dict[str, Any]:
 def policies(fleet: FleetRehearsal) -> set[str]:
     (found,) = fleet.instance.permission_sets.values()
     return set(found.managed_policies)
-
-
-def by_hand(fleet: FleetRehearsal, policy: str = AUDIT) -> None:
-    arn = next(arn for arn, each in fleet.instance.permission_sets.items() if each.name == "Readers")
-    given = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": arn, "ManagedPolicyArn": policy}
-    fleet.org.client("sso-admin").attach_managed_policy_to_permission_set(**given)
 
 
 OTHERS = [
@@ -98,7 +91,7 @@ def test_former_settings_come_back(fleet: FleetRehearsal, then: PermissionSet, b
 
 def test_settings_that_others_have_changed_since_stay(fleet: FleetRehearsal) -> None:
     ran(fleet, readers(), ADMINS)
-    by_hand(fleet)
+    fleet.attach(AUDIT)
     result = fleet.results()[-1]
     assert incomplete(fleet.undo(result)) == 1
     (line,) = fleet.lines("!")
@@ -116,7 +109,7 @@ def test_what_others_change_after_the_plan_stays(
     original = undoing._apply
 
     def apply(*given: Any) -> list[str]:
-        by_hand(fleet)
+        fleet.attach(AUDIT)
         return original(*given)
 
     monkeypatch.setattr(undoing, "_apply", apply)
@@ -231,17 +224,13 @@ def test_a_run_and_an_undo_that_are_killed_at_any_call(
     fleet: FleetRehearsal,
     number: int,
     sets: tuple[PermissionSet, PermissionSet],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ran(fleet, sets[0])
     before = content(fleet)
     requests(fleet, sets[1])
     acts: list[Callable[[], list[str]]] = [fleet.run, lambda: fleet.undo(fleet.results()[-1])]
     for act in acts:
-        with monkeypatch.context() as patch:
-            after_change(patch, number, Killed())
-            with pytest.raises(Killed):
-                act()
+        fleet.killed(number, act)
         assert act() == []
     assert content(fleet) == before
 
@@ -258,9 +247,7 @@ def test_the_record_is_durable_before_the_first_call(fleet: FleetRehearsal) -> N
 
 def test_former_settings_need_consent(fleet: FleetRehearsal) -> None:
     ran(fleet, ADMINS, readers())
-    with pytest.raises(IdentityCenterError, match="give people access that"):
-        fleet.undo(fleet.results()[-1], accepted=False)
-    assert fleet.mutations() == []
+    fleet.refuses("give people access that", fleet.undo, fleet.results()[-1], accepted=False)
 
 
 FIRST = settings_record(known_set(readers()), CurrentAccess())

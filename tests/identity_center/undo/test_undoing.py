@@ -17,7 +17,6 @@ from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, pin
 from tests.identity_center.planning.test_access_review import create_user
-from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 GROUP = f"iam-{ACCOUNT}-Readers"
 
@@ -26,8 +25,7 @@ GROUP = f"iam-{ACCOUNT}-Readers"
 def result(fleet: FleetRehearsal) -> Path:
     """The result of a run for two people of one account, one of whom was there."""
     create_user(fleet, "alice@example.com")
-    fleet.leave(intents(ACCOUNT, "alice", "bob"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "alice", "bob"))
     (found,) = fleet.results()
     return found
 
@@ -157,13 +155,8 @@ def test_and_the_access_can_be_given_again(fleet: FleetRehearsal, result: Path) 
 
 
 @pytest.mark.parametrize("number", range(1, 7))
-def test_undoing_that_dies_anywhere_is_carried_on(
-    fleet: FleetRehearsal, result: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    with monkeypatch.context() as patch:
-        after_change(patch, number, Killed())
-        with pytest.raises(Killed):
-            fleet.undo(result)
+def test_undoing_that_dies_anywhere_is_carried_on(fleet: FleetRehearsal, result: Path, number: int) -> None:
+    fleet.killed(number, lambda: fleet.undo(result))
     assert fleet.undo(result) == []
     assert fleet.usernames() == {"alice@example.com"}
     assert (fleet.members(), fleet.assigned(), fleet.instance.permission_sets) == ({}, set(), {})
@@ -245,8 +238,7 @@ def test_a_user_of_the_same_name_is_another_one(fleet: FleetRehearsal, result: P
 def test_who_holds_the_account_by_another_group_is_not_locked_out(
     fleet: FleetRehearsal, result: Path
 ) -> None:
-    fleet.leave(intents(ACCOUNT, "bob", set_name="Writers"))
-    assert fleet.run() == []
+    fleet.provisioned(intents(ACCOUNT, "bob", set_name="Writers"))
     assert incomplete(fleet.undo(result, read_users=there(ALICE_ID))) == 1
     assert GROUP not in fleet.members()
     assert "bob@example.com" in fleet.usernames()
