@@ -210,9 +210,12 @@ def test_the_accounts_of_the_organization_are_no_placeholders(
 ) -> None:
     """The runner may be in another account than the one that has the example's id."""
     known = list[set[str]]()
-    monkeypatch.setattr(
-        likely_mistakes, "placeholders", lambda found, used, accounts: known.append(accounts) or iter(())
-    )
+
+    def placeholders(_: object, __: object, accounts: set[str]) -> Iterator[Any]:
+        known.append(accounts)
+        return iter(())
+
+    monkeypatch.setattr(likely_mistakes, "placeholders", placeholders)
     fleet.run()
     assert known == [{A, B, C, EXAMPLE_ACCOUNT}]
 
