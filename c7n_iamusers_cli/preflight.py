@@ -326,7 +326,7 @@ def _exemptions(config: Path, wanted: Wanted, read: Read) -> Iterator[Check]:
     if wanted.unread:
         yield Check(ORGANIZATION, "exemptions", UNKNOWN, wanted.unread)
     every = targets_in(config, strict=False)
-    doubts = list(idle_exemptions(read.names, every, rules, datetime.now(timezone.utc).date()))
+    doubts = list(idle_exemptions(read.names, every, rules))
     yield from doubts
     if void := exemptions_of_no_account(every, rules):
         remedy = f"correct the account of each, or remove the rule, or check with an accounts file other than {config}"

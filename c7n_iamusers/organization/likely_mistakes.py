@@ -271,7 +271,7 @@ def _values(user: IamUser, field: str, keys: Collection[str]) -> Iterable[str]:
 
 
 def idle_exemptions(
-    read: Iterable[NamesRead], every: Iterable[Target], rules: Iterable[ExemptionRule], today: date
+    read: Iterable[NamesRead], every: Iterable[Target], rules: Iterable[ExemptionRule]
 ) -> Iterator[Check]:
     """Rules that match nobody, rules that only nearly match, and expired rules whose users still exist.
 

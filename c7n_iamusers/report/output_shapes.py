@@ -32,7 +32,7 @@ _CREDENTIAL = record(
     others=True,
 )
 _SOURCE = record({}, {"source": _TEXT, "time": maybe(_TEXT), "problem": _TEXT}, others=True)
-#: What is read of the annotation, by this version and the one before.
+#: What is read of the annotation.
 _ASSESSMENT = record(
     {},
     {

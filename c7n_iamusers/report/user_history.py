@@ -132,8 +132,8 @@ def histories(
         _add_output(found, each, name)
     for known in found.users.values():
         _add_callers(known, journal_of)
-    for account, its in notices.items():
-        _add_notices(found, its, account, name)
+    for its in notices.values():
+        _add_notices(found, its, name)
     told = [_history(each, notices.get(each.account), quarantined_for, now) for each in found.users.values()]
     return sorted(told, key=lambda each: (each.last, each.subject.unique_id), reverse=True)
 
@@ -222,7 +222,7 @@ def _caller(calls: Sequence[tuple[datetime, str]], at: datetime | None) -> str:
     return earlier[-1] if earlier else ""
 
 
-def _add_notices(found: _Users, notices: Notices, account: str, name: str | None) -> None:
+def _add_notices(found: _Users, notices: Notices, name: str | None) -> None:
     everybody = ((user, notice) for notice in notices.all for user in notice.users)
     for user, notice in everybody if name is None else notices.named(name):
         known = found.of(user.arn, user.unique_id)

@@ -230,7 +230,7 @@ def judged(
         names_of(target, [user(each) for each in of], parsed, TODAY)
         for target, of in zip(every, names, strict=False)
     ]
-    return list(idle_exemptions(read, every, parsed, TODAY)), read
+    return list(idle_exemptions(read, every, parsed)), read
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_each_field_may_be_nearly_matched(pattern: str, who: dict[str, Any], nea
     rules = parse_rules([rule(pattern)], "exempt")
     every = fleet({})
     read = [names_of(every[0], [user("x", **{"group": groups(), **who})], rules, TODAY)]
-    (found,) = idle_exemptions(read, every, rules, TODAY)
+    (found,) = idle_exemptions(read, every, rules)
     assert f"nearly matches {near} in payments" in found.text
 
 

@@ -185,7 +185,7 @@ class Report:
         failure = next((each for each in ended if each.status != DONE), None)
         if failure:
             user = "" if failure.about == subject else f"{subject}: "
-            left = self._left_behind(claim, keys)
+            left = self._left_behind(keys)
             reason = reasons.CHANGE_FAILED(user=user, why=failure.reason, left=left)
             return Outcome.of(subject, FAILED, reason, calls=calls, seconds=seconds, error=failure.code)
         status = PROVISIONED if any(each.calls for each in ended) else UNCHANGED
@@ -283,7 +283,7 @@ class Report:
             if change.calls and change.action in (access_plan.CREATE, access_plan.ASSIGN)
         }
 
-    def _left_behind(self, claim: model.Claim, keys: tuple[str, ...]) -> str:
+    def _left_behind(self, keys: tuple[str, ...]) -> str:
         """The objects that a failed claim leaves behind, in words."""
         made = [
             self._names[key]

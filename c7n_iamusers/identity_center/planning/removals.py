@@ -198,7 +198,7 @@ class _Removing:
         expired = self._is_expired(group, username)
         details = (*lost, *([EXPIRED] if expired else []))
         change = self._change(key, model.MEMBERSHIP, f"{username} in {group.name}", call, needs, details)
-        return self._register(change, group, (user_id, group.group_id), expired)
+        return self._register(change, (user_id, group.group_id), expired)
 
     def _has_claims(self, group: model.KnownGroup, username: str) -> bool:
         """Whether the plan gives access for an IAM user for which a run made the membership."""
@@ -380,7 +380,7 @@ class _Removing:
         return keys
 
     def _register(
-        self, change: access_plan.Change, group: model.KnownGroup, membership: tuple[str, str], expired: bool
+        self, change: access_plan.Change, membership: tuple[str, str], expired: bool
     ) -> tuple[access_plan.Change, bool]:
         goes = expired or self._comparison.choices.prune
         if goes:
