@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The numbers and durations that hold where a policy states none: each with the option that states another. Pure.
+"""The numbers and durations that hold where a policy or a workspace states none, each with its option. Pure.
 
 The shipped policies state most of them, by the variables of ``accounts.yml`` that are named here: to change what these
 policies do, change the variable. What only a command has stands at its option. AWS's quotas, and what nobody can set,
@@ -28,3 +28,5 @@ SESSION_DURATION = "PT1H"
 ASSIGNMENT_TIMEOUT = 300
 #: Hours. ``--max-age`` of `c7n-iamusers provision`: how old intents may be. Our own choice: policies run daily.
 INTENTS_MAX_AGE = 24
+#: Days. ``clean-days`` of a workspace's ``waves``: how long checks are clean before the next wave opens.
+CLEAN_DAYS = 7

@@ -91,7 +91,7 @@ def test_each_names_its_unit_and_an_option_that_there_is() -> None:
         unit, told = each["comment"].split(".", 1)
         named = {option.rpartition(".")[2] for option in re.findall(r"``([\w.-]+)``", told)}
         assert unit.split()[0] in ("Days", "Hours", "Seconds", "Messages", "Rules", "ISO"), each["name"]
-        assert named & (OPTIONS | {"--max-age"}), each["name"]
+        assert named & (OPTIONS | {"--max-age", "clean-days"}), each["name"]
 
 
 def test_the_variables_that_it_names_are_those_of_the_shipped_policies() -> None:

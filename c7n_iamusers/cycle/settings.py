@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from c7n_iamusers.cycle.steps import APPROVABLE, STEPS
+from c7n_iamusers.defaults import CLEAN_DAYS
 from c7n_iamusers.text.documents import NotInFormat, as_text
 from c7n_iamusers.text.validators import Shape, listing, one_of, text
 from c7n_iamusers.text.wording import quoted
@@ -20,8 +21,6 @@ LineOf = Callable[[str, str], int]
 SETTINGS_FILE = "iam-users.yml"
 #: Who runs c7n-mailer: somebody else, or the cycle.
 ELSEWHERE, BY_CYCLE = "elsewhere", "cycle"
-#: Days for which the checks of the open waves must be clean before the next one opens.
-CLEAN_DAYS = 7
 _MOST_DAYS = 365
 #: Path and RoleName: IAM API reference, CreateRole.
 _ROLE = r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from c7n_iamusers.cycle.settings import read_settings
+from c7n_iamusers.defaults import CLEAN_DAYS
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.text.documents import NotInFormat
 from c7n_iamusers.text.yaml_documents import read_yaml
@@ -210,7 +211,7 @@ def settings(plan: Plan) -> str:
             **({"provisioner": PROVISIONER} if plan.provisions else {}),
         },
         "provision": plan.provisions,
-        "waves": {"clean-days": 7},
+        "waves": {"clean-days": CLEAN_DAYS},
         "mailer": "elsewhere",
     }
     if BROWNOUT in chosen(plan.answers):
