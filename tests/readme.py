@@ -132,6 +132,7 @@ def by_hand(text: str) -> bool:
 #: A path that a document names -> the test that makes it or reads it there, and by what text it names it, where the
 #: commands of the pages leave none.
 MADE_ELSEWHERE = {
+    ".iam-users-init.json": ("cli/test_init.py", "RECORD"),
     "approvals.csv": ("cli/test_approve.py", "approvals.csv"),
     "cycle/": ("cli/test_cycle.py", '"cycle" / "runs"'),
     "deletion-plan.json": ("cli/test_plan.py", "deletion-plan.json"),
