@@ -83,7 +83,7 @@ def test_every_command_exists() -> None:
 def test_every_file_exists() -> None:
     for name in re.findall(r"`([a-z_.-]+/[a-z_./-]*|[A-Za-z]+\.(?:yml|md))`", TEXT):
         if not name.startswith(
-            (".demo", ".rehearsal", "snapshots", "output", "notices", "identity-center-runs")
+            (".demo", ".rehearsal", "build", "snapshots", "output", "notices", "identity-center-runs")
         ):
             assert (ROOT / name).exists(), name
 
