@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -40,6 +39,7 @@ from tests.identity_center.remembered_runs import RememberedRuns
 from tests.identity_center.writer.simulation import AtOnce, Clock
 from tests.interference import READS, Killed, after_change
 
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 NOW = datetime(2026, 11, 28, tzinfo=timezone.utc)
 
 
@@ -67,6 +67,7 @@ class FleetRehearsal:
     only: frozenset[str] | None = None
     day: int | None = None
     remembered: RememberedRuns | None = None
+    _centers: dict[str, Center] = field(default_factory=dict)
 
     def options(self, timeout: float = 30.0, stopped: Callable[[], bool] = _never) -> ApplyOptions:
         """Of a run, on the simulated clock if there is one."""
@@ -78,7 +79,7 @@ class FleetRehearsal:
         """So many seconds pass on the simulated clock, and requests that are due end."""
         assert self.clock
         self.clock.sleep(seconds)
-        self.org.client("sso-admin").list_instances()
+        self.settled()
 
     @property
     def fleet(self) -> Fleet:
@@ -97,10 +98,12 @@ class FleetRehearsal:
             write_intents(self.output / each.account_id / "us-east-1" / each.policy, each)
 
     def center(self, _region: str = "us-east-1") -> Center:
-        """The organization's Identity Center, with short delays between retries."""
-        backoff = Backoff(base=0.01, cap=0.05, budget=3.0)
-        session = self.org.session(self.caller) if self.caller else self.org.session()
-        return connect(session, "us-east-1", backoff, self.per_second)
+        """The organization's Identity Center, with short delays between retries; one for all runs of a test."""
+        if self.caller not in self._centers:
+            backoff = Backoff(base=0.01, cap=0.05, budget=3.0)
+            session = self.org.session(self.caller) if self.caller else self.org.session()
+            self._centers[self.caller] = connect(session, "us-east-1", backoff, self.per_second)
+        return self._centers[self.caller]
 
     def run(
         self,
@@ -223,6 +226,24 @@ class FleetRehearsal:
         client = self.org.client("identitystore")
         return str(client.create_group(IdentityStoreId=self.instance.store.id, **given)["GroupId"])
 
+    def delete_user(self, username: str) -> None:
+        """Somebody deletes a user."""
+        store = self.instance.store
+        (user,) = (each.id for each in store.users.values() if each.attributes["UserName"] == username)
+        self.org.client("identitystore").delete_user(IdentityStoreId=store.id, UserId=user)
+
+    def remove_member(self, group: str, username: str) -> str:
+        """Somebody takes a user out of a group; the user's id."""
+        store, group_id = self.instance.store, self.group_id(group)
+        (found,) = (
+            each
+            for each in store.memberships.values()
+            if each.group_id == group_id and store.users[each.user_id].attributes["UserName"] == username
+        )
+        client = self.org.client("identitystore")
+        client.delete_group_membership(IdentityStoreId=store.id, MembershipId=found.id)
+        return found.user_id
+
     def call_for_set(self, operation: str, name: str = "Readers", **parameters: object) -> Any:
         """Somebody's call for the permission set of that name."""
         given = {"InstanceArn": self.instance.arn, "PermissionSetArn": self.set_arn(name), **parameters}
@@ -231,6 +252,15 @@ class FleetRehearsal:
     def attach(self, policy: str, name: str = "Readers") -> None:
         """Somebody attaches a policy to the permission set of that name."""
         self.call_for_set("attach_managed_policy_to_permission_set", name, ManagedPolicyArn=policy)
+
+    def provision_set(self, name: str = "Readers") -> None:
+        """Somebody provisions the permission set of that name in all accounts that have it."""
+        self.call_for_set("provision_permission_set", name, TargetType="ALL_PROVISIONED_ACCOUNTS")
+        self.settled()
+
+    def settled(self) -> None:
+        """Requests that are due end by the next call."""
+        self.org.client("sso-admin").list_instances()
 
     def unassign(self, account: str, permission_set: str, principal: str, kind: str = "GROUP") -> None:
         """Somebody ends an assignment."""
@@ -313,19 +343,10 @@ def occupancy(calls: Sequence[CallRecord], seconds: float, slots: int = 15) -> f
 
 def provision_earlier_form(fleet: FleetRehearsal, arn: str) -> None:
     """The accounts of the permission set have it with administrator access, and it has none any more."""
-    sso = fleet.org.client("sso-admin")
-    given = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": arn}
-    policy = {**given, "ManagedPolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}
-    sso.attach_managed_policy_to_permission_set(**policy)
-    asked = sso.provision_permission_set(**given, TargetType="ALL_PROVISIONED_ACCOUNTS")
-    request = asked["PermissionSetProvisioningStatus"]["RequestId"]
-    status = {"InstanceArn": fleet.instance.arn, "ProvisionPermissionSetRequestId": request}
-    for _ in range(100):
-        found = sso.describe_permission_set_provisioning_status(**status)
-        if found["PermissionSetProvisioningStatus"]["Status"] == "SUCCEEDED":
-            break
-        time.sleep(0.05)
-    sso.detach_managed_policy_from_permission_set(**policy)
+    name = fleet.instance.permission_sets[arn].name
+    fleet.attach(ADMINISTRATOR, name)
+    fleet.provision_set(name)
+    fleet.call_for_set("detach_managed_policy_from_permission_set", name, ManagedPolicyArn=ADMINISTRATOR)
 
 
 def pin(result: Path) -> None:

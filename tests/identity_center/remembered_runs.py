@@ -16,7 +16,7 @@ import os
 import pickle
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ from aws_local_org.iam.policies import _catalogue
 from aws_local_org.identity_center import injected_faults, state
 from c7n_iamusers.identity_center.requests.intents import INTENTS_FILE
 
+#: Where one of these is in the environment, all is run.
+WHOLE = {"SOAK_PAIRS", "LEARNS_LINES"}
 #: Fixtures that see what a run says otherwise.
 _OBSERVERS = {"caplog", "capsys", "capfd"}
 #: What the fixtures of every test patch.
@@ -84,13 +86,15 @@ class RememberedRuns:
     places: Sequence[Path]
     enabled: bool
     patches: int = 0
+    #: Whether the last run was done before.
+    replayed: bool = False
 
     @classmethod
     def of(
         cls, org: LocalOrg, places: Sequence[Path], monkeypatch: pytest.MonkeyPatch, fixtures: Sequence[str]
     ) -> RememberedRuns:
         """Those of the test that begins now, with ``fixtures``."""
-        whole = bool({"SOAK_PAIRS", "LEARNS_LINES"} & os.environ.keys())
+        whole = bool(WHOLE & os.environ.keys())
         special = _OBSERVERS & {*fixtures} or {name for _, name, _ in monkeypatch._setattr} != _PATCHED
         if not whole:
             mock_random.seed(0)
@@ -104,6 +108,7 @@ class RememberedRuns:
 
     def run(self, what: Hashable, said: list[str], run: Callable[[], list[str]]) -> list[str]:
         """``run()``, or what it was before. ``what``: all that it depends on besides the world."""
+        self.replayed = False
         faults = any(injected_faults._failures.values()) or any(injected_faults._refusals.values())
         self.enabled = self.enabled and not faults and self.patches == _PATCHES[0]
         if not self.enabled or self._takes_time():
@@ -122,10 +127,11 @@ class RememberedRuns:
                 text, draws, calls = _organization(), mock_random.getstate(), self.org.calls
                 _REMEMBERED[key] = _World(text, draws, left, calls, [*said], [*failures], place)
             return failures
+        self.replayed = True
         _restore(world.organization)
         mock_random.setstate(world.draws)
-        for directory, found in zip(self.places, world.files, strict=True):
-            _write(directory, found)
+        for directory, found, before in zip(self.places, world.files, files, strict=True):
+            _write(directory, found, before)
         self.org.clear_calls()
         for each in world.calls:
             self.org.record(each)
@@ -148,21 +154,23 @@ _LOCK = ".lock"
 
 def _read(place: Path) -> Files:
     """A file of a lock is read as an empty one."""
-    found = {str(path.relative_to(place)): path for path in sorted(place.rglob("*"))}
-    return {
-        name: (
-            path.lstat().st_mode & 0o7777,
-            None if path.is_dir() else b"" if path.name == _LOCK else path.read_bytes(),
-        )
-        for name, path in found.items()
-    }
+    found: Files = {}
+    for directory, inner, names in os.walk(place):
+        for name in (*inner, *names):
+            path = os.path.join(directory, name)
+            content = None if name in inner else b"" if name == _LOCK else Path(path).read_bytes()
+            found[os.path.relpath(path, place)] = (os.lstat(path).st_mode & 0o7777, content)
+    return dict(sorted(found.items()))
 
 
-def _write(place: Path, files: Files) -> None:
-    for name in _read(place).keys() - files.keys():
+def _write(place: Path, files: Files, before: Files) -> None:
+    """``before``: what is there."""
+    for name in before.keys() - files.keys():
         (place / name).unlink()
     for name, (mode, content) in files.items():
         path = place / name
+        if before.get(name) == (mode, content):
+            continue
         if content is None:
             path.mkdir(parents=True, exist_ok=True)
         else:
@@ -172,15 +180,20 @@ def _write(place: Path, files: Files) -> None:
 
 
 def _without_times(files: Files) -> Hashable:
-    """Intents say when they were written."""
+    """Intents say when they were written, which is now for most."""
     return tuple(
-        (
-            name,
-            mode,
-            repr({**json.loads(content), "time": ""}) if content and name.endswith(INTENTS_FILE) else content,
-        )
+        (name, mode, _intents(content) if content and name.endswith(INTENTS_FILE) else content)
         for name, (mode, content) in files.items()
     )
+
+
+def _intents(content: bytes) -> Hashable:
+    try:
+        data = json.loads(content)
+        age = datetime.now(timezone.utc) - datetime.fromisoformat(data["time"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return content
+    return repr({**data, "time": ""}) if timedelta(0) <= age < timedelta(hours=1) else content
 
 
 # The local organization

@@ -71,11 +71,10 @@ def test_who_is_wider_is_the_audits_failure(fleet: FleetRehearsal) -> None:
 
 
 def test_whom_everything_is_asked_for_is_no_failure(fleet: FleetRehearsal) -> None:
-    fleet.leave(
+    fleet.provisioned(
         derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3), holder(ACCOUNT, "bob", READ_S3)),
         intents(OTHER_ACCOUNT, "alice"),
     )
-    fleet.run()
     assert fleet.audit() == []
     assert not fleet.lines("!")
 
@@ -141,11 +140,10 @@ def joins_ours(fleet: FleetRehearsal, username: str, account: str) -> None:
 def test_what_is_held_beyond_what_is_asked_for(
     fleet: FleetRehearsal, happens: Any, who: str, told: str
 ) -> None:
-    fleet.leave(
+    fleet.provisioned(
         derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)),
         derived(OTHER_ACCOUNT, holder(OTHER_ACCOUNT, "bob", READ_S3)),
     )
-    fleet.run()
     happens(fleet)
     failures = fleet.audit()
     assert any(each.startswith(who) and told in each for each in failures), failures
@@ -153,8 +151,7 @@ def test_what_is_held_beyond_what_is_asked_for(
 
 
 def test_somebody_elses_access_is_no_failure(fleet: FleetRehearsal) -> None:
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
-    fleet.run()
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
     admin = set_by_hand(fleet, "Admin", "arn:aws:iam::aws:policy/AdministratorAccess")
     assign(fleet, admin, create_user(fleet, MALLORY), ACCOUNT)
     assert fleet.audit() == []
@@ -162,8 +159,9 @@ def test_somebody_elses_access_is_no_failure(fleet: FleetRehearsal) -> None:
 
 
 def test_a_former_group_that_gives_no_more_than_the_iam_user_could_do(fleet: FleetRehearsal) -> None:
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3), holder(ACCOUNT, "bob", allow("s3:*"))))
-    fleet.run()
+    fleet.provisioned(
+        derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3), holder(ACCOUNT, "bob", allow("s3:*")))
+    )
     (narrow,) = (group for group, people in fleet.members().items() if people == {ALICE})
     join(fleet, narrow, user_id(fleet, BOB))
     assert fleet.audit() == []
@@ -171,16 +169,14 @@ def test_a_former_group_that_gives_no_more_than_the_iam_user_could_do(fleet: Fle
 
 
 def test_access_for_an_iam_user_that_is_gone(fleet: FleetRehearsal) -> None:
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3), holder(ACCOUNT, "bob", READ_S3)))
-    fleet.run()
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3), holder(ACCOUNT, "bob", READ_S3)))
     fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
     assert fleet.audit() == []
     assert any(BOB in line and "that have no intents now" in line for line in fleet.lines("="))
 
 
 def test_a_member_of_an_earlier_run_who_holds_a_set_of_ours_by_hand_too(fleet: FleetRehearsal) -> None:
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3), holder(ACCOUNT, "bob", READ_S3)))
-    fleet.run()
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3), holder(ACCOUNT, "bob", READ_S3)))
     fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
     assigned_by_hand(fleet, BOB, ACCOUNT, ours=True)
     (failure,) = fleet.audit()
@@ -204,8 +200,7 @@ def test_who_could_not_be_compared(fleet: FleetRehearsal) -> None:
 @pytest.mark.parametrize("ran", [False, True], ids=["nothing-was-ever-made", "something-was"])
 def test_an_audit_of_nobody_is_no_clean_bill(fleet: FleetRehearsal, ran: bool) -> None:
     if ran:
-        fleet.leave(intents(ACCOUNT, "alice"))
-        fleet.run()
+        fleet.provisioned(intents(ACCOUNT, "alice"))
     fleet.leave_only(intents(OTHER_ACCOUNT))
     failures = fleet.audit()
     assert any("nothing was compared" in each for each in failures)
@@ -222,8 +217,7 @@ THIRD = "777788889999"
 
 def test_a_group_of_ours_that_was_assigned_elsewhere_by_hand(fleet: FleetRehearsal) -> None:
     """In an account that has nothing of ours, and of which there are no intents."""
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)), intents(OTHER_ACCOUNT, "bob"))
-    fleet.run()
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)), intents(OTHER_ACCOUNT, "bob"))
     names = {account: group for account, _, group in fleet.assigned()}
     admin = set_by_hand(fleet, "Admin", "arn:aws:iam::aws:policy/AdministratorAccess")
     assign(fleet, admin, fleet.group_id(names[ACCOUNT]), THIRD, "GROUP")
@@ -234,8 +228,7 @@ def test_a_group_of_ours_that_was_assigned_elsewhere_by_hand(fleet: FleetRehears
 
 
 def test_a_group_of_ours_that_has_nothing_but_what_was_assigned_by_hand(fleet: FleetRehearsal) -> None:
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
-    fleet.run()
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
     fleet.make_group("left", f"Managed by c7n-iamusers for account {THIRD}")
     (failure,) = fleet.audit()
     assert failure.startswith("group left, which is managed, is not requested and has no members: run")

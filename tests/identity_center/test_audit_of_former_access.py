@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
@@ -13,9 +12,17 @@ import pytest
 from c7n_iamusers.identity_center.audit import audit
 from c7n_iamusers.identity_center.requests.intents import Intents
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
-from tests.desired import EVERYTHING, intents, readers, user
+from tests.desired import intents, readers, user
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.planning.test_access_review import ALICE, assign, set_by_hand
+from tests.identity_center.test_audit_of_changed_access import (
+    ATTACH,
+    DETACH,
+    LENGTHEN,
+    PROVISION,
+    PUT_EVERYTHING,
+    Call,
+)
 from tests.identity_center.test_former_members import accounts_with, found_by
 
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
@@ -30,48 +37,24 @@ def access_of(form: str, *names: str, **fields: Any) -> Intents:
     return intents(ACCOUNT, *names, **shared, **fields)
 
 
-def provisioned(fleet: FleetRehearsal) -> None:
-    fleet.call_for_set("provision_permission_set", TargetType="ALL_PROVISIONED_ACCOUNTS")
-    for _ in range(200):
-        listed = fleet.org.client("sso-admin").list_permission_set_provisioning_status(
-            InstanceArn=fleet.instance.arn, Filter={"Status": "IN_PROGRESS"}
-        )
-        if not listed["PermissionSetsProvisioningStatus"]:
-            break
-        time.sleep(0.02)
+def calls(*steps: Call) -> Happening:
+    """Somebody's calls for the permission set Readers."""
+
+    def happens(fleet: FleetRehearsal, _group: str) -> None:
+        for operation, given in steps:
+            fleet.call_for_set(operation, **given)
+
+    return happens
 
 
-def attach(fleet: FleetRehearsal, _group: str) -> None:
-    fleet.attach(ADMINISTRATOR)
-
-
-def attached(fleet: FleetRehearsal, group: str) -> None:
-    attach(fleet, group)
-    provisioned(fleet)
-
-
-def attached_and_detached(fleet: FleetRehearsal, group: str) -> None:
-    attached(fleet, group)
-    fleet.call_for_set("detach_managed_policy_from_permission_set", ManagedPolicyArn=ADMINISTRATOR)
+attached = calls(ATTACH, PROVISION)
 
 
 def untagged_and_attached(fleet: FleetRehearsal, group: str) -> None:
-    arn = fleet.set_arn()
     fleet.org.client("sso-admin").untag_resource(
-        InstanceArn=fleet.instance.arn, ResourceArn=arn, TagKeys=["c7n-iamusers"]
+        InstanceArn=fleet.instance.arn, ResourceArn=fleet.set_arn(), TagKeys=["c7n-iamusers"]
     )
     attached(fleet, group)
-
-
-def inline(fleet: FleetRehearsal, _group: str) -> None:
-    document = str(EVERYTHING).replace("'", '"')
-    fleet.call_for_set("put_inline_policy_to_permission_set", InlinePolicy=document)
-    provisioned(fleet)
-
-
-def longer(fleet: FleetRehearsal, _group: str) -> None:
-    fleet.call_for_set("update_permission_set", SessionDuration="PT12H")
-    provisioned(fleet)
 
 
 def assigned(fleet: FleetRehearsal, group: str, account: str = ACCOUNT) -> None:
@@ -101,16 +84,18 @@ ADMINISTERS = f"- AWS-managed policy: {ADMINISTRATOR}"
         pytest.param(lambda *_: None, None, (), id="nothing"),
         pytest.param(attached, CHANGED, (ADMINISTERS,), id="administrator"),
         pytest.param(untagged_and_attached, CHANGED, (ADMINISTERS,), id="untagged-administrator"),
-        pytest.param(inline, CHANGED, ('- inline: {"Action": "*"',), id="inline"),
-        pytest.param(longer, CHANGED, ("session duration: PT12H -> PT1H",), id="longer-sessions"),
+        pytest.param(calls(PUT_EVERYTHING, PROVISION), CHANGED, ('- inline: {"Action": "*"',), id="inline"),
         pytest.param(
-            attach,
+            calls(LENGTHEN, PROVISION), CHANGED, ("session duration: PT12H -> PT1H",), id="longer-sessions"
+        ),
+        pytest.param(
+            calls(ATTACH),
             CHANGED,
             (ADMINISTERS, f"account {ACCOUNT} has an earlier form", "don't provision it before that"),
             id="not-provisioned",
         ),
         pytest.param(
-            attached_and_detached,
+            calls(ATTACH, PROVISION, DETACH),
             "permission set Readers is not as requested: account",
             ("which undo left it", "whose plan says who gets what, provisions it"),
             id="detached-and-not-provisioned",
@@ -213,7 +198,7 @@ def test_what_runs_have_requested_one_after_the_other(
             fleet.call_for_set(
                 f"{method}_managed_policy_{preposition}_permission_set", ManagedPolicyArn=policy
             )
-        provisioned(fleet)
+        fleet.provision_set()
     elif now == "else":
         attached(fleet, "")
     findings = audited(fleet, "carol")

@@ -29,7 +29,7 @@ from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT
 from tests.desired import intents, user
 from tests.identity_center.fleet_rehearsal import NOW, FleetRehearsal
-from tests.identity_center.planning.test_access_review import assign, create_user, join, set_by_hand, user_id
+from tests.identity_center.planning.test_access_review import assign, create_user, join, set_by_hand
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 GROUP = f"iam-{ACCOUNT}-Readers"
@@ -346,9 +346,7 @@ def test_who_was_hired_under_a_former_name_is_somebody_else(
     bob_leaves(fleet)
     on_day(0)
     audited(fleet, accounts_with("alice"))
-    fleet.org.client("identitystore").delete_user(
-        IdentityStoreId=fleet.instance.store.id, UserId=user_id(fleet, BOB)
-    )
+    fleet.delete_user(BOB)
     join(fleet, GROUP, create_user(fleet, BOB))
     on_day(31)
     pruned(fleet, accounts_with("alice"))
@@ -486,12 +484,7 @@ def assigned_by_others(fleet: FleetRehearsal) -> None:
 
 
 def joined_anew(fleet: FleetRehearsal) -> None:
-    store = fleet.instance.store
-    bob = user_id(fleet, BOB)
-    (membership,) = (each.id for each in store.memberships.values() if each.user_id == bob)
-    client = fleet.org.client("identitystore")
-    client.delete_group_membership(IdentityStoreId=store.id, MembershipId=membership)
-    join(fleet, "Sales", bob)
+    join(fleet, "Sales", fleet.remove_member("Sales", BOB))
 
 
 @pytest.mark.parametrize(

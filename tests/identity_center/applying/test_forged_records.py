@@ -240,13 +240,7 @@ def test_somebody_elses_assignment_in_result_and_journal(fleet: FleetRehearsal, 
 
 
 def test_a_membership_that_was_made_anew_since(fleet: FleetRehearsal, result: Path) -> None:
-    client, store = fleet.org.client("identitystore"), store_id(fleet)
-    (group,) = fleet.instance.store.groups
-    (membership,) = fleet.instance.store.memberships
-    client.delete_group_membership(IdentityStoreId=store, MembershipId=membership)
-    client.create_group_membership(
-        IdentityStoreId=store, GroupId=group, MemberId={"UserId": user_id(fleet, ALICE)}
-    )
+    join(fleet, GROUP, fleet.remove_member(GROUP, ALICE))
     fleet.undo(result)
     assert fleet.members() == {GROUP: {ALICE}}
     assert fleet.assigned() == {(ACCOUNT, "Readers", GROUP)}

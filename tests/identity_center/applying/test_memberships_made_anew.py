@@ -43,19 +43,6 @@ def existing(*names: str) -> Callable[[Iterable[str]], Mapping[str, Mapping[str,
     }
 
 
-def removed_by_hand(fleet: FleetRehearsal, group: str, username: str = TEAM) -> None:
-    store = fleet.instance.store
-    (identifier,) = (
-        key
-        for key, each in store.memberships.items()
-        if store.groups[each.group_id].attributes["DisplayName"] == group
-        and store.users[each.user_id].attributes["UserName"] == username
-    )
-    fleet.org.client("identitystore").delete_group_membership(
-        IdentityStoreId=store.id, MembershipId=identifier
-    )
-
-
 def given_to_alice(fleet: FleetRehearsal, form: str, how: str) -> None:
     """Alice's tag has the address of the team, whose membership is then removed."""
     create_user(fleet, TEAM)
@@ -68,7 +55,7 @@ def given_to_alice(fleet: FleetRehearsal, form: str, how: str) -> None:
     result = fleet.results()[-1]
     assert TEAM in fleet.members()[GROUPS[form]]
     if how.endswith("by-hand"):
-        removed_by_hand(fleet, GROUPS[form])
+        fleet.remove_member(GROUPS[form], TEAM)
     elif how == "undo":
         assert fleet.undo(result) == []
     else:
@@ -198,7 +185,7 @@ def test_settings_rest_on_the_present_iam_users(fleet: FleetRehearsal, form: str
     fleet.provisioned(people(form, carol="carol"))
     fleet.provisioned(replace(people(form, carol="carol", alice="team"), permission_set=WIDER))
     of_run = fleet.results()[-1]
-    removed_by_hand(fleet, GROUPS[form])
+    fleet.remove_member(GROUPS[form], TEAM)
     fleet.provisioned(replace(people(form, carol="carol", bob="team"), permission_set=WIDER))
     assert incomplete(fleet.undo(of_run, read_users=existing("carol", "bob"))) == 1
     (kept,) = fleet.lines("!")
@@ -211,7 +198,7 @@ def test_settings_rest_on_the_present_iam_users(fleet: FleetRehearsal, form: str
 def test_what_others_made_anew_may_be_for_who_had_it(fleet: FleetRehearsal, form: str) -> None:
     create_user(fleet, TEAM)
     fleet.provisioned(people(form, carol="carol", alice="team"))
-    removed_by_hand(fleet, GROUPS[form])
+    fleet.remove_member(GROUPS[form], TEAM)
     join(fleet, GROUPS[form], user_id(fleet, TEAM))
     bob = people(form, carol="carol", bob="team")
     fleet.leave(bob)
@@ -233,7 +220,7 @@ def undone_of_alice(fleet: FleetRehearsal, form: str, how: str) -> None:
     fleet.provisioned(people(form, carol="carol", alice="team"))
     of_alice = fleet.results()[-1]
     if how == "made-anew-before-the-undo":
-        removed_by_hand(fleet, group)
+        fleet.remove_member(group, TEAM)
         join(fleet, group, user_id(fleet, TEAM))
     fleet.undo(of_alice)
     if how == "made-anew":
@@ -284,7 +271,7 @@ def test_what_an_undo_left_refuses_as_before(
             on_call(patch, "DeleteGroupMembership", killed)
             with pytest.raises(Killed):
                 fleet.undo(fleet.results()[-1])
-    removed_by_hand(fleet, GROUPS[form])
+    fleet.remove_member(GROUPS[form], TEAM)
     join(fleet, GROUPS[form], user_id(fleet, TEAM))
     fleet.leave(people(form, carol="carol", bob="team"))
     (failure,) = fleet.run()
@@ -360,7 +347,7 @@ def test_for_whom_others_made_it_anew_is_not_known_to_an_undo(
     second = of_bob(OTHER_ACCOUNT, form) if changed == "assignment" else replace(first, permission_set=WIDER)
     fleet.provisioned(second)
     of_run, before = fleet.results()[-1], given(fleet)
-    removed_by_hand(fleet, group, bob)
+    fleet.remove_member(group, bob)
     join(fleet, group, user_id(fleet, bob))
     if met:
         fleet.leave_only(replace(second if changed == "settings" else first, users=(SECOND_OF_BOB,)))

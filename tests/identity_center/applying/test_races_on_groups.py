@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -145,20 +144,17 @@ def test_who_may_join(
 def test_who_was_in_the_group_when_it_was_read_stands_in_the_plan(
     fleet: FleetRehearsal, racing: Racing
 ) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    fleet.run()
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     joins(MALLORY)(fleet)
     fleet.provisioned(intents(ACCOUNT, "alice", "bob"))
     assert any(MALLORY in line for line in fleet.lines("!"))
 
 
 def test_what_it_costs(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    fleet.run()
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     # once before the assignment, once at the end: the group was not there to be read for the plan
     assert counted(fleet.org.calls)["ListGroupMemberships"] == 2
-    fleet.leave(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "alice"))
-    fleet.run()
+    fleet.provisioned(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "alice"))
     of_the_plan = 1
     assert counted(fleet.org.calls)["ListGroupMemberships"] == of_the_plan + 2
     fleet.run()
@@ -288,24 +284,10 @@ def widened(fleet: FleetRehearsal, detached: bool) -> None:
     ``detached``: and took the policy from the permission set again, without provisioning that.
     """
     fleet.provisioned(intents(ACCOUNT, "alice"))
-    client = fleet.org.client("sso-admin")
-    (arn,) = fleet.instance.permission_sets
-    named = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": arn}
-    client.attach_managed_policy_to_permission_set(**named, ManagedPolicyArn=ADMINISTRATOR)
-    request = client.provision_permission_set(**named, TargetType="ALL_PROVISIONED_ACCOUNTS")
-    asked = {
-        "InstanceArn": fleet.instance.arn,
-        "ProvisionPermissionSetRequestId": request["PermissionSetProvisioningStatus"]["RequestId"],
-    }
-    while (
-        client.describe_permission_set_provisioning_status(**asked)["PermissionSetProvisioningStatus"][
-            "Status"
-        ]
-        != "SUCCEEDED"
-    ):
-        time.sleep(0.01)
+    fleet.attach(ADMINISTRATOR)
+    fleet.provision_set()
     if detached:
-        client.detach_managed_policy_from_permission_set(**named, ManagedPolicyArn=ADMINISTRATOR)
+        fleet.call_for_set("detach_managed_policy_from_permission_set", ManagedPolicyArn=ADMINISTRATOR)
 
 
 @pytest.mark.parametrize(

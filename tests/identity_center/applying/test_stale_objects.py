@@ -145,13 +145,7 @@ def test_a_group_of_certain_people_is_refused_with_another_permission_set(fleet:
 def without_members(fleet: FleetRehearsal) -> None:
     """A run made group and assignment, and somebody removed its only member."""
     fleet.provisioned(intents(ACCOUNT, "carol", set_name="Writers"))
-    store = fleet.instance.store
-    gone = next(each.id for each in store.users.values() if "carol" in str(each.attributes["UserName"]))
-    for each in [*store.memberships.values()]:
-        if each.user_id == gone:
-            fleet.org.client("identitystore").delete_group_membership(
-                IdentityStoreId=store.id, MembershipId=each.id
-            )
+    fleet.remove_member(f"iam-{ACCOUNT}-Writers", "carol@example.com")
     fleet.leave_only(intents(ACCOUNT, "alice"))
 
 

@@ -155,8 +155,7 @@ def test_who_shrank_and_still_holds_the_old_set_is_wider(fleet: FleetRehearsal) 
 
 
 def test_pruning_takes_the_old_set_after_the_new_one_is_held(fleet: FleetRehearsal) -> None:
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", ALL_OF_S3)))
-    fleet.run()
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", ALL_OF_S3)))
     fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)), prune=True)
     operations = [call.operation for call in fleet.mutations()]
     assert operations.index("CreateGroupMembership") < operations.index("DeleteGroupMembership")
@@ -184,8 +183,7 @@ def test_a_dry_run_shows_what_pruning_would_take(fleet: FleetRehearsal) -> None:
 
 
 def test_whom_a_corrected_tag_leaves_behind_goes_by_pruning(fleet: FleetRehearsal) -> None:
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", EVERYTHING, who=person("mallory"))))
-    fleet.run()
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", EVERYTHING, who=person("mallory"))))
     fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", EVERYTHING)))
     (group,) = fleet.members()
     assert fleet.lines("-") == [f"- membership {MALLORY} in {group} ({NO_LONGER})"]
@@ -194,8 +192,7 @@ def test_whom_a_corrected_tag_leaves_behind_goes_by_pruning(fleet: FleetRehearsa
 
 
 def test_whoever_was_put_there_by_hand_is_told_of_and_left(fleet: FleetRehearsal) -> None:
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
-    fleet.run()
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
     (group,) = fleet.members()
     join(fleet, group, create_user(fleet, MALLORY))
     assert fleet.run(prune=True) == []
@@ -210,8 +207,7 @@ def test_whoever_was_put_there_by_hand_is_told_of_and_left(fleet: FleetRehearsal
 
 def test_pruning_does_not_lock_out_whose_iam_user_is_gone(fleet: FleetRehearsal) -> None:
     both = [holder(ACCOUNT, name, READ_S3) for name in ("alice", "bob")]
-    fleet.leave(derived(ACCOUNT, *both))
-    fleet.run()
+    fleet.provisioned(derived(ACCOUNT, *both))
     fleet.provisioned(derived(ACCOUNT, both[0]), prune=True)
     assert fleet.mutations() == []
     assert groups_of(fleet, BOB)
@@ -221,8 +217,7 @@ def test_pruning_does_not_lock_out_whose_iam_user_is_gone(fleet: FleetRehearsal)
 
 
 def test_a_direct_assignment_by_hand_is_named_and_never_removed(fleet: FleetRehearsal) -> None:
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
-    fleet.run()
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
     assign(
         fleet,
         set_by_hand(fleet, "Admin", "arn:aws:iam::aws:policy/AdministratorAccess"),
@@ -248,8 +243,7 @@ def test_a_direct_assignment_by_hand_is_named_and_never_removed(fleet: FleetRehe
 def test_somebody_elses_group_counts_by_what_it_grants(
     fleet: FleetRehearsal, inline: dict[str, Any], wider: bool
 ) -> None:
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
-    fleet.run()
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
     group_id = fleet.make_group("Everybody", "By hand")
     join(fleet, "Everybody", user_id(fleet, ALICE))
     assign(fleet, set_by_hand(fleet, "Theirs", "", inline), group_id, ACCOUNT, "GROUP")
@@ -264,8 +258,7 @@ def test_a_group_that_also_gives_another_account_is_not_taken_by_a_run_over_one(
 ) -> None:
     users = [holder(account, "alice", ALL_OF_S3) for account in (ACCOUNT, OTHER_ACCOUNT)]
     options: dict[str, Any] = {"group_by": "people"}
-    fleet.leave(derived(ACCOUNT, users[0], **options), derived(OTHER_ACCOUNT, users[1], **options))
-    fleet.run()
+    fleet.provisioned(derived(ACCOUNT, users[0], **options), derived(OTHER_ACCOUNT, users[1], **options))
     fleet.leave_only(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3), **options))
     assert_wider(fleet.run(prune=True))
     assert not [call for call in fleet.mutations() if call.operation.startswith("Delete")]
@@ -275,8 +268,7 @@ def test_a_group_that_also_gives_another_account_is_not_taken_by_a_run_over_one(
 
 
 def test_what_is_asked_for_by_name_is_compared_too(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    fleet.run()
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     fleet.forget()
     writers = replace(readers("Writers"), managed_policies=frozenset({AUDIT}))
     fleet.leave(holding(intents(ACCOUNT, "alice", set_name="Writers", permission_set=writers), AUDIT))
@@ -353,8 +345,7 @@ def test_a_leftover_of_others_or_of_another_account_stays(
 
 
 def test_looking_for_leftovers_takes_a_call_a_set(fleet: FleetRehearsal) -> None:
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
-    fleet.run()
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
     for number in range(5):
         set_by_hand(fleet, f"By-hand-{number}", READ_ONLY)
     fleet.run()
@@ -373,11 +364,8 @@ def test_looking_for_leftovers_takes_a_call_a_set(fleet: FleetRehearsal) -> None
 def test_a_membership_that_somebody_made_anew_is_theirs(fleet: FleetRehearsal, adopted: bool) -> None:
     both = intents(ACCOUNT, "bob"), intents(ACCOUNT, "bob", set_name="Auditors")
     fleet.provisioned(*both)
-    group, store = f"iam-{ACCOUNT}-Readers", fleet.instance.store
-    group_id = fleet.group_id(group)
-    (found,) = (each for each in store.memberships.values() if each.group_id == group_id)
-    fleet.org.client("identitystore").delete_group_membership(IdentityStoreId=store.id, MembershipId=found.id)
-    join(fleet, group, found.user_id)
+    group = f"iam-{ACCOUNT}-Readers"
+    join(fleet, group, fleet.remove_member(group, BOB))
     if adopted:
         assert fleet.run() == []
     fleet.forget()

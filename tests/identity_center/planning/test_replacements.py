@@ -219,12 +219,6 @@ def rename(fleet: FleetRehearsal, username: str, then: str) -> None:
     )
 
 
-def delete(fleet: FleetRehearsal, username: str) -> None:
-    fleet.org.client("identitystore").delete_user(
-        IdentityStoreId=fleet.instance.store.id, UserId=user_id(fleet, username)
-    )
-
-
 RENAMED = "nobody has that username now"
 RECYCLED = "has that username now"
 
@@ -247,7 +241,7 @@ def test_a_username_of_another_human_gets_nothing(fleet: FleetRehearsal, iam_use
 
 def test_a_new_human_with_the_username_of_a_deleted_one_gets_nothing(fleet: FleetRehearsal) -> None:
     fleet.provisioned(intents(ACCOUNT, "alice", "bob"))
-    delete(fleet, ALICE)
+    fleet.delete_user(ALICE)
     create_user(fleet, ALICE)
     (failure,) = fleet.run()
     assert "now deleted" in failure
@@ -258,7 +252,7 @@ def test_a_new_human_with_the_username_of_a_deleted_one_gets_nothing(fleet: Flee
 
 def test_a_deleted_user_is_created_anew(fleet: FleetRehearsal) -> None:
     fleet.provisioned(intents(ACCOUNT, "alice"))
-    delete(fleet, ALICE)
+    fleet.delete_user(ALICE)
     assert fleet.run() == []
     assert fleet.run() == []
     assert list(fleet.members().values()) == [{ALICE}]

@@ -77,8 +77,7 @@ def test_what_makes_administrators_comes_first(fleet: FleetRehearsal, user: User
 
 
 def test_an_explicit_set_that_changes_is_shown_old_and_new(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    fleet.run()
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     requested = replace(readers(), managed_policies=frozenset({AUDIT}), session_duration="PT8H")
     fleet.leave(intents(ACCOUNT, "alice", permission_set=requested))
     fleet.run(dry=True)
@@ -103,8 +102,7 @@ def test_an_explicit_set_that_changes_is_shown_old_and_new(fleet: FleetRehearsal
     ],
 )
 def test_no_change_of_a_set_goes_unsaid(fleet: FleetRehearsal, changes: dict[str, Any], told: str) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    fleet.run()
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     fleet.leave(intents(ACCOUNT, "alice", permission_set=replace(readers(), **changes)))
     fleet.run(dry=True)
     assert f"      {told}" in fleet.said
@@ -114,8 +112,7 @@ HOSTILE = "mallory\x1b[2K\r\n  = all is well\u202e"
 
 
 def test_no_name_forges_a_line(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    fleet.run()
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     client, store = fleet.org.client("identitystore"), fleet.instance.store.id
     made = client.create_user(
         IdentityStoreId=store,
@@ -141,8 +138,7 @@ def test_no_name_forges_a_line(fleet: FleetRehearsal) -> None:
 
 
 def test_a_reviewer_reads_the_plan_of_the_dry_run(fleet: FleetRehearsal) -> None:
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "root", allow("*"))))
-    fleet.run()
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "root", allow("*"))))
     # Now one set stands and makes an administrator, one is new, and a user is adopted.
     bob = intents(OTHER_ACCOUNT, "bob")
     create_user(fleet, "bob@example.com")

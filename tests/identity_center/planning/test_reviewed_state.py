@@ -39,12 +39,6 @@ def delete_group(fleet: FleetRehearsal) -> None:
     fleet.org.client("identitystore").delete_group(IdentityStoreId=fleet.instance.store.id, GroupId=group)
 
 
-def delete_user(fleet: FleetRehearsal, username: str) -> None:
-    fleet.org.client("identitystore").delete_user(
-        IdentityStoreId=fleet.instance.store.id, UserId=user_id(fleet, username)
-    )
-
-
 def set_of_ours(fleet: FleetRehearsal) -> str:
     """One that is as it is asked for."""
     client, arn = fleet.org.client("sso-admin"), fleet.instance.arn
@@ -58,7 +52,7 @@ def set_of_ours(fleet: FleetRehearsal) -> str:
 
 
 def replace_user(fleet: FleetRehearsal) -> None:
-    delete_user(fleet, BOB)
+    fleet.delete_user(BOB)
     create_user(fleet, BOB)
 
 
@@ -188,11 +182,9 @@ def newcomer_elsewhere(fleet: FleetRehearsal) -> None:
     ],
 )
 def test_what_people_hold_is_what_was_reviewed(fleet: FleetRehearsal, between: Step, told: str) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    fleet.run()
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     writers = intents(ACCOUNT, "bob", set_name="Writers")
-    fleet.leave(writers)
-    fleet.run()
+    fleet.provisioned(writers)
     fleet.leave(intents(OTHER_ACCOUNT, "carol"))
     plan_options = reviewed(fleet)
     between(fleet)

@@ -234,8 +234,7 @@ def test_a_reviewer_sees_everybody(fleet: FleetRehearsal) -> None:
 
 
 def test_an_assignment_under_way_elsewhere_counts_as_held(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    fleet.run()
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     (group_id,) = fleet.instance.store.groups
     (arn,) = fleet.instance.permission_sets
     fleet.org.configure(assignment_seconds=60)
@@ -247,8 +246,7 @@ def test_an_assignment_under_way_elsewhere_counts_as_held(fleet: FleetRehearsal)
 
 def elsewhere(fleet: FleetRehearsal) -> None:
     """Readers is held in another account by bob's group, by a group that was made by hand, and by a person."""
-    fleet.leave(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "bob"))
-    fleet.run()
+    fleet.provisioned(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "bob"))
     fleet.forget()
     (arn,) = fleet.instance.permission_sets
     assign(fleet, arn, group_by_hand(fleet, "Ops", MALLORY), OTHER_ACCOUNT, "GROUP")
@@ -291,8 +289,7 @@ def test_a_set_that_changes_names_everybody_who_holds_it(fleet: FleetRehearsal) 
 
 
 def test_a_set_that_shrinks_is_shown_and_needs_no_review(fleet: FleetRehearsal) -> None:
-    fleet.leave(*(intents(each, "alice", permission_set=WIDER) for each in (ACCOUNT, OTHER_ACCOUNT)))
-    fleet.run()
+    fleet.provisioned(*(intents(each, "alice", permission_set=WIDER) for each in (ACCOUNT, OTHER_ACCOUNT)))
     fleet.forget()
     fleet.provisioned(intents(ACCOUNT, "alice"))
     (told,) = fleet.lines("!")
@@ -303,8 +300,7 @@ def test_a_set_that_shrinks_is_shown_and_needs_no_review(fleet: FleetRehearsal) 
 
 
 def test_an_earlier_form_that_is_provisioned_again_is_shown(fleet: FleetRehearsal) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
-    fleet.run()
+    fleet.provisioned(intents(ACCOUNT, "alice"))
     fleet.attach(AUDIT)
     fleet.leave(intents(ACCOUNT, "alice", permission_set=WIDER))
     fleet.run(dry=True)

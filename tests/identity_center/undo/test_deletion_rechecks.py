@@ -52,8 +52,7 @@ def set_is_widened(fleet: FleetRehearsal) -> None:
 
 def set_is_widened_and_provisioned(fleet: FleetRehearsal) -> None:
     set_is_widened(fleet)
-    given = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": fleet.set_arn()}
-    fleet.org.client("sso-admin").provision_permission_set(**given, TargetType="ALL_PROVISIONED_ACCOUNTS")
+    fleet.provision_set()
 
 
 def nothing(_fleet: FleetRehearsal) -> None:

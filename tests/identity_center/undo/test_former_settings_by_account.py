@@ -251,10 +251,7 @@ def test_whose_user_is_deleted_keeps_the_settings_in_that_account(fleet: FleetRe
 
 def provisioned_there(fleet: FleetRehearsal) -> None:
     """By an administrator, in ACCOUNT."""
-    (arn,) = fleet.instance.permission_sets
-    fleet.org.client("sso-admin").provision_permission_set(
-        InstanceArn=fleet.instance.arn, PermissionSetArn=arn, TargetType="AWS_ACCOUNT", TargetId=ACCOUNT
-    )
+    fleet.call_for_set("provision_permission_set", TargetType="AWS_ACCOUNT", TargetId=ACCOUNT)
 
 
 def test_who_holds_it_since_the_run_is_named_where_an_account_had_an_earlier_form(
@@ -300,7 +297,7 @@ def test_who_was_refused_them_is_named_once_others_provision_the_account(fleet: 
         (line,) = fleet.lines("!")
         assert f"in account {ACCOUNT}: it was provisioned there, and eve@example.com did not hold it" in line
         assert undone(result)["complete"] is False
-    fleet.org.client("identitystore").delete_user(IdentityStoreId=fleet.instance.store.id, UserId=eve)
+    fleet.delete_user("eve@example.com")
     assert fleet.undo(result) == []
     assert undone(result)["complete"] is True
 

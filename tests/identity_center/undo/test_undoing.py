@@ -59,8 +59,7 @@ def test_only_what_the_run_created_goes(fleet: FleetRehearsal, result: Path) -> 
 
 
 def test_a_later_run_is_not_undone_with_an_earlier_one(fleet: FleetRehearsal, result: Path) -> None:
-    fleet.leave(intents(OTHER_ACCOUNT, "bob", set_name="Writers"))
-    fleet.run()
+    fleet.provisioned(intents(OTHER_ACCOUNT, "bob", set_name="Writers"))
     (_, second) = fleet.results()
     assert fleet.undo(second) == []
     assert fleet.members() == {GROUP: {"alice@example.com", "bob@example.com"}}
@@ -127,9 +126,7 @@ def test_what_is_kept_says_names_and_no_ids(fleet: FleetRehearsal, result: Path)
 
 def test_what_is_gone_has_the_name_that_the_run_gave_it(fleet: FleetRehearsal, result: Path) -> None:
     known = ids(fleet)
-    client, store = fleet.org.client("identitystore"), fleet.instance.store.id
-    users = {each.attributes["UserName"]: each.id for each in fleet.instance.store.users.values()}
-    client.delete_user(IdentityStoreId=store, UserId=users["bob@example.com"])
+    fleet.delete_user("bob@example.com")
     fleet.undo(result, dry=True)
     assert not [line for line in fleet.said for each in known if each in line]
 

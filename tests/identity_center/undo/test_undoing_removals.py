@@ -32,7 +32,6 @@ from tests.identity_center.planning.test_access_review import (
     groups_of,
     join,
     policy_in,
-    user_id,
 )
 from tests.identity_center.undo.test_undoing import incomplete
 from tests.interference import after_change, on_call
@@ -152,8 +151,7 @@ def test_an_answer_that_is_lost_makes_nothing_twice(
 
 
 def test_the_old_comes_back_before_the_new_goes(fleet: FleetRehearsal) -> None:
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:*"))))
-    fleet.run()
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:*"))))
     before = held(fleet)
     fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)), prune=True)
     assert fleet.undo(fleet.results()[-1]) == []
@@ -163,10 +161,8 @@ def test_the_old_comes_back_before_the_new_goes(fleet: FleetRehearsal) -> None:
 
 
 def test_who_can_not_get_the_old_back_by_a_failure_keeps_the_new(fleet: FleetRehearsal) -> None:
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:*"))))
-    fleet.run()
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
-    fleet.run(prune=True)
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:*"))))
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)), prune=True)
     injected_faults.fail_next_assignment("The role quota of the account is exceeded")
     assert fleet.undo(fleet.results()[-1])
     assert len(groups_of(fleet, ALICE)) == 1
@@ -202,14 +198,13 @@ def test_what_a_carried_on_run_took_and_made_again_stays(fleet: FleetRehearsal, 
 
 def with_one_member_less(fleet: FleetRehearsal) -> tuple[str, Path]:
     """Alice stays in the group that mallory was taken out of; the group, and the result of that."""
-    fleet.leave(
+    fleet.provisioned(
         derived(
             ACCOUNT,
             holder(ACCOUNT, "alice", READ_S3),
             holder(ACCOUNT, "mallory", READ_S3),
         )
     )
-    fleet.run()
     (group,) = fleet.members()
     fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)), prune=True, lock_out=True)
     assert fleet.members() == {group: {ALICE}}
@@ -243,9 +238,7 @@ def assign_elsewhere(fleet: FleetRehearsal, _group: str) -> None:
 
 
 def delete_user(fleet: FleetRehearsal, _group: str) -> None:
-    fleet.org.client("identitystore").delete_user(
-        IdentityStoreId=fleet.instance.store.id, UserId=user_id(fleet, MALLORY)
-    )
+    fleet.delete_user(MALLORY)
     create_user(fleet, MALLORY)
 
 
@@ -383,12 +376,10 @@ def test_nobody_is_put_into_a_group_that_is_not_ours(fleet: FleetRehearsal) -> N
 
 
 def test_what_comes_back_is_shown(fleet: FleetRehearsal) -> None:
-    fleet.leave(
+    fleet.provisioned(
         derived(ACCOUNT, holder(ACCOUNT, "alice", attached=("arn:aws:iam::aws:policy/AdministratorAccess",)))
     )
-    fleet.run()
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
-    fleet.run(prune=True)
+    fleet.provisioned(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)), prune=True)
     fleet.undo(fleet.results()[-1], dry=True)
     assert fleet.lines("+")[0].endswith("ADMINISTRATOR by AdministratorAccess")
     assert "      AWS-managed policy: arn:aws:iam::aws:policy/AdministratorAccess" in fleet.said
