@@ -82,13 +82,10 @@ def digest(
     told, held, unread = _told(places, chosen, targets_in(accounts_file), days, now)
     addresses = [each for each in _addresses(chosen) if _is_read(each, unread)]
     queues = {address.owner: queue or _queue_of(address, chosen) for address in addresses}
-    for address in addresses:
-        _require_queue(address, held, queues[address.owner])
-    rows, failed = (
-        list[tuple[str, str, int, int, str]](),
-        bool(unread) or any(each.late for each in held.values()),
-    )
-    for address in addresses:
+    ready = [each for each in addresses if _is_for_queue(each, held, queues[each.owner])]
+    rows = list[tuple[str, str, int, int, str]]()
+    failed = bool(unread) or ready != addresses or any(each.late for each in held.values())
+    for address in ready:
         its = [each for each in told if each.history.account in address.accounts]
         sent = _sent(address, its, queues[address.owner], now, dry_run)
         failed = failed or sent is None
@@ -190,14 +187,18 @@ def _held(target: Target, notices: Notices, now: datetime, problems: dict[str, s
     return _Held(store, found, frozenset(each.queue for each in notices_held if each.queue), bool(late))
 
 
-def _require_queue(address: Address, held: Mapping[str, _Held], queue: str) -> None:
-    """Raises ClickException if policies hold messages for another queue: nothing would check whether they left it."""
-    for account in address.accounts:
-        if other := sorted(held[account].queues - {queue}):
-            raise click.ClickException(
-                f"policies of account {account} hold messages for {other[0]}, and the digest would go to {queue}: make "
-                "their transport.queue, and queue_url or --queue, the same. Nobody was written to"
-            )
+def _is_for_queue(address: Address, held: Mapping[str, _Held], queue: str) -> bool:
+    """Whether no policy holds messages for another queue, of which nothing would check whether they left it."""
+    found = [
+        (account, each) for account in address.accounts for each in sorted(held[account].queues - {queue})
+    ]
+    for account, other in found:
+        say(
+            f"policies of account {account} hold messages for {other}, and the digest would go to {queue}: make "
+            f"their transport.queue, and queue_url or --queue, the same. {address.owner} was not written to",
+            err=True,
+        )
+    return not found
 
 
 def _sent(

@@ -19,9 +19,16 @@ REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
 #: The directories in which Cloud Custodian's files of a run lie in a bucket.
 DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
 DATE_PARTS = 4
+#: The directories that runs leave, or are given in the documents: of steps, of provisioning, and beside the notices.
+DIRECTORIES = frozenset(
+    (
+        "output flag remind intents moved provision removal attempts your-access release setup realtime cycle plans "
+        "runs notices held exempt records identity-center-runs snapshots journal locks quarantine-notices"
+    ).split()
+)
 #: The name of a run's directory that could be an account's id: a year, month, day, hour and minute.
 _MINUTE = re.compile(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([01]\d|2[0-3])[0-5]\d", re.ASCII)
-#: The ARN of anything in an account.
+#: The ARN of anything in an account, in the one form that AWS writes.
 _IN_ACCOUNT = re.compile(r"arn:[^:]*:[^:]*:[^:]*:(\d{12}):.*", re.ASCII | re.DOTALL)
 
 
@@ -39,8 +46,10 @@ class Owner:
 
     def is_of_another(self, arn: object) -> bool:
         """Whether ``arn`` is of another account's user, in a directory of this account only."""
-        found = _IN_ACCOUNT.fullmatch(arn) if isinstance(arn, str) else None
-        return self.only and found is not None and found[1] != self.account
+        if not self.only or not isinstance(arn, str):
+            return False
+        found = _IN_ACCOUNT.fullmatch(arn)
+        return found is None or found[1] != self.account
 
     def refuses(self, arn: object) -> str:
         """Why the output's data on ``arn`` is not trusted; empty if it is."""
@@ -77,11 +86,14 @@ class Layout:
     def of(cls, parts: Sequence[str], known: Mapping[str, str], above: Sequence[str] = ()) -> Layout:
         """``parts``: of the path below the place. ``known``: account's name in the accounts file -> its id.
 
-        ``above``: the directories above that, where an id may be that of the whole organization's output.
+        Below the place, each directory with the name or the id of an account is that account's, whatever lies in it.
+        ``above``: the directories above the place. There an id counts only if it is known, and a name only before a
+        Region or an id: further up, anything may be called so.
         """
         ids = frozenset(known.values())
         date = parts[-DATE_PARTS:] if DATE.fullmatch("/".join(parts[-DATE_PARTS:])) else ()
-        within = tuple(dict.fromkeys(each for each in parts if _is_account(each, ids)))
+        ours = (*(each for each in above if each in ids), *(each for each in parts if _is_account(each, ids)))
+        within = tuple(dict.fromkeys(ours))
         *higher, policy = parts[: len(parts) - len(date)] or ("",)
         account = name = region = ""
         if higher and _is_account(higher[-1], ids):
@@ -93,7 +105,10 @@ class Layout:
             higher = higher[: max(own, 0)]
         if _is_account(name, ids):
             account = account or name
-        named = tuple(dict.fromkeys(_names((*above, *parts), known, ids)))
+        directories = parts[: len(parts) - len(date) - 1]
+        named = tuple(
+            dict.fromkeys((*_names(directories, known), *_names_above((*above, *parts), known, ids)))
+        )
         return cls("/".join([*higher, policy, *date]), name, region, account, policy, within, named)
 
     @property
@@ -123,8 +138,14 @@ class Layout:
         )
 
 
-def _names(parts: Sequence[str], known: Mapping[str, str], ids: Collection[str]) -> Iterator[str]:
-    """The names of accounts that directories have: right above a Region, as c7n-org makes them, or above an id."""
+def _names(parts: Sequence[str], known: Mapping[str, str]) -> Iterator[str]:
+    """The names of accounts among directories. A name may have slashes."""
+    for end in range(1, len(parts) + 1):
+        yield from (name for at in range(end) if (name := "/".join(parts[at:end])) in known)
+
+
+def _names_above(parts: Sequence[str], known: Mapping[str, str], ids: Collection[str]) -> Iterator[str]:
+    """Those right above a Region, as c7n-org makes them, or above an id."""
     for end in range(1, len(parts)):
         if REGION.fullmatch(parts[end]) or _is_account(parts[end], ids):
             yield from (name for at in range(end) if (name := "/".join(parts[at:end])) in known)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from c7n_iamusers.execution.output_layout import DIRECTORIES
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, HOME_REGIONS, partitions, region_fault
 from c7n_iamusers.iam.permissions import Needed, role_policy, simulation
@@ -223,6 +224,8 @@ def name_faults(name: str, account_id: str) -> Iterator[str]:
         yield "a brace, which begins a template"
     if "/" in name or name.startswith((".", "-")):
         yield "a slash, or a dot or dash in front, and c7n-org names a directory by it"
+    if name.casefold() in DIRECTORIES:
+        yield "the name of a directory that runs leave, which is told apart from accounts' by its name"
     if is_account_id(name) and name != account_id:
         yield "the form of an account's id, by which c7n-org -a takes it for that one"
     yield from _text_faults(name.replace("{", "").replace("}", ""))

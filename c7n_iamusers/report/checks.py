@@ -61,7 +61,7 @@ def needs(
     yield from _quarantines(users)
     yield from _counted_twice(outputs, account_of, by_id)
     yield from _exemptions(exemptions, by_id)
-    yield from _missing_named(latest.values(), known)
+    yield from _missing_named(latest.values(), known, by_id)
     yield from _selecting_nobody(by_id, outputs, latest, known, account_of)
 
 
@@ -164,25 +164,29 @@ def _exemptions(exemptions: Iterable[Row], accounts: Mapping[str, ReportedAccoun
             yield need(ATTENTION, "exemption", "an exemption that protects nobody", why)
 
 
-def _missing_named(latest: Iterable[PolicyOutput], known: Users) -> Iterator[Row]:
-    """Users that a policy names alone, and that it selected nowhere: nothing happened to them.
+def _missing_named(
+    latest: Iterable[PolicyOutput], known: Users, accounts: Mapping[str, ReportedAccount]
+) -> Iterator[Row]:
+    """Users that policies name alone, and that none of these selected anywhere: nothing happened to them.
 
-    Not users that it left for a reason, or that an earlier run of it has handled.
+    Not users that a policy left for a reason, or that an earlier run of it has handled. A file has a policy for
+    machines and one for people, which are for the same names.
     """
-    narrowed: defaultdict[str, list[PolicyOutput]] = defaultdict(list)
+    narrowed: defaultdict[frozenset[str], list[PolicyOutput]] = defaultdict(list)
     for output in latest:
         if output.names is not None and output.users is not None:
-            narrowed[output.policy].append(output)
+            narrowed[frozenset(output.names)].append(output)
     handled = {
         (event["policy"], user.name)
         for user in (known.found.values() if narrowed else ())
         for event in user.events
         if event["status"] not in (SKIPPED, FAILED)
     }
-    for policy, outputs in narrowed.items():
+    for names, outputs in narrowed.items():
+        policies = sorted({each.policy for each in outputs})
         found = {name for each in outputs for name in _found_in(each)}
-        names = dict.fromkeys(name for each in outputs for name in each.names or ())
-        missing = [each for each in names if each not in found and (policy, each) not in handled]
+        found |= {name for policy, name in handled if policy in policies}
+        missing = [each for each in dict.fromkeys(outputs[0].names or ()) if each not in found]
         if missing or not names:
             who = (
                 f"{shown(missing)} alone, and selected none of them"
@@ -190,10 +194,13 @@ def _missing_named(latest: Iterable[PolicyOutput], known: Users) -> Iterator[Row
                 else "nobody: its list of names is empty"
             )
             why = (
-                f"{policy} was for {who} in {shown(sorted({each.place for each in outputs}))}. Look how each name is "
-                "spelled, in which account the user is, and whether the policy is meant for it; then run it again"
+                f"{shown(policies)} was for {who} in {shown(sorted({each.place for each in outputs}))}. Look how "
+                "each name is spelled, in which account the user is, and whether the policy is meant for it; then run "
+                "it again"
             )
-            yield need(BLOCKING, "selection", "nobody of this name", why)
+            ids = {each.account for each in outputs}
+            account = accounts.get(*ids) if len(ids) == 1 else None
+            yield need(BLOCKING, "selection", "nobody of this name", why, account)
 
 
 def _found_in(output: PolicyOutput) -> Iterator[str]:

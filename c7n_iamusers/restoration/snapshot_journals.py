@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -47,17 +47,19 @@ class Pins:
     refused: str = ""
 
 
-def owner_of(run: Path, paths: Iterable[Path], known: Mapping[str, str]) -> Owner:
+def owner_of(run: Path, paths: Sequence[Path], known: Mapping[str, str]) -> Owner:
     """Whose users the output ``run`` may tell of, by its place below the one of ``paths`` that it was found in.
 
     The path's own name counts, too: a shell makes ``output/*`` the directories of the accounts, or of their Regions,
-    and ``output/*/*/*`` the outputs themselves.
+    and ``output/*/*/*`` the outputs themselves. So does each directory below the one that all paths have in common.
     """
     place = next((path for path in paths if run != path and run.is_relative_to(path)), None)
     if place:
         above = place.parent.parent if REGION.fullmatch(place.name) else place.parent
     else:
         above = [*run.parents][: _OWN_PARTS + (DATE_PARTS if _is_date(run) else 0)][-1]
+    top = next(each for each in (run, *run.parents) if all(path.is_relative_to(each) for path in paths))
+    above = top if above.is_relative_to(top) else above
     try:
         content = read_file(run / _METADATA) or b"{}"
         account = str(read_json(content)["config"]["account_id"])

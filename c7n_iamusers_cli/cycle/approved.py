@@ -25,8 +25,11 @@ from c7n_iamusers_cli.cycle.plans import Plans, approvals_in, made_plans
 from c7n_iamusers_cli.yaml_files import as_yaml
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from c7n_iamusers.cycle.approvals import Approval, PlanState
     from c7n_iamusers.cycle.due import Account
+    from c7n_iamusers.deletion.reviewed_plan import DeletionPlan
     from c7n_iamusers_cli.cycle.workspace import Workspace
 
 _INTENTS_ACTION = "provision-identity-center"
@@ -212,8 +215,7 @@ class _Deletions:
         file = own("delete-plan.yml")
         day.workspace.write(file, as_yaml(planning(data)))
         day.policies_and_check(run, self.step, REMOVAL, policies=file)
-        free = day.free(accounts)
-        found = made_plans(self.plans.store, REMOVAL, free, policies, began)
+        found = [plan for each in day.free(accounts) for plan in self._made(each, policies, began)]
         state = self.plans.put_deletions(found, policies, day.now())
         if state is None:
             day.say("delete: nobody is to be deleted")
@@ -225,6 +227,13 @@ class _Deletions:
             *self.plans.changed_since(state),
         ]
         day.waits(DELETE, state.sha256, told)
+
+    def _made(self, account: Account, policies: Sequence[str], since: datetime) -> list[DeletionPlan]:
+        try:
+            return made_plans(self.plans.store, REMOVAL, account, policies, since)
+        except PlanInvalid as error:
+            self.day.block(account.account_id, str(error))
+            return []
 
 
 #: The steps of this module.

@@ -120,7 +120,7 @@ class Day:
             self.say(line)
         for each in self.accounts:
             if each.announced is None:
-                self._block(each.account_id, f"its notices can't be read: {each.fault}")
+                self.block(each.account_id, f"its notices can't be read: {each.fault}")
         self.mails = mails_of(self.accounts)
 
     def free(self, accounts: Iterable[Account]) -> list[Account]:
@@ -129,7 +129,8 @@ class Day:
             [] if ALL in self.blocked else [each for each in accounts if each.account_id not in self.blocked]
         )
 
-    def _block(self, account_id: str, why: str) -> None:
+    def block(self, account_id: str, why: str) -> None:
+        """The account goes no further today; ALL for each of them."""
         if account_id in self.blocked:
             return
         self.blocked[account_id] = why
@@ -218,21 +219,21 @@ class Day:
         try:
             rows = check_rows(file)
         except (OSError, ValueError) as error:
-            self._block(ALL, f"the check ended with {code}, and nothing says what it found: {error}")
+            self.block(ALL, f"the check ended with {code}, and nothing says what it found: {error}")
             return []
         self.attention |= code == ATTENTION
         blocking = [each for each in rows if each["level"] == BLOCKING]
         for row in blocking:
             self._take(row, str(row["account"]), f"{row['what']}: {row['why']}")
         if ran_with and not blocking:
-            self._block(
+            self.block(
                 ALL, f"{name} ended with {ran_with}, and its check names nobody: see its messages above"
             )
         return blocking
 
     def _take(self, row: Mapping[str, Any], account_id: str, why: str) -> None:
         if not row["user"]:
-            self._block(account_id, why)
+            self.block(account_id, why)
             return
         why = f"user {row['user']} of account {account_id}: {why}"
         if row["kind"] == FAILURE:

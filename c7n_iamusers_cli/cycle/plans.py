@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from c7n_iamusers.cycle.approvals import (
     APPROVALS_FILE,
+    LASTS,
     Approval,
     PlanState,
     access,
@@ -27,6 +28,7 @@ from c7n_iamusers.cycle.command_lines import PLANS, plan_place
 from c7n_iamusers.cycle.steps import DELETE, PROVISION
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.execution.given import parsed_file
+from c7n_iamusers.execution.output_layout import REGION
 from c7n_iamusers.text.documents import read_json
 
 if TYPE_CHECKING:
@@ -104,12 +106,14 @@ class Plans:
         self._write(state.sha256, PLAN_TEXT, text.encode())
         self.update(state)
 
-    def _known(self, sha256: str) -> tuple[PlanState | None, datetime | None]:
-        """The same plan, if it waits or was begun; and when it was applied the last time."""
+    def _known(self, sha256: str, now: datetime) -> tuple[PlanState | None, datetime | None]:
+        """The same plan, if it was begun or can still be approved; else when it was applied the last time."""
         same = next((each for each in self.states() if each.sha256 == sha256), None)
-        if same is None or same.ended is None:
+        if same is None:
+            return None, None
+        if same.ended is None and (same.begun or now - same.made <= LASTS):
             return same, None
-        return None, same.ended
+        return None, same.ended or same.before
 
     # of deletions
 
@@ -121,7 +125,7 @@ class Plans:
         if not plan["deletions"]:
             return None
         sha256 = sha256_of(plan)
-        known, before = self._known(sha256)
+        known, before = self._known(sha256, now)
         if known:
             return known
         accounts = tuple(sorted({each["account_id"] for each in plan["deletions"]}))
@@ -174,7 +178,7 @@ class Plans:
         if not plan.get("changes"):
             return None
         sha256 = sha256_of(plan)
-        known, before = self._known(sha256)
+        known, before = self._known(sha256, now)
         if known:
             return known
         self._write(sha256, _ACCESS, content)
@@ -211,28 +215,39 @@ class Plans:
 
 
 def made_plans(
-    store: Store, place: str, accounts: Sequence[Account], policies: Collection[str], since: datetime
+    store: Store, place: str, account: Account, policies: Collection[str], since: datetime
 ) -> list[DeletionPlan]:
-    """The plans that a run since then has left below ``place``. Raises PlanInvalid."""
+    """The plans of ``account`` that a run since then has left below ``place``: one of a policy.
+
+    Raises PlanInvalid. Whoever writes in the account's own directory could keep only this account from its deletions.
+    """
     from c7n_iamusers.deletion.reviewed_plan import load_plan
     from c7n_iamusers.text.times import moment
 
-    found = list[Any]()
-    for account in accounts:
-        # an output in a directory has one of the account's name, and one in a bucket a prefix of its id
-        tops = dict.fromkeys((account.name, account.account_id))
-        try:
-            for name in (name for top in tops for name in store.names(f"{place}/{top}/", _OF_ACCOUNT)):
-                plan = load_plan(store.read(name) or b"")
-                made = moment(plan.made)
-                own = plan.account_id == account.account_id and plan.policy in policies
-                if own and made and made >= since:
-                    found.append(plan)
-        except OSError as error:
-            raise PlanInvalid(
-                f"{store.place(place)}: the plans of {account} can't be read: {error}"
-            ) from error
-    return found
+    found: dict[str, DeletionPlan] = {}
+    try:
+        for name in _places_of_plans(store, place, account):
+            plan = load_plan(store.read(name) or b"")
+            made = moment(plan.made)
+            if plan.account_id != account.account_id or plan.policy not in policies:
+                continue
+            if found.setdefault(plan.policy, plan) is not plan:
+                raise PlanInvalid(f"{store.place(name)} is a second plan of {plan.policy}: remove it")
+            if not made or made < since:
+                del found[plan.policy]
+    except (OSError, ValueError, PlanInvalid) as error:
+        raise PlanInvalid(f"{store.place(place)}: the plans of {account} can't be read: {error}") from error
+    return [*found.values()]
+
+
+def _places_of_plans(store: Store, place: str, account: Account) -> Iterator[str]:
+    """Where runs leave a plan: in a directory below the account's name and a Region, in a bucket below its id."""
+    for top in dict.fromkeys((account.name, account.account_id)):
+        prefix = f"{place}/{top}/"
+        for name in store.names(prefix, _OF_ACCOUNT):
+            *between, _ = name.removeprefix(prefix).split("/")[:-1] or [""]
+            if all(map(REGION.fullmatch, between)):
+                yield name
 
 
 def _in_words(plans: Iterable[DeletionPlan]) -> str:

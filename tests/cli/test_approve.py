@@ -181,6 +181,40 @@ def test_an_approval_of_the_future_does_not_count(workspace: Path) -> None:
     assert any("which is in the future" in each for each in found.said)
 
 
+def test_a_plan_that_nobody_approved_in_time_is_made_again(workspace: Path) -> None:
+    sha256 = waiting(planned(workspace, {"payments": ["joe"]}))
+    assert waiting(planned(workspace, {"payments": ["joe"]}, 8)) == sha256
+    future = Approval(sha256, "delete", "jane", NOW + timedelta(days=8, hours=1))
+    (workspace / "approvals.csv").write_bytes(with_approval(None, future))
+    assert len(planned(workspace, {"payments": ["joe"]}, 9).commands.applied) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "content", "stops"),
+    [
+        pytest.param(f"research/us-east-1/{DELETING[0]}", "{", True, id="broken"),
+        pytest.param(f"research/us-west-2/{DELETING[0]}", "", True, id="a-second-one"),
+        pytest.param("research/x", "{", False, id="where-no-run-writes"),
+        pytest.param(f"research/us-east-1/x/{DELETING[0]}", "", False, id="a-copy-where-no-run-writes"),
+    ],
+)
+def test_what_lies_in_one_account_s_part_keeps_no_other_from_its_plan(
+    workspace: Path, place: str, content: str, stops: bool
+) -> None:
+    def forge(line: Line) -> None:
+        if ".cycle/delete-plan.yml" in line and "report" in line:
+            made = removal / "research" / "us-east-1" / DELETING[0] / "deletion-plan.json"
+            (removal / place).mkdir(parents=True, exist_ok=True)
+            (removal / place / "deletion-plan.json").write_text(content or made.read_text())
+
+    removal = workspace / "output" / "removal"
+    found = planned(workspace, {"payments": ["joe"], "research": ["ann"]}, during=forge)
+    plan = json.loads((workspace / "output/cycle/plans" / waiting(found) / "plan.json").read_text())
+    planned_for = {each["account_id"] for each in plan["deletions"]}
+    assert planned_for == ({PAYMENTS} if stops else {PAYMENTS, IDS["research"]})
+    assert [*found.day.blocked] == [IDS["research"]] * stops
+
+
 def test_approve_names_whom_the_plan_is_about(workspace: Path) -> None:
     sha256 = waiting(planned(workspace, {"payments": ["joe", "ann"]}))
     (workspace / "output" / "cycle" / "plans" / sha256 / "plan.txt").write_text("nobody")

@@ -191,7 +191,9 @@ def test_why_an_account_is_blocked_can_be_read_again_whatever_names_are_in_it(wo
     assert cycled(workspace, None, NOW + timedelta(days=3)).day.blocked.keys() == {PAYMENTS}
 
 
-@pytest.mark.parametrize("name", ["x/../payments", "../../escape", "a\x1b[2K", "-x", "{now:%Y}"])
+@pytest.mark.parametrize(
+    "name", ["x/../payments", "../../escape", "a\x1b[2K", "-x", "{now:%Y}", "Output", "removal"]
+)
 def test_a_name_that_is_no_directory_is_refused_before_anything_runs(workspace: Path, name: str) -> None:
     file = workspace / "accounts.yml"
     data = yaml.safe_load(file.read_text())
@@ -620,6 +622,16 @@ def test_an_account_whose_dry_run_cannot_be_read_hides_no_other(
                 file.write_text("{")
             return code
 
+        return execute
+
+    monkeypatch.setattr("c7n_iamusers_cli.cycle.processes.Processes", instead)
+    found = CliRunner().invoke(
+        main, ["cycle", "-w", str(workspace), "--dry-run", "--only", "account=payments"]
+    )
+    assert (found.exit_code, found.exception.__class__) == (1, SystemExit)
+    assert f"listen: payments ({PAYMENTS}): iam-users-listen is not foreseen: " in found.output
+    assert "jane" in found.output
+
 
 @pytest.mark.parametrize(
     ("waves", "left", "blocked", "checked"),
@@ -665,13 +677,6 @@ def test_an_account_is_checked_once_a_cycle_was_to_run_there(
         return execute
 
     monkeypatch.setattr("c7n_iamusers_cli.cycle.processes.Processes", instead)
-    found = CliRunner().invoke(
-        main, ["cycle", "-w", str(workspace), "--dry-run", "--only", "account=payments"]
-    )
-    assert (found.exit_code, found.exception.__class__) == (1, SystemExit)
-    assert f"listen: payments ({PAYMENTS}): iam-users-listen is not foreseen: " in found.output
-    assert "jane" in found.output
-
     monkeypatch.setattr("c7n_iamusers_cli.cycle.dry_run.utc_now", lambda: NOW)
     CliRunner().invoke(main, ["cycle", "-w", str(workspace), "--dry-run"])
     assert asked == [checked]

@@ -1015,6 +1015,24 @@ def test_an_exemption_that_has_expired(
     assert {each["account"] for each in found if each["level"] == BLOCKING} <= {ACCOUNT}
 
 
+def only(name: str, policy: str, account: str = ACCOUNT) -> dict[str, Any]:
+    """What a run of ``policy`` for one user alone leaves."""
+    found = metadata(policy, account, 0, ("ResourceCount",))
+    chosen = {"type": "value", "key": "UserName", "op": "in", "value": [name]}
+    whole = {**found, "policy": {**found["policy"], "filters": [chosen]}}
+    return {"policy": policy, "account": account, "files": {"metadata.json": json.dumps(whole)}}
+
+
+def test_a_user_that_one_of_the_policies_for_it_selected_is_not_missing(left: Outputs) -> None:
+    """A file has a policy for machines and one for people; `cycle --only user=` narrows both."""
+    left.leave("alice", **only("alice", PARK))
+    left.leave(**only("alice", DELETE))
+    assert [each for each in fleet(left).attention if each["kind"] == "selection"] == []
+    left.leave(**only("bob", DELETE, OTHER_ACCOUNT), name="research")
+    (found,) = (each for each in fleet(left).attention if each["kind"] == "selection")
+    assert (found["what"], found["account"]) == ("nobody of this name", OTHER_ACCOUNT)
+
+
 MOVED: dict[str, Any] = {"policy": PARK, "days": 2, "run": "park"}
 
 

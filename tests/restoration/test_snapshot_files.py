@@ -472,6 +472,11 @@ _GIVEN = [
         "sandbox/us-east-1/payments/us-east-1/park",
         f"sandbox/{ALICE.subject.account_id}/park",
         "sandbox/us-east-1/park/x/p",
+        "sandbox/payments/us-east-1/park",
+        "sandbox/park",
+        "flag/sandbox/x/park",
+        f"realtime/{OTHER}/park/2026/11/30/10",
+        f"realtime/{OTHER}/x/park",
     ],
 )
 def test_deeper_in_an_account_s_own_directory_no_other_name_counts(
