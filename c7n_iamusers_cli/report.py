@@ -193,12 +193,13 @@ def _end_check(
     ``users_output``: where the numbers of users of ``accounts`` go if nothing blocks.
     """
     from c7n_iamusers.report.checks import BLOCKING
+    from c7n_iamusers.text.wording import all_visible
 
     for each in fleet.attention:
         level = "" if each["level"] == BLOCKING else f"{each['level']}: "
         say(f"{level}{_who(each)}{each['what']}: {each['why']}", err=True)
     if check_output:
-        _write_json(check_output, list(fleet.attention), "--check-output")
+        _write_json(check_output, [all_visible(each) for each in fleet.attention], "--check-output")
     blocking, attention = _levels(fleet)
     if users_output and not blocking:
         _write_json(users_output, {each["account"]: each["users"] for each in accounts}, "--users-output")

@@ -176,7 +176,7 @@ def to_apply(
 ) -> list[PlanState]:
     """The plans of ``step`` to apply now, those that were begun first, and then the oldest.
 
-    One that was begun is applied to its end, since a killed run may have left a user half deleted. Any other one is
+    One that was begun goes on for LASTS, since a killed run may have left a user half deleted. Any other one is
     applied within LASTS after it was made, and by an approval that is not older than it: a plan that comes again after
     it was applied waits again.
     """
@@ -204,7 +204,8 @@ def _is_of(approval: Approval, state: PlanState) -> bool:
 
 def _too_late(state: PlanState, approvals: Iterable[Approval], now: datetime) -> str:
     if state.begun:
-        return ""
+        late = now - state.begun > LASTS
+        return f"it was begun on {state.begun:%Y-%m-%d}, and goes on for {LASTS.days} days" if late else ""
     if now - state.made > LASTS:
         return f"it was made on {state.made:%Y-%m-%d}, and its approval counts for {LASTS.days} days"
     of_it = [each.when for each in approvals if _is_of(each, state)]

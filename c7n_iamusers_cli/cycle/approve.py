@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from c7n_iamusers.exceptions import PlanInvalid
-from c7n_iamusers.text.wording import counted
+from c7n_iamusers.text.wording import counted, visible
 from c7n_iamusers_cli.cycle.command import utc_now, workspace_option
 from c7n_iamusers_cli.output import say
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from c7n_iamusers.cycle.approvals import PlanState
     from c7n_iamusers_cli.cycle.plans import Plans
 
+#: Characters of a name and a note.
+_LONGEST_NAME, _LONGEST_NOTE = 200, 1_000
 #: The beginning of a SHA-256, long enough to name one plan among a few.
 _DIGEST = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
 
@@ -54,7 +56,12 @@ def approve(sha256: str, directory: Path, note: str, by: str) -> None:
     state = _waiting(plans, sha256)
     plan = read_json(plans.content(state.sha256))
     approvals_in(directory)  # a broken file would be no better with one row more
-    approval = Approval(state.sha256, state.step, by or getpass.getuser(), max(utc_now(), state.made), note)
+    who = visible(by or getpass.getuser()).strip()
+    if not who or len(who) > _LONGEST_NAME or len(visible(note)) > _LONGEST_NOTE:
+        raise click.UsageError(
+            f"--by takes 1 to {_LONGEST_NAME} characters, and --note at most {_LONGEST_NOTE}"
+        )
+    approval = Approval(state.sha256, state.step, who, max(utc_now(), state.made), note)
     file = directory / APPROVALS_FILE
     try:
         with file_lock(directory / f".{APPROVALS_FILE}.lock"):

@@ -111,7 +111,7 @@ class Plans:
         same = next((each for each in self.states() if each.sha256 == sha256), None)
         if same is None:
             return None, None
-        if same.ended is None and (same.begun or now - same.made <= LASTS):
+        if same.ended is None and now - (same.begun or same.made) <= LASTS:
             return same, None
         return None, same.ended or same.before
 
@@ -242,11 +242,11 @@ def made_plans(
 
 def _places_of_plans(store: Store, place: str, account: Account) -> Iterator[str]:
     """Where runs leave a plan: in a directory below the account's name and a Region, in a bucket below its id."""
-    for top in dict.fromkeys((account.name, account.account_id)):
+    for top, regions in ((account.name, 1), (account.account_id, 0)):
         prefix = f"{place}/{top}/"
         for name in store.names(prefix, _OF_ACCOUNT):
-            *between, _ = name.removeprefix(prefix).split("/")[:-1] or [""]
-            if all(map(REGION.fullmatch, between)):
+            between = name.removeprefix(prefix).split("/")[:-2]
+            if len(between) == regions and all(map(REGION.fullmatch, between)):
                 yield name
 
 

@@ -51,7 +51,7 @@ class Processes:
         process = subprocess.Popen(
             [program(line[0]), *line[1:]],
             cwd=self.directory,
-            env={**os.environ, **self.environment},
+            env=without_working_directory({**os.environ, **self.environment}),
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr if self.quiet else None,
             start_new_session=True,
@@ -86,6 +86,13 @@ def _signal(process: subprocess.Popen[bytes], number: int) -> None:
         os.killpg(process.pid, number)
     except ProcessLookupError:
         pass  # it has ended
+
+
+def without_working_directory(environment: Mapping[str, str]) -> dict[str, str]:
+    """``environment`` with a PYTHONPATH of whole paths alone: an empty entry would import from the workspace."""
+    entries = [each for each in environment.get("PYTHONPATH", "").split(os.pathsep) if os.path.isabs(each)]
+    others = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
+    return {**others, "PYTHONPATH": os.pathsep.join(entries)} if entries else others
 
 
 def program(name: str) -> str:

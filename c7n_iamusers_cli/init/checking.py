@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.text.wording import joined
-from c7n_iamusers_cli.cycle.processes import program
+from c7n_iamusers_cli.cycle.processes import program, without_working_directory
 from c7n_iamusers_cli.init.guide import Deployment, deployments, preflights
 from c7n_iamusers_cli.init.plan import (
     CENTER_READER,
@@ -93,7 +93,9 @@ def run_preflights(plan: Plan, directory: Path) -> int:
         say(f"as {role}: {shlex.join(words)}")
         sys.stdout.flush()
         # by its path: python -c would import modules that lie in the workspace
-        done = subprocess.run([program(words[0]), *words[1:]], cwd=directory, env=dict(environment))
+        done = subprocess.run(
+            [program(words[0]), *words[1:]], cwd=directory, env=without_working_directory(environment)
+        )
         codes.add(done.returncode)
     return max(codes) if codes <= {0, ATTENTION} else PROBLEM
 

@@ -26,7 +26,7 @@ _TEXT = validators.text(10_000)
 _TEXTS = validators.mapping(_TEXT, _TEXT)
 _SHAPES = {
     "organization": _TEXT,
-    "day": _TEXT,
+    "day": validators.text(10, r"(\d{4}-\d\d-\d\d)?"),
     "answers": _TEXTS,
     "options": validators.record(
         {},

@@ -215,6 +215,17 @@ def test_what_lies_in_one_account_s_part_keeps_no_other_from_its_plan(
     assert [*found.day.blocked] == [IDS["research"]] * stops
 
 
+@pytest.mark.parametrize(
+    "more", [("--by", "\u202e" * 60), ("--by", " "), ("--note", "x" * 1_001)], ids=["long", "blank", "note"]
+)
+def test_an_approval_that_could_not_be_read_again_is_not_written(
+    workspace: Path, more: tuple[str, ...]
+) -> None:
+    sha256 = waiting(planned(workspace, {"payments": ["joe"]}))
+    assert approve(workspace, sha256, *more).exit_code == 2
+    assert not (workspace / "approvals.csv").exists()
+
+
 def test_approve_names_whom_the_plan_is_about(workspace: Path) -> None:
     sha256 = waiting(planned(workspace, {"payments": ["joe", "ann"]}))
     (workspace / "output" / "cycle" / "plans" / sha256 / "plan.txt").write_text("nobody")
@@ -274,9 +285,9 @@ def test_a_cycle_that_is_killed_while_it_applies_goes_on_with_the_same_plan(work
         cycled(workspace, commands)
     assert commands.applied
     # two weeks later: a plan that was begun is applied to its end
-    again = planned(workspace, {}, 14)
+    again = planned(workspace, {}, 6)
     assert len(again.commands.applied) == 1
-    assert planned(workspace, {}, 15).commands.applied == []
+    assert planned(workspace, {}, 7).commands.applied == []
 
 
 def test_a_plan_for_one_user_alone_goes_on_for_the_others(workspace: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from aws_local_org import LocalOrg
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers_cli.cycle.locking import CycleRunning, cycle_lock
-from c7n_iamusers_cli.cycle.processes import Processes, program
+from c7n_iamusers_cli.cycle.processes import Processes, program, without_working_directory
 from c7n_iamusers_cli.cycle.workspace import Workspace
 from tests.cli.cycle_workspace import make_workspace
 
@@ -145,3 +145,12 @@ def _with_notices(workspace: Path, place: str) -> Workspace:
     file = workspace / "accounts.yml"
     file.write_text(file.read_text().replace("notices: notices", f"notices: {place}"))
     return Workspace.read(workspace)
+
+
+@pytest.mark.parametrize(
+    ("given", "left"), [("", None), (":/opt/x", "/opt/x"), (".", None), ("/a::/b:c", "/a:/b"), (None, None)]
+)
+def test_nothing_is_imported_from_the_workspace(given: str | None, left: str | None) -> None:
+    environment = {"A": "1", **({} if given is None else {"PYTHONPATH": given})}
+    found = without_working_directory(environment)
+    assert (found["A"], found.get("PYTHONPATH")) == ("1", left)

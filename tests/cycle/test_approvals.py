@@ -89,8 +89,9 @@ def state(sha256: str = A, days: float = 0, **more: Any) -> PlanState:
         ([state()], [Approval(A, "provision", "jane", NOW)], []),
         ([state(days=7)], [JANE], [A]),
         ([state(days=7.1)], [JANE], []),
-        # what was begun is applied to its end, however old it is
-        ([state(days=9, begun=NOW - timedelta(days=8))], [JANE], [A]),
+        # what was begun goes on, and not for ever: an account of it may have waited since
+        ([state(days=9, begun=NOW - timedelta(days=6))], [JANE], [A]),
+        ([state(days=9, begun=NOW - timedelta(days=8))], [JANE], []),
         ([state(begun=NOW, ended=NOW)], [JANE], []),
         (
             [state(A, 1), state(B, 2)],

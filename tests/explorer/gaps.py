@@ -26,12 +26,13 @@ class Gap:
 
 GAPS = (
     Gap(
-        r".*delete.*: .*deny-undone@.*",
-        r"never wider: run 1, iam:\w*User\w*(#\d+)?: .*",
+        r".*(delete|restore).*: .*deny-undone@.*",
+        r"never wider: run 1, iam:\w+(#\d+)?: .*",
         "delete-resumed: deny-undone@RemoveUserFromGroup#2",
-        "Somebody may take our Deny off and give back what allows something, but not the Denies that were removed "
-        "before. The user can then do more than before, until the run finds that and puts the Deny on again. The run "
-        "looks right before each removal of what denies, with no other call in between.",
+        "Somebody may take our Deny off and give back what allows something, but not the Denies that are "
+        "not there yet, or no more. The user can then do more than before, until the run finds that and puts the Deny "
+        "on again. A deletion looks right before each removal of what denies, with no other call in between; a "
+        "restoration before each of its calls.",
     ),
     Gap(
         "(quarantine|brownout).*: .*deny-(removed|undone)@.*",
