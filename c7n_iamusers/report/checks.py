@@ -22,8 +22,8 @@ BLOCKING, ATTENTION = "blocking", "attention"
 #: A broken quarantine is named for so many days, unless the user is released or deleted.
 REMEMBERED = timedelta(days=14)
 #: What a line may be about.
-FAILURE = "failure"
-KINDS = ("account", FAILURE, "quarantine", "mail", "twice", "exemption", "selection")
+FAILURE, SELECTION = "failure", "selection"
+KINDS = ("account", FAILURE, "quarantine", "mail", "twice", "exemption", SELECTION)
 _NOBODY = dict.fromkeys(("account", "name", "user", "unique_id"), "")
 
 
@@ -200,7 +200,7 @@ def _missing_named(
             )
             ids = {each.account for each in outputs}
             account = accounts.get(*ids) if len(ids) == 1 else None
-            yield need(BLOCKING, "selection", "nobody of this name", why, account)
+            yield need(BLOCKING, SELECTION, "nobody of this name", why, account)
 
 
 def _found_in(output: PolicyOutput) -> Iterator[str]:
@@ -238,7 +238,7 @@ def _selecting_nobody(
                 f"{len(missed)} of them are neither gone nor exempt, and no other policy has handled them: "
                 f"{shown(missed)}: look whether its filters or variables were changed"
             )
-            yield need(ATTENTION, "selection", "selected nobody", why, accounts.get(key[0]))
+            yield need(ATTENTION, SELECTION, "selected nobody", why, accounts.get(key[0]))
 
 
 def _is_missed(user: User, former: PolicyOutput) -> bool:

@@ -79,6 +79,8 @@ def approve(sha256: str, directory: Path, note: str, by: str) -> None:
 
 def _waiting(plans: Plans, sha256: str) -> PlanState:
     """The plan that is meant. Raises PlanInvalid if none waits, or it is not what its digest says."""
+    from c7n_iamusers.cycle.approvals import LASTS
+
     states = plans.states()
     found = [each for each in states if each.sha256.startswith(sha256)]
     if len(found) != 1:
@@ -93,4 +95,10 @@ def _waiting(plans: Plans, sha256: str) -> PlanState:
         )
     if found[0].ended:
         raise PlanInvalid(f"{found[0].sha256} was applied on {found[0].ended:%Y-%m-%d}: nothing was approved")
-    return found[0]
+    state = found[0]
+    if not state.begun and utc_now() - state.made > LASTS:
+        raise PlanInvalid(
+            f"{state.sha256} was made on {state.made:%Y-%m-%d}: nothing was approved, as a plan counts "
+            f"for {LASTS.days} days: run the cycle, which makes it anew"
+        )
+    return state

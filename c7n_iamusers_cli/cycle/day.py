@@ -19,7 +19,7 @@ from c7n_iamusers.cycle.settings import BY_CYCLE
 from c7n_iamusers.cycle.steps import Step
 from c7n_iamusers.cycle.waves import Waves, begun, ended, open_waves, ran, wave_of
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.report.checks import BLOCKING, FAILURE
+from c7n_iamusers.report.checks import BLOCKING, FAILURE, SELECTION
 from c7n_iamusers.text.wording import counted
 from c7n_iamusers_cli.cycle.workspace import Records, Workspace, check_rows
 from c7n_iamusers_cli.only import narrowed
@@ -232,6 +232,10 @@ class Day:
         return blocking
 
     def _take(self, row: Mapping[str, Any], account_id: str, why: str) -> None:
+        if row["kind"] == SELECTION:  # of a run with --only, maybe days ago
+            self.attention = True
+            self.say(f"look: {why}")
+            return
         if not row["user"]:
             self.block(account_id, why)
             return

@@ -181,8 +181,12 @@ def test_an_approval_of_the_future_does_not_count(workspace: Path) -> None:
     assert any("which is in the future" in each for each in found.said)
 
 
-def test_a_plan_that_nobody_approved_in_time_is_made_again(workspace: Path) -> None:
+def test_a_plan_that_nobody_approved_in_time_is_made_again(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sha256 = waiting(planned(workspace, {"payments": ["joe"]}))
+    monkeypatch.setattr("c7n_iamusers_cli.cycle.approve.utc_now", lambda: NOW + timedelta(days=7.5))
+    assert "run the cycle, which makes it anew" in approve(workspace, sha256).output
     assert waiting(planned(workspace, {"payments": ["joe"]}, 8)) == sha256
     future = Approval(sha256, "delete", "jane", NOW + timedelta(days=8, hours=1))
     (workspace / "approvals.csv").write_bytes(with_approval(None, future))

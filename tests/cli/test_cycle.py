@@ -180,6 +180,13 @@ def test_what_is_of_a_user_blocks_nobody_else(workspace: Path, kind: str, clean:
     assert bool(record.clean) == clean
 
 
+def test_a_name_that_an_earlier_run_for_one_user_did_not_find_blocks_nobody(workspace: Path) -> None:
+    named = [row("payments", "nobody of this name", kind="selection")]
+    found = cycled(workspace, Commands(workspace, {"listen": named, "report": named}))
+    assert (found.code, found.day.blocked, found.day.problems) == (3, {}, [])
+    assert "look: nobody of this name: so" in found.said
+
+
 def test_why_an_account_is_blocked_can_be_read_again_whatever_names_are_in_it(workspace: Path) -> None:
     name = os.fsencode(workspace / "notices" / PAYMENTS) + b"/\xff20260101T000000000000Z-announced-p.json"
     Path(os.fsdecode(name)).write_text("{")
