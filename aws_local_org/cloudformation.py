@@ -21,6 +21,7 @@ _execute = CloudFormationBackend.execute_change_set
 _create_change_set = CloudFormationBackend.create_change_set
 _delete_stack = CloudFormationBackend.delete_stack
 _create_instances = StackInstances.create_instances
+_load_parameters = parsing.ResourceMap.load_parameters
 _create_resources, _update_stack = Stack.create_resources, Stack.update
 _create_resource, _update_resource = parsing.parse_and_create_resource, parsing.parse_and_update_resource
 #: What Fn::Sub replaces: the name of a resource or a parameter, with or without an attribute.
@@ -36,6 +37,7 @@ def install() -> None:
     parsing.clean_json = _without_no_values
     parsing.parse_and_create_resource = _created
     parsing.ResourceMap.update = _brought_to
+    parsing.ResourceMap.load_parameters = _with_lists
     CloudFormationBackend.create_change_set = _change_set
     CloudFormationBackend.execute_change_set = _with_outputs
     CloudFormationBackend.delete_stack = _deleted
@@ -84,6 +86,15 @@ def _without_no_values(data: Any, resources: Any) -> Any:
     if isinstance(data, list):
         return [each for part in data if (each := _without_no_values(part, resources)) is not None]
     return _clean_json(data, resources)
+
+
+def _with_lists(self: Any) -> None:
+    """In moto the default of a list is one text; CloudFormation divides it as it does a value that is given."""
+    _load_parameters(self)
+    for name, parameter in self._template.get("Parameters", {}).items():
+        value = self.resolved_parameters.get(name)
+        if parameter["Type"] == "CommaDelimitedList" and isinstance(value, str):
+            self.resolved_parameters[name] = self._parsed_resources[name] = value.split(",")
 
 
 class _ResourceFailed(Exception):

@@ -13,7 +13,7 @@ FROM python:3.12-slim AS build
 COPY setup.py pyproject.toml MANIFEST.in README.md LICENSE c7n_iamusers.pth c7n_iamusers.start /checkout/
 COPY c7n_iamusers /checkout/c7n_iamusers
 COPY c7n_iamusers_cli /checkout/c7n_iamusers_cli
-RUN pip install --no-deps --target /plugins /checkout
+RUN pip install --no-cache-dir --no-deps --target /plugins /checkout
 
 FROM ${BASE}
 USER root

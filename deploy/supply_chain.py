@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the image and the wheel are made of: renewed, audited, and listed.
+"""What the images and the wheel are made of: renewed, audited, and listed.
 
-    python deploy/supply_chain.py renew         # versions and hashes of requirements.txt; needs uv and pip-audit
+    python deploy/supply_chain.py renew         # versions and hashes of requirements*.txt; needs uv and pip-audit
     python deploy/supply_chain.py sbom WHEEL    # CycloneDX 1.6 beside the wheel; needs nothing
 
 ``renew`` ends with 1 where a package has a known vulnerability, and with 3 where no database could be asked.
@@ -15,6 +15,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import uuid
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -25,11 +26,17 @@ from pathlib import Path
 from typing import Any
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
-#: What the image installs beside the package itself; setuptools builds it there.
-WANTED = ("c7n", "c7n-org", "c7n-mailer", "boto3", "click", "rich", "jinja2", "setuptools>=77")
-_HEAD = "# What the image installs, for Python 3.13 on Linux; `make renew` writes it anew.\n"
+#: What the image of c7n-mailer installs beside these.
+MAILER_REQUIREMENTS = REQUIREMENTS.with_name("requirements-mailer.txt")
+#: What the images install beside the package itself; setuptools builds it there.
+WANTED = ("c7n", "c7n-org", "boto3", "click", "rich", "jinja2", "setuptools>=77")
+_HEAD = "# What the images install, for Python 3.13 on Linux; `make renew` writes it anew.\n"
+_MAILER_HEAD = (
+    "# What the image of c7n-mailer installs beside requirements.txt; `make renew` writes it anew.\n"
+)
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+_TOOLS = Path(sys.executable).parent
 #: Exit codes of ``renew``.
 CLEAN, VULNERABLE, NOT_ASKED = 0, 1, 3
 
@@ -46,6 +53,11 @@ class Pin:
     def purl(self) -> str:
         """The package URL."""
         return purl(self.name, self.version)
+
+    def __str__(self) -> str:
+        return " \\\n    ".join(
+            [f"{self.name}=={self.version}", *(f"--hash=sha256:{each}" for each in self.hashes)]
+        )
 
 
 def purl(name: str, version: str) -> str:
@@ -64,6 +76,12 @@ def pins(text: str) -> list[Pin]:
     if bare := [each.name for each in found if not each.hashes]:
         raise ValueError(f"{', '.join(bare)} without a hash")
     return found
+
+
+def locked() -> list[Pin]:
+    """All that is locked, by name."""
+    found = [*pins(REQUIREMENTS.read_text()), *pins(MAILER_REQUIREMENTS.read_text())]
+    return sorted(found, key=lambda each: each.name)
 
 
 def verdict(report: Mapping[str, Any]) -> tuple[int, list[str]]:
@@ -88,7 +106,7 @@ def verdict(report: Mapping[str, Any]) -> tuple[int, list[str]]:
 
 
 def bill(wheel: Path, locked: Sequence[Pin], when: datetime) -> dict[str, Any]:
-    """The bill of materials of ``wheel`` and what the image installs beside it: CycloneDX 1.6, as JSON.
+    """The bill of materials of ``wheel`` and what the images install beside it: CycloneDX 1.6, as JSON.
 
     The same wheel and lock file give the same bill.
     """
@@ -138,33 +156,49 @@ def bill(wheel: Path, locked: Sequence[Pin], when: datetime) -> dict[str, Any]:
 def write_bill(wheel: Path) -> Path:
     """Write the bill beside ``wheel``; its time is SOURCE_DATE_EPOCH, or else the wheel's own."""
     seconds = float(os.environ.get("SOURCE_DATE_EPOCH") or wheel.stat().st_mtime)
-    found = bill(wheel, pins(REQUIREMENTS.read_text()), datetime.fromtimestamp(seconds, timezone.utc))
+    found = bill(wheel, locked(), datetime.fromtimestamp(seconds, timezone.utc))
     path = wheel.with_suffix(".cdx.json")
     path.write_text(json.dumps(found, indent=1) + "\n")
     return path
 
 
-def renew() -> int:
-    """Lock the newest versions, and audit them. The exit code."""
-    tools = Path(sys.executable).parent
+def _compiled(wanted: Sequence[str], constraints: Path | None = None) -> list[Pin]:
+    """The newest versions of these and all that they need, at most those of ``constraints``."""
     options = ("--python-version", "3.13", "--python-platform", "linux", "--generate-hashes", "--upgrade")
-    compiled = subprocess.run(
-        [tools / "uv", "pip", "compile", "-", *options, "--no-header", "--no-annotate", "--quiet"],
-        input="\n".join(WANTED),
+    limits = ("--constraint", constraints) if constraints else ()
+    text = subprocess.run(
+        [_TOOLS / "uv", "pip", "compile", "-", *options, *limits, "--no-header", "--no-annotate", "--quiet"],
+        input="\n".join(wanted),
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     ).stdout
-    before = {(each.name, each.version) for each in pins(REQUIREMENTS.read_text())}
-    after = {(each.name, each.version) for each in pins(compiled)}
-    REQUIREMENTS.write_text(_HEAD + compiled)
+    return pins(text)
+
+
+def renew() -> int:
+    """Lock the newest versions, and audit them. The exit code."""
+    before = {(each.name, each.version) for each in locked()}
+    # together, as c7n-mailer and c7n-org are of one release: what the others do not need is c7n-mailer's
+    found = _compiled((*WANTED, "c7n-mailer"))
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("\n".join(f"{each.name}=={each.version}" for each in found))
+        file.flush()
+        base = {each.name for each in _compiled(WANTED, Path(file.name))}
+    for path, head, own in ((REQUIREMENTS, _HEAD, True), (MAILER_REQUIREMENTS, _MAILER_HEAD, False)):
+        lines = [str(each) for each in found if (each.name in base) == own]
+        path.write_text(head + "\n".join(lines) + "\n")
+    after = {(each.name, each.version) for each in found}
     for name, version in sorted(after - before):
         print(f"{name} {version}")
-    print(f"{REQUIREMENTS}: {len(after)} packages, {len(after - before)} renewed")
+    print(f"{REQUIREMENTS.parent}: {len(after)} packages, {len(after - before)} renewed")
     audit = ("--disable-pip", "--require-hashes", "--format", "json", "--progress-spinner", "off")
     # its own summary says "No known vulnerabilities found" of packages that it could not look up
     done = subprocess.run(
-        [tools / "pip-audit", *audit, "-r", REQUIREMENTS], capture_output=True, text=True, check=False
+        [_TOOLS / "pip-audit", *audit, "-r", REQUIREMENTS, "-r", MAILER_REQUIREMENTS],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     try:
         report = json.loads(done.stdout)

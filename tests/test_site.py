@@ -33,6 +33,7 @@ RUN_BY = {
     "deploy": "tests/deploy/test_guide.py",
     "escalate": "tests/plugins/test_overdue_filter.py",
     "identity-center": "tests/identity_center/requests/test_others.py",
+    "run-anywhere": "tests/deploy/test_github.py",
 }
 #: Pages whose commands only have to be there with their options. What they do is tried by what they name.
 PARSED = {

@@ -65,6 +65,10 @@ PARAMETERS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "AlarmTo": ("security@example.com", "on-call@example.com"),
         "OnCallRole": ("", "OnCallToo"),
     },
+    "github.yml": {
+        "Repository": ("octo-org/iam-users", "octo-org@1/iam-users@2"),
+        "MakesProvider": ("", "no"),
+    },
     "function-alarms.yml": {"AlarmTopicArn": (TOPIC, TOPIC + "-2")},
 }
 

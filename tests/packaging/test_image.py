@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""deploy/c7n.Dockerfile: its commands, run over an environment that has no pip, as that of the image has none."""
+"""deploy/c7n.Dockerfile: its commands, run over an environment that has no pip, as that of the image has none.
+
+And deploy/Dockerfile: what its images are made of.
+"""
 
 from __future__ import annotations
 
@@ -53,10 +56,10 @@ def test_an_environment_without_pip_gets_the_plugins(tmp_path: Path, libraries: 
     assert "composite-delete" in environment.run("custodian", *validate).stdout
 
 
-def test_the_image_of_the_tasks_has_the_command(tmp_path: Path, libraries: Path) -> None:
+def test_the_images_of_deploy_have_the_command(tmp_path: Path, libraries: Path) -> None:
     """It is built of what COPY copies into its first stage, and .dockerignore lets through."""
     text = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
-    first, _, _ = text.partition("\nFROM ${BASE}\n")
+    first, _, _ = text.partition("\nFROM packages AS mailer-packages\n")
     sources = [
         name for names in re.findall(r"^COPY (.+) \S+$", first, re.MULTILINE) for name in names.split()
     ]
@@ -85,3 +88,27 @@ def test_the_image_of_the_tasks_has_the_command(tmp_path: Path, libraries: Path)
     )
     assert run.returncode == 0, run.stderr
     assert "--of" in run.stdout
+
+
+def test_one_image_has_the_mailer_and_none_is_of_root() -> None:
+    text = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    stages = {
+        name: (base, body)
+        for base, name, body in re.findall(
+            r"^FROM (\S+) AS (\S+)\n(.*?)(?=^FROM|\Z)", text, re.MULTILINE | re.DOTALL
+        )
+    }
+    # what no stage is named for would be another image than the one whose digest was given
+    assert {base for base, _ in stages.values()} == {"${BASE}", "packages", "machine"}
+    assert [*stages][-1] == "tasks"
+    assert re.search(r"^USER 10001:10001$", stages["machine"][1], re.MULTILINE)
+    assert "USER" not in text.partition("AS machine")[2].partition("USER 10001:10001")[2]
+    environments = {name: re.findall(r"--from=(\S+) /venv", body) for name, (_, body) in stages.items()}
+    assert {name: found for name, found in environments.items() if found} == {
+        "cycle": ["packages"],
+        "mailer": ["mailer-packages"],
+        "tasks": ["packages"],
+    }
+    assert "mailer" not in stages["packages"][1]
+    installs = re.findall(r"pip install (.*)", text)
+    assert all("--require-hashes" in each or "--no-deps --no-build-isolation" in each for each in installs)

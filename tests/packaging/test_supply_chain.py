@@ -67,7 +67,7 @@ def test_two_checkouts_give_the_same_wheel_byte_for_byte(tmp_path: Path) -> None
 
 
 def test_the_bill_lists_the_wheel_and_all_that_is_locked(chain: ModuleType, wheel: Path) -> None:
-    locked = chain.pins(chain.REQUIREMENTS.read_text())
+    locked = chain.locked()
     bill = chain.bill(wheel, locked, WHEN)
     assert bill == chain.bill(wheel, locked, WHEN)
     itself = bill["metadata"]["component"]
@@ -115,3 +115,9 @@ def test_what_was_not_asked_is_not_sound(
 def test_everything_locked_is_wanted_with_hashes(chain: ModuleType) -> None:
     names = {each.name for each in chain.pins(chain.REQUIREMENTS.read_text())}
     assert {re.split("[>=]", each)[0] for each in chain.WANTED} <= names
+    assert "c7n-mailer" not in names
+    beside = {each.name for each in chain.pins(chain.MAILER_REQUIREMENTS.read_text())}
+    assert "c7n-mailer" in beside - names
+    # as `renew` writes them
+    for path, head in ((chain.REQUIREMENTS, chain._HEAD), (chain.MAILER_REQUIREMENTS, chain._MAILER_HEAD)):
+        assert path.read_text() == head + "\n".join(map(str, chain.pins(path.read_text()))) + "\n"
