@@ -86,7 +86,8 @@ def open_place(place: str, below: str = "") -> Store:
     if not place.startswith(S3):
         if not Path(place).is_dir():
             raise OutputUnreadable(
-                f"{place} is no directory: give -s the one that custodian run or c7n-org run was given"
+                f"{place} is no directory: give -s the one that custodian run or c7n-org run was given; in a "
+                "workspace, the output of iam-users.yml"
             )
         return DirectoryStore(Path(place))
     from c7n_iamusers.execution.bucket_store import bucket_output

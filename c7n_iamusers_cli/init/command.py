@@ -168,6 +168,8 @@ def _planned(
     owners, doubts = _owners(found, reader, sources, answers, options.get("owners", {}))
     members = _members(found, names, owners, answers["first-account"], record)
     output = options.get("output") or default_output(runner, region)
+    if output.startswith("s3://") and "?" not in output:
+        output = f"{output}?region={region}"  # the session of a run may be of another one
     day = record.day or datetime.now(timezone.utc).date().isoformat()
     plan = Plan(found, answers, members, runner, region, output, day, options.get("variables", {}))
     return plan, [*notes, *doubts]

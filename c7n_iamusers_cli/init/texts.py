@@ -80,7 +80,9 @@ def _policy_text(plan: Plan, name: str) -> str:
     text = text.replace("the checkout's root", "this directory").replace(
         "of the checkout", "of this directory"
     )
-    text = text.replace("email-domains: [example.com]", f"email-domains: [{', '.join(plan.domains)}]")
+    domains = f"email-domains: [{', '.join(plan.domains)}]"
+    for written in ("# email-domains: [example.com]", "email-domains: [example.com]"):
+        text = text.replace(written, domains)
     if plan.answers.get("identity-source") == EXTERNAL:
         text = text.replace("identity-source: identity-center", f"identity-source: {EXTERNAL}")
     if (asks := _MFA.get(plan.answers.get("identity-center-mfa", ""))) is not None:

@@ -452,6 +452,14 @@ def test_people_of_an_identity_provider_come_by_scim(org: LocalOrg) -> None:
     assert "your provider makes people by SCIM" in Path("ws/README.md").read_text()
 
 
+def test_people_of_other_domains_get_nothing_and_a_bucket_has_its_region(org: LocalOrg) -> None:
+    init(*GIVEN, "--email-domain", "example.com,example.org", "--output", "s3://bucket-that-is-there/here")
+    (asks, _) = yaml.safe_load(Path("ws/policies/provision-intents.yml").read_text())["policies"]
+    assert asks["actions"][0]["email-domains"] == ["example.com", "example.org"]
+    settings = yaml.safe_load(Path("ws/iam-users.yml").read_text())
+    assert settings["output"] == "s3://bucket-that-is-there/here?region=us-east-1"
+
+
 def store_of(org: LocalOrg) -> Any:
     from aws_local_org.identity_center import state
 

@@ -290,10 +290,12 @@ def test_it_says_what_the_latest_run_of_each_policy_did(left: Outputs) -> None:
     ]
 
 
-def test_check_names_a_stop_without_an_account(left: Outputs) -> None:
+def test_check_names_a_stop_once(left: Outputs) -> None:
     left.leave("alice", policy=DELETE, outcomes=[outcome("alice", "failed", reasons.STOPPED(file="x/STOP"))])
     found = report("-s", "output", "--check")
-    assert found.stderr.startswith("stopped: 1 users in 1 accounts: the file x/STOP stops ")
+    assert found.stderr.startswith(
+        "account 111122223333 (payments): stopped: 1 user in 1 account: the file x/STOP stops "
+    )
 
 
 def test_names_can_not_move_the_cursor(left: Outputs) -> None:
