@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
@@ -244,7 +246,7 @@ class _Release:
                 raise ValueError("it is gone")
             resource = {**found, "CreateDate": str(found.get("CreateDate") or "")}
             subject = subject_of(resource)
-            with self._policy.ctx:
+            with self._output([resource]):
                 target = run_store(manager)
                 # the next run with this output, or the next --give-back, sends a mail that is still owed
                 with target.held() as output:
@@ -281,7 +283,7 @@ class _Release:
         from c7n_iamusers.execution.journal import utc_now
 
         try:
-            with self._policy.ctx:
+            with self._output():
                 found = [each for action in self._notifying for each in action.owes(utc_now())[1]]
         except (OSError, ValueError) as error:
             raise click.ClickException(
@@ -291,10 +293,18 @@ class _Release:
 
     def tell_owed(self, history: UserHistory) -> None:
         """Send the owner the owed mail. Raises ClickException if that fails."""
-        with self._policy.ctx:
+        with self._output():
             for action in self._notifying:
                 action.send_owed()
         self._told(history, "the mail was not sent" if self.owes(history) else "")
+
+    @contextmanager
+    def _output(self, resources: Sequence[Mapping[str, Any]] = ()) -> Iterator[None]:
+        """The output of a run of the policy that selected ``resources``: without its list it would count as failed."""
+        with self._policy.ctx:
+            place = Path(self._policy.ctx.log_dir, "resources.json")
+            place.write_text(json.dumps([*resources], default=str))
+            yield
 
     @property
     def _notifying(self) -> list[Any]:

@@ -104,7 +104,7 @@ def _of_one_kind(text: str, only: str, name: str) -> str:
     left_out = _OF_PEOPLE if only == MACHINES else _OF_MACHINES
     gone = [each["name"] for each in _POLICY.finditer(text) if left_out.fullmatch(each["name"])]
     text = _POLICY.sub(lambda each: "" if each["name"] in gone else each[0], text)
-    return re.sub(r"of: \[(.*)\]", lambda of: f"of: [{_without(of[1], gone)}]", text)
+    return re.sub(r"of: \[([^\[\]\n]*)\]", lambda of: f"of: [{_without(of[1], gone)}]", text)
 
 
 def _without(names: str, gone: list[str]) -> str:

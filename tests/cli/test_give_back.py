@@ -146,6 +146,18 @@ def test_a_deletion_that_was_killed_is_found_in_a_bucket(org: LocalOrg, iam: Any
     assert state(iam)[::2] == before[::2]
 
 
+@pytest.mark.parametrize("place", [None, "output"], ids=["bucket", "directory"])
+def test_what_was_given_back_is_no_failure_of_the_account(iam: Any, output: str, place: str | None) -> None:
+    where = place or output
+    run({"type": "composite-delete"}, where)
+    result = give_back(where)
+    assert result.exit_code == 0, result.output
+    checked = CliRunner().invoke(
+        main, ["report", "-s", where, "-c", "accounts.yml", "-a", "payments", "--check"]
+    )
+    assert "before it had selected users" not in checked.output
+
+
 @pytest.mark.parametrize("operation", ["UploadSSHPublicKey", "AddUserToGroup", "PutUserPermissionsBoundary"])
 def test_a_restoration_that_was_killed_is_carried_on_by_another_machine(
     org: LocalOrg, iam: Any, output: str, operation: str

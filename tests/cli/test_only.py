@@ -182,6 +182,7 @@ def test_variables_can_be_filled_into_the_text() -> None:
         **dict.fromkeys(("owner", "account_name", "contact", "start_url", "queue_url"), "x"),
         "notices": "s3://b/it's",
         "records": "output",
+        "person_email": "tag:Email",
     }
     center = {"identity_center_role": "arn:aws:iam::1:role/R", "identity_center_region": "us-east-1"}
     found = yaml.safe_load(text.format(**values, **center))["policies"]
