@@ -35,6 +35,20 @@ _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 
 
+def _of_workspace() -> tuple[str, ...]:
+    """The output of the workspace in this directory. Raises UsageError where its settings can't be read."""
+    from c7n_iamusers.cycle.settings import SETTINGS_FILE, read_settings
+    from c7n_iamusers.execution.given import parsed_file
+
+    file = Path(SETTINGS_FILE)
+    if not file.is_file():
+        return ()
+    try:
+        return (parsed_file(file, read_settings).output,)
+    except (ValueError, OSError) as error:
+        raise click.UsageError(f"{file}: {error}") from error
+
+
 #: The option -s of commands that read what runs have left.
 output_places = click.option(
     "-s",
@@ -42,8 +56,10 @@ output_places = click.option(
     "places",
     required=True,
     multiple=True,
+    default=_of_workspace,
     metavar="OUTPUT_DIR",
-    help="The -s of custodian or c7n-org, or a directory with several of these. Repeatable.",
+    help="The -s of custodian or c7n-org, or a directory with several of these. Repeatable.  [default: in a workspace, "
+    "the output of iam-users.yml]",
 )
 
 

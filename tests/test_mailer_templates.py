@@ -475,7 +475,7 @@ def test_the_mail_on_the_day_says_who_since_when_until_when_and_how_it_comes_bac
         "jane.doe/eng/ Denied everything since 2026-12-10, deleted on 2026-12-24 or later",
         "late Denied everything since 2026-12-10 Last seen",  # of an earlier run, whose owner was not told
         "its Deny <failed>",
-        'c7n-iamusers user -s output -c accounts-restore.yml -a "111122223333" --give-back -- "USER"',
+        'c7n-iamusers user -c accounts-restore.yml -a "111122223333" --give-back -- "USER"',
     ):
         assert said in text
 
@@ -504,7 +504,7 @@ def test_a_request_to_give_back_has_the_line_that_does_it() -> None:
     text = render("denied", "template", [user("denied", "jane.doe")], **named)
     link = re.search(r'href="(mailto:[^"]*)"', text)
     assert link
-    line = 'c7n-iamusers user -s output -c accounts-restore.yml -a "ab(c) & d" --give-back -- "jane.doe"'
+    line = 'c7n-iamusers user -c accounts-restore.yml -a "ab(c) & d" --give-back -- "jane.doe"'
     assert line in body_of(html.unescape(link[1]))
     assert line in in_lines(text)
 

@@ -193,7 +193,7 @@ CASES = [
             "1 IAM user is denied everything: who uses it can't sign in or call AWS any more",
             "Nothing is deleted before 2026-12-24, and until then everything can be given back",
             "Something has stopped? Write to cloud@example.com, with the name of the user",
-            '```c7n-iamusers user -s output -c accounts-restore.yml -a "111122223333" --give-back -- "USER"```',
+            '```c7n-iamusers user -c accounts-restore.yml -a "111122223333" --give-back -- "USER"```',
             "open the AWS access portal",
         ],
         {"x": "denied everything since 2026-12-10, deleted on 2026-12-24 or later"},
@@ -419,7 +419,6 @@ def test_a_contact_that_is_no_address_is_no_link(monkeypatch: pytest.MonkeyPatch
 def test_the_command_that_gives_back_stands_as_it_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without names: a dot in them would be parted, so that what is copied would be another name."""
     _, payload = posted(monkeypatch, of("denied", [user("denied", "jane.doe")]))
-    assert (
-        'c7n-iamusers user -s output -c accounts-restore.yml -a "111122223333" --give-back -- "USER"'
-        in said_in(payload)
+    assert 'c7n-iamusers user -c accounts-restore.yml -a "111122223333" --give-back -- "USER"' in said_in(
+        payload
     )

@@ -290,6 +290,17 @@ def test_it_says_what_the_latest_run_of_each_policy_did(left: Outputs) -> None:
     ]
 
 
+def test_in_a_workspace_its_output_is_read(left: Outputs) -> None:
+    left.leave("alice")
+    assert "Missing option '-s'" in report().output
+    Path("iam-users.yml").write_text("output: output\n")
+    found = report()
+    assert found.exit_code == 0, found.output
+    assert "1 user seen" in found.output
+    Path("iam-users.yml").write_text("outputs: output\n")
+    assert (report().exit_code, "iam-users.yml: line 1" in report().output) == (2, True)
+
+
 def test_check_names_a_stop_once(left: Outputs) -> None:
     left.leave("alice", policy=DELETE, outcomes=[outcome("alice", "failed", reasons.STOPPED(file="x/STOP"))])
     found = report("-s", "output", "--check")
