@@ -19,6 +19,7 @@ from c7n_iamusers.cycle.steps import DELETE, PROVISION, REMOVAL, Step
 from c7n_iamusers.cycle.waves import wave_of
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.execution.given import read_given
+from c7n_iamusers.identity_center.requests.intents import INTENTS_FILE
 from c7n_iamusers.text.wording import counted
 from c7n_iamusers_cli.cycle.day import Day, plain
 from c7n_iamusers_cli.cycle.plans import Plans, approvals_in, made_plans
@@ -54,16 +55,28 @@ def provision(day: Day, step: Step, accounts: list[Account]) -> None:
         return
     day.policies_and_check(run, step, INTENTS, *intents)
     free = day.free(accounts)
-    if at_once := [each for each in free if each.account_id not in waiting]:
+    at_once = [each for each in free if each.account_id not in waiting]
+    if at_once and _somebody_asks(day, at_once):
         line = provision_line("apply", day.prepared(step, at_once), day.workspace.center)
         if code := day.command(line):
             # who has no access is spared by each later step, which reads it for each person
             day.problem(f"provision apply ended with {code}: nobody without access is denied or deleted")
-    if asked := [each for each in free if each.account_id in waiting]:
+    asked = [each for each in free if each.account_id in waiting]
+    if asked and _somebody_asks(day, asked):
         _apply_approved(day, day.prepared(step, asked), asked)
     others = [str(each["name"]) for each in data["policies"] if not writes_intents(each)]
     if free and others:
         day.policies_and_check(day.prepared(step, free), step, MOVED, *others)
+
+
+def _somebody_asks(day: Day, accounts: Sequence[Account]) -> bool:
+    """Whether a run left intents of one of ``accounts``: where it selects nobody, it leaves none."""
+    wanted = {part for each in accounts for part in (each.name, each.account_id)}
+    names = day.workspace.output.names(f"{INTENTS}/", INTENTS_FILE)
+    if any(wanted & {*name.split("/")} for name in names):
+        return True
+    day.say(f"provision: nobody asks for access in {counted(len(accounts), 'account')}")
+    return False
 
 
 def writes_intents(policy: Mapping[str, Any]) -> bool:

@@ -29,6 +29,7 @@ from c7n_iamusers.cycle.steps import APPROVABLE, BY_NAME, PROVISION
 from c7n_iamusers.cycle.waves import Record
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.given import parsed_file
+from c7n_iamusers.identity_center.requests.intents import INTENTS_FILE
 from c7n_iamusers.report.checks import BLOCKING
 from c7n_iamusers.text.documents import read_json
 from c7n_iamusers.text.times import as_text
@@ -111,6 +112,11 @@ class Today:
         run = self._run(due, narrowed(data, self.choice.users) if self.choice.users else data)
         if code := self.execute(run.policies_line(INTENTS)):
             self.problems.append(f"{step.name}: the run that asks for access ended with {code}, see above")
+        from c7n_iamusers.execution.stores import below
+
+        if not any(below(self.scratch / INTENTS, INTENTS_FILE)):
+            self.access_lines = ["nobody asks for access"]
+            return
         out = self.scratch / "access.json"
         code = self.execute(provision_line("plan", run, self._center(), "--out", str(out)))
         if code:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -16,6 +16,7 @@ import yaml
 from c7n_iamusers.cycle.command_lines import Line
 from c7n_iamusers.cycle.waves import Record
 from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.identity_center.requests.intents import INTENTS_FILE
 from c7n_iamusers.notices.notices import Notice
 from c7n_iamusers_cli.cycle.approved import STEPS
 from c7n_iamusers_cli.cycle.day import Choice, Day
@@ -63,6 +64,14 @@ def announce(workspace: Path, days: float, *accounts: str, now: datetime = NOW) 
         place.write_bytes(notice.as_json())
 
 
+def leave_intents(place: Path, accounts: Iterable[str]) -> None:
+    """As the policy that asks for access does. What is in them is for `provision` alone."""
+    for name in accounts:
+        directory = place / name / "us-east-1" / "iam-users-intents"
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / INTENTS_FILE).write_text("{}")
+
+
 class Killed(BaseException):
     """As if the process had ended there."""
 
@@ -72,6 +81,7 @@ class Commands:
     """Runs nothing. ``findings``: what the check of a step finds. ``codes``: (program, step) -> exit code.
 
     ``during``: called with each line, before it ends. ``dies_at``: the number of the command that kills the cycle.
+    ``asks``: whether somebody asks for access in each account.
     """
 
     workspace: Path
@@ -79,6 +89,7 @@ class Commands:
     codes: Mapping[str, int] = field(default_factory=dict)
     during: Callable[[Line], None] = lambda line: None
     dies_at: int | None = None
+    asks: bool = True
     lines: list[Line] = field(default_factory=list)
 
     def __call__(self, line: Line) -> int:
@@ -88,6 +99,8 @@ class Commands:
         self.during(line)
         if "report" in line:
             return self._check(line)
+        if line[0] == "c7n-org" and "iam-users-intents" in line and self.asks:
+            leave_intents(Path(self.workspace, "output", "intents"), accounts_in(self.workspace, "provision"))
         return self.codes.get(self.kind(line), 0)
 
     @staticmethod

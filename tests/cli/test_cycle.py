@@ -34,6 +34,7 @@ from tests.cli.cycle_workspace import (
     cycled,
     day_of,
     last_record,
+    leave_intents,
     make_workspace,
     row,
     steps_in,
@@ -230,6 +231,14 @@ def test_what_is_of_no_account_ends_the_cycle(workspace: Path) -> None:
     assert (found.code, steps_in(found.commands.kinds)) == (1, ["announce", "remind"])
     assert found.commands.kinds[-1] == "check report"
     assert found.day.blocked == {"": "an exemption that has expired: so"}
+
+
+def test_where_nobody_asks_for_access_nothing_is_planned_and_that_is_no_fault(workspace: Path) -> None:
+    """A first wave of machines alone."""
+    found = cycled(workspace, Commands(workspace, asks=False))
+    assert (found.code, found.day.problems) == (0, [])
+    assert not [each for each in found.commands.kinds if each.startswith("provision ")]
+    assert "provision: nobody asks for access in 3 accounts" in found.said
 
 
 def test_attention_blocks_nobody(workspace: Path) -> None:
@@ -589,6 +598,7 @@ def _leave(directory: Path, line: Any) -> int:
         assert place.name == "intents"
         (policy,) = yaml.safe_load((directory / line[line.index("-u") + 1]).read_text())["policies"]
         assert [each["mode"] for each in policy["actions"]] == ["intent"]
+        leave_intents(place, ["payments"])
         return 0
     user = {"UserName": "jane", "UserId": "AIDA1", "Arn": f"arn:aws:iam::{PAYMENTS}:user/jane", "Path": "/"}
     for policy in yaml.safe_load((directory / line[line.index("-u") + 1]).read_text())["policies"]:
