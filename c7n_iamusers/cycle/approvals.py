@@ -129,6 +129,10 @@ class PlanState:
         }
         return json.dumps(data, indent=1).encode() + b"\n"
 
+    def is_too_old(self, now: datetime) -> bool:
+        """Whether it can no longer be applied, nor go on: LASTS are over since it was begun, or else made."""
+        return now - (self.begun or self.made) > LASTS
+
     def begin(self, now: datetime) -> PlanState:
         """The plan as it is about to be applied: it is applied to its end from now on, whatever happens to the run."""
         return replace(self, begun=self.begun or now)
@@ -204,9 +208,9 @@ def _is_of(approval: Approval, state: PlanState) -> bool:
 
 def _too_late(state: PlanState, approvals: Iterable[Approval], now: datetime) -> str:
     if state.begun:
-        late = now - state.begun > LASTS
-        return f"it was begun on {state.begun:%Y-%m-%d}, and goes on for {LASTS.days} days" if late else ""
-    if now - state.made > LASTS:
+        late = f"it was begun on {state.begun:%Y-%m-%d}, and goes on for {LASTS.days} days"
+        return late if state.is_too_old(now) else ""
+    if state.is_too_old(now):
         return f"it was made on {state.made:%Y-%m-%d}, and its approval counts for {LASTS.days} days"
     of_it = [each.when for each in approvals if _is_of(each, state)]
     last = max((each for each in of_it if each <= now + CLOCKS_APART), default=None)

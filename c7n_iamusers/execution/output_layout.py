@@ -10,7 +10,7 @@ directories above, such as one for each run.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from c7n_iamusers.text.validators import is_account_id
@@ -106,9 +106,14 @@ class Layout:
         if _is_account(name, ids):
             account = account or name
         directories = parts[: len(parts) - len(date) - 1]
-        named = tuple(
-            dict.fromkeys((*_names(directories, known), *_names_above((*above, *parts), known, ids)))
-        )
+        whole = (*above, *parts)
+        sure = [
+            end
+            for end in range(1, len(whole))
+            if REGION.fullmatch(whole[end]) or _is_account(whole[end], ids)
+        ]
+        below = _names(directories, known, range(1, len(directories) + 1))
+        named = tuple(dict.fromkeys((*below, *_names(whole, known, sure))))
         return cls("/".join([*higher, policy, *date]), name, region, account, policy, within, named)
 
     @property
@@ -138,17 +143,10 @@ class Layout:
         )
 
 
-def _names(parts: Sequence[str], known: Mapping[str, str]) -> Iterator[str]:
-    """The names of accounts among directories. A name may have slashes."""
-    for end in range(1, len(parts) + 1):
+def _names(parts: Sequence[str], known: Mapping[str, str], ends: Iterable[int]) -> Iterator[str]:
+    """The names of accounts among directories that end before one of ``ends``. A name may have slashes."""
+    for end in ends:
         yield from (name for at in range(end) if (name := "/".join(parts[at:end])) in known)
-
-
-def _names_above(parts: Sequence[str], known: Mapping[str, str], ids: Collection[str]) -> Iterator[str]:
-    """Those right above a Region, as c7n-org makes them, or above an id."""
-    for end in range(1, len(parts)):
-        if REGION.fullmatch(parts[end]) or _is_account(parts[end], ids):
-            yield from (name for at in range(end) if (name := "/".join(parts[at:end])) in known)
 
 
 def _is_account(part: str, ids: Collection[str]) -> bool:

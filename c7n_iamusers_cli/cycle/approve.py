@@ -96,7 +96,7 @@ def _waiting(plans: Plans, sha256: str) -> PlanState:
     if found[0].ended:
         raise PlanInvalid(f"{found[0].sha256} was applied on {found[0].ended:%Y-%m-%d}: nothing was approved")
     state = found[0]
-    if not state.begun and utc_now() - state.made > LASTS:
+    if state.is_too_old(utc_now()):
         raise PlanInvalid(
             f"{state.sha256} was made on {state.made:%Y-%m-%d}: nothing was approved, as a plan counts "
             f"for {LASTS.days} days: run the cycle, which makes it anew"

@@ -17,7 +17,7 @@ from c7n_iamusers.cycle.command_lines import INTENTS, MOVED, Run, own, provision
 from c7n_iamusers.cycle.settings import SETTINGS_FILE
 from c7n_iamusers.cycle.steps import DELETE, PROVISION, REMOVAL, Step
 from c7n_iamusers.cycle.waves import wave_of
-from c7n_iamusers.exceptions import PlanInvalid
+from c7n_iamusers.exceptions import OutputUnreadable, PlanInvalid
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.identity_center.requests.intents import INTENTS_FILE
 from c7n_iamusers.text.wording import counted
@@ -70,9 +70,16 @@ def provision(day: Day, step: Step, accounts: list[Account]) -> None:
 
 
 def _somebody_asks(day: Day, accounts: Sequence[Account]) -> bool:
-    """Whether a run left intents of one of ``accounts``: where it selects nobody, it leaves none."""
+    """Whether a run left intents of one of ``accounts``: where it selects nobody, it leaves none.
+
+    Raises OutputUnreadable.
+    """
     wanted = {part for each in accounts for part in (each.name, each.account_id)}
-    names = day.workspace.output.names(f"{INTENTS}/", INTENTS_FILE)
+    store = day.workspace.output
+    try:
+        names = store.names(f"{INTENTS}/", INTENTS_FILE)
+    except OSError as error:
+        raise OutputUnreadable(f"{store.place(INTENTS)} can't be read: {error}") from error
     if any(wanted & {*name.split("/")} for name in names):
         return True
     day.say(f"provision: nobody asks for access in {counted(len(accounts), 'account')}")

@@ -112,9 +112,9 @@ class Today:
         run = self._run(due, narrowed(data, self.choice.users) if self.choice.users else data)
         if code := self.execute(run.policies_line(INTENTS)):
             self.problems.append(f"{step.name}: the run that asks for access ended with {code}, see above")
-        from c7n_iamusers.execution.stores import below
+        from c7n_iamusers.execution.stores import below as files_below
 
-        if not any(below(self.scratch / INTENTS, INTENTS_FILE)):
+        if not any(files_below(self.scratch / INTENTS, INTENTS_FILE)):
             self.access_lines = ["nobody asks for access"]
             return
         out = self.scratch / "access.json"

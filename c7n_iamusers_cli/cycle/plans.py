@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from c7n_iamusers.cycle.approvals import (
     APPROVALS_FILE,
-    LASTS,
     Approval,
     PlanState,
     access,
@@ -111,7 +110,7 @@ class Plans:
         same = next((each for each in self.states() if each.sha256 == sha256), None)
         if same is None:
             return None, None
-        if same.ended is None and now - (same.begun or same.made) <= LASTS:
+        if same.ended is None and not same.is_too_old(now):
             return same, None
         return None, same.ended or same.before
 

@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import pytest
 
-from c7n_iamusers.execution.output_layout import Layout
+from c7n_iamusers.cycle.command_lines import INTENTS, MOVED
+from c7n_iamusers.cycle.steps import PROVISION, STEPS
+from c7n_iamusers.execution.output_layout import DIRECTORIES, Layout
 
 KNOWN = {"payments": "111122223333", "sandbox": "444455556666"}
 CAROL = "arn:aws:iam::111122223333:user/carol"
@@ -66,3 +68,8 @@ def test_what_is_above_the_given_place_counts_where_it_is_sure(
 ) -> None:
     owner = Layout.of(("x", "park"), KNOWN, above).owner(KNOWN, "")
     assert {owner.account} - {""} == accounts
+
+
+def test_no_account_may_be_named_like_a_directory_of_the_cycle() -> None:
+    places = {each.place.partition("/")[0] for each in STEPS if each.place}
+    assert places | {INTENTS, MOVED, PROVISION} <= DIRECTORIES
