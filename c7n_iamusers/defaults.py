@@ -30,3 +30,7 @@ ASSIGNMENT_TIMEOUT = 300
 INTENTS_MAX_AGE = 24
 #: Days. ``clean-days`` of a workspace's ``waves``: how long checks are clean before the next wave opens.
 CLEAN_DAYS = 7
+#: Days. ``min-age`` of the filter unnecessary on access keys: younger ones are never unnecessary. Our own choice.
+KEY_MIN_AGE = 30
+#: Days. ``include-last`` of deactivate and retire: a last key that was used in so many is in use. Our own choice.
+LAST_KEY_USED_WITHIN = 90

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Registration of this package's plugins with Cloud Custodian's resource ``aws.iam-user``.
+"""Registration of this package's plugins with Cloud Custodian's ``aws.iam-user`` and ``aws.iam-access-key``.
 
 c7n is imported inside the functions: importing ``c7n.resources.iam`` at the top of this module would run the
 start-up hook, which needs this module complete.
@@ -15,12 +15,13 @@ from c7n_iamusers.exceptions import NameTaken
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: The resource that has the plugins, as Cloud Custodian names it.
-RESOURCE = "iam-user"
+#: The resources that have the plugins, as Cloud Custodian names them.
+RESOURCES = ("iam-user", "iam-access-key")
 
 # A new plugin is one new row: its name in policies -> the reference of its class.
 SOURCES = {
     "authorization-details": "c7n_iamusers.plugins.authorization_details:AuthorizationDetails",
+    "access-keys": "c7n_iamusers.plugins.access_keys:AccessKeys",
 }
 FILTERS = {
     "unnecessary": "c7n_iamusers.plugins.unnecessary:Unnecessary",
@@ -37,10 +38,19 @@ ACTIONS = {
     "notify-people": "c7n_iamusers.plugins.notify_people:NotifyPeople",
     "provision-identity-center": "c7n_iamusers.plugins.provision_identity_center:ProvisionIdentityCenter",
 }
+KEY_FILTERS = {
+    "unnecessary": "c7n_iamusers.plugins.unnecessary_keys:UnnecessaryKeys",
+}
+KEY_ACTIONS = {
+    "deactivate": "c7n_iamusers.plugins.key_actions:Deactivate",
+    "activate": "c7n_iamusers.plugins.key_actions:Activate",
+    "retire": "c7n_iamusers.plugins.key_actions:Retire",
+    "notify-owners": ACTIONS["notify-owners"],
+}
 
 
 def register() -> None:
-    """Register every source, filter and action on ``aws.iam-user``, at once. Idempotent.
+    """Register every source, filter and action on its resource, at once. Idempotent.
 
     Nothing of Cloud Custodian is replaced or changed. All classes are loaded before the first is registered, so an
     error leaves Cloud Custodian as it was.
@@ -49,12 +59,18 @@ def register() -> None:
     plugin raises.
     """
     from c7n.query import sources
-    from c7n.resources.iam import User
+    from c7n.resources.iam import AccessKey, User
 
     # Cloud Custodian looks a source up here if the resource class has none of its name. Its schema takes the names that
     # a policy's source may have from the same registry, whatever the resource: there is none for a resource. A source
     # class must therefore refuse the managers of other resource types.
-    tables = ((sources, SOURCES), (User.filter_registry, FILTERS), (User.action_registry, ACTIONS))
+    tables = (
+        (sources, SOURCES),
+        (User.filter_registry, FILTERS),
+        (User.action_registry, ACTIONS),
+        (AccessKey.filter_registry, KEY_FILTERS),
+        (AccessKey.action_registry, KEY_ACTIONS),
+    )
     for registry, table in tables:
         refuse_taken_names(registry, table)
     loaded = [(registry, load_classes(table)) for registry, table in tables]
@@ -64,9 +80,9 @@ def register() -> None:
 
 
 def register_when_used(register_users: Callable[[], None]) -> None:
-    """Call ``register_users`` once, as soon as a policy or a command loads the resource ``aws.iam-user``.
+    """Call ``register_users`` once, as soon as a policy or a command loads one of RESOURCES.
 
-    Resources like ec2 and s3 import ``c7n.resources.iam`` as well, but do not load that resource. Cloud Custodian adds
+    Resources like ec2 and s3 import ``c7n.resources.iam`` as well, but do not load these. Cloud Custodian adds
     its own plugins that way (``Notify.register_resource``).
     """
     from c7n.manager import resources
@@ -74,7 +90,7 @@ def register_when_used(register_users: Callable[[], None]) -> None:
     waiting = [register_users]
 
     def loaded(registry: Any, resource_class: Any) -> None:
-        if waiting and getattr(resource_class, "type", "") == RESOURCE:
+        if waiting and getattr(resource_class, "type", "") in RESOURCES:
             waiting.pop()()
 
     resources.subscribe(loaded)

@@ -1013,6 +1013,74 @@ FORMER_MEMBERSHIP = frozenset(
     )
 )
 
+# --- access keys
+
+KEY_COMES_BACK = _kind(
+    "KeyComesBack",
+    "inactive: `c7n-iamusers key {key} --give-back` activates it again",
+    owners="inactive, and can be given back",
+)
+KEY_PARKED = _kind("KeyParked", f"inactive since {{since:{_MINUTE}}} UTC, by this tool")
+KEY_STAYS_PARKED = _kind(
+    "KeyStaysParked",
+    f"it stays inactive, as this tool made it on {{since:{_MINUTE}}} UTC",
+    ": the action activate gives it back",
+)
+KEY_INACTIVE_BEFORE = _kind("KeyInactiveBefore", "it is inactive, and this tool did not make it so")
+KEY_ACTIVE = _kind("KeyActive", "it is active")
+KEY_GONE = _kind("KeyGone", "its user has no such key any more")
+KEY_NO_LONGER_SELECTED = _kind(
+    "KeyNoLongerSelected",
+    "on live data, the filter unnecessary no longer selects it ({why})",
+    ": flag again",
+    owners="it has changed, and no longer counts as unnecessary",
+)
+KEY_OF_DENIED_USER = _kind(
+    "KeyOfDeniedUser",
+    "{user} is denied everything, is being deleted or was not restored in full",
+    ": end that first, by release, composite-delete or `c7n-iamusers restore`",
+    owners="its user is denied everything already",
+)
+KEY_ACTIVATED_SINCE = _kind(
+    "KeyActivatedSince",
+    f"somebody activated it after this tool had made it inactive on {{since:{_MINUTE}}} UTC, so it may be needed",
+    ": ask its owner; it is taken again only once it is announced again",
+)
+KEY_GIVEN_BACK = _kind(
+    "KeyGivenBack",
+    f"it was given back on {{since:{_MINUTE}}} UTC",
+    ": it is taken again only once it is announced again",
+)
+KEY_NOT_PARKED = _kind(
+    "KeyNotParked",
+    "no journal here shows that this tool made it inactive",
+    ": name the output of that run by record-from, or change the key by hand",
+    owners="it was not made inactive by this tool",
+)
+KEY_NOT_PROVEN_OURS = _kind(
+    "KeyNotProvenOurs",
+    f"the run of {{since:{_MINUTE}}} UTC was stopped before AWS answered, so somebody else may have made it inactive",
+    ": look in CloudTrail, and set adopt: true",
+)
+KEY_PARKED_TOO_SHORT = _kind(
+    "KeyParkedTooShort", f"inactive for less than {{days:g}} days, since {{since:{_MINUTE}}} UTC"
+)
+KEY_USED_SINCE_PARKED = _kind(
+    "KeyUsedSinceParked",
+    f"its last use is not what it was when it was made inactive on {{since:{_MINUTE}}} UTC: {{use}}",
+    ": find out who uses it",
+)
+LAST_KEY_IN_USE = _kind(
+    "LastKeyInUse",
+    "it is the last active key of a user in use: used on {used:%Y-%m-%d}",
+    ": give its program another way in, or set include-last: true",
+)
+KEY_WAS_PARKED = _kind("KeyWasParked", f"inactive since {{since:{_MINUTE}}} UTC, by policy {{policy}}")
+KEY_CHANGE_NOT_SHOWN = _kind(
+    "KeyChangeNotShown", "{key}: AWS accepted {calls}, and does not show it yet", ": run again"
+)
+KEY_BY_STOPPED_RUN = _kind("KeyByStoppedRun", "by the run that was stopped on {at} UTC, as AWS shows")
+
 #: The first codes of outcomes of users that a run changed as it should. No failure begins with one of these.
 OF_CHANGES = frozenset(
     each.code
@@ -1022,6 +1090,7 @@ OF_CHANGES = frozenset(
         *(GIVEN_BY_OTHERS, ALREADY_DEACTIVATED, IN_QUARANTINE, IN_QUARANTINE_AND_USED, BROWNED_OUT_UNTIL),
         *(BROWNOUT_ENDED, POLICY_STAYS, JOURNAL_MISSING, DENY_REMOVED, DEACTIVATED_EARLIER),
         *(TAKEN_AGAIN, NOT_PROVEN_OURS, ONLY_IN_A_JOURNAL, UNKNOWN_BEFORE),
+        *(KEY_COMES_BACK, KEY_PARKED, KEY_WAS_PARKED, KEY_BY_STOPPED_RUN),
         *(GIVEN_UNDER_QUARANTINE, DELETED_BY_STOPPED_RUN, DELETED_WITHOUT_ANSWER, DELETED_EARLIER),
     )
 )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers import defaults
-from c7n_iamusers.entry import ACTIONS, FILTERS, load_classes
+from c7n_iamusers.entry import ACTIONS, FILTERS, KEY_ACTIONS, KEY_FILTERS, load_classes
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "c7n_iamusers").rglob("*.py"))
@@ -36,7 +36,12 @@ def options_of(schema: Any) -> Iterator[str]:
 
 #: "min-rules" is in a mapping whose form a parser checks.
 OPTIONS = frozenset(
-    option for each in load_classes({**FILTERS, **ACTIONS}).values() for option in options_of(each.schema)
+    option
+    for each in [
+        *load_classes({**FILTERS, **ACTIONS}).values(),
+        *load_classes({**KEY_FILTERS, **KEY_ACTIONS}).values(),
+    ]
+    for option in options_of(each.schema)
 ) | {"min-rules"}
 #: AWS's own numbers, which stand beside their use.
 QUOTAS = {"policies_per_set", "policies_per_role", "inline_characters", "inline_bytes"}

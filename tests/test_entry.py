@@ -138,7 +138,7 @@ def test_an_error_leaves_cloud_custodian_as_it_was(monkeypatch: pytest.MonkeyPat
 def test_a_source_is_refused_to_other_resources(resource: str, source: str) -> None:
     entry.register()
     load_resources([resource])
-    with pytest.raises(PolicyValidationError, match=f"source {source} .*IAM users.*"):
+    with pytest.raises(PolicyValidationError, match=f"source {source} .*(IAM users|access keys) only"):
         Policy({"name": "wrong-resource", "resource": resource, "source": source}, Config.empty(), Bag())
 
 

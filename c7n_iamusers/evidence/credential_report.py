@@ -100,14 +100,14 @@ def last_use(row: Row, prefix: str, date_column: str) -> LastUse | None:
 
 
 #: Times in the report have whole seconds.
-_SAME_MOMENT = timedelta(seconds=2)
+SAME_MOMENT = timedelta(seconds=2)
 _ADDITIONAL = "additional_credentials_info"
 
 
 def is_row_of(user: IamUser, row: Row) -> bool:
     """False if the row is of an earlier user with the same name, which was created at another time."""
     created, reported = moment(user.detail.get("CreateDate")), date(row, "user_creation_time")
-    return created is None or reported is None or abs(created - reported) < _SAME_MOMENT
+    return created is None or reported is None or abs(created - reported) < SAME_MOMENT
 
 
 def credentials_of(row: Row) -> dict[str, tuple[Credential, ...]]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from sys import intern
 from typing import Any
@@ -129,10 +129,15 @@ class ApiCall:
         return f"{prefix}:{self.operation}"
 
 
+#: The prefix of the ids of access keys; that of users is AIDA.
+_KEY_PREFIX = "AKIA"
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What a plan changes, mostly a user. Journal lines, snapshots and outcomes carry its name, ARN and unique id.
 
+    One access key of a user has the user's name and ARN, and its own id as the unique id: see ``key``.
     ``kind``: the word for it in messages. Where several users of an account share it, ``arn`` only names the account.
     """
 
@@ -159,8 +164,23 @@ class Subject:
         """
         return f"_{self.name}" if self.name.startswith(("-", ".")) else self.name
 
+    def key(self, key_id: str) -> Subject:
+        """The access key ``key_id`` of this user."""
+        return replace(self, unique_id=key_id)
+
+    @property
+    def is_key(self) -> bool:
+        """Whether it is an access key."""
+        return is_key_id(self.unique_id)
+
     def __str__(self) -> str:
-        return f"{self.kind} {self.name} of account {self.account_id}"
+        key = f"access key {self.unique_id} of " if self.is_key else ""
+        return f"{key}{self.kind} {self.name} of account {self.account_id}"
+
+
+def is_key_id(unique_id: str) -> bool:
+    """Whether a unique id is that of an access key: "IAM identifiers", unique identifiers (IAM User Guide)."""
+    return unique_id.startswith(_KEY_PREFIX)
 
 
 @dataclass(frozen=True)

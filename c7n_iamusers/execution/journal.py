@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from c7n_iamusers.exceptions import JournalRefused
-from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED, Subject
+from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED, Subject, is_key_id
 from c7n_iamusers.execution.journal_format import (
     LAST_WHOLE,
     PREVIOUS,
@@ -340,7 +340,8 @@ class _Journal:
         self.last: dict[str, str] = {}
         self._ids = defaultdict[str, set[str]](set)
         for line in self._lines(JOURNAL):
-            self._ids[line["arn"]].add(line["unique_id"])
+            if not is_key_id(line["unique_id"]):
+                self._ids[line["arn"]].add(line["unique_id"])
             self._by_user[line["unique_id"]].append(line)
         self._restored = defaultdict[str, list[Line]](list)
         self._made, self._ended = set[str](), set[str]()
@@ -358,7 +359,8 @@ class _Journal:
         for name in self._objects:
             user, unique_id = user_of_object(name)
             self._by_id[unique_id].append(name)
-            self._by_name[user].append(name)
+            if not is_key_id(unique_id):
+                self._by_name[user].append(name)
 
     def of(self, subject: Subject) -> list[Line]:
         own = self._by_id.get(subject.unique_id, ())

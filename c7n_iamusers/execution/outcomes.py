@@ -55,8 +55,10 @@ BROWNED_OUT = "browned-out"
 RELEASED = "released"
 #: Made again by ``c7n-iamusers restore``, whose journal says so.
 RESTORED = "restored"
+#: Of an access key: parked, given back, deleted.
+DEACTIVATED, ACTIVATED, RETIRED = "deactivated", "activated", "retired"
 #: Outcomes that say that a user was changed. A run writes a line of each to its journal, also where it made no call.
-CHANGED = frozenset({DELETED, QUARANTINED, BROWNED_OUT, RELEASED, RESTORED})
+CHANGED = frozenset({DELETED, QUARANTINED, BROWNED_OUT, RELEASED, RESTORED, DEACTIVATED, ACTIVATED, RETIRED})
 STATUSES = CHANGED | {SKIPPED, FAILED, PROVISIONED, UNCHANGED, PLANNED}
 _OF_PROVISIONING = frozenset({PROVISIONED, UNCHANGED, SKIPPED, FAILED})
 
@@ -320,11 +322,16 @@ _NEVER = datetime.min.replace(tzinfo=timezone.utc)
 NoteOn = Callable[[Subject, Sequence[Line]], Reason | None]
 
 
+#: An access key and the last line about it in a stopped run -> whether AWS shows the effect of that line's call.
+Shown = Callable[[Subject, Line], bool]
+
+
 def missing_outcomes(
     lines: Iterable[Line],
     rows: Sequence[Mapping[str, Any]],
     name_of: Callable[[str], str | None],
     note_on: NoteOn = lambda *_: None,
+    shown: Shown = lambda *_: False,
 ) -> Iterator[tuple[Subject, Outcome]]:
     """The outcomes that a killed run did not write, from the ``lines`` of its journal.
 
@@ -335,6 +342,7 @@ def missing_outcomes(
     ``lines``: in the order in which they were written. Times don't show that order: a clock may be set back during a
     run. ``rows``: of ``outcomes.json``. ``name_of``: unique id -> the user's current name, None if there is no such
     user; called only if the response of DeleteUser is missing. ``note_on``: called for users without an outcome's line.
+    ``shown``: called for access keys without one.
     """
     written = {(row["arn"], row["unique_id"]): moment(row.get("time")) or _NEVER for row in rows}
     known = {
@@ -353,7 +361,7 @@ def missing_outcomes(
         # an outcome's line has the time of its row
         is_known = last["phase"] == OUTCOME and (*key, str(last.get("time"))) in known
         if not is_known and written.get(key, _NEVER) < (moment(last.get("time")) or _NEVER):
-            yield subject, _outcome(subject, its, name_of, note_on)
+            yield subject, _outcome(subject, its, name_of, note_on, shown)
         elif key in failed and (sent := _unanswered_deletion(its)) and name_of(subject.unique_id) is None:
             reason = reasons.DELETED_WITHOUT_ANSWER(at=_shown_time(sent))
             yield subject, Outcome.of(subject, DELETED, reason, rests_on=str(sent.get("time")))
@@ -396,8 +404,20 @@ def _unanswered_deletion(lines: Iterable[Line]) -> Line | None:
     return next(unsure, None)
 
 
+def _status_of_key(line: Line) -> str:
+    """The outcome of an access key once the call of ``line`` has its effect."""
+    if line.get("operation") == "DeleteAccessKey":
+        return RETIRED
+    status = (line.get("parameters") or {}).get("Status")
+    return DEACTIVATED if status == "Inactive" else ACTIVATED
+
+
 def _outcome(
-    subject: Subject, lines: list[Line], name_of: Callable[[str], str | None], note_on: NoteOn
+    subject: Subject,
+    lines: list[Line],
+    name_of: Callable[[str], str | None],
+    note_on: NoteOn,
+    shown: Shown,
 ) -> Outcome:
     last = lines[-1]
     if last["phase"] == OUTCOME:
@@ -406,7 +426,11 @@ def _outcome(
         return Outcome.of(subject, str(last.get("status")), read_reason(last), **more)
     ended = [number for number, line in enumerate(lines, 1) if line["phase"] == OUTCOME]
     begun = [line for line in lines[ended[-1] if ended else 0 :] if line["phase"] == BEFORE]
-    when, calls, note = _shown_time(last), len(begun), note_on(subject, begun)
+    when, calls = _shown_time(last), len(begun)
+    if subject.is_key and last.get("result") != FAILED and shown(subject, last):
+        reason = reasons.KEY_BY_STOPPED_RUN(at=when)
+        return Outcome.of(subject, _status_of_key(last), reason, calls=calls)
+    note = note_on(subject, begun)
     if last.get("operation") == "DeleteUser":
         done = last.get("result") == "done"
         unsure = last["phase"] == BEFORE or last.get("result") in ("unknown", "interrupted")

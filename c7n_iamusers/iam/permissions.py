@@ -98,6 +98,15 @@ RELEASE = _sorted(
         "iam:UntagUser",
     ),
 )
+#: To park an access key, or give it back; the second one also deletes it.
+KEY_SWITCH = _sorted(
+    _IDENTITY,
+    _NAMES,
+    _READS,
+    RIGHTS,
+    ("iam:GetAccessKeyLastUsed", "iam:GetAccountAuthorizationDetails", "iam:UpdateAccessKey"),
+)
+KEY_RETIREMENT = _sorted(set(KEY_SWITCH) - {"iam:UpdateAccessKey"}, ("iam:DeleteAccessKey",))
 #: What a release gives back may be any boundary that the user had before.
 GIVEN_BACK = frozenset({"iam:PutUserPermissionsBoundary"})
 RESTORATION = _sorted(

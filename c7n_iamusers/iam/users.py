@@ -11,7 +11,7 @@ from typing import Any
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.execution.calls import ApiCall
+from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.execution.paging import items
 from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam import attachments, read_back
@@ -53,6 +53,23 @@ def change_shows(client: Any, backoff: Backoff) -> Callable[[ApiCall, Mapping[st
         return read_back.shows(read_user(client, str(parameters["UserName"]), backoff), call, parameters)
 
     return shown
+
+
+def key_shows(
+    client: Any, backoff: Backoff, key: Subject, operation: str, parameters: Mapping[str, Any]
+) -> bool:
+    """Whether IAM, read now, shows the effect of ``operation`` with ``parameters`` on the access ``key``.
+
+    Raises ClientError if it can't be read.
+    """
+    try:
+        held = list_kind(client, key.name, attachments.ACCESS_KEY, backoff)
+    except ClientError as error:
+        if error_code(error) != "NoSuchEntity":
+            raise
+        held = ()
+    status = next((each.get("Status") for each in held if each["AccessKeyId"] == key.unique_id), None)
+    return status is None if operation == "DeleteAccessKey" else status == parameters.get("Status")
 
 
 def read_detail(client: Any, name: str, backoff: Backoff) -> dict[str, Any] | None:

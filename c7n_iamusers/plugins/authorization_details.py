@@ -96,6 +96,18 @@ _LISTS = ("GetAccountAuthorizationDetails", "ListUsers")
 _WITH_MFA = "with-mfa"
 
 
+def make_up(manager: Any, *names: str) -> None:
+    """Let our actions write the outcomes of killed runs, and then tell owners what these did not tell.
+
+    ``names``: of these methods. c7n does not call actions if no user is selected.
+    """
+    if not getattr(manager.config, "dryrun", False):
+        for name in names:
+            for action in manager.actions or ():
+                if makes_up := getattr(action, name, None):
+                    makes_up()
+
+
 class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is untyped
     """Lists IAM users from GetAccountAuthorizationDetails and ListUsers.
 
@@ -135,7 +147,7 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
         if getattr(manager, "type", "") != "iam-user":
             raise PolicyValidationError(
                 f"source authorization-details lists IAM users only, not {getattr(manager, 'type', manager)}: "
-                "use it with resource aws.iam-user, or leave source out"
+                "use it with resource aws.iam-user, or leave source out; that of aws.iam-access-key is access-keys"
             )
         write_privately(manager)
         super().__init__(manager)
@@ -163,7 +175,7 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
         ):
             found = read_users(client, self._backoff, *(ACCOUNT_KINDS if self._assesses() else ("Group",)))
         require_own_account(self.manager, found.users)
-        self._make_up("complete_outcomes", "send_owed")
+        make_up(self.manager, "complete_outcomes", "send_owed")
         if self._assesses():
             AccountReadings.of(self.manager).add(ACCOUNT, account_piece(found.account, began))
         for resource in found.users:
@@ -186,7 +198,7 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
         if ROOT_ACCOUNT in ids:
             found.append(self._root())
         require_own_account(self.manager, found)
-        self._make_up("send_owed")  # the outcomes of a function that is running now are not missing
+        make_up(self.manager, "send_owed")  # the outcomes of a function that is running now are not missing
         return _sourced(found, Source("GetUser", began))
 
     def augment(self, resources: list[Resource]) -> list[Resource]:
@@ -198,17 +210,6 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
         account_id = str(self.manager.config.account_id)
         arn = f"arn:{get_partition(self.manager.config.region)}:iam::{account_id}:root"
         return {"UserName": ROOT_NAME, "UserId": account_id, "Arn": arn, "Path": "/"}
-
-    def _make_up(self, *names: str) -> None:
-        """Let our actions write the outcomes of killed runs, and then tell owners what these did not tell.
-
-        ``names``: of these methods. c7n does not call actions if no user is selected.
-        """
-        if not getattr(self.manager.config, "dryrun", False):
-            for name in names:
-                for action in self.manager.actions or ():
-                    if make_up := getattr(action, name, None):
-                        make_up()
 
     def _client(self) -> Any:
         return local_session(self.manager.session_factory).client("iam", self.manager.config.region)

@@ -88,6 +88,7 @@ def on_record(user: Subject, outcome: Mapping[str, Any], known: Mapping[str, Any
     """A user that is not read now, with its ``outcome`` and what else is ``known`` of it."""
     path = f"/{user.arn.partition(':user/')[2]}".rpartition("/")[0] + "/"
     names = {"UserName": user.name, "UserId": user.unique_id, "Arn": user.arn, "Path": path}
+    names |= {"AccessKeyId": user.unique_id} if user.is_key else {}
     return {**names, ANNOTATION: {**known, "outcome": dict(outcome)}}
 
 
@@ -168,7 +169,7 @@ class Announce(Step):
             known = user.get(ANNOTATION) or {}
             notice = known.get("notice") or {}
             told = {name: notice[key] for name, key in _KEPT if key in notice}
-            found[str(user["UserId"])] = {**frozen_evidence(known), **told}
+            found[subject_of(user).unique_id] = {**frozen_evidence(known), **told}
         return found
 
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
@@ -178,7 +179,7 @@ class Announce(Step):
         return [
             _announced(user, now, day, notices, told)
             for user in users
-            if notices.announcement(str(user["UserId"]), now) is None
+            if notices.announcement(subject_of(user).unique_id, now) is None
         ]
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
@@ -208,7 +209,7 @@ class Remind(Step):
 
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
-        by_id = {str(resource["UserId"]): resource for resource in users}
+        by_id = {subject_of(resource).unique_id: resource for resource in users}
         subjects, found = [subject_of(resource) for resource in users], dict[str, Due]()
         for days in sorted({self.days, self.days if self.again is None else self.again}):
             for user, notice in due_for(days, notices, subjects, now):
@@ -264,7 +265,7 @@ class Inform(Step):
             user
             for user in self.every(users, now)
             if not was_stopped(user.resource)
-            and self._is_new(user.news, key := str(user.resource["UserId"]), notices, now)
+            and self._is_new(user.news, key := subject_of(user.resource).unique_id, notices, now)
             and not (was_skipped(user.resource) and notices.is_before_day(key, now))
         ]
 
@@ -307,7 +308,7 @@ class Denied(Inform):
         told: dict[str, Any] = {"denied-since": begun.date().isoformat()}
         if begun.date() < done.date():
             told |= {"deactivated": done.date().isoformat()}
-        notice = notices.announcement(str(due.resource["UserId"]), now)
+        notice = notices.announcement(subject_of(due.resource).unique_id, now)
         if notice and not dark:
             quiet = (begun + timedelta(days=self.quiet or 0)).date()
             told |= {"day": max(notice.day, quiet, now.date()).isoformat()}
@@ -346,7 +347,7 @@ def _announced(
 ) -> Due:
     """A user, with the data of its announcement for the template, and what else is ``told``."""
     notice = {"announced": announced.date().isoformat(), "day": day.isoformat(), **told}
-    if lost := notices.exemption(str(resource["UserId"])):
+    if lost := notices.exemption(subject_of(resource).unique_id):
         notice["was-exempt"] = str(lost)
     if former := notices.of_namesake(subject_of(resource)):
         notice["came-back"] = (
@@ -417,7 +418,7 @@ class CreatedCredentials(Step):
 
     def _is_new(self, resource: Resource, notices: Notices, now: datetime) -> bool:
         """Whether there is something to report of the user that no message reported."""
-        key = str(resource["UserId"])
+        key = subject_of(resource).unique_id
         if self._is_nothing:
             return False
         if self._call:

@@ -393,7 +393,7 @@ class NotifyOwners(RecordedNotify):
             by_day.setdefault((step, day), []).append(user)
         for (step, day), users in by_day.items():
             subjects = tuple(subject_of(user.resource) for user in users)
-            what = {str(user.resource["UserId"]): user.news for user in users if user.news}
+            what = {subject_of(user.resource).unique_id: user.news for user in users if user.news}
             head = (subjects[0].account_id, step, now, day, self._addresses)
             more = (what, self._step.event, self._step.stop(day), self.queue, self._step.brownout(now))
             evidence = self._step.evidence([user.resource for user in users])

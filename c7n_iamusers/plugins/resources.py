@@ -134,7 +134,13 @@ _SOURCES = "sources"
 
 
 def subject_of(resource: Mapping[str, Any]) -> Subject:
-    """The user of a c7n resource."""
+    """The user of a c7n resource; of a resource ``aws.iam-access-key``, the key."""
+    user = user_of(resource)
+    return user.key(str(resource["AccessKeyId"])) if "AccessKeyId" in resource else user
+
+
+def user_of(resource: Mapping[str, Any]) -> Subject:
+    """The user of a c7n resource, which may be one of its keys."""
     return Subject(str(resource["UserName"]), str(resource["Arn"]), str(resource["UserId"]))
 
 

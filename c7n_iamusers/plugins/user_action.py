@@ -37,7 +37,7 @@ from c7n_iamusers.iam import sign_in_sessions
 from c7n_iamusers.iam.accounts import AccountDetails, read_account
 from c7n_iamusers.iam.live_policies import ENTITIES, LivePolicies
 from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.iam.users import change_shows
+from c7n_iamusers.iam.users import change_shows, key_shows
 from c7n_iamusers.plugins import gates, policy_checks, run_outputs
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of, unreadable
@@ -293,13 +293,19 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
                 return LiveUsers(client(), 1, Backoff()).name_of(unique_id)
 
         def note_on(subject: Subject, begun: Sequence[Mapping[str, Any]]) -> Reason | None:
+            if subject.is_key:  # whose id no other user's key has
+                return None
             with unreadable(self.manager, "who has the name of a user", "iam:GetUser"):
                 return changed_namesake(client(), Backoff(), subject, begun)
+
+        def shown(key: Subject, line: Mapping[str, Any]) -> bool:
+            with unreadable(self.manager, "the state of an access key", "iam:GetUser and iam:ListAccessKeys"):
+                return key_shows(client(), Backoff(), key, str(line.get("operation")), line["parameters"])
 
         lines = JournalReader(lambda: [store]).lines()
         # Another instance of the function may be running: what it has not ended yet is no failure.
         alone = policy_checks.is_pull(self.manager)
-        noted = (note_on,) if alone else ()
+        noted = (note_on, shown) if alone else ()
         for subject, outcome in missing_outcomes(lines, writer.earlier, name_of, *noted):
             self._log(outcome)
             written = writer.add(subject, outcome)

@@ -188,12 +188,13 @@ def refusal(
 def gates_refusal(evidence: Subject, user: IamUser, guards: Guards, now: datetime) -> Reason | None:
     """Why ``user`` must be left alone for what people changed during the run; None if it may be changed.
 
+    ``evidence``: the user that was flagged, or one of its access keys: whichever was announced.
     It is exempt, its owner was not addressed in time, its person has no access through Identity Center, or it is
     trusted by a role.
     """
     return (
         _exempt(user, guards.rules, now)
-        or _unnoticed(user, guards, now)
+        or _unnoticed(evidence, guards, now)
         or _without_access(evidence, user, guards)
         or _trusted(user, guards.trust)
     )
@@ -279,12 +280,12 @@ def _exempt(user: IamUser, rules: Sequence[ExemptionRule], now: datetime) -> Rea
     return reasons.EXEMPT(field=rule.field, pattern=repr(rule.pattern), expires=until, why=rule.reason)
 
 
-def _unnoticed(user: IamUser, guards: Guards, now: datetime) -> Reason | None:
+def _unnoticed(announced: Subject, guards: Guards, now: datetime) -> Reason | None:
     if guards.noticed is None:
         return None
     return notice_refusal(
         guards.notices,
-        user.unique_id,
+        announced.unique_id,
         guards.noticed,
         now,
         before_day=guards.before_day,

@@ -12,7 +12,7 @@ from functools import cache
 from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import SnapshotRefused
 from c7n_iamusers.execution.calls import ApiCall, Subject
-from c7n_iamusers.execution.journal import RESTORED_FROM, JournalReader, JournalWriter, utc_now
+from c7n_iamusers.execution.journal import RESTORED_FROM, JournalReader, JournalWriter, Line, utc_now
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.accounts import AccountDetails
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
@@ -296,6 +296,11 @@ class UserRecords:
         with _refusing(user.subject):
             token, created = user.tags.get(RESTORED_FROM, ""), moment(user.detail.get("CreateDate"))
             return self._stores.known.restoring(user.subject, token, created)
+
+    def lines(self, subject: Subject) -> list[Line]:
+        """All lines about ``subject`` in the journals of all outputs. Raises SnapshotRefused."""
+        with _refusing(subject):
+            return self._stores.known.of(subject)
 
     def began_deletion(self, subject: Subject) -> bool:
         """Whether, by the journals, a deletion changed the user since it was last restored. Raises SnapshotRefused."""

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the journals show that this package did to one access key. Pure.
+
+The journal line before the call that parks a key is the key's record: it is durable before the call is made, and says
+when, by which policy and why, and when the key was last used then. Keys have no tags, and a tag on the user could be
+written by anybody with iam:TagUser. Lines about a key have the key's id as their unique id, so they are no part of the
+user's history: a quarantine takes a parked key for one that was inactive before, and its release leaves it so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
+from c7n_iamusers.iam.attachments import ACCESS_KEY, ACTIVE, INACTIVE
+from c7n_iamusers.iam.users import KeyUse
+from c7n_iamusers.lockout.applied_calls import AppliedCall
+from c7n_iamusers.lockout.deny_all import identified_call
+from c7n_iamusers.lockout.journal_lines import history_of
+from c7n_iamusers.text.times import as_text, moment
+
+#: What a call on a key was made for: the note ``for`` of its journal line.
+PARKING, GIVING_BACK, RETIREMENT = "parking", "giving-back", "retirement"
+
+
+@dataclass(frozen=True)
+class Parking:
+    """``since``: when the key was set to Inactive (UTC). ``used``: when it was last used by then; None for never.
+
+    ``certain``: whether AWS answered the call. If not, somebody else may have deactivated the key.
+    """
+
+    since: datetime
+    policy: str
+    reason: str
+    used: datetime | None
+    certain: bool
+
+
+@dataclass(frozen=True)
+class KeyHistory:
+    """``parking``: the last one, unless a call of ours ended it. ``changed``: when we last changed the key's status.
+
+    ``parked``: whether that last change was a parking.
+    """
+
+    parking: Parking | None = None
+    changed: datetime | None = None
+    parked: bool = False
+
+
+def key_history(
+    key: Subject,
+    lines: Iterable[Mapping[str, Any]],
+    made: Iterable[tuple[ApiCall, str]] = (),
+    now: datetime | None = None,
+) -> KeyHistory:
+    """The history of ``key`` by the ``lines`` of journals and the calls ``made`` in this run until ``now``."""
+    before = history_of(key, lines)
+    found = KeyHistory()
+    for call in (before.with_calls(made, now) if now else before).calls:
+        if call.operation == _SWITCH and call.effective:
+            found = _after(found, call)
+    return found
+
+
+def _after(known: KeyHistory, call: AppliedCall) -> KeyHistory:
+    if call.parameters.get("Status") == INACTIVE:
+        notes = call.notes
+        texts = (str(notes.get("policy", "")), str(notes.get("reason", "")))
+        parking = Parking(call.time, *texts, moment(notes.get("used")), call.answered)
+        return KeyHistory(parking, call.time, True)
+    # without an answer it may still be parked
+    return KeyHistory(None if call.answered else known.parking, call.time, False)
+
+
+def park(user: Subject, use: KeyUse, policy: str, reason: str) -> Plan:
+    """The call that parks the key of ``use``. Its journal line is the record."""
+    notes = {"for": PARKING, "policy": policy, "reason": reason, "used": as_text(use.at)}
+    return _plan(user, use.key_id, _SWITCH, notes, Status=INACTIVE)
+
+
+def give_back(user: Subject, key_id: str) -> Plan:
+    """The call that activates a parked key."""
+    return _plan(user, key_id, _SWITCH, {"for": GIVING_BACK}, Status=ACTIVE)
+
+
+def retire(user: Subject, key_id: str, parking: Parking) -> Plan:
+    """The call that deletes a parked key."""
+    notes = {"for": RETIREMENT, "since": as_text(parking.since), "used": as_text(parking.used)}
+    return _plan(user, key_id, _REMOVAL, notes)
+
+
+assert ACCESS_KEY.status_change
+_SWITCH, _REMOVAL = ACCESS_KEY.status_change.operation, ACCESS_KEY.removals[0].operation
+
+
+def _plan(user: Subject, key_id: str, operation: str, notes: Mapping[str, Any], **more: Any) -> Plan:
+    call = identified_call(operation, {"UserName": user.name, "AccessKeyId": key_id, **more})
+    return Plan(user.key(key_id), (replace(call, notes=notes),))

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Single access keys are parked, given back and deleted; the user's other key stays as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aws_local_org import LocalOrg
+from tests.plugins.keys import activate, deactivate, key_of, on_keys, retire, statuses, use_key
+from tests.plugins.test_quarantine import quarantine, release
+from tests.policies import ACCOUNT
+
+
+def codes(rows: dict[str, dict[str, Any]]) -> dict[str, tuple[str, str]]:
+    return {key: (row["status"], row["code"]) for key, row in rows.items()}
+
+
+@pytest.fixture
+def keys(org: LocalOrg) -> tuple[str, str]:
+    """Of jane: one that is unused for a year, and one in use."""
+    return key_of(org, "jane", 400, 365), key_of(org, "jane", 100, 1)
+
+
+def test_the_unused_key_is_selected_with_its_evidence(
+    org: LocalOrg, keys: tuple[str, str], tmp_path: Path
+) -> None:
+    (found,) = on_keys(tmp_path)
+    known = found["c7n:IamUser"]
+    assert (found["AccessKeyId"], found["UserName"], known["key"]["id"]) == (keys[0], "jane", keys[0])
+    assert (known["key"]["service"], known["key"]["region"]) == ("s3", "eu-west-1")
+    assert known["key"]["source"] == "the credential report"
+    assert known["findings"][0]["id"] == "key-unused"
+    assert keys[0] in known["findings"][0]["text"]
+
+
+def test_a_parked_key_comes_back_or_goes(org: LocalOrg, keys: tuple[str, str], tmp_path: Path) -> None:
+    unused, used = keys
+    assert codes(deactivate(tmp_path)) == {unused: ("deactivated", "KeyComesBack")}
+    assert statuses(org, "jane") == {unused: "Inactive", used: "Active"}
+    assert codes(activate(tmp_path))[unused] == ("activated", "KeyWasParked")
+    assert statuses(org, "jane") == {unused: "Active", used: "Active"}
+    # what was given back is not taken again without a new announcement
+    assert codes(deactivate(tmp_path)) == {unused: ("skipped", "KeyGivenBack")}
+    assert statuses(org, "jane") == {unused: "Active", used: "Active"}
+
+
+def test_a_parked_key_is_deleted_and_the_other_one_stays(
+    org: LocalOrg, keys: tuple[str, str], tmp_path: Path
+) -> None:
+    unused, used = keys
+    deactivate(tmp_path)
+    assert codes(retire(org, tmp_path, 1)) == {unused: ("skipped", "KeyParkedTooShort")}
+    assert codes(retire(org, tmp_path)) == {unused: ("retired", "KeyWasParked")}
+    assert statuses(org, "jane") == {used: "Active"}
+    assert codes(retire(org, tmp_path)) == {unused: ("retired", "KeyWasParked")}  # nothing is selected
+
+
+def test_what_this_tool_did_not_park_is_left_as_it_is(org: LocalOrg, tmp_path: Path) -> None:
+    inactive = key_of(org, "jane", 400, 365, active=False)
+    assert codes(deactivate(tmp_path, status="inactive")) == {inactive: ("unchanged", "KeyInactiveBefore")}
+    assert codes(activate(tmp_path)) == {inactive: ("failed", "KeyNotParked")}
+    assert codes(retire(org, tmp_path)) == {inactive: ("skipped", "KeyNotParked")}
+    assert statuses(org, "jane") == {inactive: "Inactive"}
+
+
+def test_a_key_that_somebody_activated_is_told_not_fought(
+    org: LocalOrg, keys: tuple[str, str], tmp_path: Path
+) -> None:
+    unused, _ = keys
+    deactivate(tmp_path)
+    org.client("iam", ACCOUNT).update_access_key(UserName="jane", AccessKeyId=unused, Status="Active")
+    assert codes(deactivate(tmp_path)) == {unused: ("skipped", "KeyActivatedSince")}
+    assert statuses(org, "jane")[unused] == "Active"
+
+
+def test_a_key_that_was_used_when_or_after_it_was_parked_is_not_deleted(
+    org: LocalOrg, keys: tuple[str, str], tmp_path: Path
+) -> None:
+    unused, _ = keys
+    deactivate(tmp_path)
+    use_key(org, unused, 0.1)
+    assert codes(retire(org, tmp_path)) == {unused: ("skipped", "KeyUsedSinceParked")}
+    assert codes(activate(tmp_path))[unused] == ("failed", "KeyUsedSinceParked")
+    assert codes(activate(tmp_path, adopt=True))[unused] == ("activated", "KeyWasParked")
+
+
+def test_a_use_since_the_credential_report_spares_the_key(
+    org: LocalOrg, keys: tuple[str, str], tmp_path: Path
+) -> None:
+    unused, _ = keys
+    on_keys(tmp_path)  # the report is of now
+    use_key(org, unused, 0.01)
+    assert codes(deactivate(tmp_path)) == {unused: ("skipped", "KeyNoLongerSelected")}
+    assert statuses(org, "jane")[unused] == "Active"
+
+
+@pytest.mark.parametrize(
+    ("consent", "expected"), [(False, ("skipped", "LastKeyInUse")), (True, ("deactivated", "KeyComesBack"))]
+)
+def test_the_last_key_of_a_program_in_use_needs_consent(
+    org: LocalOrg, tmp_path: Path, consent: bool, expected: tuple[str, str]
+) -> None:
+    old = key_of(org, "bot", 400, 40)
+    rows = deactivate(tmp_path, **{"older-than": 365, "include-last": consent})
+    assert codes(rows) == {old: expected}
+    if consent:
+        assert codes(retire(org, tmp_path)) == {old: ("skipped", "LastKeyInUse")}
+        assert codes(retire(org, tmp_path, **{"include-last": True})) == {old: ("retired", "KeyWasParked")}
+
+
+def test_an_exempt_user_keeps_its_keys(org: LocalOrg, keys: tuple[str, str], tmp_path: Path) -> None:
+    exempt = [{"user": "jane", "reason": "a test", "expires": "2999-12-31"}]
+    assert on_keys(tmp_path, exempt=exempt) == []
+    assert deactivate(tmp_path, exempt=exempt) == {}
+
+
+def test_a_release_leaves_a_parked_key_parked(org: LocalOrg, keys: tuple[str, str], tmp_path: Path) -> None:
+    unused, used = keys
+    deactivate(tmp_path, name="parking")
+    quarantine(tmp_path)
+    assert set(statuses(org, "jane").values()) == {"Inactive"}
+    assert codes(activate(tmp_path))[unused] == ("failed", "KeyOfDeniedUser")
+    assert codes(retire(org, tmp_path))[unused] == ("skipped", "KeyOfDeniedUser")
+    release(tmp_path)
+    assert statuses(org, "jane") == {unused: "Inactive", used: "Active"}
+    assert codes(activate(tmp_path))[unused] == ("activated", "KeyWasParked")
+
+
+def test_a_key_of_a_user_in_quarantine_is_left_alone(
+    org: LocalOrg, keys: tuple[str, str], tmp_path: Path
+) -> None:
+    quarantine(tmp_path, credentials="keep")
+    assert codes(deactivate(tmp_path, name="parking")) == {keys[0]: ("skipped", "KeyOfDeniedUser")}
+    assert set(statuses(org, "jane").values()) == {"Active"}
