@@ -1017,7 +1017,8 @@ FORMER_MEMBERSHIP = frozenset(
 
 KEY_COMES_BACK = _kind(
     "KeyComesBack",
-    "inactive: `c7n-iamusers key {key} --give-back` activates it again",
+    "inactive",
+    ": the action activate gives it back",
     owners="inactive, and can be given back",
 )
 KEY_PARKED = _kind("KeyParked", f"inactive since {{since:{_MINUTE}}} UTC, by this tool")

@@ -51,6 +51,10 @@ FILES = {
     "quarantine": ["iam-users-quarantine", "iam-users-quarantine-people", "iam-users-quarantine-told"],
     "attempts": ["iam-users-attempted"],
     "delete": ["iam-users-delete", "iam-users-delete-people", "iam-users-delete-told"],
+    "keys": [
+        *("iam-keys-announce", "iam-keys-remind", "iam-keys-park", "iam-keys-park-people"),
+        *("iam-keys-retire", "iam-keys-retire-people", "iam-keys-told"),
+    ],
     "release": ["iam-users-release"],
     "findings-to-security-hub": ["iam-users-findings"],
     "realtime": ["iam-users-realtime", "iam-users-realtime-deny", "iam-users-realtime-daily"],
@@ -132,7 +136,7 @@ def test_the_head_of_each_runs_it_by_the_role_that_it_takes() -> None:
         (policy, *_) = DATA[path.stem]
         changing = {
             "-restore": part(policy, "actions", "release"),
-            "-remove": destructive(policy),
+            "-remove": destructive(policy) or path.stem == "keys",
             "-findings": part(policy, "actions", "post-finding"),
         }
         role = (
@@ -242,18 +246,20 @@ def test_the_owner_of_the_account_is_told_of_each_step_and_that_is_on_record() -
         "iam-users-attempted",
         "iam-users-delete-told",
         "iam-users-release",
+        "iam-keys-told",
     }
 
 
 @pytest.mark.parametrize("name", [name for name in DATA if name not in ("realtime", "realtime-alarm")])
 def test_no_step_sends_an_owner_two_mails_about_one_account(name: str) -> None:
-    """But for the numbered one about who is overdue, which says what no reminder does."""
+    """But for the numbered one about who is overdue, and those of keys, whose steps are days apart."""
     telling = [
         policy["name"]
         for policy in DATA[name]
         if any(action["type"] == "notify-owners" for action in policy["actions"])
     ]
-    assert telling in ([], telling[:1], ["iam-users-remind", "iam-users-overdue"])
+    keys = ["iam-keys-announce", "iam-keys-remind", "iam-keys-told"]
+    assert telling in ([], telling[:1], ["iam-users-remind", "iam-users-overdue"], keys)
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -391,3 +397,24 @@ def test_custodian_refuses_a_faulty_exemption_with_its_place(
     done = command("custodian", "validate", path)
     assert done.returncode == 1
     assert f"policy faulty: filter unnecessary: {message}" in done.stderr
+
+
+def test_the_steps_of_a_key_agree() -> None:
+    """It is parked on the day that the message says, and machines and people meet the same conditions."""
+    announce, remind, park, park_people, retire, retire_people, told = DATA["keys"]
+    telling, reminding = (part(each, "actions", "notify-owners") for each in (announce, remind))
+    parking, ending = part(park, "actions", "deactivate"), part(retire, "actions", "retire")
+    assert parking["noticed"] + ending["parked-for"] == telling["days"] == ending["noticed"]
+    assert telling["quarantined-for"] == reminding["quarantined-for"] == ending["parked-for"]
+    assert telling["active-within"] == parking["active-within"] == 30
+    assert (park["actions"], retire["actions"]) == (park_people["actions"], retire_people["actions"])
+    for pair in ((park, park_people), (retire, retire_people)):
+        flags = [part(each, "filters", "unnecessary") for each in pair]
+        kinds = [kind for flag in flags for kind in flag.pop("kinds")]
+        assert flags[0] == flags[1]
+        assert sorted(kinds) == ["human", "machine", "mixed", "unknown"]
+        assert all(0 < each["max-resources"] <= 200 for each in pair)
+    assert part(announce, "filters", "unnecessary") == {
+        key: value for key, value in part(park, "filters", "unnecessary").items() if key != "kinds"
+    }
+    assert told["actions"][0]["of"] == [each["name"] for each in (park, park_people, retire, retire_people)]

@@ -41,6 +41,7 @@ PARSED = {
     "first-week": "cli/test_cycle_in_an_organization.py",
     "guardrail": "cli/test_guardrail.py",
     "init": "cli/test_init.py",
+    "keys": "plugins/test_key_notices.py",
     "receipts": "cli/test_receipt.py",
     "reliability": "test_mutants.py",
     "roles": "cli/test_roles.py",
@@ -140,6 +141,7 @@ def test_the_states_have_the_days_of_the_shipped_policies() -> None:
     }
     days = yaml.safe_load((ROOT / "accounts.yml").read_text(encoding="utf-8"))["vars"]
     moving = [each for each in STEPS if each.changes_users or each.name in ("announce", "remind")]
+    # each state of a key is its own row
     assert {file for each in moving for file in each.files} == {*rows}
     for name in ("listen", "quarantine"):
         assert f"{days[f'{name}_after_days']} days after it" in rows[f"{name}.yml"]

@@ -89,6 +89,7 @@ STEPS: tuple[Step, ...] = (
         "listen_after_days",
         pause=timedelta(days=6),
     ),
+    Step("keys", "retire single access keys", ("keys.yml",), REMOVER, REMOVAL, DAILY, named=True),
     Step("delete", "delete users", ("delete.yml",), REMOVER, REMOVAL, ON_DAY, "announce_days"),
     Step(
         "your-access",

@@ -136,7 +136,7 @@ _KEPT_OF_TEXT = 300
 
 def frozen_evidence(known: Mapping[str, Any]) -> dict[str, Any]:
     """What an announcement keeps of an annotation (``Assessment.as_data``): why the user is unnecessary on that day."""
-    kept = ("kind", "replacement", "last_activity", "attachments")
+    kept = ("kind", "replacement", "last_activity", "attachments", "key")
     findings = [
         {**{key: each.get(key) for key in ("id", "severity")}, "text": _kept(str(each.get("text")))}
         for each in known.get("findings") or ()

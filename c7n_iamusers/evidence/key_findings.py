@@ -22,6 +22,8 @@ from c7n_iamusers.iam.user import Item
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.text.times import as_text, moment
 
+#: The member of a key's annotation that says whether its user has no other active key.
+ONLY_ACTIVE = "only-active"
 #: The ids of the findings on a key.
 UNUSED, OLD, SUPERSEDED = KEY_FINDING_IDS = ("key-unused", "key-old", "key-superseded")
 

@@ -186,7 +186,7 @@ class UserKeys:
         plan = key_history.park(turn.user.subject, turn.use, self.policy, self.reason)
         if unseen := self._applied(turn, plan):
             return FAILED, unseen
-        return DEACTIVATED, reasons.KEY_COMES_BACK(key=turn.key.unique_id)
+        return DEACTIVATED, reasons.KEY_COMES_BACK()
 
     def _activate(self, turn: _Turn) -> tuple[str, Reason]:
         user, parking = turn.user, turn.history.parking
@@ -270,7 +270,7 @@ class UserKeys:
             if guards.noticed is not None
             else None
         )
-        if told and guards.notices.told_at(told) > changed:
+        if told and guards.notices.told_at(told) >= changed.replace(microsecond=0):  # as records have it
             return None
         kind = reasons.KEY_ACTIVATED_SINCE if turn.history.parked else reasons.KEY_GIVEN_BACK
         return kind(since=changed)
@@ -285,11 +285,15 @@ class UserKeys:
 
     def _last(self, turn: _Turn, used: datetime | None, at: datetime | None = None) -> Reason | None:
         """Why the last active key of a program in use is left alone. ``used``: its last use by ``at`` (now)."""
-        within = timedelta(days=defaults.LAST_KEY_USED_WITHIN)
-        in_use = used is not None and (at or self.now()) - used < within
-        if self.include_last or not in_use or turn.others_active():
+        if self.include_last or turn.others_active():
             return None
-        return reasons.LAST_KEY_IN_USE(used=used)
+        return last_key_in_use(used, at or self.now())
+
+
+def last_key_in_use(used: datetime | None, at: datetime) -> Reason | None:
+    """Why a user's last active key, ``used`` then, is left alone as of ``at``; None if it is not in use."""
+    within = timedelta(days=defaults.LAST_KEY_USED_WITHIN)
+    return reasons.LAST_KEY_IN_USE(used=used) if used is not None and at - used < within else None
 
 
 def _gone(applied: Applied) -> tuple[str, Reason]:

@@ -65,9 +65,12 @@ def _row(resource: Mapping[str, Any]) -> dict[str, str]:
     notice = known.get("notice") or {}
     activity = (known.get("last_activity") or {}).get("time") or resource.get("PasswordLastUsed")
     findings = [each for each in known.get("findings") or () if each.get("id") != "iam-user"]
+    if key := known.get("key") or {}:
+        activity = key.get("used") or None
     row = {
         "UserName": resource.get("UserName"),
         "Path": resource.get("Path"),
+        **({"AccessKeyId": resource["AccessKeyId"]} if "AccessKeyId" in resource else {}),
         # who is spared has none
         "Deletion on or after": notice.get("deleted") if notice.get("group") else notice.get("day"),
         "What is known": "; ".join(known_texts(known, notice)),
@@ -147,8 +150,27 @@ _ASK = {
 }
 
 
-def action_text(step: str, action: Mapping[str, Any], start_url: str = "") -> str:
-    """``action_desc`` of a message: what happens, and what its reader can do. ``start_url``: where people sign in."""
+#: The same of single access keys, which these steps can be about.
+_OF_KEYS = {
+    **dict.fromkeys(
+        (ANNOUNCE, REMIND),
+        "The column What is known says when each key is made inactive, and when it is deleted. Its user, and the "
+        "user's other key, stay as they are. Until it is deleted it can be given back. A key in use is left alone.",
+    ),
+    INFORM: (
+        "The column What is known says what became of each key. An inactive key can be given back; a deleted one "
+        "can't: a new key has another id."
+    ),
+}
+_ASK_OF_KEYS = " A key must stay? Name the account, the user and the key to {whom}."
+
+
+def action_text(step: str, action: Mapping[str, Any], start_url: str = "", *, keys: bool = False) -> str:
+    """``action_desc`` of a message: what happens, and what its reader can do. ``start_url``: where people sign in.
+
+    ``keys``: it is about access keys.
+    """
     start = action.get("start-url") or start_url
-    text = _TEXTS[step].format(start=f" ({start})" if start else "")
-    return plain(text + _ASK[step].format(whom=action.get("contact") or "your cloud team"))
+    text = (_OF_KEYS if keys else _TEXTS)[step].format(start=f" ({start})" if start else "")
+    ask = _ASK_OF_KEYS if keys else _ASK[step]
+    return plain(text + ask.format(whom=action.get("contact") or "your cloud team"))

@@ -24,6 +24,8 @@ OURS: Mapping[str, tuple[str, ...]] = {
         "iam-users-replaced.html",
         "iam-users-used.html",
         "iam-users-your-access.html",
+        "iam-keys-flagged.html",
+        "iam-keys-changed.html",
     ),
     "slack_template": ("slack_iam_users",),
 }

@@ -14,6 +14,7 @@ from c7n_iamusers import defaults
 from c7n_iamusers.evidence.index import ACCOUNT
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.access_state import PROVISIONED, USED
+from c7n_iamusers.key_retirement.key_forecast import forecast_key
 from c7n_iamusers.notices.notices import Notices
 from c7n_iamusers.plugins import safeguarded_action
 from c7n_iamusers.plugins.notice_steps import Announce, Due, Step
@@ -31,6 +32,8 @@ def foreseen(action: Any, step: Step, due: Sequence[Due], notices: Notices, now:
     if not due:
         return []
     resources = [each.resource for each in due]
+    if subject_of(resources[0]).is_key:
+        return [_foreseen_key(action, step, each, now) for each in due]
     client = local_session(action.manager.session_factory).client("iam", action.manager.config.region)
     records = user_records(action.manager, client, resources, Backoff())
     later, found = _later(action, resources), list[Due]()
@@ -43,6 +46,14 @@ def foreseen(action: Any, step: Step, due: Sequence[Due], notices: Notices, now:
         notice = {**each.annotation["notice"], **fate.as_data()}
         found.append(replace(each, annotation={**each.annotation, "notice": notice}, forecast=fate))
     return sorted(found, key=lambda each: GROUPS.index(each.forecast.group) if each.forecast else 0)
+
+
+def _foreseen_key(action: Any, step: Step, due: Due, now: datetime) -> Due:
+    active = action.data.get("active-within", defaults.ACTIVE_WITHIN)
+    within = None if active == safeguarded_action.NONE else active
+    fate = forecast_key(due.resource.get(ANNOTATION) or {}, due.day, step.stop(due.day), within, now)
+    notice = {**due.annotation["notice"], **fate.as_data()}
+    return replace(due, annotation={**due.annotation, "notice": notice}, forecast=fate)
 
 
 def _later(action: Any, resources: Sequence[Resource]) -> Later:

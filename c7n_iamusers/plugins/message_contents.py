@@ -14,12 +14,15 @@ from c7n_iamusers.text.addresses import foreign_domain, is_address
 from c7n_iamusers.text.wording import all_visible
 
 #: Members with whole policy documents. c7n-mailer's own templates would print them into mails and channels.
-LEFT_OUT = frozenset({"UserPolicyList"})
+LEFT_OUT = frozenset({"UserPolicyList", "c7n:User"})
 #: What the package's templates and c7n-mailer itself read of a user, and of its annotation.
-_SENT = frozenset({"UserName", "UserId", "Arn", "Path", "CreateDate", "PasswordLastUsed", "Tags"})
+_SENT = frozenset(
+    ("UserName", "UserId", "Arn", "Path", "CreateDate", "PasswordLastUsed", "Tags", "AccessKeyId", "Status")
+)
 _SENT_OF_ANNOTATION = frozenset(
     {
         "kind",
+        "key",
         "replacement",
         "findings",
         "last_activity",
@@ -35,7 +38,7 @@ _SENT_OF_ANNOTATION = frozenset(
         "outcome",
     }
 )
-_TEMPLATES = ("iam-users-", "slack_iam_users")
+_TEMPLATES = ("iam-users-", "iam-keys-", "slack_iam_users")
 
 
 def without_documents(resources: Iterable[Resource]) -> list[Resource]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from c7n_iamusers.evidence.attempted_calls import ATTEMPTED
 from c7n_iamusers.execution.outcomes import (
+    ACTIVATED,
     FAILED,
     PROVISIONED,
     RELEASED,
@@ -21,7 +22,7 @@ from c7n_iamusers.reasons import STOPPED
 
 #: The user's person has access through Identity Center.
 ACCESS = "access"
-#: The user was denied everything before, and its credentials are deactivated, too.
+#: The user was denied everything before, and its credentials are deactivated, too. Also what became of an access key.
 DEACTIVATED = "deactivated"
 #: The policy selected the user, and nothing else is known.
 SELECTED = "selected"
@@ -39,7 +40,7 @@ def news_of(resource: Mapping[str, Any]) -> str:
     outcome, made, attempts, access = (
         known.get(key) or {} for key in ("outcome", "provisioning", "attempts", "identity-center")
     )
-    if outcome.get("status") in (RELEASED, RESTORED):
+    if outcome.get("status") in (RELEASED, RESTORED, ACTIVATED):
         # each time is news: it may be put in quarantine or deleted again in between
         return f"{outcome['status']}: {outcome.get('time')}"
     if outcome:

@@ -11,7 +11,7 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n_iamusers import defaults
 from c7n_iamusers.notices import delivery
 from c7n_iamusers.notices.stock_rows import ANNOUNCE, CREATED, DENIED, INFORM, OVERDUE, REMIND, USED
-from c7n_iamusers.plugins import policy_checks, safeguarded_action, second_contacts
+from c7n_iamusers.plugins import access_keys, policy_checks, safeguarded_action, second_contacts
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.notice_steps import Announce, CreatedCredentials, Denied, Inform, Remind, Step
 from c7n_iamusers.plugins.overdue_step import Overdue
@@ -102,6 +102,8 @@ def check_steps(action: Any) -> None:
             f"{told}: escalate-after names nobody: add escalate-to, a list of addresses or sources"
         )
     second_contacts.check(data, told)
+    if action.manager.type == access_keys.RESOURCE:
+        _check_keys(data, told)
     days, again = data.get("days"), data.get("again")
     if isinstance(days, int) and isinstance(again, int) and again >= days:
         raise PolicyValidationError(
@@ -118,6 +120,21 @@ def check_steps(action: Any) -> None:
         _check_digest(action, told)
     _require_known_delivery(action)
     _require_exemptions(action)
+
+
+#: The steps that can be about access keys, and the options that can't.
+_OF_KEYS = (ANNOUNCE, REMIND, INFORM)
+_NOT_OF_KEYS = ("trusted-by-role", "require", "brownout-after", "digest")
+
+
+def _check_keys(data: Mapping[str, Any], told: str) -> None:
+    """Raises PolicyValidationError for a step or an option that has no meaning for access keys."""
+    if data["step"] not in _OF_KEYS:
+        raise PolicyValidationError(
+            f"{told}: step: {data['step']} is about users; about access keys are {', '.join(_OF_KEYS)}"
+        )
+    if given := [each for each in _NOT_OF_KEYS if each in data]:
+        raise PolicyValidationError(f"{told}: {', '.join(given)} has no meaning for access keys: remove it")
 
 
 def _check_of(action: Any, told: str) -> None:

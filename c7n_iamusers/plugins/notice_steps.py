@@ -281,7 +281,9 @@ class Inform(Step):
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
         news = [user.news for user in users]
-        return subject_lines.of_news(account, news, users[0].day, counted=counted, part=part, parts=parts)
+        return subject_lines.of_news(
+            account, news, users[0].day, counted=counted, noun=_noun(users), part=part, parts=parts
+        )
 
 
 @dataclass(frozen=True)
@@ -360,9 +362,11 @@ def _announced(
 def _deletion(
     account: str, users: Sequence[Due], counted: bool, part: int, parts: int, *, reminder: bool = False
 ) -> str:
-    days = [user.day for user in users]
+    days, noun = [user.day for user in users], _noun(users)
     if not counted:
-        return subject_lines.of_deletion(account, None, days, reminder=reminder, part=part, parts=parts)
+        return subject_lines.of_deletion(
+            account, None, days, reminder=reminder, noun=noun, part=part, parts=parts
+        )
     fates = [user.forecast or Forecast(GOES) for user in users]
     groups = Counter(fate.group for fate in fates)
     stops = {fate.denied for fate in fates if fate.group == GOES}
@@ -374,9 +378,14 @@ def _deletion(
         stop=next(iter(stops)) if len(stops) == 1 else None,
         others=(groups[IN_USE], groups[REPLACE_FIRST], groups[STAYS]),
         reminder=reminder,
+        noun=noun,
         part=part,
         parts=parts,
     )
+
+
+def _noun(users: Sequence[Due]) -> str:
+    return subject_lines.KEY if subject_of(users[0].resource).is_key else subject_lines.USER
 
 
 class CreatedCredentials(Step):

@@ -410,7 +410,8 @@ class NotifyOwners(RecordedNotify):
         subject = self._step.subject(name, users, counted, at, parts)
         action.setdefault("subject", subject)
         action.setdefault("violation_desc", plain(f"{subject} (AWS account {message['account_id']})"))
-        action.setdefault("action_desc", action_text(self.data["step"], action))
+        keys = subject_of(users[0].resource).is_key
+        action.setdefault("action_desc", action_text(self.data["step"], action, keys=keys))
         packed: str = self.pack({**message, "action": action, "resources": [user.resource for user in part]})
         return packed
 

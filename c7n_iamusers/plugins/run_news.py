@@ -28,7 +28,7 @@ _LOG = visible_log("custodian.actions")
 #: An older failure, or reason to leave a user alone, is not of this run, and may hold no more.
 _OF_THIS_RUN = timedelta(days=1)
 #: Of the evidence of an announcement, what a message shows.
-_KEPT = ("kind", "replacement", "last_activity", "attachments", "findings")
+_KEPT = ("kind", "replacement", "last_activity", "attachments", "findings", "key")
 
 
 def news_on_record(

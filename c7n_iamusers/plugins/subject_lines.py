@@ -14,12 +14,14 @@ from datetime import date
 
 from c7n_iamusers.evidence.attempted_calls import ATTEMPTED
 from c7n_iamusers.execution.outcomes import (
+    ACTIVATED,
     BROWNED_OUT,
     DELETED,
     FAILED,
     QUARANTINED,
     RELEASED,
     RESTORED,
+    RETIRED,
     SKIPPED,
 )
 from c7n_iamusers.identity_center import access_state
@@ -29,6 +31,8 @@ from c7n_iamusers.plugins.news import ACCESS, DEACTIVATED, SELECTED
 from c7n_iamusers.safeguards.forecast import IN_USE, REPLACE_FIRST
 from c7n_iamusers.text.wording import shown
 
+#: What a message is about.
+USER, KEY = "IAM user", "access key"
 #: In a subject, after a number of users, in this order.
 _WORDS = {
     DELETED: "deleted",
@@ -46,6 +50,8 @@ _WORDS = {
     SKIPPED: "left alone",
     SELECTED: "to look at",
 }
+#: The same of access keys, in place of these.
+_OF_KEYS = {RETIRED: "deleted", DEACTIVATED: "made inactive", ACTIVATED: "given back"}
 
 
 def of_deletion(
@@ -56,22 +62,24 @@ def of_deletion(
     reminder: bool,
     stop: date | None = None,
     others: Sequence[int] = (),
+    noun: str = USER,
     part: int = 1,
     parts: int = 1,
 ) -> str:
     """An announcement or a reminder. ``users``: how many are to be deleted; None if recipients get different users.
 
     ``days``: of their deletion. ``stop``: the day on which all of them are denied everything; None if these differ.
-    ``others``: how many are in use, need a replacement first, and are left alone for another reason.
+    ``others``: how many are in use, need a replacement first, and are left alone for another reason. ``noun``: USER, or
+    KEY, of which the same is said in other words.
     """
     first, *more = sorted(set(days))
     when = f"from {first} on" if more else f"on {first}"
     spared = [f"{number} {what}" for number, what in zip(others, _SPARED, strict=False) if number]
     if users is None:
-        said = f"IAM users are to be deleted {when}"
+        said = f"{noun}s are to be deleted {when}"
     elif users or not spared:
-        denied = f"denied everything on {stop} and " if stop else ""
-        said = f"{_counted(users)} {'is' if users == 1 else 'are'} to be {denied}deleted {when}"
+        denied = f"{'denied everything' if noun == USER else 'made inactive'} on {stop} and " if stop else ""
+        said = f"{_counted(users, noun)} {'is' if users == 1 else 'are'} to be {denied}deleted {when}"
         if spared:
             number, _, what = spared[0].partition(" ")
             spared[0] = f"{number} other{'' if number == '1' else 's'} {what}"
@@ -79,7 +87,7 @@ def of_deletion(
     else:
         head, *rest = spared
         count, _, what = head.partition(" ")
-        said = ", ".join([f"{_counted(int(count))} {what}", *rest])
+        said = ", ".join([f"{_counted(int(count), noun)} {what}", *rest])
         moved = f": move {'it' if sum(others) == 1 else 'them'} by {first}"
         said += moved if any(others[:2]) else ", and announced"
     return headline(f"{account}: {'reminder: ' if reminder else ''}{said}{part_of(part, parts)}")
@@ -89,20 +97,30 @@ def of_deletion(
 _SPARED = ("in use", "without a replacement", "left alone")
 
 
-def _counted(number: int) -> str:
-    return f"{number} IAM user{'s' if number != 1 else ''}"
+def _counted(number: int, noun: str = USER) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def of_news(
-    account: str, news: Iterable[str], day: date, *, counted: bool = True, part: int = 1, parts: int = 1
+    account: str,
+    news: Iterable[str],
+    day: date,
+    *,
+    counted: bool = True,
+    noun: str = USER,
+    part: int = 1,
+    parts: int = 1,
 ) -> str:
-    """What has become of users. ``news``: of all of them."""
-    counts = Counter(word.partition(":")[0] for word in news)
-    order = [*_WORDS, *sorted(counts.keys() - _WORDS.keys())]
+    """What has become of users, or of keys (``noun``). ``news``: of all of them."""
+    counts, words = (
+        Counter(word.partition(":")[0] for word in news),
+        _WORDS | (_OF_KEYS if noun == KEY else {}),
+    )
+    order = [*words, *sorted(counts.keys() - words.keys())]
     said = list[str]()
     for word in (word for word in order if word in counts):
-        noun = "" if said else " IAM user" if counted and counts[word] == 1 else " IAM users"
-        text = f"{noun} {_WORDS.get(word, word.replace('-', ' '))}"
+        named = "" if said else f" {noun}" if counted and counts[word] == 1 else f" {noun}s"
+        text = f"{named} {words.get(word, word.replace('-', ' '))}"
         said.append((f"{counts[word]}{text}" if counted else text).strip())
     return headline(f"{account}: {', '.join(said)} on {day}{part_of(part, parts)}")
 

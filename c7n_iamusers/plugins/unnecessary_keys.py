@@ -12,7 +12,7 @@ from c7n.utils import type_schema
 
 from c7n_iamusers import defaults, exemptions
 from c7n_iamusers.evidence.credential_report import is_row_of
-from c7n_iamusers.evidence.key_findings import KeyCriteria, KeyEvidence, listed_keys
+from c7n_iamusers.evidence.key_findings import ONLY_ACTIVE, KeyCriteria, KeyEvidence, listed_keys
 from c7n_iamusers.evidence.seen_users import SeenUser
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
@@ -65,8 +65,9 @@ class UnnecessaryKeys(Unnecessary):
 
     ``exempt``, ``exempt-from``, ``kinds``, ``findings``, ``hints``, ``thresholds`` and ``provisioning`` are those
     of the filter on users, and about the key's user. The annotation ``c7n:IamUser`` is that of the user, with ``key``:
-    ``id``, ``status``, ``created``, ``used`` (false if never, null if unknown), ``service``, ``region``, ``source``
-    and ``as_of``; its ``findings`` begin with those of the key: ``key-unused``, ``key-old``, ``key-superseded``.
+    ``id``, ``status``, ``created``, ``used`` (false if never, null if unknown), ``service``, ``region``, ``source``,
+    ``as_of`` and ``only-active`` (its user has no other active key). Its ``findings`` begin with those of the key:
+    ``key-unused``, ``key-old``, ``key-superseded``.
 
     The policy must have ``source: access-keys``.
 
@@ -189,5 +190,7 @@ def _annotate(
 ) -> None:
     known = user.get(ANNOTATION) or {}
     findings = [each.as_data() for each in criteria.findings(evidence, others, now)]
-    told = {"findings": [*findings, *(known.get("findings") or ())], KEY: evidence.as_data()}
+    alone = not any(each.active for each in others if each is not evidence)
+    about = {**evidence.as_data(), ONLY_ACTIVE: alone}
+    told = {"findings": [*findings, *(known.get("findings") or ())], KEY: about}
     key[ANNOTATION] = {**known, **told}

@@ -48,7 +48,7 @@ FUNCTIONS = {"realtime": FUNCTION, "realtime-alarm": FUNCTION, "realtime-quarant
 #: Policies that find the journals of quarantines beside their output.
 BESIDE = frozenset({"attempts", "brownout", "delete", "listen", "quarantine", "release"})
 #: As if the days had passed.
-TODAY = {"days": 0, "noticed": 0, "quarantined-for": 0.00001}
+TODAY = {"days": 0, "noticed": 0, "quarantined-for": 0.00001, "parked-for": 0.00001}
 
 
 @dataclass

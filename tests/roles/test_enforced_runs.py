@@ -18,6 +18,7 @@ from c7n.exceptions import PolicyExecutionError
 
 from aws_local_org import LocalOrg
 from aws_local_org.enforcement import Policies, refusal
+from aws_local_org.iam import seeding
 from c7n_iamusers.handler import any_call
 from c7n_iamusers.notices import delivery
 from tests import cloudtrail_events as trail
@@ -82,7 +83,6 @@ def test_every_shipped_policy_runs_with_exactly_these_roles(
 ) -> None:
     people(org)
     runs = enforced(org, tmp_path, monkeypatch, *in_organization(org))
-    iam = org.client("iam", ACCOUNT)
     runs.run("flag-and-notify", READER)
     runs.run("remind", READER)  # which finds the queue busy
     monkeypatch.setattr(delivery, "APART", timedelta(0))
@@ -98,16 +98,43 @@ def test_every_shipped_policy_runs_with_exactly_these_roles(
     runs.run("listen", REMOVER)
     runs.run("quarantine", REMOVER)
     runs.run("attempts", READER)
-    assert {key["Status"] for key in iam.list_access_keys(UserName="bot")["AccessKeyMetadata"]} == {
-        "Inactive"
-    }
+    assert {
+        key["Status"]
+        for key in org.client("iam", ACCOUNT).list_access_keys(UserName="bot")["AccessKeyMetadata"]
+    } == {"Inactive"}
     runs.run("release", RESTORER, **{"value: []": "value: [former]"})
     runs.run("delete", REMOVER)
-    assert [user["UserName"] for user in iam.list_users()["Users"]] == ["carol", "former"]
+    assert [user["UserName"] for user in org.client("iam", ACCOUNT).list_users()["Users"]] == [
+        "carol",
+        "former",
+    ]
     runs.restore("bot", "alice")
-    assert {user["UserName"] for user in iam.list_users()["Users"]} == {"alice", "bot", "carol", "former"}
+    assert {user["UserName"] for user in org.client("iam", ACCOUNT).list_users()["Users"]} == {
+        "alice",
+        "bot",
+        "carol",
+        "former",
+    }
+    retire_a_key(org, runs)
     assert runs.ran == set(FILES) - set(FUNCTIONS)
     check_that_all_is_needed(runs, {RUNNER: 8, READER: 7, REMOVER: 35, RESTORER: 25, CENTER: 25})
+
+
+def retire_a_key(org: LocalOrg, runs: Enforced) -> None:
+    """A key of keeper that nobody uses is announced, parked and deleted; the other one stays."""
+    account, long_ago = org.backend("iam", ACCOUNT), datetime.now(timezone.utc) - timedelta(days=400)
+    keeper = seeding.add_user(account, "keeper", created=long_ago)
+    kept = seeding.add_access_key(account, keeper).access_key_id
+    seeding.add_access_key(account, keeper, created=long_ago)
+    for _ in range(5):
+        account.report = None  # that of some hours later
+        runs.run("keys", REMOVER)
+        time.sleep(1)  # readings of the queue have whole seconds
+        queue = {"QueueUrl": f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/c7n-mailer"}
+        for each in org.client("sqs").receive_message(**queue, MaxNumberOfMessages=10).get("Messages", ()):
+            org.client("sqs").delete_message(**queue, ReceiptHandle=each["ReceiptHandle"])
+    keys = org.client("iam", ACCOUNT).list_access_keys(UserName="keeper")["AccessKeyMetadata"]
+    assert [key["AccessKeyId"] for key in keys] == [kept]
 
 
 def forwarded(org: LocalOrg, runs: Any) -> list[Any]:

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What becomes of an announced access key if nothing changes until then, for messages. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from c7n_iamusers import reasons
+from c7n_iamusers.evidence.key_findings import ONLY_ACTIVE
+from c7n_iamusers.key_retirement.user_keys import last_key_in_use
+from c7n_iamusers.safeguards.forecast import GOES, IN_USE, STAYS, Forecast
+from c7n_iamusers.text.times import moment
+
+
+@dataclass(frozen=True)
+class KeyForecast(Forecast):
+    """See Forecast. ``denied``: the day on which the key is made inactive."""
+
+    @property
+    def text(self) -> str:
+        """What its owner reads."""
+        if self.reason:
+            return f"{_SAID[self.group]}: {self.reason.for_owners}"
+        denied = f"inactive on {self.denied}" if self.denied else ""
+        return ", ".join(filter(None, [denied, f"deleted on {self.deleted}"]))
+
+
+_SAID = {IN_USE: "in use", STAYS: "left alone"}
+
+
+def forecast_key(
+    known: Mapping[str, Any], day: date, stop: date | None, active_within: float | None, now: datetime
+) -> KeyForecast:
+    """What becomes of a key that is announced for ``day`` (UTC). ``known``: the annotation with the evidence on it.
+
+    ``stop``: the day on which it is made inactive; None if it is not. ``active_within``: days, as ``deactivate`` asks.
+    """
+    key = known.get("key") or {}
+    used, first = moment(key.get("used")), datetime.combine(stop or day, now.timetz())
+    if used and active_within is not None and first - used < timedelta(days=active_within):
+        use = f"used on {used:%Y-%m-%d}"
+        return KeyForecast(IN_USE, reasons.ACTIVE(days=active_within, use=use))
+    if key.get(ONLY_ACTIVE) and (reason := last_key_in_use(used, first)):
+        return KeyForecast(STAYS, reason)
+    return KeyForecast(GOES, denied=stop, deleted=max(day, now.date()))
