@@ -88,7 +88,7 @@ def preflights(plan: Plan) -> list[tuple[str, list[str]]]:
             else []
         ),
         (RUNNER, made(REMOVER, removing)),
-        (RUNNER, of(removing, "brownout.yml", "listen.yml", "quarantine.yml", "delete.yml")),
+        (RUNNER, of(removing, "brownout.yml", "listen.yml", "quarantine.yml", "delete.yml", "keys.yml")),
         (ON_CALL, made(RESTORER, restoring)),
         (ON_CALL, [*of(restoring, "release.yml"), "--restore"]),
     ]

@@ -12,10 +12,10 @@ from c7n_iamusers.text.addresses import is_address
 from c7n_iamusers.text.wording import visible
 from c7n_iamusers_cli.init.reading import CenterFound, Found
 
-PEOPLE, MACHINES, BROWNOUT = "people", "machines", "brownout"
+PEOPLE, MACHINES, BROWNOUT, KEYS = "people", "machines", "brownout", "keys"
 REALTIME, REALTIME_DENY = "real-time", "real-time-deny"
 #: What can be chosen of the policies.
-CHOICES = (PEOPLE, MACHINES, BROWNOUT, REALTIME, REALTIME_DENY)
+CHOICES = (PEOPLE, MACHINES, BROWNOUT, KEYS, REALTIME, REALTIME_DENY)
 #: Where people come from: the values of ``identity-source`` in policies.
 OWN, EXTERNAL = "identity-center", "external"
 SES = "ses"

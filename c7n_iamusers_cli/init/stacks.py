@@ -96,7 +96,7 @@ class Stacks:
 
     @property
     def _removing(self) -> list[Sequence[Any]]:
-        return self._files("brownout.yml", "listen.yml", "quarantine.yml", "delete.yml")
+        return self._files("brownout.yml", "listen.yml", "quarantine.yml", "delete.yml", "keys.yml")
 
     @property
     def _releasing(self) -> list[Sequence[Any]]:

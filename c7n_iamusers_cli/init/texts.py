@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from c7n_iamusers.cycle.settings import read_settings
+from c7n_iamusers.cycle.steps import STEPS
 from c7n_iamusers.defaults import CLEAN_DAYS
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.text.documents import NotInFormat
@@ -26,6 +27,7 @@ from c7n_iamusers_cli.init.plan import (
 from c7n_iamusers_cli.init.questions import (
     BROWNOUT,
     EXTERNAL,
+    KEYS,
     MACHINES,
     PEOPLE,
     REALTIME,
@@ -50,8 +52,10 @@ _POLICY = re.compile(r"^  - name: (?P<name>\S+)\n(?:(?!  - name: ).*\n?)*", re.M
 #: Whether Identity Center asks for MFA, by what was answered; else the policies leave it open.
 _MFA = {"yes": "true", "no": "false"}
 #: The policies of machines, and those of people, in the files that have both.
-_OF_PEOPLE = re.compile(r"iam-users-(brownout|listen|quarantine|delete)-people")
-_OF_MACHINES = re.compile(r"iam-users-(brownout|listen|quarantine|delete)")
+_OF_PEOPLE = re.compile(r"iam-(users-(brownout|listen|quarantine|delete)|keys-(park|retire))-people")
+_OF_MACHINES = re.compile(r"iam-(users-(brownout|listen|quarantine|delete)|keys-(park|retire))")
+#: The policies that tell owners which keys are to go, of both.
+_TELLING_OF_KEYS = ("iam-keys-announce", "iam-keys-remind")
 
 
 def policy_files(plan: Plan) -> list[str]:
@@ -62,6 +66,7 @@ def policy_files(plan: Plan) -> list[str]:
         *(["provision-intents.yml"] if PEOPLE in wanted else []),
         *(["brownout.yml"] if BROWNOUT in wanted else []),
         *("listen.yml", "quarantine.yml", "attempts.yml", "delete.yml", "release.yml"),
+        *(["keys.yml"] if KEYS in wanted else []),
         *(["your-access.yml"] if PEOPLE in wanted else []),
         *(["realtime.yml"] if REALTIME in wanted else []),
         *(["realtime-quarantine.yml"] if REALTIME_DENY in wanted else []),
@@ -98,9 +103,13 @@ def _policy_text(plan: Plan, name: str) -> str:
 
 def _of_one_kind(text: str, only: str, name: str) -> str:
     """Of the policies for people and for machines, one; and only such users are announced and reminded of."""
+    filtered = "      - type: unnecessary\n"
+    of_kind = f"{filtered}        kinds: {_KINDS[only]}\n"
     if name in ("flag-and-notify.yml", "remind.yml"):
-        filtered = "      - type: unnecessary\n"
-        return text.replace(filtered, f"{filtered}        kinds: {_KINDS[only]}\n")
+        return text.replace(filtered, of_kind)
+    text = _POLICY.sub(
+        lambda each: each[0].replace(filtered, of_kind) if each["name"] in _TELLING_OF_KEYS else each[0], text
+    )
     left_out = _OF_PEOPLE if only == MACHINES else _OF_MACHINES
     gone = [each["name"] for each in _POLICY.finditer(text) if left_out.fullmatch(each["name"])]
     text = _POLICY.sub(lambda each: "" if each["name"] in gone else each[0], text)
@@ -216,10 +225,14 @@ def settings(plan: Plan) -> str:
         "waves": {"clean-days": CLEAN_DAYS},
         "mailer": "elsewhere",
     }
-    if BROWNOUT in chosen(plan.answers):
-        people = ("provision", "brownout", "listen", "quarantine", "attempts", "delete", "your-access")
-        others = tuple(each for each in people if plan.provisions or each not in ("provision", "your-access"))
-        data["steps"] = ["announce", "remind", *others]
+    # the steps that run only if the settings name them
+    if named := {BROWNOUT, KEYS} & chosen(plan.answers):
+        left_out = {each.name for each in STEPS if each.named} - named
+        data["steps"] = [
+            each.name
+            for each in STEPS
+            if each.name not in left_out and (plan.provisions or not each.for_people)
+        ]
     about = (
         f"---\n# {_BY_INIT}, for `c7n-iamusers cycle`. What policies take is in accounts.yml.\n"
         "# Access and deletions of the first wave wait for `c7n-iamusers approve`; those of all, by\n"

@@ -215,7 +215,7 @@ def test_each_question_is_asked_with_its_default(org: LocalOrg) -> None:
     typed = ["machines,robots", "", "", "", "", "no address", "gov@example.com", "", "", ""]
     printed = init(typed="\n".join(typed) + "\n").output
     for told in (
-        "'robots' is none of people, machines, brownout, real-time, real-time-deny",
+        "'robots' is none of people, machines, brownout, keys, real-time, real-time-deny",
         "default: Identity Center is in eu-central-1",
         "--email-domain [example.com]",
         "default: the address of the management account",
@@ -510,6 +510,27 @@ def test_a_brownout_is_announced_and_a_step_of_the_cycle(org: LocalOrg) -> None:
     assert steps[:4] == ("announce", "remind", "provision", "brownout")
 
 
+@pytest.mark.parametrize(
+    ("chosen", "kinds", "left"),
+    [
+        ("machines,keys", "[machine, no-credentials]", ["iam-keys-park", "iam-keys-retire"]),
+        ("people,keys", "[human, mixed, unknown]", ["iam-keys-park-people", "iam-keys-retire-people"]),
+    ],
+)
+def test_keys_are_those_of_the_chosen_users_and_a_step_of_the_cycle(
+    org: LocalOrg, chosen: str, kinds: str, left: list[str]
+) -> None:
+    init(*GIVEN, "--policies", chosen)
+    found = {each.name: each.data for each in loaded(Path("ws/policies/keys.yml"))}
+    assert [*found] == ["iam-keys-announce", "iam-keys-remind", *left, "iam-keys-told"]
+    for name in ("iam-keys-announce", "iam-keys-remind"):
+        assert found[name]["filters"][0]["kinds"] == yaml.safe_load(kinds)
+    assert found["iam-keys-told"]["actions"][0]["of"] == left
+    steps = read_settings(Path("ws/iam-users.yml").read_bytes()).steps
+    assert steps is not None
+    assert ("keys" in steps, "brownout" in steps) == (True, False)
+
+
 def test_the_page_has_each_question_and_option() -> None:
     page = (ROOT / "docs" / "init.md").read_text()
     assert re.findall(r"^\| `--(\S+)` \|", page, re.MULTILINE) == [
@@ -632,7 +653,7 @@ def test_each_partition_has_its_own_names(
     try:
         with LocalOrg(Settings(region=region)) as org:
             entered(org, tmp_path, monkeypatch)
-            init(*GIVEN, "--policies", "people,machines,brownout,real-time,real-time-deny")
+            init(*GIVEN, "--policies", "people,machines,brownout,keys,real-time,real-time-deny")
             found = {name: content.decode() for name, content in files().items()}
     finally:
         served.start()
