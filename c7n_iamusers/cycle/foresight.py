@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from c7n_iamusers import defaults
+from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.accounts import detail_attachments
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import embedded_attachments
 from c7n_iamusers.lockout.lockout_state import quarantine_of
-from c7n_iamusers.notices.notices import Notices
-from c7n_iamusers.reasons import Reason
+from c7n_iamusers.notices.notices import Notices, notice_refusal
+from c7n_iamusers.reasons import ACTIVE, Reason
 from c7n_iamusers.safeguards.forecast import Flagged
 from c7n_iamusers.safeguards.reasons_to_spare import Before, Guards, refusal, unquiet
+from c7n_iamusers.text.times import moment
 
 #: What would become of a user.
 ANNOUNCED, BROWNED_OUT, DENIED, DEACTIVATED, DELETED, STAYS = (
@@ -49,17 +51,58 @@ class Foreseen:
 def foresee(
     policy: Mapping[str, Any], resources: Iterable[Mapping[str, Any]], notices: Notices, now: datetime
 ) -> Iterator[Foreseen]:
-    """Each user that ``policy``, with its variables filled in, selected; none if the policy takes nobody."""
+    """Each user, or access key, that ``policy``, with its variables filled in, selected; none if the policy takes nobody."""
+    users, keys = list[Mapping[str, Any]](), list[Mapping[str, Any]]()
+    for each in resources:
+        (keys if "AccessKeyId" in each else users).append(each)
     for action in policy.get("actions") or ():
         data = {"type": action} if isinstance(action, str) else dict(action)
+        yield from _of_keys(policy, data, keys, notices, now)
         if (judge := _JUDGES.get(str(data.get("type")))) is None:
             continue
-        for resource in resources:
+        for resource in users:
             known = resource.get("c7n:IamUser") or {}
             flagged = Flagged.of(_user(resource), known)
             outcome, why = judge(data, flagged, known, notices, now)
             user = flagged.user
             yield Foreseen(user.subject.account_id, user.name, str(policy["name"]), outcome, why)
+
+
+def _of_keys(
+    policy: Mapping[str, Any],
+    action: Mapping[str, Any],
+    resources: Iterable[Mapping[str, Any]],
+    notices: Notices,
+    now: datetime,
+) -> Iterator[Foreseen]:
+    """The access keys of a policy. Which of them are parked, only the journals say, which the action asks."""
+    step = str(action.get("type") if action.get("type") != "notify-owners" else action.get("step"))
+    if step not in _OF_KEYS:
+        return
+    for key in resources:
+        user, key_id = Subject(str(key["UserName"]), str(key["Arn"])), str(key["AccessKeyId"])
+        why = _key_stays(step, action, key, notices, now)
+        outcome = STAYS if why else _OF_KEYS[step]
+        yield Foreseen(user.account_id, f"{user.name} {key_id}", str(policy["name"]), outcome, why)
+
+
+def _key_stays(
+    step: str, action: Mapping[str, Any], key: Mapping[str, Any], notices: Notices, now: datetime
+) -> str:
+    """Why a key is left alone, in words; empty if it is not, as far as this is known here."""
+    key_id, days = str(key["AccessKeyId"]), _days(action, "noticed")
+    if step == "announce":
+        notice = notices.announcement(key_id, now)
+        return f"it is announced for {notice.day}" if notice else ""
+    parks = step == "deactivate"
+    reason = None if days is None else notice_refusal(notices, key_id, days, now, before_day=parks)
+    used, active = moment(((key.get("c7n:IamUser") or {}).get("key") or {}).get("used")), _active(action)
+    if reason is None and parks and used and active is not None and now - used < timedelta(days=active):
+        reason = ACTIVE(days=active, use=f"used on {used:%Y-%m-%d}")
+    return reason.text if reason else ""
+
+
+_OF_KEYS = {"announce": ANNOUNCED, "deactivate": DEACTIVATED, "retire": DELETED}
 
 
 def _user(resource: Mapping[str, Any]) -> IamUser:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -104,3 +105,39 @@ def test_a_policy_that_takes_nobody_names_nobody() -> None:
     policy = {"name": "p", "actions": ["tag", {"type": "notify"}]}
     assert not list(foresee(policy, [resource()], announced(1), NOW))
     assert not list(foresee({"name": "p"}, [resource()], announced(1), NOW))
+
+
+KEY = "AKIAIOSFODNN7EXAMPLE"
+PARK = {"type": "deactivate", "noticed": 16, "active-within": "30"}
+
+
+def key(used: float | None) -> dict[str, Any]:
+    """The resource of a key that was last used so many days ago; None for never."""
+    at = (NOW - timedelta(days=used)).isoformat() if used is not None else False
+    user = {"UserName": "jane", "UserId": "AIDAJANE", "Arn": ARN}
+    return {**user, "AccessKeyId": KEY, "Status": "Active", "c7n:IamUser": {"key": {"id": KEY, "used": at}}}
+
+
+@pytest.mark.parametrize(
+    ("action", "used", "days", "outcome", "why"),
+    [
+        (ANNOUNCE, None, None, ANNOUNCED, ""),
+        (ANNOUNCE, None, 3, STAYS, "it is announced for"),
+        (PARK, None, 16, DEACTIVATED, ""),
+        (PARK, 40, 16, DEACTIVATED, ""),
+        (PARK, 10, 16, STAYS, "active within 30"),
+        (PARK, None, 15, STAYS, "16"),
+        (PARK, None, None, STAYS, "notices"),
+        ({"type": "retire", "noticed": 30}, None, 30, DELETED, ""),
+        ({"type": "retire", "noticed": 30}, None, 29, STAYS, "30"),
+    ],
+)
+def test_what_becomes_of_a_key(
+    action: dict[str, Any], used: float | None, days: float | None, outcome: str, why: str
+) -> None:
+    told = announced(days)
+    about = [replace(each, users=(Subject("jane", ARN, KEY),)) for each in told.all]
+    policy = {"name": "p", "actions": [action]}
+    (found,) = foresee(policy, [key(used)], Notices(about, "the notices"), NOW)
+    assert (found.outcome, found.account_id, found.user) == (outcome, ACCOUNT, f"jane {KEY}"), found
+    assert why in found.why
