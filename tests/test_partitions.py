@@ -19,6 +19,7 @@ from tests.conftest import hurry
 from tests.desired import ACCEPT_ALL
 from tests.full_users import create_full_user
 from tests.in_process import short_circuit
+from tests.plugins.keys import key_of, new_report, statuses
 from tests.policies import ACCOUNT, policy
 
 MANAGEMENT = "123456789012"
@@ -162,6 +163,28 @@ def test_from_preflight_to_restoration(org: LocalOrg, tmp_path: Path) -> None:
         assert sorted(left[name], key=str) == sorted(had[name], key=str), name
     written = [path.read_text() for path in Path().rglob("*") if path.is_file() and path.suffix != ".gz"]
     assert not any("arn:aws:" in text for text in written)
+
+
+def test_a_key_is_parked_given_back_and_retired(org: LocalOrg) -> None:
+    key = key_of(org, "bot", 400)
+
+    def on_keys(name: str, *filters: dict[str, Any], **action: Any) -> Any:
+        head = {"name": name, "resource": "aws.iam-access-key", "source": "access-keys"}
+        data = {**head, "filters": [*filters, {"AccessKeyId": key}], "actions": [action]}
+        (found,) = policy(data, Path("out"), region=org.settings.region, assume_role=role(org)).run()
+        return found["c7n:IamUser"]["outcome"]["status"]
+
+    unused = {"type": "unnecessary", "exempt": "none", "unused": 90}
+    waived: dict[str, Any] = {"noticed": "none"}
+    assert on_keys("parking", unused, type="deactivate", **waived) == "deactivated"
+    assert on_keys("giving-back", type="activate") == "activated"
+    Path("out/parking/journal.jsonl").unlink()  # so that it may be parked again
+    Path("out/giving-back/journal.jsonl").unlink()
+    assert on_keys("parking", unused, type="deactivate", **waived) == "deactivated"
+    new_report(org)
+    inactive = {**unused, "status": "inactive"}
+    assert on_keys("retiring", inactive, type="retire", **waived, **{"parked-for": 1e-8}) == "retired"
+    assert key not in statuses(org, "bot")
 
 
 @pytest.mark.parametrize(

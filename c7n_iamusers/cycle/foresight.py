@@ -51,7 +51,7 @@ class Foreseen:
 def foresee(
     policy: Mapping[str, Any], resources: Iterable[Mapping[str, Any]], notices: Notices, now: datetime
 ) -> Iterator[Foreseen]:
-    """Each user, or access key, that ``policy``, with its variables filled in, selected; none if the policy takes nobody."""
+    """Each user, or key, that ``policy``, with its variables filled in, selected; none if the policy takes nobody."""
     users, keys = list[Mapping[str, Any]](), list[Mapping[str, Any]]()
     for each in resources:
         (keys if "AccessKeyId" in each else users).append(each)
