@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from aws_local_org import LocalOrg
-from tests.plugins.keys import activate, deactivate, key_of, on_keys, retire, statuses, use_key
-from tests.plugins.test_quarantine import quarantine, release
+from c7n_iamusers_cli.main import main
+from tests.plugins.deletions import delete, outcomes
+from tests.plugins.keys import activate, deactivate, key_of, new_report, on_keys, retire, statuses, use_key
+from tests.plugins.test_quarantine import FILLING, quarantine, release
 from tests.policies import ACCOUNT
+
+ROLE = ("--role", f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian")
 
 
 def codes(rows: dict[str, dict[str, Any]]) -> dict[str, tuple[str, str]]:
@@ -117,16 +122,65 @@ def test_an_exempt_user_keeps_its_keys(org: LocalOrg, keys: tuple[str, str], tmp
     assert deactivate(tmp_path, exempt=exempt) == {}
 
 
-def test_a_release_leaves_a_parked_key_parked(org: LocalOrg, keys: tuple[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "filling"),
+    [
+        pytest.param({}, False, id="inline"),
+        pytest.param({}, True, id="aws-deny-all"),
+        pytest.param({"credentials": "keep"}, False, id="kept"),
+        pytest.param({"credentials": "keep", "deny": "AWSDenyAll"}, False, id="kept-aws-deny-all"),
+    ],
+)
+def test_a_release_leaves_a_parked_key_parked(
+    org: LocalOrg, keys: tuple[str, str], tmp_path: Path, options: dict[str, Any], filling: bool
+) -> None:
     unused, used = keys
+    iam = org.client("iam", ACCOUNT)
+    if filling:
+        iam.put_user_policy(UserName="jane", PolicyName="filling", PolicyDocument=FILLING)
     deactivate(tmp_path, name="parking")
-    quarantine(tmp_path)
+    quarantine(tmp_path, **options)
+    assert statuses(org, "jane") == {unused: "Inactive", used: "Active" if options else "Inactive"}
+    if "keep" in options.values():
+        quarantine(tmp_path)  # which deactivates what is active, under the same Deny
     assert set(statuses(org, "jane").values()) == {"Inactive"}
     assert codes(activate(tmp_path))[unused] == ("failed", "KeyOfDeniedUser")
     assert codes(retire(org, tmp_path))[unused] == ("skipped", "KeyOfDeniedUser")
     release(tmp_path)
     assert statuses(org, "jane") == {unused: "Inactive", used: "Active"}
     assert codes(activate(tmp_path))[unused] == ("activated", "KeyWasParked")
+    assert set(statuses(org, "jane").values()) == {"Active"}
+
+
+def test_a_key_that_was_parked_and_given_back_is_deactivated_and_released_as_any_other(
+    org: LocalOrg, keys: tuple[str, str], tmp_path: Path
+) -> None:
+    deactivate(tmp_path, name="parking")
+    activate(tmp_path)
+    quarantine(tmp_path)
+    assert set(statuses(org, "jane").values()) == {"Inactive"}
+    release(tmp_path)
+    assert set(statuses(org, "jane").values()) == {"Active"}
+
+
+def test_a_deletion_takes_a_parked_key_with_its_user_and_a_restored_user_has_none(
+    org: LocalOrg, keys: tuple[str, str], tmp_path: Path
+) -> None:
+    iam = org.client("iam", ACCOUNT)
+    iam.put_user_policy(UserName="jane", PolicyName="own", PolicyDocument=FILLING)
+    deactivate(tmp_path, name="parking")
+    delete(tmp_path)
+    assert outcomes(tmp_path)["jane"]["status"] == "deleted"
+    done = CliRunner().invoke(
+        main, ["restore", str(tmp_path / "under-test"), "--yes", "--user", "jane", *ROLE]
+    )
+    assert done.exit_code == 0, done.output
+    assert statuses(org, "jane") == {}
+    assert iam.list_user_policies(UserName="jane")["PolicyNames"] == ["own"]
+    # what is on record of the old key is no hint on the new user
+    new = key_of(org, "jane", 400, 365)
+    new_report(org)
+    assert codes(deactivate(tmp_path, name="parking"))[new] == ("deactivated", "KeyComesBack")
 
 
 def test_a_key_of_a_user_in_quarantine_is_left_alone(
