@@ -234,6 +234,7 @@ class _Notices:
         from c7n_iamusers.exceptions import NoticesUnreadable
         from c7n_iamusers.notices.notices import Notices
         from c7n_iamusers.report.mail import places_of
+        from c7n_iamusers.text.wording import quoted
 
         if only is not None:
             ids = {known.id for known in only}
@@ -243,16 +244,21 @@ class _Notices:
         def read(key: tuple[str, str], must: bool) -> None:
             account, named = key
             place = given or named
-            if not place.startswith(S3) and not Path(place).is_dir():
-                if must:
-                    faults[key] = (
-                        f"there is no directory {place}: run this command where c7n-org ran, or give --notices PLACE"
-                    )
-                return
             try:
+                if not place.startswith(S3) and not Path(place).is_dir():
+                    if must:
+                        faults[key] = (
+                            f"there is no directory {place}: run this command where c7n-org ran, or give --notices "
+                            "PLACE"
+                        )
+                    return
                 known[key] = Notices.read(open_place(place), account, now)
             except (NoticesUnreadable, OutputUnreadable) as error:
                 faults[key] = f"{error}: let this user read {place}, or correct notices"
+            except Exception as error:  # noqa: BLE001  # a metadata.json may name any text as the place
+                faults[key] = (
+                    f"{quoted(place)} is no place of notices: {error}: correct notices, or give --notices PLACE"
+                )
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(lambda each: read(*each), places_of(outputs).items()))

@@ -10,7 +10,7 @@ directories above, such as one for each run.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from c7n_iamusers.text.validators import is_account_id
@@ -70,8 +70,8 @@ class Owner:
 class Layout:
     """What the directories of an output say. ``run``: those above the account's, the policy, and a bucket's date.
 
-    ``within``: the account ids among the names of the directories, each once. ``named``: the known names of accounts
-    whose directories it lies in, each once.
+    ``of_account``: the id of the account in whose directory it lies; empty if it lies in none. ``by``: the name of that
+    directory.
     """
 
     run: str
@@ -79,21 +79,20 @@ class Layout:
     region: str
     account: str
     policy: str
-    within: tuple[str, ...]
-    named: tuple[str, ...]
+    of_account: str
+    by: str
 
     @classmethod
     def of(cls, parts: Sequence[str], known: Mapping[str, str], above: Sequence[str] = ()) -> Layout:
         """``parts``: of the path below the place. ``known``: account's name in the accounts file -> its id.
 
-        Below the place, each directory with the name or the id of an account is that account's, whatever lies in it.
-        ``above``: the directories above the place. There an id counts only if it is known, and a name only before a
-        Region or an id: further up, anything may be called so.
+        Below the place, the first directory with the name or the id of an account is that account's, with all that lies
+        in it, whatever that is called: only who may write there chose its names. ``above``: the directories above the
+        place. There an id counts only if it is known, and a name only before a Region or an id: further up, anything
+        may be called so.
         """
         ids = frozenset(known.values())
         date = parts[-DATE_PARTS:] if DATE.fullmatch("/".join(parts[-DATE_PARTS:])) else ()
-        ours = (*(each for each in above if each in ids), *(each for each in parts if _is_account(each, ids)))
-        within = tuple(dict.fromkeys(ours))
         *higher, policy = parts[: len(parts) - len(date)] or ("",)
         account = name = region = ""
         if higher and _is_account(higher[-1], ids):
@@ -105,16 +104,8 @@ class Layout:
             higher = higher[: max(own, 0)]
         if _is_account(name, ids):
             account = account or name
-        directories = parts[: len(parts) - len(date) - 1]
-        whole = (*above, *parts)
-        sure = [
-            end
-            for end in range(1, len(whole))
-            if REGION.fullmatch(whole[end]) or _is_account(whole[end], ids)
-        ]
-        below = _names(directories, known, range(1, len(directories) + 1))
-        named = tuple(dict.fromkeys((*below, *_names(whole, known, sure))))
-        return cls("/".join([*higher, policy, *date]), name, region, account, policy, within, named)
+        of_account, by = _first_account((*above, *parts), len(above), known)
+        return cls("/".join([*higher, policy, *date]), name, region, account, policy, of_account, by)
 
     @property
     def owners(self) -> frozenset[str]:
@@ -126,27 +117,38 @@ class Layout:
 
         ``known``: see ``of``. ``of_run``: the id in ``metadata.json``, or empty.
         """
-        said = dict.fromkeys(self.within, "the directory of that name")
-        for name in self.named:
-            said.setdefault(known[name], f"the accounts file, by the directory {name}")
-        if of_run:
-            said.setdefault(of_run, "metadata.json")
-        account, only = next(iter(said), ""), bool(self.within or self.named or self.name)
-        if len(said) < 2:
-            return Owner(account, only and bool(account))
-        all_said = "; ".join(f"account {id_} by {who}" for id_, who in said.items())
+        if not self.of_account:
+            return Owner(of_run, bool(self.name and of_run))
+        if of_run in ("", self.of_account):
+            return Owner(self.of_account, True)
         return Owner(
-            account,
+            self.of_account,
             True,
-            f"is of {all_said}: find out who wrote it; if outputs of several organizations lie side by side, each "
-            "below the id of an account, give -s for each of them",
+            f"is of account {self.of_account} by the directory {self.by}, and of account {of_run} by metadata.json: "
+            "find out who wrote it; if outputs of several organizations lie side by side, each below the id of an "
+            "account, give -s for each of them",
         )
 
 
-def _names(parts: Sequence[str], known: Mapping[str, str], ends: Iterable[int]) -> Iterator[str]:
-    """The names of accounts among directories that end before one of ``ends``. A name may have slashes."""
-    for end in ends:
-        yield from (name for at in range(end) if (name := "/".join(parts[at:end])) in known)
+def _first_account(parts: Sequence[str], place: int, known: Mapping[str, str]) -> tuple[str, str]:
+    """The id of the account that has the first directory of one among ``parts``, and that directory; empty for none.
+
+    ``place``: how many of the directories are above the place that was given. A name may have slashes.
+    """
+    ids = frozenset(known.values())
+    for start, part in enumerate(parts):
+        if part in ids or (start >= place and _is_account(part, ids)):
+            return part, part
+        for end in range(start + 1, len(parts) + 1):
+            name = "/".join(parts[start:end])
+            if name in known and (start >= place or _begins_run(parts[end : end + 1], ids)):
+                return known[name], name
+    return "", ""
+
+
+def _begins_run(following: Sequence[str], ids: Collection[str]) -> bool:
+    """Whether the directory after an account's name is one that runs make there: a Region, or an account's id."""
+    return any(REGION.fullmatch(each) or _is_account(each, ids) for each in following)
 
 
 def _is_account(part: str, ids: Collection[str]) -> bool:

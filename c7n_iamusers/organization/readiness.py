@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from c7n_iamusers.execution.output_layout import DIRECTORIES
+from c7n_iamusers.execution.output_layout import DIRECTORIES, REGION
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, HOME_REGIONS, partitions, region_fault
 from c7n_iamusers.iam.permissions import Needed, role_policy, simulation
@@ -198,6 +198,8 @@ def _owner(target: Target) -> Check:
 
 
 #: What begins and ends an expression, a statement and a comment of Jinja, which c7n-mailer evaluates in subjects.
+#: c7n joins an output's place and an account's name as URLs.
+_OF_URLS = re.compile(r"[?#%;]")
 _JINJA = re.compile(r"\{[{%#]|[}%#]\}")
 
 
@@ -226,6 +228,10 @@ def name_faults(name: str, account_id: str) -> Iterator[str]:
         yield "a slash, or a dot or dash in front, and c7n-org names a directory by it"
     if name.casefold() in DIRECTORIES:
         yield "the name of a directory that runs leave, which is told apart from accounts' by its name"
+    if REGION.fullmatch(name.casefold()):
+        yield "the form of a Region, whose directory lies in each account's"
+    if _OF_URLS.search(name):
+        yield "one of ? # % ; which c7n takes for parts of a URL, so its runs write into another account's directory"
     if is_account_id(name) and name != account_id:
         yield "the form of an account's id, by which c7n-org -a takes it for that one"
     yield from _text_faults(name.replace("{", "").replace("}", ""))

@@ -176,12 +176,13 @@ def _output(files: OutputFiles, known: Mapping[str, str], fault: str = "") -> Po
     if owner.fault:
         files.tells_of_others(layout.policy, owner.fault)
         metadata, policy = None, {}  # whoever wrote it chose what it says
-    resources = files.data(RESOURCES, USERS_SHAPE, "a list of IAM users")
+    refused = bool(fault or owner.fault)
+    resources = None if refused else files.data(RESOURCES, USERS_SHAPE, "a list of IAM users")
     if resources:
         resources = _own(files, owner, RESOURCES, resources)
-    rows = () if fault else _rows(files, owner)
+    rows = () if refused else _rows(files, owner)
     execution = str((metadata or {}).get("execution", {}).get("id") or "")
-    seen = _seen(files, execution, owner)
+    seen = None if refused else _seen(files, execution, owner)
     denied = files.mentions(LOG, _DENIED)
     state, why = _state(files, metadata, resources is not None, denied)
     users = tuple(selected_users(resources or ())) if state in (RAN, ACTION_FAILED) else None
@@ -213,9 +214,10 @@ def _own(files: OutputFiles, owner: Owner, name: str, rows: Iterable[_Row]) -> l
     """Those of the ``rows`` of the file ``name`` that are of users of the account; others are a fault of the file."""
     found, others = list[_Row](), list[str]()
     for row in rows:
-        arn = str(row.get("arn") or row.get("Arn") or "")
-        if owner.is_of_another(arn):
-            others.append(arn)
+        # a row of a run has one of them
+        arns = [str(row[key] or "") for key in ("arn", "Arn") if key in row] or [""]
+        if foreign := [arn for arn in arns if owner.is_of_another(arn)]:
+            others.append(foreign[0])
         else:
             found.append(row)
     if others:

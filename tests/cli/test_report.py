@@ -427,6 +427,24 @@ def test_check_names_a_bucket_of_notices_that_can_not_be_read(left: Outputs) -> 
     assert "what owners were told is not known: the notices in s3://nobodys-bucket/n" in found.stderr
 
 
+@pytest.mark.usefixtures("org")
+@pytest.mark.parametrize(
+    "place", ["s3://b?region=../x", "s3://[x/y", "x" * 5_000, "\x00", "s3://", "s3://b/k?region=us-east-1&x"]
+)
+def test_any_place_of_notices_in_metadata_is_a_fault_of_that_account_alone(left: Outputs, place: str) -> None:
+    """Each account writes its own metadata.json."""
+    ran(left, FLAG, "announce", "alice")
+    (written,) = Path("output").rglob("metadata.json")
+    data = json.loads(written.read_text())
+    for action in data["policy"]["actions"]:
+        action["notices"] = place
+    written.write_text(json.dumps(data))
+    found = report("-s", "output", "--check")
+    assert found.exit_code == 1
+    assert not isinstance(found.exception, Exception) or isinstance(found.exception, SystemExit)
+    assert f"({ACCOUNT}): " in found.stderr or "(payments): " in found.stderr, found.stderr
+
+
 def test_check_of_other_accounts_leaves_mails_out(left: Outputs) -> None:
     ran(left, FLAG, "announce", "alice")
     left.leave("bob", name="research", account=OTHER_ACCOUNT)

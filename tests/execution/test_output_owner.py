@@ -23,16 +23,27 @@ pytestmark = pytest.mark.pure
         pytest.param("sandbox/delete", "444455556666", "", id="a-name-without-a-region"),
         pytest.param("sandbox/x/y/delete", "444455556666", "", id="deeper"),
         pytest.param("delete", "", "", id="nobody-s"),
-        pytest.param("run/sandbox", "", "", id="a-policy-that-is-named-like-an-account"),
-        pytest.param("sandbox/payments/us-east-1/delete", "111122223333", "is of account", id="two-names"),
-        pytest.param("sandbox/111122223333/delete", "111122223333", "is of account", id="a-name-and-an-id"),
+        pytest.param("run/sandbox", "444455556666", "", id="the-directory-itself"),
+        pytest.param(
+            "removal/sandbox/2026/12/02/20", "444455556666", "", id="the-directory-itself-in-a-bucket"
+        ),
+        # what lies in an account's directory is its own, whatever it is called
+        pytest.param("sandbox/payments/us-east-1/delete", "444455556666", "", id="two-names"),
+        pytest.param("sandbox/111122223333/delete", "444455556666", "", id="a-name-and-an-id"),
+        pytest.param("sandbox/us-east-1/111122223333/x", "444455556666", "", id="an-id-below-its-region"),
+        pytest.param("444455556666/payments/us-east-1/x", "444455556666", "", id="a-name-below-an-id"),
     ],
 )
 def test_whose_a_directory_is(place: str, account: str, fault: str) -> None:
     owner = Layout.of(place.split("/"), KNOWN).owner(KNOWN, "")
-    assert owner.account == account or fault
-    assert fault in owner.fault
-    assert bool(owner.fault) == bool(fault)
+    assert (owner.account, owner.fault) == (account, fault)
+    assert owner.only == bool(account)
+
+
+def test_a_run_s_own_metadata_of_another_account_is_a_fault_of_the_directory_s_account() -> None:
+    owner = Layout.of(("sandbox", "us-east-1", "delete"), KNOWN).owner(KNOWN, "111122223333")
+    assert owner.account == "444455556666"
+    assert "of account 111122223333 by metadata.json" in owner.fault
 
 
 @pytest.mark.parametrize(

@@ -118,8 +118,15 @@ def test_an_accounts_name_is_a_name(text: str) -> None:
     assert (found.status, bool(found.remedy)) == ((OK, False) if text in plain else (HOLE, True))
 
 
-@pytest.mark.parametrize(("name", "status"), [("999988887777", HOLE), (A, OK), ("99998888777", OK)])
-def test_no_account_is_named_like_another_ones_id(name: str, status: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        *[("999988887777", HOLE), (A, OK), ("99998888777", OK)],
+        *[("us-east-1", HOLE), ("US-East-1", HOLE), ("us-east", OK)],
+        *[("payments?region=us-east-1&x", HOLE), ("payments#", HOLE), ("pay%6Dents", HOLE), ("a;b", HOLE)],
+    ],
+)
+def test_no_account_is_named_like_what_is_told_apart_by_its_name(name: str, status: str) -> None:
     assert checks({"name": name})["texts"].status == status
 
 

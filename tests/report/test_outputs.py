@@ -603,6 +603,13 @@ def journaled(*rows: dict[str, Any]) -> str:
             "research/us-east-1/p", NAMED, {"resources.json": [resource("alice")]}, [], id="selected"
         ),
         pytest.param(
+            "research/us-east-1/p",
+            NAMED,
+            {"resources.json": [{**resource("alice"), "arn": THEIRS["arn"]}]},
+            [],
+            id="selected-with-two-arns",
+        ),
+        pytest.param(
             "research/us-east-1/p", NAMED, {"journal.jsonl": journaled(THEIRS, OURS)}, ["eve"], id="line"
         ),
         pytest.param(
@@ -644,6 +651,34 @@ def test_what_an_account_s_output_tells_of_another_s_users_is_named_and_believed
     assert [row["user"] for row in found.rows] == believed
     assert not found.users
     assert not (found.seen and found.seen.users)
+
+
+@pytest.mark.parametrize("above", ["", "flag/", "removal/2026/"])
+@pytest.mark.parametrize("own", ["research", OTHER_ACCOUNT])
+@pytest.mark.parametrize(
+    "below",
+    [
+        *(
+            "",
+            "/p",
+            "/us-east-1/p",
+            "/payments",
+            "/payments/us-east-1/p",
+            f"/{ACCOUNT}",
+            f"/us-east-1/{ACCOUNT}/p",
+        ),
+        *("/2026/12/02/20", "/p/2026/12/02/20", "/us-east-1", "/flag/payments/us-east-1/p"),
+    ],
+)
+def test_wherever_in_an_account_s_part_it_lies_it_is_that_account_s(
+    left: Outputs, above: str, own: str, below: str
+) -> None:
+    directory = left.root / f"{above}{own}{below}"
+    directory.mkdir(parents=True)
+    (directory / OUTCOMES).write_text(json.dumps([OURS]))
+    (found,) = read_outputs(DirectoryStore(left.root), NAMED)
+    assert (found.account, found.rows) == (OTHER_ACCOUNT, ())
+    assert found.of_others
 
 
 @pytest.mark.parametrize(

@@ -491,7 +491,14 @@ def test_deeper_in_an_account_s_own_directory_no_other_name_counts(
     assert [each for each in found.problems if " is of account " in each or "it lies where" in each]
 
 
-@pytest.mark.parametrize("where", ["sandbox/us-east-1/park", f"realtime/{OTHER}/park", "sandbox/us-east-1/2"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        *("sandbox/us-east-1/park", f"realtime/{OTHER}/park", "sandbox/us-east-1/2"),
+        *("sandbox", "removal/sandbox", OTHER, "removal/sandbox/2026/12/02/20"),
+        *("sandbox/payments", f"sandbox/us-east-1/{ALICE.subject.account_id}/park"),
+    ],
+)
 @pytest.mark.parametrize(
     ("forge", "told"),
     [
