@@ -99,7 +99,8 @@ class Layout:
             account = higher.pop()
         if higher and REGION.fullmatch(higher[-1]):
             region = higher.pop()
-            own = next((at for at in range(len(higher)) if "/".join(higher[at:]) in known), len(higher) - 1)
+            starts = range(max(len(higher) - _longest(known), 0), len(higher))
+            own = next((at for at in starts if "/".join(higher[at:]) in known), len(higher) - 1)
             name = "/".join(higher[max(own, 0) :])
             higher = higher[: max(own, 0)]
         if _is_account(name, ids):
@@ -135,15 +136,20 @@ def _first_account(parts: Sequence[str], place: int, known: Mapping[str, str]) -
 
     ``place``: how many of the directories are above the place that was given. A name may have slashes.
     """
-    ids = frozenset(known.values())
+    ids, longest = frozenset(known.values()), _longest(known)
     for start, part in enumerate(parts):
         if part in ids or (start >= place and _is_account(part, ids)):
             return part, part
-        for end in range(start + 1, len(parts) + 1):
+        for end in range(start + 1, min(start + longest, len(parts)) + 1):
             name = "/".join(parts[start:end])
             if name in known and (start >= place or _begins_run(parts[end : end + 1], ids)):
                 return known[name], name
     return "", ""
+
+
+def _longest(names: Collection[str]) -> int:
+    """Of how many directories a name of an account is, at most."""
+    return 1 + max((name.count("/") for name in names), default=0)
 
 
 def _begins_run(following: Sequence[str], ids: Collection[str]) -> bool:

@@ -193,7 +193,7 @@ def read_fleet(
     )
     authorities = _authorities(found, trust)
     if trust.policies_in:
-        check_complete(store, found, trust.policies_in, trust.max_age)
+        check_complete(store, found, trust.policies_in, trust.max_age, accounts=trust.accounts)
     # In place: each account's users in the intents are dropped once they are checked and read again.
     for number, each in enumerate(found):
         found[number] = authorities[each.account_id, each.policy].checked(each)

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from c7n_iamusers.execution.calls import Subject
@@ -27,6 +27,8 @@ USED = "used"
 #: The announced day has come, and the user is spared.
 OVERDUE = "overdue"
 _LONGEST, _MANY = 100_000, 10_000
+#: An option in days takes a century at most.
+_FARTHEST = timedelta(days=36_525)
 _TEXT = validators.text(_LONGEST)
 #: What an announcement keeps of its evidence: see ``evidence.assessment.frozen_evidence``.
 _EVIDENCE = validators.record(
@@ -156,7 +158,7 @@ def _notice(data: Mapping[str, Any], account_id: str, now: datetime) -> Notice:
     what = {str(user["unique-id"]): _text(user, "what") for user in users if "what" in user}
     event = _text(data, "event") if "event" in data else ""
     stop, brownout = (
-        date.fromisoformat(_text(data, key)) if key in data else None
+        _near(date.fromisoformat(_text(data, key)), time) if key in data else None
         for key in ("credentials-stop", "brownout")
     )
     head = (account_id, _text(data, "step"), time, day, tuple(addresses), *words, subjects)
@@ -169,10 +171,17 @@ def _time_and_day(data: Mapping[str, Any], now: datetime) -> tuple[datetime, dat
     if time is None:
         raise ValueError("it has no time")
     _check_past(time, now)
-    day = date.fromisoformat(_text(data, "day"))
+    day = _near(date.fromisoformat(_text(data, "day")), time)
     if day < time.date():
         raise ValueError(f"its day {day} is before its time {as_text(time)}")
     return time, day
+
+
+def _near(day: date, time: datetime) -> date:
+    """``day``. Raises ValueError if no run announces such a day: dates far away can't be counted with."""
+    if abs(day - time.date()) > _FARTHEST:
+        raise ValueError(f"its day {day} is more than {_FARTHEST.days} days from its time {as_text(time)}")
+    return day
 
 
 def _check_past(time: datetime, now: datetime) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from itertools import combinations
 
 from c7n_iamusers.evidence.seen_users import EXEMPT, FLAGGED
 from c7n_iamusers.execution.outcomes import FAILED, SKIPPED
@@ -25,6 +24,10 @@ REMEMBERED = timedelta(days=14)
 FAILURE, SELECTION = "failure", "selection"
 KINDS = ("account", FAILURE, "quarantine", "mail", "twice", "exemption", SELECTION)
 _NOBODY = dict.fromkeys(("account", "name", "user", "unique_id"), "")
+
+
+#: Places that have the same users, of which a line is made. One account may write any number of them.
+_MOST_PAIRS = 1_000
 
 
 def need(
@@ -74,19 +77,18 @@ def _accounts(accounts: Sequence[ReportedAccount]) -> Iterator[Row]:
 
 
 def _stopped(users: Iterable[User], accounts: Mapping[str, ReportedAccount]) -> Iterator[Row]:
-    """One line for all users that a STOP file left untouched, since it is one cause.
+    """One line for all users of an account that a STOP file left untouched, since it is one cause.
 
-    It is about an account if only its users were: an account may have a file of its own.
+    The reason is a text of the account's own output, so it never speaks for another account.
     """
-    found: defaultdict[str, list[User]] = defaultdict(list)
+    found: defaultdict[tuple[str, str], list[User]] = defaultdict(list)
     for user in users:
         if is_stopped(event := user.event()):
-            found[event["reason"]].append(user)
-    for reason, stopped in found.items():
-        ids = {each.account for each in stopped}
-        who = f"{counted(len(stopped), 'user')} in {counted(len(ids), 'account')}"
+            found[user.account, event["reason"]].append(user)
+    for (account, reason), stopped in found.items():
+        who = counted(len(stopped), "user")
         why = f"{who}: {reason}. This line goes away when the same policies have run again"
-        yield need(BLOCKING, FAILURE, "stopped", why, accounts.get(*ids) if len(ids) == 1 else None)
+        yield need(BLOCKING, FAILURE, "stopped", why, accounts.get(account))
 
 
 def _failed(users: Iterable[tuple[ReportedAccount, User]]) -> Iterator[Row]:
@@ -133,19 +135,22 @@ def _counted_twice(
     for output in (each for each in outputs if each.users):
         for run in {output.execution, output.run} - {""}:
             together[run, output.policy, account_of(output)].append(output)
-    pairs: dict[tuple[str, str, str], list[str]] = {}
+    pairs: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
     for (_, _, account), group in together.items():
-        for one, other in combinations(group, 2):
-            named = [{each.arn for each in output.users or ()} for output in (one, other)]
-            pairs[account, one.place, other.place] = sorted(set.intersection(*named))
+        first = dict[str, str]()
+        for output in group:
+            for user in output.users or ():
+                # each further output that has the user is named beside the first one
+                place = first.setdefault(user.arn, output.place)
+                if place != output.place and len(pairs) < _MOST_PAIRS:
+                    pairs[account, place, output.place].add(user.arn)
     for (account, place, other_place), both in pairs.items():
-        if both:
-            names = shown([each.rpartition("/")[2] for each in both])
-            why = (
-                f"{len(both)} users are in {place} and in {other_place}: {names}: leave one entry of the account in "
-                "the accounts file, one Region, or one copy of the output"
-            )
-            yield need(BLOCKING, "twice", "counted twice", why, accounts.get(account))
+        names = shown([each.rpartition("/")[2] for each in sorted(both)])
+        why = (
+            f"{len(both)} users are in {place} and in {other_place}: {names}: leave one entry of the account in "
+            "the accounts file, one Region, or one copy of the output"
+        )
+        yield need(BLOCKING, "twice", "counted twice", why, accounts.get(account))
 
 
 def _exemptions(exemptions: Iterable[Row], accounts: Mapping[str, ReportedAccount]) -> Iterator[Row]:

@@ -98,11 +98,8 @@ def _need(what: str, why: str, accounts: Iterable[str], names: Mapping[str, str]
 
 
 def _unreadable(faults: Mapping[Place, str], names: Mapping[str, str]) -> Iterator[Row]:
-    accounts: defaultdict[str, list[str]] = defaultdict(list)
     for (account, _), fault in faults.items():
-        accounts[fault].append(account)
-    for fault, of in accounts.items():
-        yield _need("what owners were told is not known", fault, of, names)
+        yield _need("what owners were told is not known", fault, [account], names)
 
 
 def _not_told(

@@ -17,7 +17,7 @@ from typing import Any
 
 from c7n_iamusers.evidence.seen_users import FLAGGED, SEEN, SeenUsers, parse_seen, sees_all
 from c7n_iamusers.exceptions import InvalidPolicyData, OutputUnreadable
-from c7n_iamusers.execution.journal import RESTORE_JOURNAL
+from c7n_iamusers.execution.journal import RESTORE_JOURNAL, utc_now
 from c7n_iamusers.execution.outcomes import (
     MEMBERS,
     OUTCOMES,
@@ -60,6 +60,7 @@ from c7n_iamusers.report.outputs import (
 )
 from c7n_iamusers.report.selected_users import Selected, selected_users
 from c7n_iamusers.text.kept import Kept, plain, size
+from c7n_iamusers.text.times import CLOCKS_APART
 from c7n_iamusers.text.validators import record
 
 _NAMES = (*OF_CUSTODIAN, *OF_RUNS)
@@ -171,6 +172,12 @@ def _output(files: OutputFiles, known: Mapping[str, str], fault: str = "") -> Po
     policy = metadata["policy"] if metadata else {}
     if policy and policy.get("resource") not in USER_TYPES:
         return None
+    began = _began(metadata)
+    if began and began > utc_now() + CLOCKS_APART:
+        files.fault(
+            METADATA, f"says that its run began at {began:%Y-%m-%d %H:%M:%S} UTC, which is in the future"
+        )
+        metadata, policy, began = None, {}, None
     layout = Layout.of(directory.parts, known)
     owner = layout.owner(known, str((metadata or {}).get("config", {}).get("account_id") or ""))
     if owner.fault:
@@ -193,7 +200,7 @@ def _output(files: OutputFiles, known: Mapping[str, str], fault: str = "") -> Po
         account=owner.account or _account_of(resources or (), rows),
         name=layout.name,
         region=layout.region,
-        time=_began(metadata),
+        time=began if metadata else None,
         state=state,
         why=why,
         dry_run=bool((metadata or {}).get("config", {}).get("dryrun")),

@@ -285,6 +285,10 @@ def has_record(directory: Path) -> bool:
     return any(isinstance(each, OSError) or each.names for each in pins)
 
 
+#: The directory of the records of provisioning, whose journals are about Identity Center and not about IAM users.
+_OF_PROVISIONING = "identity-center-runs"
+
+
 def _runs(path: Path) -> list[Path]:
     """The outputs in ``path`` that have a journal; none if it is a file."""
     if not path.is_dir():
@@ -292,7 +296,8 @@ def _runs(path: Path) -> list[Path]:
     if path.name == SNAPSHOTS:
         return [path.parent]
     names = JOURNAL, PurePosixPath(BUCKET_JOURNALS).name
-    return sorted({found.parent for found in below(path, *names)})
+    found = (each.parent for each in below(path, *names))
+    return sorted({each for each in found if _OF_PROVISIONING not in each.relative_to(path).parts})
 
 
 def _places(path: Path) -> list[Path]:

@@ -304,9 +304,7 @@ def test_in_a_workspace_its_output_is_read(left: Outputs) -> None:
 def test_check_names_a_stop_once(left: Outputs) -> None:
     left.leave("alice", policy=DELETE, outcomes=[outcome("alice", "failed", reasons.STOPPED(file="x/STOP"))])
     found = report("-s", "output", "--check")
-    assert found.stderr.startswith(
-        "account 111122223333 (payments): stopped: 1 user in 1 account: the file x/STOP stops "
-    )
+    assert found.stderr.startswith("account 111122223333 (payments): stopped: 1 user: the file x/STOP stops ")
 
 
 def test_names_can_not_move_the_cursor(left: Outputs) -> None:
@@ -443,6 +441,31 @@ def test_any_place_of_notices_in_metadata_is_a_fault_of_that_account_alone(left:
     assert found.exit_code == 1
     assert not isinstance(found.exception, Exception) or isinstance(found.exception, SystemExit)
     assert f"({ACCOUNT}): " in found.stderr or "(payments): " in found.stderr, found.stderr
+
+
+def test_a_run_names_notices_only_in_buckets_that_the_accounts_file_knows(left: Outputs) -> None:
+    """Another one may be anybody's, and may never answer."""
+    ran(left, FLAG, "announce", "alice")
+    (written,) = Path("output").rglob("metadata.json")
+    data = json.loads(written.read_text())
+    for action in data["policy"]["actions"]:
+        action["notices"] = "s3://somebodys/x?region=us-east-1"
+    written.write_text(json.dumps(data))
+    found = report("-s", "output", "-c", "accounts.yml", "--check")
+    assert found.exit_code == 1
+    assert "the accounts file no such bucket: find out who wrote metadata.json" in found.stderr
+
+
+def test_a_run_of_the_future_is_a_fault(left: Outputs) -> None:
+    """It would count as the last one, and so hide that the account's runs fail."""
+    ran(left, FLAG, "announce", "alice")
+    (written,) = Path("output").rglob("metadata.json")
+    data = json.loads(written.read_text())
+    data["execution"]["start"] = 4_102_444_800.0
+    written.write_text(json.dumps(data))
+    found = report("-s", "output", "--check")
+    assert found.exit_code == 1
+    assert "says that its run began at 2100-01-01 00:00:00 UTC, which is in the future" in found.stderr
 
 
 def test_check_of_other_accounts_leaves_mails_out(left: Outputs) -> None:

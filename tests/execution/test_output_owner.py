@@ -81,6 +81,11 @@ def test_what_is_above_the_given_place_counts_where_it_is_sure(
     assert {owner.account} - {""} == accounts
 
 
+def test_deep_directories_are_judged_in_linear_time() -> None:
+    # by the square of the depth this takes hours
+    assert Layout.of(("x",) * 200_000, KNOWN).of_account == ""
+
+
 def test_no_account_may_be_named_like_a_directory_of_the_cycle() -> None:
     places = {each.place.partition("/")[0] for each in STEPS if each.place}
     assert places | {INTENTS, MOVED, PROVISION} <= DIRECTORIES

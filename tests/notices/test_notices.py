@@ -103,6 +103,10 @@ def test_no_directory_is_no_notice(tmp_path: Path) -> None:
         pytest.param({"time": "soon"}, "no time", id="no-time"),
         pytest.param({"day": "2020-01-01"}, "before its time", id="day-in-the-past"),
         pytest.param({"day": "31 March"}, "isoformat", id="no-day"),
+        # days that can't be counted with
+        pytest.param({"day": "9999-12-31"}, "more than 36525 days", id="day-of-never"),
+        pytest.param({"credentials-stop": "0001-01-01"}, "more than 36525 days", id="stop-of-long-ago"),
+        pytest.param({"brownout": "9999-12-31"}, "more than 36525 days", id="brownout-of-never"),
         pytest.param({"account": OTHER_ACCOUNT}, "of account", id="other-account"),
         pytest.param({"addresses": []}, "no addresses", id="nobody-addressed"),
         pytest.param({"addresses": [1]}, "no addresses", id="addresses-are-numbers"),

@@ -562,21 +562,22 @@ def test_users_that_a_stop_file_kept_are_one_line(left: Outputs) -> None:
     left.leave(*"abcd", policy=DELETE, outcomes=rows, metrics=["ResourceCount", "PolicyException"])
     (found,) = fleet(left).attention
     assert (found["what"], found["account"], found["user"]) == ("stopped", ACCOUNT, "")
-    assert found["why"].startswith(f"3 users in 1 account: {STOP.text}. ")
+    assert found["why"].startswith(f"3 users: {STOP.text}. ")
     assert users(fleet(left))["a"]["status"] == "failed"
     left.leave("a", policy=PARK, days=1, outcomes=[outcome("a", "failed", "iam:PutUserPolicy was denied", 1)])
     assert [each[1:] for each in needs(fleet(left))] == [("", "stopped"), ("a", f"{PARK} failed")]
 
 
-def test_a_stop_file_for_all_is_of_no_account_and_an_account_s_own_is_of_that_account(left: Outputs) -> None:
+def test_a_stop_is_told_of_each_account_that_it_kept(left: Outputs) -> None:
+    """Its reason is a text that an account writes: one for all would let each account block the others."""
     for name, account in (("payments", ACCOUNT), ("research", OTHER_ACCOUNT)):
         row = {**outcome("a", "failed", STOP), "arn": f"arn:aws:iam::{account}:user/a"}
         left.leave(
             {**resource("a"), "Arn": row["arn"]}, name=name, account=account, policy=DELETE, outcomes=[row]
         )
     assert [
-        (each["account"], each["why"][:21]) for each in fleet(left).attention if each["what"] == "stopped"
-    ] == [("", "2 users in 2 accounts")]
+        (each["account"], each["why"][:7]) for each in fleet(left).attention if each["what"] == "stopped"
+    ] == [(ACCOUNT, "1 user:"), (OTHER_ACCOUNT, "1 user:")]
 
 
 def test_who_is_exempt_after_a_stop_is_no_longer_named(left: Outputs) -> None:
@@ -584,7 +585,7 @@ def test_who_is_exempt_after_a_stop_is_no_longer_named(left: Outputs) -> None:
     left.leave("alice", "bob", policy=DELETE, days=2, outcomes=rows)
     assert [each["why"][:7] for each in fleet(left).attention] == ["2 users"]
     left.leave("bob", days=1, seen=seen(exempt_user("alice")))
-    assert [each["why"][:7] for each in fleet(left).attention] == ["1 user "]
+    assert [each["why"][:7] for each in fleet(left).attention] == ["1 user:"]
     assert users(fleet(left))["alice"]["status"] == "exempt"
 
 
@@ -933,6 +934,14 @@ def test_users_of_one_run_in_two_places_are_counted_twice(
     rows = [(each["level"], each["account"], each["what"]) for each in found]
     assert rows == [(BLOCKING, ACCOUNT, "counted twice")] * named
     assert all(each["why"].startswith("1 users are in ") and ": alice: " in each["why"] for each in found)
+
+
+def test_many_outputs_of_one_run_take_room_by_their_number_alone(left: Outputs) -> None:
+    """Each output is named beside the first one: one account may write any number of them."""
+    left.leave("alice")
+    for number in range(20):
+        left.leave("alice", name=f"payments{number}")
+    assert len([each for each in fleet(left).attention if each["kind"] == "twice"]) == 20
 
 
 @pytest.mark.parametrize(

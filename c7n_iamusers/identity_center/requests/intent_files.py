@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from c7n_iamusers import defaults
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.output_layout import Layout
 from c7n_iamusers.execution.stores import DirectoryStore, Store, as_store, others_may_write, read_all
 from c7n_iamusers.iam.policy_documents import PolicyInterner
 from c7n_iamusers.identity_center.requests.intents import (
@@ -97,7 +98,7 @@ def read_intents(
         _check_places(store, found, accounts)
         if only is not None:
             found = _of_accounts(store, found, only, set() if left_out is None else left_out)
-        later = _runs(store, [intents.time for _, intents in found if intents.time])
+        later = _runs(store, [intents.time for _, intents in found if intents.time], accounts)
     except OSError as error:
         raise _unreadable(error) from error
     found = list(_of_last_runs(store, found, later))
@@ -253,15 +254,16 @@ def check_complete(
     policies_in: Callable[[Intents], Iterable[str]],
     max_age: timedelta = MAX_AGE,
     now: datetime | None = None,
+    accounts: Mapping[str, str] | None = None,
 ) -> None:
     """Raises IdentityCenterError if an account of ``found`` has no intents of a policy that runs there.
 
     A policy whose last run found no users has none. ``policies_in``: the policies that run in the account and Region of
-    intents.
+    intents. ``accounts``: see ``read_intents``.
     """
     oldest = (now or datetime.now(timezone.utc)) - min(max_age, _LONGEST_AGE)
     try:
-        runs = sorted(_runs(output, [oldest]), key=lambda each: each.start)
+        runs = sorted(_runs(output, [oldest], accounts), key=lambda each: each.start)
     except OSError as error:
         raise _unreadable(error) from error
     latest = {(run.account_id, run.policy, run.region): run for run in runs if run.start >= oldest}
@@ -298,17 +300,23 @@ class _Run:
     found_nobody: bool
 
 
-def _runs(store: Store, times: Sequence[datetime]) -> list[_Run]:
+def _runs(store: Store, times: Sequence[datetime], accounts: Mapping[str, str] | None) -> list[_Run]:
     """The runs of policies below ``store``, at least those since ``times``.
 
-    Raises IdentityCenterError for a file that can't be read as JSON; OSError.
+    Raises IdentityCenterError for a file that is no JSON, or that lies where another account writes; OSError.
     """
     since = min(times, default=None)
     names = store.names("", *_METADATA, since=since - _AHEAD if since else None)
-    found = (
-        _run_of(store.place(name), content) for name, content in read_all(store, names, _LARGEST_METADATA)
-    )
-    return [run for run in found if run]
+    found = list[_Run]()
+    for name, content in read_all(store, names, _LARGEST_METADATA):
+        run = _run_of(store.place(name), content)
+        writes = Layout.of(PurePosixPath(name).parent.parts, accounts or {}).of_account
+        if run and writes not in ("", run.account_id):
+            raise _claims(
+                store.place(name), f"to be of account {run.account_id}", f"where account {writes} writes"
+            )
+        found += [run] if run else []
+    return found
 
 
 def _run_of(place: str, content: bytes | None) -> _Run | None:

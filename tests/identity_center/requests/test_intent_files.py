@@ -376,3 +376,17 @@ def test_a_last_run_that_found_no_users_requests_nothing(tmp_path: Path) -> None
     file.with_name("metadata.json").write_text(json.dumps(found_none))
     (found,) = read_intents(tmp_path, now=later)
     assert (found.users, found.time) == ((), later)
+
+
+def test_a_run_of_another_account_is_believed_of_nobody(tmp_path: Path) -> None:
+    """Who writes an account's own part could else withdraw what another one requests."""
+    write_intents(tmp_path / AT_PAYMENTS, replace(intents(ACCOUNT, "alice"), time=WRITTEN))
+    there = tmp_path / "research" / "us-east-1" / "x"
+    there.mkdir(parents=True)
+    found_none = {**json.loads(metadata(AFTER)), "metrics": [{"MetricName": "ResourceCount", "Value": 0}]}
+    (there / "metadata.json").write_text(json.dumps(found_none))
+    known = {"payments": ACCOUNT, "research": OTHER_ACCOUNT}
+    with pytest.raises(
+        IdentityCenterError, match=f"where account {OTHER_ACCOUNT} writes: find out who wrote it"
+    ):
+        read_intents(tmp_path, accounts=known, now=WRITTEN)
