@@ -3,9 +3,9 @@
 
 A mutant is one function with one small error: a condition turned round, a call left out, a value that is one more. It
 is killed if a test fails that runs the changed line, and survives otherwise. First all tests run once, to learn which
-lines each of them runs (``.mutants/lines.pickle``, renewed with ``--learn``). Then each mutant runs the tests of its
-line, those of its own room first, in a process that is forked from one which has imported all libraries, and nothing of
-this package.
+lines each of them runs (``.mutants/``, renewed with ``--learn``; with ``--under``, only those below some directories,
+each learned once). Then each mutant runs the tests of its line, those of its own room first, in a process that is forked
+from one which has imported all libraries, and nothing of this package.
 
 A random sample is tried (``--sample``, ``--seed``), in equal parts from each room.
 ``tests/data/equivalent_mutants.txt`` lists those that change nothing that can be seen, each with the reason.
@@ -41,16 +41,18 @@ import pytest
 
 TREE = Path(__file__).resolve().parent.parent
 PACKAGE = TREE / "c7n_iamusers"
-CACHE = TREE / ".mutants" / "lines.pickle"
+CACHE = TREE / ".mutants"
 EQUIVALENT = Path(__file__).parent / "data" / "equivalent_mutants.txt"
 #: Where an error costs somebody an identity, or gives somebody rights.
 ROOMS = (
+    "cycle",
     "deletion",
     "derivation",
     "execution",
     "exemptions.py",
     "iam",
     "identity_center",
+    "key_retirement",
     "lockout",
     "notices",
     "plugins",
@@ -243,6 +245,14 @@ class Lines:
     tests: list[tuple[str, float]] = field(default_factory=list)
     of: dict[str, dict[int, array[int]]] = field(default_factory=lambda: defaultdict(dict))
 
+    def add(self, tests: list[tuple[str, float]], of: dict[str, dict[int, array[int]]]) -> None:
+        """Also the lines that other ``tests`` run."""
+        first = len(self.tests)
+        self.tests += tests
+        for path, lines in of.items():
+            for line, indices in lines.items():
+                self.of[path].setdefault(line, array("H")).extend(first + index for index in indices)
+
     def tests_of(self, mutant: Mutant) -> list[str]:
         """The tests that run the line of ``mutant``, those of its room first, then the quickest."""
         room = f"tests/{mutant.room.removesuffix('.py')}/"
@@ -299,33 +309,35 @@ def learn(part: int, parts: int, under: str) -> None:
     os.environ["LEARNS_LINES"] = "1"
     learning = _Learning()
     files = sorted(str(path) for path in (TREE / under).rglob("test_*.py"))[part::parts]
-    pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:randomly", *files], plugins=[learning])
-    CACHE.with_suffix(f".{part}").write_bytes(pickle.dumps((learning.lines.tests, dict(learning.lines.of))))
+    if files:
+        pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:randomly", *files], plugins=[learning])
+    _cache(under, f".{part}").write_bytes(pickle.dumps((learning.lines.tests, dict(learning.lines.of))))
 
 
-def learned(workers: int, anew: bool, under: str) -> Lines:
-    """Which tests below ``under`` run which lines: as learned before, or ``anew``."""
-    CACHE.parent.mkdir(exist_ok=True)
-    if anew or not CACHE.exists():
-        print("learning which tests run which lines, some minutes", flush=True)
-        command = [sys.executable, "-m", "tests.mutants", "--under", under, "--learn-part"]
-        parts = [
-            subprocess.Popen([*command, f"{part}/{workers}"], cwd=TREE, stdout=subprocess.DEVNULL)
-            for part in range(workers)
-        ]
-        if any(part.wait() for part in parts):
-            sys.exit("the tests could not be run: see make test")
-        joined = Lines()
-        for part in range(workers):
-            tests, of = pickle.loads(CACHE.with_suffix(f".{part}").read_bytes())
-            first = len(joined.tests)
-            joined.tests += tests
-            for path, lines in of.items():
-                for line, indices in lines.items():
-                    joined.of[path].setdefault(line, array("H")).extend(first + index for index in indices)
-        CACHE.write_bytes(pickle.dumps((joined.tests, dict(joined.of))))
-    tests, of = pickle.loads(CACHE.read_bytes())
-    return Lines(tests, of)
+def _cache(under: str, suffix: str = ".pickle") -> Path:
+    return CACHE / f"{under.strip('/').replace('/', '.')}{suffix}"
+
+
+def learned(workers: int, anew: bool, directories: Iterable[str]) -> Lines:
+    """Which tests below ``directories`` run which lines: as learned before, or ``anew``."""
+    CACHE.mkdir(exist_ok=True)
+    joined = Lines()
+    for under in directories:
+        if anew or not _cache(under).exists():
+            print(f"learning which tests below {under} run which lines", flush=True)
+            command = [sys.executable, "-m", "tests.mutants", "--under", under, "--learn-part"]
+            parts = [
+                subprocess.Popen([*command, f"{part}/{workers}"], cwd=TREE, stdout=subprocess.DEVNULL)
+                for part in range(workers)
+            ]
+            if any([part.wait() for part in parts]):
+                sys.exit("the tests could not be run: see make test")
+            read = Lines()
+            for part in range(workers):
+                read.add(*pickle.loads(_cache(under, f".{part}").read_bytes()))
+            _cache(under).write_bytes(pickle.dumps((read.tests, dict(read.of))))
+        joined.add(*pickle.loads(_cache(under).read_bytes()))
+    return joined
 
 
 # Running
@@ -453,15 +465,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--room", action="append", choices=ROOMS, help="of this room only; may be repeated")
     parser.add_argument("--only", help="of which path and text hold this only, such as reasons_to_spare.py")
     parser.add_argument("--learn", action="store_true", help="learn anew which tests run which lines")
-    parser.add_argument("--under", default="tests", help="learn from the tests below this directory only")
+    parser.add_argument(
+        "--under", action="append", help="use the tests below this directory only; may be repeated (tests)"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--learn-part", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.learn_part:
         part, parts = map(int, options.learn_part.split("/"))
-        learn(part, parts, options.under)
+        learn(part, parts, options.under[0])
         return 0
-    lines = learned(options.workers, options.learn, options.under)
+    lines = learned(options.workers, options.learn, options.under or ["tests"])
     mutants = sample(
         lines, options.room or ROOMS, options.sample if not options.only else sys.maxsize, options.seed
     )
