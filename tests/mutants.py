@@ -4,8 +4,8 @@
 A mutant is one function with one small error: a condition turned round, a call left out, a value that is one more. It
 is killed if a test fails that runs the changed line, and survives otherwise. First all tests run once, to learn which
 lines each of them runs (``.mutants/``, renewed with ``--learn``; with ``--under``, only those below some directories,
-each learned once). Then each mutant runs the tests of its line, those of its own room first, in a process that is forked
-from one which has imported all libraries, and nothing of this package.
+each learned once). Then each mutant runs the tests of its line, those of its own room first, in a process that is
+forked from one which has imported all libraries, and nothing of this package.
 
 A random sample is tried (``--sample``, ``--seed``), in equal parts from each room.
 ``tests/data/equivalent_mutants.txt`` lists those that change nothing that can be seen, each with the reason.
@@ -330,7 +330,7 @@ def learned(workers: int, anew: bool, directories: Iterable[str]) -> Lines:
                 subprocess.Popen([*command, f"{part}/{workers}"], cwd=TREE, stdout=subprocess.DEVNULL)
                 for part in range(workers)
             ]
-            if any([part.wait() for part in parts]):
+            if any(part.wait() for part in parts):
                 sys.exit("the tests could not be run: see make test")
             read = Lines()
             for part in range(workers):
