@@ -503,6 +503,59 @@ def test_a_deletion_that_fails_says_what_state_the_user_is_in(
     assert bool(note) is ("its attachments are removed" in outcome.reason.text)
 
 
+@pytest.mark.parametrize("form", [INLINE, ATTACHED, BOUNDARY])
+def test_a_deletion_that_goes_on_and_fails_at_once_knows_the_deny_that_it_found(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    flagged = subject(iam)
+    deny(monkeypatch, "DeleteAccessKey")
+    for _ in range(2):
+        with monkeypatch.context() as patch, running(org, tmp_path) as run:
+            deny_other_forms(patch, form)
+            outcome = outcome_of(flagged, delete(run), Interruption())
+        assert (outcome.status, LOCKED_OUT in outcome.reason.text) == (FAILED, True), outcome.reason.text
+    assert made(tmp_path)[-1] == "DeleteAccessKey"
+
+
+@pytest.mark.parametrize("form", [INLINE, ATTACHED])
+def test_a_deny_that_is_put_back_has_the_purpose_that_it_had(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    with running(org, tmp_path) as run, monkeypatch.context() as patch:
+        deny_other_forms(patch, form)
+        assert quarantine(run)(subject(iam), Applied())[0] == QUARANTINED
+        deny(patch, "DeleteUser")
+        assert outcome_of(subject(iam), delete(run), Interruption()).status == FAILED
+    lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    last = [line for line in lines if line.get("operation") in FORMS and line["phase"] == "before"][-1]
+    put = next(operation for operation, each in FORMS.items() if each == form)
+    purpose = {INLINE: "deletion", ATTACHED: "quarantine"}[form]
+    assert (last["operation"], last["notes"]["for"]) == (put, purpose)
+
+
+def test_a_deletion_that_finds_another_user_once_it_has_called_is_a_failure(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def conflict() -> None:
+        _named_by_another(iam)
+        raise client_error("DeleteConflict")
+
+    flagged = subject(iam)
+    on_call(monkeypatch, "DeleteAccessKey", conflict)
+    with running(org, tmp_path) as run:
+        outcome = outcome_of(flagged, delete(run), Interruption())
+    assert (outcome.status, outcome.reason.code) == (FAILED, "UserReplaced"), outcome.reason.text
+
+
+def test_of_a_user_that_is_gone_nothing_is_proposed(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    flagged = subject(iam)
+    _gone(iam)
+    with running(org, tmp_path) as run:
+        users = LiveUsers(iam, 1, run.backoff)
+        proposed = UserDeletion(run, users, _records(run), lambda: Guards(run.callers)).propose(flagged)
+    assert (proposed.calls, proposed.skipped is not None) == ((), True)
+
+
 def test_whom_an_earlier_step_spares_is_not_even_read(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
