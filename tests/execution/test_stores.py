@@ -217,7 +217,7 @@ def test_all_contents_in_the_order_of_their_names(store: Store) -> None:
 
 def test_what_cannot_be_read_is_an_error_unless_somebody_is_told() -> None:
     class Broken(DirectoryStore):
-        def read(self, name: str, largest: int = stores.LARGEST) -> bytes | None:
+        def read(self, name: str, largest: int = 0) -> bytes | None:
             if name == "b":
                 raise OSError("b is broken")
             return name.encode()

@@ -349,5 +349,5 @@ def test_which_snapshots_decide(
     proven: tuple[int, ...], unproven: tuple[int, ...], deciding: list[int]
 ) -> None:
     on_record = OnRecord(tuple(map(taken, proven)), tuple(map(taken, unproven)))
-    found = on_record.deciding(lambda each: each.taken < "2026-06")
+    found = on_record.deciding(lambda each: str(each.taken) < "2026-06")
     assert found == [taken(month) for month in deciding]
