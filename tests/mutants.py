@@ -3,14 +3,16 @@
 
 A mutant is one function with one small error: a condition turned round, a call left out, a value that is one more. It
 is killed if a test fails that runs the changed line, and survives otherwise. First all tests run once, to learn which
-lines each of them runs (``.mutants/lines.pickle``, renewed with ``--learn``). Then each mutant runs the tests of its
-line, those of its own room first, in a process that is forked from one which has imported all libraries, and nothing of
-this package.
+lines each of them runs (``.mutants/``, renewed with ``--learn``; with ``--under``, only those below some directories,
+each learned once). Then each mutant runs the tests of its line, in a process that is forked from one which has imported
+all libraries, and nothing of this package. Of a line that hundreds run, half of these are tests that run what few
+others do of its function. A line that runs only while its module is imported, as a schema does, has the tests of the
+module.
 
 A random sample is tried (``--sample``, ``--seed``), in equal parts from each room.
 ``tests/data/equivalent_mutants.txt`` lists those that change nothing that can be seen, each with the reason.
 
-What this does not see: code that runs only while a module is imported, and in processes that tests start.
+What this does not see: code that runs only in processes that tests start.
 """
 
 from __future__ import annotations
@@ -41,16 +43,18 @@ import pytest
 
 TREE = Path(__file__).resolve().parent.parent
 PACKAGE = TREE / "c7n_iamusers"
-CACHE = TREE / ".mutants" / "lines.pickle"
+CACHE = TREE / ".mutants"
 EQUIVALENT = Path(__file__).parent / "data" / "equivalent_mutants.txt"
 #: Where an error costs somebody an identity, or gives somebody rights.
 ROOMS = (
+    "cycle",
     "deletion",
     "derivation",
     "execution",
     "exemptions.py",
     "iam",
     "identity_center",
+    "key_retirement",
     "lockout",
     "notices",
     "plugins",
@@ -82,12 +86,16 @@ LOGS = {"log", "_log", "LOG", "_LOG", "logger"}
 
 @dataclass(frozen=True, order=True)
 class Mutant:
-    """``number``: the place among all of its module. ``key``: the same whatever is written above the function."""
+    """``number``: the place among all of its module. ``key``: the same whatever is written above the function.
+
+    ``lines``: of the function.
+    """
 
     path: str
     number: int
     line: int = field(compare=False)
     key: str = field(compare=False)
+    lines: range = field(compare=False)
 
     @property
     def room(self) -> str:
@@ -105,7 +113,7 @@ class _Mutator(ast.NodeTransformer):
         self.wanted = wanted
         self.found: list[Mutant] = []
         self._names: list[str] = []
-        self._functions = 0
+        self._functions: list[range] = []
         self._seen: Counter[str] = Counter()
 
     def _here(self, node: ast.expr | ast.stmt, change: str) -> bool:
@@ -115,22 +123,20 @@ class _Mutator(ast.NodeTransformer):
         text = f"{'.'.join(self._names)}: {change}"
         self._seen[text] += 1
         key = text if self._seen[text] == 1 else f"{text} ({self._seen[text]})"
-        self.found.append(Mutant(self.path, len(self.found), node.lineno, key))
+        self.found.append(Mutant(self.path, len(self.found), node.lineno, key, self._functions[-1]))
         return self.wanted == len(self.found) - 1
 
-    def _named(self, node: Any, function: bool) -> Any:
+    def visit_ClassDef(self, node: ast.ClassDef | ast.FunctionDef) -> Any:
         self._names.append(node.name)
-        self._functions += function
         node.body = [changed for each in node.body if (changed := self.visit(each)) is not None]
-        self._functions -= function
         self._names.pop()
         return node
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
-        return self._named(node, function=False)
-
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
-        return self._named(node, function=True)
+        self._functions.append(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+        self.visit_ClassDef(node)
+        self._functions.pop()
+        return node
 
     def visit_Compare(self, node: ast.Compare) -> Any:
         self.generic_visit(node)
@@ -243,19 +249,42 @@ class Lines:
     tests: list[tuple[str, float]] = field(default_factory=list)
     of: dict[str, dict[int, array[int]]] = field(default_factory=lambda: defaultdict(dict))
 
+    def add(self, tests: list[tuple[str, float]], of: dict[str, dict[int, array[int]]]) -> None:
+        """Also the lines that other ``tests`` run."""
+        first = len(self.tests)
+        self.tests += tests
+        for path, lines in of.items():
+            for line, indices in lines.items():
+                self.of[path].setdefault(line, array("H")).extend(first + index for index in indices)
+
     def tests_of(self, mutant: Mutant) -> list[str]:
-        """The tests that run the line of ``mutant``, those of its room first, then the quickest."""
+        """The tests that run the line of ``mutant``, or its module where none runs the line, within the bounds.
+
+        Up to half are those that run what few others do of its function: they take another way through it. Those of its
+        room come first, then the quickest.
+        """
         room = f"tests/{mutant.room.removesuffix('.py')}/"
-        running = [self.tests[index] for index in self.of.get(mutant.path, {}).get(mutant.line, ())]
-        running.sort(key=lambda test: (not test[0].startswith(room), test[1]))
-        seconds = 0.0
-        names: list[str] = []
-        for name, took in running[:MOST_TESTS]:
-            seconds += took
-            if names and seconds > MOST_SECONDS:
-                break
-            names.append(name)
-        return names
+        module = self.of.get(mutant.path, {})
+        running = set(module.get(mutant.line) or (index for each in module.values() for index in each))
+        fewest = dict.fromkeys(running, len(running))
+        for line in mutant.lines:
+            found = module.get(line, ())
+            for index in running.intersection(found):
+                fewest[index] = min(fewest[index], len(found))
+
+        def quick(index: int) -> tuple[bool, float]:
+            name, took = self.tests[index]
+            return not name.startswith(room), took
+
+        rare = sorted(running, key=lambda index: (fewest[index], *quick(index)))
+        chosen, seconds = set[int](), 0.0
+        for order, part in ((rare, 0.5), (sorted(running, key=quick), 1)):
+            for index in order:
+                took = seconds + self.tests[index][1]
+                if len(chosen) < MOST_TESTS * part and took <= MOST_SECONDS * part and index not in chosen:
+                    chosen.add(index)
+                    seconds = took
+        return [self.tests[index][0] for index in sorted(chosen or rare[:1], key=quick)]
 
 
 class _Learning:
@@ -299,33 +328,35 @@ def learn(part: int, parts: int, under: str) -> None:
     os.environ["LEARNS_LINES"] = "1"
     learning = _Learning()
     files = sorted(str(path) for path in (TREE / under).rglob("test_*.py"))[part::parts]
-    pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:randomly", *files], plugins=[learning])
-    CACHE.with_suffix(f".{part}").write_bytes(pickle.dumps((learning.lines.tests, dict(learning.lines.of))))
+    if files:
+        pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:randomly", *files], plugins=[learning])
+    _cache(under, f".{part}").write_bytes(pickle.dumps((learning.lines.tests, dict(learning.lines.of))))
 
 
-def learned(workers: int, anew: bool, under: str) -> Lines:
-    """Which tests below ``under`` run which lines: as learned before, or ``anew``."""
-    CACHE.parent.mkdir(exist_ok=True)
-    if anew or not CACHE.exists():
-        print("learning which tests run which lines, some minutes", flush=True)
-        command = [sys.executable, "-m", "tests.mutants", "--under", under, "--learn-part"]
-        parts = [
-            subprocess.Popen([*command, f"{part}/{workers}"], cwd=TREE, stdout=subprocess.DEVNULL)
-            for part in range(workers)
-        ]
-        if any(part.wait() for part in parts):
-            sys.exit("the tests could not be run: see make test")
-        joined = Lines()
-        for part in range(workers):
-            tests, of = pickle.loads(CACHE.with_suffix(f".{part}").read_bytes())
-            first = len(joined.tests)
-            joined.tests += tests
-            for path, lines in of.items():
-                for line, indices in lines.items():
-                    joined.of[path].setdefault(line, array("H")).extend(first + index for index in indices)
-        CACHE.write_bytes(pickle.dumps((joined.tests, dict(joined.of))))
-    tests, of = pickle.loads(CACHE.read_bytes())
-    return Lines(tests, of)
+def _cache(under: str, suffix: str = ".pickle") -> Path:
+    return CACHE / f"{under.strip('/').replace('/', '.')}{suffix}"
+
+
+def learned(workers: int, anew: bool, directories: Iterable[str]) -> Lines:
+    """Which tests below ``directories`` run which lines: as learned before, or ``anew``."""
+    CACHE.mkdir(exist_ok=True)
+    joined = Lines()
+    for under in directories:
+        if anew or not _cache(under).exists():
+            print(f"learning which tests below {under} run which lines", flush=True)
+            command = [sys.executable, "-m", "tests.mutants", "--under", under, "--learn-part"]
+            parts = [
+                subprocess.Popen([*command, f"{part}/{workers}"], cwd=TREE, stdout=subprocess.DEVNULL)
+                for part in range(workers)
+            ]
+            if any(part.wait() for part in parts):
+                sys.exit("the tests could not be run: see make test")
+            read = Lines()
+            for part in range(workers):
+                read.add(*pickle.loads(_cache(under, f".{part}").read_bytes()))
+            _cache(under).write_bytes(pickle.dumps((read.tests, dict(read.of))))
+        joined.add(*pickle.loads(_cache(under).read_bytes()))
+    return joined
 
 
 # Running
@@ -435,7 +466,7 @@ def try_all(
             sys.exit(f"{names[0]} is no longer there: run again with --learn")
         tell(
             f"{'SURVIVED' if code == 0 else 'killed  '} {mutant}"
-            + ("" if names else "  (no test runs this line)")
+            + ("" if mutant.line in lines.of.get(mutant.path, {}) else "  (no test runs this line)")
         )
         return code == 0
 
@@ -453,15 +484,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--room", action="append", choices=ROOMS, help="of this room only; may be repeated")
     parser.add_argument("--only", help="of which path and text hold this only, such as reasons_to_spare.py")
     parser.add_argument("--learn", action="store_true", help="learn anew which tests run which lines")
-    parser.add_argument("--under", default="tests", help="learn from the tests below this directory only")
+    parser.add_argument(
+        "--under", action="append", help="use the tests below this directory only; may be repeated (tests)"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--learn-part", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.learn_part:
         part, parts = map(int, options.learn_part.split("/"))
-        learn(part, parts, options.under)
+        learn(part, parts, options.under[0])
         return 0
-    lines = learned(options.workers, options.learn, options.under)
+    lines = learned(options.workers, options.learn, options.under or ["tests"])
     mutants = sample(
         lines, options.room or ROOMS, options.sample if not options.only else sys.maxsize, options.seed
     )

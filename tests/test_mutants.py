@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import ast
+import pickle
 import subprocess
 import sys
+from array import array
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +85,75 @@ def test_equivalent_mutants_exist_and_have_a_reason() -> None:
         source = (mutants.TREE / path).read_text(encoding="utf-8")
         assert name in {each.key for each in mutants.mutants_of(source, path)}, key
         assert reason, key
+
+
+GATE = "c7n_iamusers/deletion/gate.py"
+
+
+def lines_of_gate(*running: tuple[str, float, set[int]]) -> mutants.Lines:
+    """``running``: a test below ``tests/``, its seconds, and the lines of SOURCE that it runs."""
+    found = mutants.Lines([(f"tests/{name}", took) for name, took, _ in running])
+    for index, (*_, run) in enumerate(running):
+        for line in run:
+            found.of[GATE].setdefault(line, array("H")).append(index)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("key", "most", "tests"),
+    [
+        pytest.param("Gate.closed: days < 3 with LtE", (9, 99), ["own", "quick", "slow", "rare"], id="all"),
+        pytest.param("Gate.closed: days < 3 with LtE", (2, 99), ["own", "rare"], id="half-by-another-way"),
+        pytest.param(
+            "Gate.closed: days < 3 with LtE", (9, 12), ["own", "quick", "slow"], id="within-half-the-time"
+        ),
+        pytest.param("Gate.closed: days < 3 with LtE", (9, 0), ["rare"], id="one-at-least"),
+        pytest.param("Gate.closed: no raise", (9, 99), ["rare"], id="of-a-line-of-one"),
+        pytest.param(
+            "Gate.closed: no self.count(True)", (9, 99), ["own", "quick", "slow"], id="of-a-line-of-three"
+        ),
+    ],
+)
+def test_some_tests_take_the_way_of_few_and_the_quick_come_first(
+    monkeypatch: pytest.MonkeyPatch, key: str, most: tuple[int, float], tests: list[str]
+) -> None:
+    monkeypatch.setattr(mutants, "MOST_TESTS", most[0])
+    monkeypatch.setattr(mutants, "MOST_SECONDS", most[1])
+    source = SOURCE.lstrip()
+    at = {text.strip(): number for number, text in enumerate(source.splitlines(), 1)}
+    common = at["if days < 3 and names:"]
+    usual = {common, at["self.count(True)"]}
+    lines = lines_of_gate(
+        ("iam/slow", 3, usual),
+        ("iam/quick", 1, usual),
+        ("deletion/own", 2, usual),
+        ("iam/rare", 9, {common, at['raise ValueError(f"{days} < 3")']}),
+    )
+    (mutant,) = (each for each in mutants.mutants_of(source, GATE) if each.key == key)
+    assert [name.rpartition("/")[2] for name in lines.tests_of(mutant)] == tests
+
+
+def test_what_runs_while_its_module_is_imported_has_the_tests_of_the_module() -> None:
+    (mutant, *_) = mutants.mutants_of(SOURCE, GATE)
+    assert lines_of_gate().tests_of(mutant) == []
+    assert lines_of_gate(("iam/any", 1, {99})).tests_of(mutant) == ["tests/iam/any"]
+
+
+def test_directories_are_learned_once_each_and_joined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mutants, "CACHE", tmp_path)
+    for number, name in enumerate(("iam", "deletion")):
+        lines = lines_of_gate((f"{name}/first", 1, {1}), (f"{name}/second", 1, {1, 2 + number}))
+        (tmp_path / f"tests.{name}.pickle").write_bytes(pickle.dumps((lines.tests, dict(lines.of))))
+    found = mutants.learned(1, False, ["tests/iam", "tests/deletion/"])
+    names = {line: [found.tests[index][0] for index in indices] for line, indices in found.of[GATE].items()}
+    iam, deletion = "tests/iam/", "tests/deletion/"
+    assert names == {
+        1: [f"{iam}first", f"{iam}second", f"{deletion}first", f"{deletion}second"],
+        2: [f"{iam}second"],
+        3: [f"{deletion}second"],
+    }
 
 
 KILLED = """

@@ -131,8 +131,9 @@ class CallHistory:
             call for call in self.calls if (_puts_deny_all(call) and call.answered) or _lifts_deny_all(call)
         ]
         last = changes[-1] if changes else None
-        lifts = last is not None and _lifts_deny_all(last) and last.notes.get("for") == "deletion"
-        return bool(last and lifts and last.time > (self.restored_at or BEGINNING))
+        if last is None or not _lifts_deny_all(last):
+            return False
+        return last.notes.get("for") == "deletion" and last.time > (self.restored_at or BEGINNING)
 
     def began_deletion(self) -> bool:
         """Whether a deletion of ours made any call on the user since it was last restored, whatever became of it."""

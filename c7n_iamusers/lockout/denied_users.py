@@ -54,7 +54,7 @@ def _denying(detail: Mapping[str, Any], source: PolicySource) -> Iterator[str]:
     arn = str((detail.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn", ""))
     document = source.policies.get(arn)
     # A boundary limits: what it does not allow is denied.
-    if is_aws_deny_all(arn) or (document is not None and (_denies_all(document) or not _allows(document))):
+    if is_aws_deny_all(arn) or _denies_all(document) or not _allows(document):
         yield f"permissions boundary {arn}"
 
 

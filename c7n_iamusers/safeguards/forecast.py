@@ -119,7 +119,7 @@ class Forecast:
             "code": self.reason.code if self.reason else None,
             "text": self.text,
             "denied": self.denied.isoformat() if self.denied else None,
-            "is-denied": self.held or None,
+            "is-denied": self.held,
             "deleted": self.deleted.isoformat() if self.deleted else None,
         }
         return {key: value for key, value in found.items() if value}

@@ -106,6 +106,14 @@ def state(sha256: str = A, days: float = 0, **more: Any) -> PlanState:
         # the same plan came again after it was applied
         ([state()], [Approval(A, "delete", "jane", NOW - timedelta(days=1))], []),
         ([state()], [Approval(A, "delete", "jane", NOW - timedelta(hours=12))], [A]),
+        # the same plan was applied before, and was approved again since
+        ([state(before=NOW - timedelta(hours=1))], [JANE], [A]),
+        ([state(before=NOW)], [JANE], [A]),
+        (
+            [state(before=NOW - timedelta(hours=1))],
+            [Approval(A, "delete", "jane", NOW - timedelta(hours=2)), Approval(B, "delete", "jane", NOW)],
+            [],
+        ),
         # whoever takes the approval back stops also what was begun
         ([state(begun=NOW)], [], []),
     ],
@@ -123,6 +131,17 @@ def test_which_plans_are_applied(states: list[PlanState], approved: list[Approva
             state(),
             NOW - timedelta(days=2),
             "its approval is of 2026-11-28, and the plan was made again on 2026-11-30",
+        ),
+        (
+            state(before=NOW - timedelta(hours=1)),
+            NOW - timedelta(hours=2),
+            "its approval is of 2026-11-30T10:00:00+00:00, and the same plan was applied until "
+            "2026-11-30T11:00:00+00:00",
+        ),
+        (
+            state(),
+            NOW + timedelta(days=2),
+            "its approval is of 2026-12-02T12:00:00+00:00, which is in the future",
         ),
     ],
 )
@@ -201,6 +220,15 @@ def test_what_differs_is_said_user_by_user() -> None:
         f"+ bob of account {ACCOUNT}",
         f"~ joe of account {ACCOUNT}: it has changed since",
     ]
+
+
+def test_what_differs_is_said_change_by_change() -> None:
+    def access(**names: str) -> dict[str, Any]:
+        return {"changes": [{"key": key, "kind": "assign", "name": name} for key, name in names.items()]}
+
+    before, after = access(a="ann", b="bob", c="cid"), access(b="bob", c="cyd", d="dan")
+    assert list(differences(before, after)) == ["- assign ann", "~ assign cyd", "+ assign dan"]
+    assert list(differences({}, {"changes": [{"key": "a"}]})) == ["+  a"]
 
 
 POLICIES: dict[str, list[dict[str, Any]]] = {

@@ -7,7 +7,15 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
-from c7n_iamusers.cycle.due import Account, Announcements, announcements_of, due_today, mails_of, not_due
+from c7n_iamusers.cycle.due import (
+    Account,
+    Announcements,
+    Mails,
+    announcements_of,
+    due_today,
+    mails_of,
+    not_due,
+)
 from c7n_iamusers.cycle.steps import BY_NAME, STEPS
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.notices.delivery import LEFT, WAITING
@@ -88,12 +96,12 @@ def test_each_account_is_due_by_its_own_days() -> None:
     assert found.waiting == {"due on 2026-12-03 at the earliest": (late,)}
 
 
-def notice(days: float, queue: str = "") -> Notice:
+def notice(days: float, queue: str = "", step: str = "announced") -> Notice:
     time = NOW - timedelta(days=days)
     user = Subject("jane", "arn:aws:iam::111122223333:user/jane", "AIDA1")
     return Notice(
         "111122223333",
-        "announced",
+        step,
         time,
         time.date() + timedelta(days=30),
         ("o@example.com",),
@@ -105,9 +113,9 @@ def notice(days: float, queue: str = "") -> Notice:
 
 
 def test_the_first_announcement_and_its_day_count() -> None:
-    found = announcements_of(Notices([notice(3), notice(9)], "here"), NOW)
+    found = announcements_of(Notices([notice(3), notice(9), notice(12, step="overdue")], "here"), NOW)
     assert (found.first, found.day) == (NOW - timedelta(days=9), date(2026, 12, 21))
-    assert (found.mails, found.waiting) == ({LEFT: 2}, None)
+    assert (found.mails, found.waiting) == ({LEFT: 3}, None)
 
 
 def test_what_is_known_of_the_mailer() -> None:
@@ -119,4 +127,26 @@ def test_what_is_known_of_the_mailer() -> None:
     )
     since = "2026-11-28T12:00:00+00:00"
     assert found.as_data() == {"left": 1, "waiting": 1, "expired": 0, "since": since}
-    assert str(mails_of([Account("1", "payments")])) == "no message was sent yet"
+
+
+@pytest.mark.parametrize(
+    ("mails", "said"),
+    [
+        pytest.param(Mails(), "no message was sent yet", id="none"),
+        pytest.param(Mails(left=2), "2 messages known to have left the queue", id="left"),
+        pytest.param(
+            Mails(waiting=1, since=NOW),
+            "0 messages known to have left the queue, 1 not known to have left it, the oldest since "
+            "2026-11-30 12:00 UTC",
+            id="waiting",
+        ),
+        pytest.param(
+            Mails(expired=1),
+            "0 messages known to have left the queue, 1 may have expired in it, and will be sent anew",
+            id="expired",
+        ),
+    ],
+)
+def test_how_many_messages_left_wait_or_expired(mails: Mails, said: str) -> None:
+    assert str(mails) == said
+    assert (str(mails_of([Account("1", "payments")])) == said) is (mails == Mails())

@@ -58,6 +58,7 @@ def _once(happens: Callable[[], object]) -> Callable[[], object]:
     return lambda: next(calls, lambda: None)()
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("options", "change", "reason"),
     [

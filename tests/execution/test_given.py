@@ -225,6 +225,9 @@ def test_hosts_from_where_nothing_is_read(host: str, from_loopback: bool, why: s
 def test_an_answer_that_never_ends_is_given_up(site: Site, path: str) -> None:
     with pytest.raises(TimeoutError, match=r"no whole answer within 0\.3 seconds"):
         read_url(site.url + path, {}, seconds=0.3)
+    for waiting in [each for each in threading.enumerate() if each.name == "read-url"]:
+        waiting.join(10)
+        assert not waiting.is_alive(), "nothing waits for the rest"
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,11 @@ def test_a_line_without_whom_it_is_about_makes_the_journal_unreadable() -> None:
         list(parsed(json.dumps(line).encode()))
 
 
+def test_a_journal_of_more_lines_than_any_run_writes_is_refused() -> None:
+    with pytest.raises(OSError, match="of alice has more than 12000000 lines"):
+        list(parsed(b"\n" * 12_000_001, "the journal of alice"))
+
+
 class Names(list[str]):
     """Counts how often all names are gone through."""
 

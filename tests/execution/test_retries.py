@@ -13,7 +13,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from c7n_iamusers.execution.retries import Backoff, is_retryable
+from c7n_iamusers.execution.retries import Backoff, error_cause, is_retryable
 from tests.fakes import ScriptedClient, Sleeps, client_error
 
 
@@ -45,6 +45,35 @@ from tests.fakes import ScriptedClient, Sleeps, client_error
 )
 def test_retryable_errors(error: Exception, retried: bool) -> None:
     assert is_retryable(error) is retried
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        pytest.param(
+            client_error("AccessDenied", Reason="KMS_KEY_NOT_FOUND"), "AccessDenied", id="another-code"
+        ),
+        pytest.param(client_error("ResourceNotFoundException"), "ResourceNotFoundException", id="the-object"),
+        pytest.param(
+            client_error("ResourceNotFoundException", Reason="KMS_KEY_NOT_FOUND"),
+            "KMS_KEY_NOT_FOUND",
+            id="the-key",
+        ),
+        pytest.param(
+            client_error("ResourceNotFoundException", ResourceType="IDENTITY_STORE"),
+            "IDENTITY_STORE",
+            id="the-store",
+        ),
+        pytest.param(
+            client_error("ResourceNotFoundException", ResourceType="USER"),
+            "ResourceNotFoundException",
+            id="a-user",
+        ),
+        pytest.param(ValueError(), "ValueError", id="not-of-aws"),
+    ],
+)
+def test_what_is_missing_is_the_cause(error: Exception, cause: str) -> None:
+    assert error_cause(error) == cause
 
 
 def test_delays_double_up_to_the_cap_and_end_with_the_budget() -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError
 from c7n.credentials import SessionFactory
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.execution.callers import Callers, callers
+from c7n_iamusers.execution.sessions import fleet_session
 
 REGION = "us-east-1"
 ROLE = "CloudCustodian"
@@ -292,3 +293,26 @@ def test_roles_between_are_not_assumed_again(
 def test_the_acting_principal_must_be_known(org: LocalOrg) -> None:
     with pytest.raises(ClientError):
         callers(None, boto3.Session("AKIAUNKNOWN", "x"), REGION)
+
+
+@pytest.mark.parametrize("external_id", ["", "of-the-fleet"])
+def test_a_fleet_session_has_the_environments_credentials_or_those_of_a_role(
+    tmp_path: Path,
+    account: str,
+    runner: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    external_id: str,
+) -> None:
+    configured(tmp_path, monkeypatch, {})
+    for name, value in runner.items():
+        monkeypatch.setenv(name.upper(), value)
+    role = f"arn:aws:iam::{account}:role/{ROLE}"
+    own = fleet_session(None, REGION, external_id)
+    assert own.client("sts").get_caller_identity()["Arn"] == user_arn(account)
+    assumed = fleet_session(role, REGION, external_id)
+    assert assumed.client("sts").get_caller_identity()["Arn"].startswith(session_arn(account))
+    assert own.region_name == assumed.region_name == REGION
+    for name in runner:
+        monkeypatch.delenv(name.upper())
+    with pytest.raises(NoCredentialsError):
+        fleet_session(role, REGION)

@@ -126,6 +126,13 @@ def test_what_is_directly_in_a_directory(store: Store) -> None:
     assert [name for name, version in store.entries("a/").items() if not version] == ["c"]
 
 
+def test_a_directory_that_a_bucket_has_as_an_object_is_no_entry_of_itself(s3: Any) -> None:
+    for key in ("notices/", "notices/a/", "notices/a/b.json"):
+        s3.put_object(Bucket="output", Key=key, Body=b"")
+    assert set(BucketStore(s3, "output", "notices", {}).entries("")) == {"a"}
+    assert set(BucketStore(s3, "output", "notices", {}).entries("a/")) == {"b.json"}
+
+
 def test_a_version_changes_with_the_content(store: Store) -> None:
     store.create("a/b.json", b"one")
     before = store.entries("a/")
@@ -206,6 +213,21 @@ def test_all_contents_in_the_order_of_their_names(store: Store) -> None:
     contents = {f"{number:02}": str(number).encode() for number in range(20)}
     replace_all(store, contents.items())
     assert dict(read_all(store, [*contents, "missing"])) == {**contents, "missing": None}
+
+
+def test_what_cannot_be_read_is_an_error_unless_somebody_is_told() -> None:
+    class Broken(DirectoryStore):
+        def read(self, name: str, largest: int = 0) -> bytes | None:
+            if name == "b":
+                raise OSError("b is broken")
+            return name.encode()
+
+    told = list[str]()
+    store = Broken(Path("/nowhere"))
+    found = read_all(store, ["a", "b", "c"], unread=lambda name, error: told.append(f"{name}: {error}"))
+    assert (list(found), told) == ([("a", b"a"), ("c", b"c")], ["b: b is broken"])
+    with pytest.raises(OSError, match="b is broken"):
+        list(read_all(store, ["a", "b", "c"]))
 
 
 def test_replace_all_raises_after_all_were_tried(tmp_path: Path) -> None:

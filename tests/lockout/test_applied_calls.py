@@ -115,6 +115,42 @@ def test_a_deletion_whose_lift_got_no_answer_ends_when_the_user_is_restored(
     assert history.began_deletion() is unfinished
 
 
+@pytest.mark.parametrize(
+    ("calls", "restored", "lifted"),
+    [
+        pytest.param([], None, False, id="nothing"),
+        pytest.param([("Attach", 1, "deletion")], None, False, id="denied"),
+        pytest.param([("Attach", 1, "deletion"), ("Detach", 2, "deletion")], None, True, id="lifted"),
+        pytest.param([("Attach", 1, "deletion"), ("Detach", 2, "release")], None, False, id="released"),
+        pytest.param([("Detach", 2, "deletion"), ("Attach", 3, "deletion")], None, False, id="put-back"),
+        pytest.param(
+            [("Detach", 2, "deletion"), ("Attach", 3, "unanswered")], None, True, id="maybe-put-back"
+        ),
+        pytest.param(
+            [("Detach", 2, "deletion"), ("Tag", 3, "deletion")], None, True, id="another-call-since"
+        ),
+        pytest.param([("Detach", 2, "deletion")], 1, True, id="after-a-restoration"),
+        pytest.param([("Detach", 2, "deletion")], 2, False, id="no-later-than-a-restoration"),
+        pytest.param([("Detach", 2, "deletion")], 3, False, id="restored-since"),
+    ],
+)
+def test_whether_a_deletion_has_lifted_its_deny(
+    calls: list[tuple[str, int, str]], restored: int | None, lifted: bool
+) -> None:
+    applied = tuple(
+        AppliedCall(
+            at(hour),
+            f"{verb}UserPolicy",
+            {"UserName": "alice", "PolicyArn": DENY_ALL},
+            {"for": why},
+            answered=why != "unanswered",
+        )
+        for verb, hour, why in calls
+    )
+    history = CallHistory(applied, restored_at=at(restored) if restored else None)
+    assert history.lifted_for_deletion() is lifted
+
+
 def test_notes_come_with_the_call() -> None:
     (deed,) = history_of(ALICE.subject, [line("before", 1, notes={"for": "deletion"})]).calls
     assert deed == AppliedCall(

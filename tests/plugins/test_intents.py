@@ -195,15 +195,20 @@ def test_what_intents_need_is_declared() -> None:
         assert found.get_permissions() == PERMISSIONS
 
 
-def test_the_people_file_reaches_the_run(rehearsal: Rehearsal) -> None:
+def test_the_people_file_reaches_the_run(rehearsal: Rehearsal, caplog: pytest.LogCaptureFixture) -> None:
     rehearsal.user("alice", Email="")
     rehearsal.user("bob", Email="")
+    rehearsal.user("carol", Email="carol@example.com")
     rehearsal.output.mkdir(parents=True)
     people = rehearsal.output.parent / "people.csv"
-    people.write_text(f"account,user,username,email\n{ACCOUNT},alice,al,al@example.com\n{ACCOUNT},bob,b,\n")
+    rows = ("alice,al,al@example.com", "bob,b,", "carol,cara,cara@example.com")
+    people.write_text("account,user,username,email\n" + "".join(f"{ACCOUNT},{row}\n" for row in rows))
     with pytest.raises(PolicyExecutionError, match=r"line 3: has no email"):
         rehearsal.run(people_from=str(people))
-    assert rehearsal.members() == {"al"}
+    assert rehearsal.members() == {"al", "cara"}
+    (warned,) = (each for each in caplog.messages if "rests on" in each)
+    assert "carol" in warned
+    assert f"{people}, line 4, against tag:Email" in warned
 
 
 def test_one_region_of_an_account_leaves_intents(rehearsal: Rehearsal) -> None:

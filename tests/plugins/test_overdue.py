@@ -230,6 +230,14 @@ def test_options_that_do_nothing_are_refused(tmp_path: Path, options: dict[str, 
         policy({"filters": EVERYBODY, "actions": [given]})
 
 
+@pytest.mark.parametrize("value", [[], [""], SECOND])
+def test_the_schema_wants_a_list_of_contacts(tmp_path: Path, value: Any) -> None:
+    given = action(tmp_path, **{**OVERDUE, "escalate-to": ["x"]})
+    policy({"filters": EVERYBODY, "actions": [given]})
+    with pytest.raises(PolicyValidationError, match="escalate-to"):
+        policy({"filters": EVERYBODY, "actions": [{**given, "escalate-to": value}]})
+
+
 def test_a_second_contact_that_is_no_address_is_refused_before_anything_is_sent(
     org: LocalOrg, iam: Any, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,8 +18,10 @@ from aws_local_org import LocalOrg
 from c7n_iamusers.exceptions import RunLockLost
 from c7n_iamusers.execution.bucket_store import BucketStore
 from c7n_iamusers.execution.locks import RUN_LOCK
+from c7n_iamusers.execution.outcomes import FAILED, SKIPPED, Outcome
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore
-from c7n_iamusers.plugins.run_outputs import RunStore, stable_prefix
+from c7n_iamusers.plugins.run_outputs import RunStore, fail_at_the_end, stable_prefix
+from c7n_iamusers.reasons import NOT_IN_PLAN
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.fakes import client_error
 from tests.full_users import create_full_user
@@ -188,6 +191,26 @@ def test_max_resources_holds_in_event_modes_too(org: LocalOrg, s3: Any, limit: d
     with pytest.raises(ResourceLimitExceeded, match="found:2"):
         run_within_permissions(event_policy(**limit), event("alice", "bob"), None)
     assert user_names(iam) == ["alice", "bob", "carol"]
+
+
+@pytest.mark.parametrize("count", [1, 10, 11, 13])
+def test_an_error_names_ten_users_and_says_where_the_others_are(count: int) -> None:
+    def outcome(number: int, status: str = FAILED) -> Outcome:
+        return Outcome(f"u{number}", f"arn:{number}", status, NOT_IN_PLAN(), unique_id=f"AIDA{number}")
+
+    manager = SimpleNamespace(data={"name": "p"}, actions=[])
+    fail_at_the_end(manager, "deletion", [outcome(0, SKIPPED)])
+    assert manager.actions == []
+    fail_at_the_end(manager, "deletion", [outcome(number) for number in range(count)], ["more."])
+    fail_at_the_end(manager, "notify", [outcome(0, SKIPPED)], ["last."])
+    (last,) = manager.actions
+    first, more, end = last.problems
+    assert (more, end) == ("more.", "last.")
+    assert first.startswith(f"deletion failed for {count} users: arn:0: ")
+    assert first.count("arn:") == min(count, 10)
+    assert first.endswith(f"; and {count - 10} more, see outcomes.json") is (count > 10)
+    with pytest.raises(PolicyExecutionError, match=r"policy p: deletion failed .*; more\.; last\."):
+        last.process([])
 
 
 def test_a_lambda_without_a_bucket_is_refused_before_and_when_it_runs(org: LocalOrg, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from aws_local_org import LocalOrg
 from aws_local_org.iam.seeding import add_access_key, add_user, set_access_key_last_used, set_create_date
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan
+from c7n_iamusers.exemptions import ExemptionRule
 from tests.interference import on_call
 from tests.plugins.deletions import NAME, outcomes, user_names
 from tests.policies import ACCOUNT, policy
-from tests.records import text_of
+from tests.records import text_of, user
 
 KINDS = {"composite-delete": "deleted", "quarantine": "quarantined"}
 EVERYBODY = {"type": "unnecessary", "exempt": "none"}
@@ -206,6 +207,26 @@ def test_a_plan_needs_no_statement_and_shows_who_is_spared(iam: Any, tmp_path: P
         "idle": "",
         "trusted": "a role trusts it",
     }
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize(
+    ("options", "mode", "recorded"),
+    [
+        pytest.param({"noticed": 30}, None, True, id="asks-for-an-announcement"),
+        pytest.param({"noticed": "none"}, None, False, id="asks-for-none"),
+        pytest.param({"noticed": 30, "plan-only": True}, None, False, id="plans"),
+        pytest.param({"noticed": 30}, LAMBDA, False, id="a-function-only-reads"),
+    ],
+)
+def test_who_is_exempt_is_recorded_where_that_voids_an_announcement(
+    org: LocalOrg, tmp_path: Path, options: dict[str, Any], mode: dict[str, Any] | None, recorded: bool
+) -> None:
+    action = {"type": "composite-delete", "require": "none", "notices": str(tmp_path), **options}
+    found = policy({"filters": [EVERYBODY], "actions": [action], **({"mode": mode} if mode else {})})
+    rule = ExemptionRule("user", "alice", "needed", date(2999, 12, 31))
+    found.resource_manager.actions[0].note_exempt([(user().subject, rule)])
+    assert bool(list(tmp_path.rglob("*.json"))) is recorded
 
 
 def test_the_waiver_of_notices_still_stops(iam: Any, tmp_path: Path, kind: str) -> None:

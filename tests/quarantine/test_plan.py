@@ -1105,6 +1105,14 @@ def test_an_existing_deny_is_enough_if_no_form_is_allowed() -> None:
         assert [call.operation for call in planned.plan.calls] == ["TagUser"]
 
 
+def test_as_aws_deny_all_no_inline_deny_counts_that_anybody_may_have_made_up() -> None:
+    forged = denied(SEALED.sids[0])
+    assert quarantine(forged).plan.calls == ()
+    planned = plan_quarantine(forged, NOW, "park", "unused for 90 days", aws_deny_all=True)
+    assert [call.operation for call in planned.plan.calls] == ["AttachUserPolicy"]
+    assert (planned.record.deny, planned.record.since) == ("attached", NOW.replace(microsecond=0))
+
+
 @pytest.mark.parametrize(
     ("tags", "tagged"),
     [

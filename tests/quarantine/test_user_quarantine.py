@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from c7n_iamusers.exceptions import Stopped
 from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, Executor, Run, SubjectGone
 from c7n_iamusers.execution.interruption import Interruption
-from c7n_iamusers.execution.journal import Journal
+from c7n_iamusers.execution.journal import Journal, utc_now
 from c7n_iamusers.execution.outcomes import (
     BROWNED_OUT,
     FAILED,
@@ -39,11 +39,21 @@ from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import read_account
 from c7n_iamusers.iam.live_policies import ENTITIES, LivePolicies
 from c7n_iamusers.iam.live_users import LiveUsers, read_back
-from c7n_iamusers.lockout.deny_all import ATTACHED, BOUNDARY, DENY_ALL_NAME, FORMS, INLINE, deny_all_document
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.lockout.deny_all import (
+    ATTACHED,
+    BOUNDARY,
+    DENY_ALL_NAME,
+    FORMS,
+    INLINE,
+    deny_all_document,
+)
+from c7n_iamusers.lockout.journal_lines import LAPSED
 from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.quarantine.user_quarantine import UserQuarantine
 from c7n_iamusers.quarantine.user_release import UserRelease
 from c7n_iamusers.reasons import NOT_PROVISIONED, NOTHING_TO_RELEASE
+from c7n_iamusers.safeguards import user_identity
 from c7n_iamusers.safeguards.reasons_to_spare import Guards
 from c7n_iamusers.snapshots.user_records import RecordStores, UserRecords
 from tests.fakes import client_error
@@ -493,6 +503,59 @@ def test_a_deletion_that_fails_says_what_state_the_user_is_in(
     assert bool(note) is ("its attachments are removed" in outcome.reason.text)
 
 
+@pytest.mark.parametrize("form", [INLINE, ATTACHED, BOUNDARY])
+def test_a_deletion_that_goes_on_and_fails_at_once_knows_the_deny_that_it_found(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    flagged = subject(iam)
+    deny(monkeypatch, "DeleteAccessKey")
+    for _ in range(2):
+        with monkeypatch.context() as patch, running(org, tmp_path) as run:
+            deny_other_forms(patch, form)
+            outcome = outcome_of(flagged, delete(run), Interruption())
+        assert (outcome.status, LOCKED_OUT in outcome.reason.text) == (FAILED, True), outcome.reason.text
+    assert made(tmp_path)[-1] == "DeleteAccessKey"
+
+
+@pytest.mark.parametrize("form", [INLINE, ATTACHED])
+def test_a_deny_that_is_put_back_has_the_purpose_that_it_had(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    with running(org, tmp_path) as run, monkeypatch.context() as patch:
+        deny_other_forms(patch, form)
+        assert quarantine(run)(subject(iam), Applied())[0] == QUARANTINED
+        deny(patch, "DeleteUser")
+        assert outcome_of(subject(iam), delete(run), Interruption()).status == FAILED
+    lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    last = [line for line in lines if line.get("operation") in FORMS and line["phase"] == "before"][-1]
+    put = next(operation for operation, each in FORMS.items() if each == form)
+    purpose = {INLINE: "deletion", ATTACHED: "quarantine"}[form]
+    assert (last["operation"], last["notes"]["for"]) == (put, purpose)
+
+
+def test_a_deletion_that_finds_another_user_once_it_has_called_is_a_failure(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def conflict() -> None:
+        _named_by_another(iam)
+        raise client_error("DeleteConflict")
+
+    flagged = subject(iam)
+    on_call(monkeypatch, "DeleteAccessKey", conflict)
+    with running(org, tmp_path) as run:
+        outcome = outcome_of(flagged, delete(run), Interruption())
+    assert (outcome.status, outcome.reason.code) == (FAILED, "UserReplaced"), outcome.reason.text
+
+
+def test_of_a_user_that_is_gone_nothing_is_proposed(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    flagged = subject(iam)
+    _gone(iam)
+    with running(org, tmp_path) as run:
+        users = LiveUsers(iam, 1, run.backoff)
+        proposed = UserDeletion(run, users, _records(run), lambda: Guards(run.callers)).propose(flagged)
+    assert (proposed.calls, proposed.skipped is not None) == ((), True)
+
+
 def test_whom_an_earlier_step_spares_is_not_even_read(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -627,3 +690,74 @@ def test_a_quarantine_whose_deny_somebody_removed_is_put_on_again_and_told(
             True,
         )
     assert iam.list_user_policies(UserName="alice")["PolicyNames"] == [DENY_ALL_NAME]
+
+
+def test_a_brownout_that_is_over_before_its_call_is_answered_is_a_failure(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = [datetime(2026, 12, 1, 12, tzinfo=timezone.utc)]
+    on_call(monkeypatch, "PutUserPolicy", lambda: times.append(times[0] + timedelta(minutes=15)))
+    with running(org, tmp_path) as run:
+        status, reason = brownout(run, now=lambda: times[-1])(subject(iam), Applied())
+    assert (status, "12:15" in reason.text) == (FAILED, True), reason.text
+
+
+@pytest.mark.parametrize("make", [quarantine, brownout])
+def test_a_user_that_changes_at_each_attempt_is_a_failure(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Make
+) -> None:
+    attempts = list[Plan]()
+
+    def changed(run: Run, evidence: Subject, user: IamUser, plan: Plan, applied: Applied) -> None:
+        attempts.append(plan)
+        raise user_identity.BoundaryChanged
+
+    monkeypatch.setattr(user_identity, "apply_to_user", changed)
+    with running(org, tmp_path) as run:
+        status, reason = make(run)(subject(iam), Applied())
+    assert (status, reason.code) == (FAILED, "DenyKeepsChanging"), reason.text
+    assert len(attempts) == len(FORMS) + 1, "each form, and one more"
+
+
+def test_a_release_undoes_nothing_that_somebody_makes_of_its_deny_meanwhile(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(org, tmp_path) as run:
+        assert quarantine(run)(subject(iam), Applied())[0] == QUARANTINED
+        theirs = {"UserName": "alice", "PolicyName": DENY_ALL_NAME, "PolicyDocument": THEIRS}
+        on_call(monkeypatch, "UpdateAccessKey", lambda: iam.put_user_policy(**theirs))
+        status, reason = release(run)(subject(iam), Applied())
+    assert (status, reason.code) == (FAILED, "DenyChanged"), reason.text
+    assert iam.list_user_policies(UserName="alice")["PolicyNames"] == [DENY_ALL_NAME]
+
+
+@pytest.mark.parametrize(("include", "status"), [(False, SKIPPED), (True, RELEASED)])
+def test_who_has_a_compromised_key_is_released_only_if_that_is_asked_for(
+    org: LocalOrg, iam: Any, tmp_path: Path, include: bool, status: str
+) -> None:
+    leaked = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
+    with running(org, tmp_path) as run:
+        assert quarantine(run)(subject(iam), Applied())[0] == QUARANTINED
+        iam.attach_user_policy(UserName="alice", PolicyArn=leaked)
+        stores = RecordStores(run.store, list)
+        found, reason = UserRelease(run, stores, include_compromised=include).release(subject(iam), Applied())
+    assert (found, "AWSCompromisedKeyQuarantineV3" in reason.text) == (status, not include), reason.text
+
+
+def test_a_release_notes_what_somebody_did_to_the_quarantine_before_it(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    with running(org, tmp_path) as run:
+        assert quarantine(run)(subject(iam), Applied())[0] == QUARANTINED
+        (key,) = iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]
+        iam.update_access_key(UserName="alice", AccessKeyId=key["AccessKeyId"], Status="Active")
+        later = utc_now() + timedelta(hours=1)
+        work = UserRelease(run, RecordStores(run.store, list), now=lambda: later)
+        assert work.release(subject(iam), Applied())[0] == RELEASED
+    lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    (at,) = (place for place, line in enumerate(lines) if line["phase"] == LAPSED)
+    assert [line["operation"] for line in lines[at:] if line["phase"] == "before"] == [
+        "DeleteUserPolicy",
+        "UntagUser",
+    ]
+    assert key["AccessKeyId"] in json.dumps(lines[at])

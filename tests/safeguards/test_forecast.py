@@ -7,14 +7,14 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from c7n_iamusers import reasons
-from c7n_iamusers.evidence.model import BEDROCK_API_KEY, KINDS
+from c7n_iamusers.evidence.model import BEDROCK_API_KEY, KINDS, UNKNOWN
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
@@ -223,3 +223,48 @@ def test_no_day_is_in_the_past() -> None:
     notices = announced_now([flagged.user.subject], day, day - timedelta(days=14), NOW)
     found = forecast(flagged, day, notices, Later(30, 14), NOW)
     assert found == Forecast(GOES, None, NOW.date(), deleted=NOW.date() + timedelta(days=14))
+
+
+def test_templates_read_what_a_forecast_has() -> None:
+    text = "denied everything since 2026-11-17, deleted on 2026-12-24"
+    held = Forecast(GOES, since=at(7), held=True, deleted=date(2026, 12, 24))
+    assert held.as_data() == {"group": GOES, "text": text, "is-denied": True, "deleted": "2026-12-24"}
+    later = Forecast(GOES, denied=date(2026, 12, 10), deleted=date(2026, 12, 24))
+    assert later.as_data() == {
+        "group": GOES,
+        "text": text.replace("since 2026-11-17", "on 2026-12-10"),
+        "denied": "2026-12-10",
+        "deleted": "2026-12-24",
+    }
+    spared = Forecast(REPLACE_FIRST, reasons.TRUSTED(roles="r"))
+    assert spared.as_data()["code"] == "TrustedByRole"
+
+
+USED = "2026-11-21T12:00:00+00:00"
+KEYS = [{"kind": "access-key", "title": f"access key {each}", "used": USED} for each in ("1", "2")]
+
+
+@pytest.mark.parametrize(
+    ("known", "kind", "keys"),
+    [
+        pytest.param({}, UNKNOWN, (), id="nothing-known"),
+        pytest.param(
+            {
+                "kind": "machine",
+                "credentials": [{"kind": "login-profile", "title": "password", "used": USED}, *KEYS],
+                "last_activity": {"by": "access key 2", "service": "s3", "region": "eu-west-1"},
+            },
+            "machine",
+            (KeyUse("1", at(3)), KeyUse("2", at(3), "s3", "eu-west-1")),
+            id="the-last-use-is-of-one-key",
+        ),
+    ],
+)
+def test_a_flagged_user_is_what_its_annotation_says(
+    known: dict[str, Any], kind: str, keys: tuple[KeyUse, ...]
+) -> None:
+    bare = replace(user(), attachments={}, detail={"PasswordLastUsed": USED})
+    found = Flagged.of(bare, known)
+    assert (found.kind, found.keys) == (kind, keys)
+    assert found.user.detail["PasswordLastUsed"] == at(3)
+    assert set(found.user.attachments.values()) == {()}

@@ -412,3 +412,16 @@ def test_who_counts_as_quiet(attempts: Any, accepted: str, reason: str | None) -
     found = unquiet(attempts, accepted)
     assert found is None if reason is None else re.search(reason, text_of(found))
     assert (found or reasons.DONE).trouble == ("in use" if attempts is ATTEMPTED else "")
+
+
+@pytest.mark.parametrize(
+    ("guards", "asked"),
+    [
+        pytest.param(Guards(()), False, id="neither"),
+        pytest.param(Guards((), active_within=0), True, id="active-within"),
+        pytest.param(Guards((), quarantined_for=0), True, id="quarantined-for"),
+        pytest.param(Guards((), noticed=14), False, id="noticed"),
+    ],
+)
+def test_key_use_is_read_for_the_guards_that_need_it(guards: Guards, asked: bool) -> None:
+    assert guards.ask_key_use is asked

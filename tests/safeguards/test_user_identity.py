@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -15,14 +16,16 @@ from c7n_iamusers.execution.calls import ApiCall, Plan
 from c7n_iamusers.execution.executor import Applied, CallFailed
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.lockout.deny_all import BROWNOUT_NAME, DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.lockout.deny_all import BOUNDARY, BROWNOUT_NAME, DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.safeguards import user_identity
 from c7n_iamusers.safeguards.user_identity import (
     BoundaryChanged,
+    DenyGone,
     changed_namesake,
     handle_replacement,
     identity_check,
     not_gone,
+    require_denied,
     user_replaced,
 )
 from tests.fakes import ScriptedClient, Sleeps, client_error
@@ -297,3 +300,35 @@ def test_what_a_stopped_run_may_have_changed_on_another_user(
     reason = changed_namesake(client, Sleeps().backoff(), user().subject, map(begun, made))
     assert bool(reason) is bool(expected)
     assert expected in text_of(reason)
+
+
+def test_a_user_that_gets_its_name_back_between_two_readings_is_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = ScriptedClient(get_user=[{"User": user(unique_id="AIDANEW").detail}])
+    monkeypatch.setattr(user_identity, "read_user", lambda *_: user())
+    assert changed_namesake(client, Sleeps().backoff(), user().subject, [begun(LEFT)]) is None
+
+
+DENY_ALL_ARN = "arn:aws:iam::aws:policy/AWSDenyAll"
+
+
+@pytest.mark.parametrize(
+    ("now", "holds"),
+    [
+        pytest.param(bounded(DENY_ALL_ARN), True, id="the-same"),
+        pytest.param(bounded(POWER), False, id="another-boundary"),
+        pytest.param(bounded(None), False, id="no-boundary"),
+        pytest.param(None, False, id="no-user"),
+    ],
+)
+def test_a_user_is_denied_while_aws_deny_all_is_its_boundary(now: IamUser | None, holds: bool) -> None:
+    client = ScriptedClient(get_user=[{"User": now.detail} if now else client_error("NoSuchEntity")])
+    with nullcontext() if holds else pytest.raises(DenyGone):
+        require_denied(client, Sleeps().backoff(), user(), BOUNDARY)
+
+
+def test_the_boundary_of_the_next_user_of_the_name_denies_this_one_nothing() -> None:
+    detail = {**bounded(DENY_ALL_ARN).detail, "UserId": "AIDANEW"}
+    with pytest.raises(DenyGone):
+        require_denied(ScriptedClient(get_user=[{"User": detail}]), Sleeps().backoff(), user(), BOUNDARY)

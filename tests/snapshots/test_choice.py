@@ -10,6 +10,7 @@ from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME
 from c7n_iamusers.lockout.journal_lines import history_of
+from c7n_iamusers.snapshots.before_deny import OnRecord
 from c7n_iamusers.snapshots.removed_by_deletion import (
     before_removals,
     removed_by_us,
@@ -332,3 +333,21 @@ def test_what_was_taken_in_a_deletion_is_partial_unless_the_journal_says_what_th
     snapshots: list[Snapshot], lines: list[dict[str, Any]], partial: bool
 ) -> None:
     assert whole_snapshot(snapshots, history(lines)).partial == partial
+
+
+@pytest.mark.parametrize(
+    ("proven", "unproven", "deciding"),
+    [
+        pytest.param((1, 3), (2, 4, 5), [3, 4, 5], id="later-unproven-ones-count"),
+        pytest.param((1, 3), (2,), [3], id="an-earlier-unproven-one-does-not"),
+        pytest.param((3,), (3,), [3], id="nor-one-of-the-same-moment"),
+        pytest.param((1, 6), (4, 7), [1, 4], id="those-that-do-not-count"),
+        pytest.param((), (2,), [], id="none-is-proven"),
+    ],
+)
+def test_which_snapshots_decide(
+    proven: tuple[int, ...], unproven: tuple[int, ...], deciding: list[int]
+) -> None:
+    on_record = OnRecord(tuple(map(taken, proven)), tuple(map(taken, unproven)))
+    found = on_record.deciding(lambda each: str(each.taken) < "2026-06")
+    assert found == [taken(month) for month in deciding]

@@ -12,6 +12,7 @@ import pytest
 
 from c7n_iamusers.exceptions import SnapshotInvalid
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
+from c7n_iamusers.iam.policy_documents import PolicyVersion
 from c7n_iamusers.snapshots.schema import SCHEMA
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.records import EVERYTHING, user
@@ -176,3 +177,14 @@ def test_what_no_member_of_an_attachment_can_be(kind: str, item: dict[str, Any],
 def test_what_no_run_wrote_is_refused(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(SnapshotInvalid, match=told):
         Snapshot.from_json(json.dumps(data(**changes)))
+
+
+@pytest.mark.parametrize("change", ["sha256", "document", "rights_fingerprint"])
+def test_what_does_not_match_its_digest_is_refused(change: str) -> None:
+    policy = PolicyVersion("arn:aws:iam::aws:policy/ReadOnlyAccess", "v1", '{"Statement": []}')
+    written = json.loads(replace(SNAPSHOT, policies=(policy,)).as_json())
+    assert Snapshot.from_json(json.dumps(written)).policies == (policy,)
+    holder = written if change in written else written["policies"][0]
+    holder[change] = "{}" if change == "document" else "1" * 64
+    with pytest.raises(SnapshotInvalid, match="changed"):
+        Snapshot.from_json(json.dumps(written))
