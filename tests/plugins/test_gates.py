@@ -200,7 +200,7 @@ def change(org: LocalOrg, place: str, **members: Any) -> None:
 
 def back(org: LocalOrg, place: str) -> None:
     """As if the users had been announced long ago, for a day that has come."""
-    change(org, place, time="2026-01-02T00:00:00Z", day="2999-01-01")
+    change(org, place, time="2026-01-02T00:00:00Z", day="2099-01-01")
     name, data = records(org, place)
     today = _today()
     put(org, place, name, json.dumps({**data, "day": today, "credentials-stop": today}))
@@ -219,7 +219,7 @@ def test_a_day_that_is_moved_between_two_turns_counts(
 ) -> None:
     announce(place)
     back(org, place)
-    moved = {"day": "2999-01-01", "credentials-stop": "2998-12-18"}
+    moved = {"day": "2099-01-01", "credentials-stop": "2098-12-18"}
     between(lambda: change(org, place, **moved))
     rows = run(tmp_path, kind, noticed=30, notices=place)
     assert statuses(rows) == {"alice": KINDS[kind], "bob": "skipped", "carol": "skipped"}
