@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generated references, ``docs/attachment-kinds.md``, ``docs/findings.md`` and ``docs/outcomes.md``."""
+"""The generated references: ``docs/attachment-kinds.md``, ``findings.md``, ``outcomes.md`` and ``replacements.md``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,20 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 
+from c7n_iamusers.evidence.classification import REPLACEMENT_BASIS, REPLACEMENTS
 from c7n_iamusers.evidence.findings import FINDING_RULES, FindingRule
 from c7n_iamusers.evidence.model import Thresholds
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, PERMISSIONS_BOUNDARY, AttachmentKind, Removal
-from c7n_iamusers.iam.permissions import BROWNOUT, DELETION, DENIAL, QUARANTINE, RELEASE, RESTORATION
+from c7n_iamusers.iam.permissions import (
+    BROWNOUT,
+    DELETION,
+    DENIAL,
+    KEY_RETIREMENT,
+    KEY_SWITCH,
+    QUARANTINE,
+    RELEASE,
+    RESTORATION,
+)
 from c7n_iamusers.reasons import REASONS, Kind
 
 _ATTACHMENTS_HEAD = """# Attachments of an IAM user
@@ -38,6 +48,8 @@ _NEEDS = (
     ("quarantine, credentials: keep", DENIAL),
     ("quarantine, brownout", BROWNOUT),
     ("release", RELEASE),
+    ("deactivate, activate", KEY_SWITCH),
+    ("retire", KEY_RETIREMENT),
     ("c7n-iamusers restore", RESTORATION),
 )
 
@@ -146,12 +158,39 @@ def _outcome_line(kind: Kind) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
+_REPLACEMENTS_HEAD = """# What replaces a user
+
+The replacements that the annotation (`replacement`), mails and reports name, the best first. Ids are stable. A user
+that holds several kinds of credentials gets one for each. What is unknown gets none: nothing is guessed.
+
+| id | replacement | for | source |
+| --- | --- | --- | --- |
+"""
+_REPLACEMENTS_END = """
+A service-specific credential is judged by its `ServiceName`; a service that the table does not know gets
+`signed-requests`, and its credential is named with its service.
+
+Not covered: the root user, which is no IAM user. In member accounts, central root access removes its password and keys
+("Centralize root access for member accounts", IAM User Guide). The management account's own users are users as any
+other: give it its place in `accounts.yml`. No service control policy limits them.
+"""
+
+
+def replacement_reference() -> str:
+    """The reference as Markdown."""
+    rows = (
+        f"| `{key}` | {text} | {' | '.join(REPLACEMENT_BASIS[key])} |\n" for key, text in REPLACEMENTS.items()
+    )
+    return f"{_REPLACEMENTS_HEAD}{''.join(rows)}{_REPLACEMENTS_END}"
+
+
 _PARAMETER = re.compile(r"\{(\w+)(?::[^{}]*)?\}")
 #: Name of the document in ``docs/``, without extension -> the function that generates it.
 REFERENCES: Mapping[str, Callable[[], str]] = {
     "attachment-kinds": attachment_reference,
     "findings": finding_reference,
     "outcomes": outcome_reference,
+    "replacements": replacement_reference,
 }
 
 if __name__ == "__main__":

@@ -145,6 +145,36 @@ REPLACEMENTS = {
     SIGNED_REQUESTS: "a role whose requests are signed by an AWS SDK, agent or exporter (SigV4)",
     EXEMPT: "an exemption with an expiry, where a client can't use a role",
 }
+_BEST = "Security best practices in IAM (IAM User Guide)"
+#: Replacement -> for whom it is, and the page of AWS that says so.
+REPLACEMENT_BASIS: Mapping[str, tuple[str, str]] = {
+    IDENTITY_CENTER: ("people", f"{_BEST}: human users use federation with an identity provider"),
+    ROLE: ("programs in AWS", f"{_BEST}: workloads use temporary credentials with IAM roles"),
+    OIDC_ROLE: ("pipelines", "Create an OpenID Connect (OIDC) identity provider in IAM (IAM User Guide)"),
+    CROSS_ACCOUNT_ROLE: ("vendors", "Access to AWS accounts owned by third parties (IAM User Guide)"),
+    ROLES_ANYWHERE: (
+        "programs outside AWS",
+        "What is AWS Identity and Access Management Roles Anywhere? (IAM Roles Anywhere User Guide)",
+    ),
+    SHORT_TERM_KEY: ("Bedrock API keys", "API keys for Amazon Bedrock (IAM User Guide)"),
+    GIT_BY_ROLE: (
+        "Git credentials and SSH keys of CodeCommit",
+        "Setup steps for HTTPS connections to AWS CodeCommit with git-remote-codecommit (AWS CodeCommit User Guide)",
+    ),
+    KEYSPACES_BY_ROLE: (
+        "credentials of Keyspaces",
+        "Create credentials for programmatic access to Amazon Keyspaces (Amazon Keyspaces Developer Guide)",
+    ),
+    SES_BY_ROLE: (
+        "senders of mail by SMTP",
+        "Obtaining Amazon SES SMTP credentials (Amazon SES Developer Guide), which knows none that are temporary",
+    ),
+    SIGNED_REQUESTS: (
+        "API keys of CloudWatch Logs and of services that this table does not know",
+        "AWS Signature Version 4 for API requests (IAM User Guide)",
+    ),
+    EXEMPT: ("clients that can't use a role", "our own choice: an exemption has a reason and an end"),
+}
 BEDROCK = "bedrock.amazonaws.com"
 _GIT = "codecommit.amazonaws.com"
 #: ServiceName of service-specific credentials -> replacements, a role first. Other services: _OTHER_SERVICES.
