@@ -275,9 +275,12 @@ def _last_report(place: str, now: datetime) -> datetime:
 
 def _who(row: Mapping[str, Any]) -> str:
     """The beginning of a line of --check; empty if it is about several accounts."""
+    from c7n_iamusers.execution.calls import is_key_id
+
     if not row["account"]:
         return ""
-    user = f"user {row['user']} of " if row["user"] else ""
+    key = f"access key {row['unique_id']} of " if is_key_id(row["unique_id"]) else ""
+    user = f"{key}user {row['user']} of " if row["user"] else ""
     named = f" ({row['name']})" if row["name"] not in ("", row["account"]) else ""
     return f"{user}account {row['account']}{named}: "
 
@@ -349,12 +352,23 @@ def _tell(fleet: FleetReport, totals: Mapping[str, Any], place: str) -> None:
         f"{totals['exempt']} are exempt and {totals['high']} of high severity; {blocking} blocking, {attention} to "
         "look at"
     )
+    if fleet.keys:
+        say(_of_keys(totals["keys"]))
     for policy in fleet.policies:
         say(_did(policy))
     for each in fleet.exemptions:
         if told := each["state"] or ("matches nobody" if each["users"] == 0 else ""):
             where = f" in account {each['account']!r}" if each["account"] else ""
             say(f"exemption by {each['field']} {each['pattern']!r}{where} until {each['expires']}: {told}")
+
+
+def _of_keys(totals: Mapping[str, int]) -> str:
+    """What became of the access keys that policies selected or changed by themselves."""
+    from c7n_iamusers.report.key_states import STATES
+    from c7n_iamusers.text.wording import counted
+
+    states = ", ".join(f"{totals[each]} {each}" for each in STATES if totals[each])
+    return f"{counted(totals['all'], 'access key')}: {states}"
 
 
 def _did(row: Mapping[str, Any]) -> str:
@@ -378,18 +392,19 @@ def _did(row: Mapping[str, Any]) -> str:
 
 
 def _policies(place: str) -> Iterator[str]:
-    """The names of the policies on IAM users in FILE, or the one that FILE#POLICY names. Raises OutputUnreadable."""
+    """The names of FILE's policies on IAM users and access keys, or the one that FILE#POLICY names.
+
+    Raises OutputUnreadable.
+    """
     from c7n_iamusers.execution.given import parsed_file
-    from c7n_iamusers.report.output_reader import USER_TYPES
+    from c7n_iamusers.report.output_reader import is_reported
     from c7n_iamusers.text.yaml_documents import read_yaml
 
     whole, _, only = (place, "", "") if Path(place).is_file() else place.partition("#")
     try:
         names = parsed_file(
             Path(whole),
-            lambda content: {
-                str(each["name"]): each["resource"] in USER_TYPES for each in read_yaml(content)["policies"]
-            },
+            lambda content: {str(each["name"]): is_reported(each) for each in read_yaml(content)["policies"]},
         )
     except ValueError as error:
         raise OutputUnreadable(
@@ -397,7 +412,7 @@ def _policies(place: str) -> Iterator[str]:
         ) from error
     if only and only not in names:
         raise OutputUnreadable(f"{whole} has no policy {only}: give one of {', '.join(names)}")
-    yield from (name for name, is_on_users in names.items() if is_on_users and only in ("", name))
+    yield from (name for name, is_ours in names.items() if is_ours and only in ("", name))
 
 
 def _known_buckets(path: Path | None) -> Collection[str] | None:

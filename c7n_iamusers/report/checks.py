@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from c7n_iamusers.evidence.seen_users import EXEMPT, FLAGGED
 from c7n_iamusers.execution.outcomes import FAILED, SKIPPED
 from c7n_iamusers.reasons import BROKEN, trouble_of
 from c7n_iamusers.report import outputs as ended
+from c7n_iamusers.report.access_keys import AccessKey
 from c7n_iamusers.report.accounts import ReportedAccount
 from c7n_iamusers.report.outputs import PolicyOutput
 from c7n_iamusers.report.users import OF_EXEMPT, Row, User, began, is_stopped, when
@@ -36,11 +37,12 @@ def need(
     what: str,
     why: str,
     account: ReportedAccount | None = None,
-    user: User | None = None,
+    user: User | AccessKey | None = None,
 ) -> Row:
     """A line of the check. ``level``: BLOCKING or ATTENTION. ``kind``: one of KINDS.
 
-    ``what``, ``why``: in words. ``account``, ``user``: whom it is about; None for several.
+    ``what``, ``why``: in words. ``account``, ``user``: whom it is about; None for several. ``user`` may be an
+    access key, whose id is the unique id then.
     """
     who = {**_NOBODY, **({"account": account.id, "name": account.name} if account else {})}
     who |= {"user": user.name, "unique_id": user.unique_id} if user else {}
@@ -53,40 +55,52 @@ def needs(
     latest: Mapping[tuple[str, str, str], PolicyOutput],
     exemptions: Iterable[Row],
     known: Users,
+    keys: Sequence[AccessKey],
     account_of: Callable[[PolicyOutput], str],
 ) -> Iterator[Row]:
     """All lines, the blocking ones first. ``latest``: account, policy and Region -> its latest output."""
     users = [(account, user) for account in accounts for user in account.users]
-    yield from _accounts(accounts)
+    yield from _accounts(accounts, {each.account for each in keys if each.state == FAILED})
     by_id = {each.id: each for each in accounts}
-    yield from _stopped([user for _, user in users], by_id)
+    yield from _stopped([user for _, user in users], keys, by_id)
     yield from _failed(users)
+    yield from _failed_keys(keys, by_id)
     yield from _quarantines(users)
     yield from _counted_twice(outputs, account_of, by_id)
     yield from _exemptions(exemptions, by_id)
-    yield from _missing_named(latest.values(), known, by_id)
+    yield from _missing_named(latest.values(), known, keys, by_id)
     yield from _selecting_nobody(by_id, outputs, latest, known, account_of)
+    yield from _selecting_no_key(by_id, outputs, latest, keys, account_of)
 
 
-def _accounts(accounts: Sequence[ReportedAccount]) -> Iterator[Row]:
+def _accounts(accounts: Sequence[ReportedAccount], with_failed_keys: Collection[str]) -> Iterator[Row]:
     for account in accounts:
-        failed = any(user.event()["status"] == FAILED for user in account.users)
-        # Users that failed end their policy with an error, and are named themselves.
+        failed = account.id in with_failed_keys or any(
+            user.event()["status"] == FAILED for user in account.users
+        )
+        # Users and keys that failed end their policy with an error, and are named themselves.
         if account.state != ended.RAN and not (failed and account.state == ended.ACTION_FAILED):
             yield need(BLOCKING, "account", account.state, "; ".join(account.why), account)
 
 
-def _stopped(users: Iterable[User], accounts: Mapping[str, ReportedAccount]) -> Iterator[Row]:
-    """One line for all users of an account that a STOP file left untouched, since it is one cause.
+def _stopped(
+    users: Iterable[User], keys: Iterable[AccessKey], accounts: Mapping[str, ReportedAccount]
+) -> Iterator[Row]:
+    """One line for all users and keys of an account that a STOP file left untouched, since it is one cause.
 
     The reason is a text of the account's own output, so it never speaks for another account.
     """
-    found: defaultdict[tuple[str, str], list[User]] = defaultdict(list)
+    found: defaultdict[tuple[str, str], list[User | AccessKey]] = defaultdict(list)
+    for key in keys:
+        if (told := key.event()) and key.is_stopped():
+            found[key.account, told["reason"]].append(key)
     for user in users:
         if is_stopped(event := user.event()):
             found[user.account, event["reason"]].append(user)
     for (account, reason), stopped in found.items():
-        who = counted(len(stopped), "user")
+        of_users = sum(isinstance(each, User) for each in stopped)
+        counts = ((of_users, "user"), (len(stopped) - of_users, "access key"))
+        who = " and ".join(counted(count, what) for count, what in counts if count)
         why = f"{who}: {reason}. This line goes away when the same policies have run again"
         yield need(BLOCKING, FAILURE, "stopped", why, accounts.get(account))
 
@@ -97,6 +111,15 @@ def _failed(users: Iterable[tuple[ReportedAccount, User]]) -> Iterator[Row]:
         if event["status"] == FAILED and not is_stopped(event) and trouble_of(event["codes"]) != BROKEN:
             reason = event["reason"] or "no reason was left"
             yield need(BLOCKING, FAILURE, f"{event['policy']} failed", reason, account, user)
+
+
+def _failed_keys(keys: Iterable[AccessKey], accounts: Mapping[str, ReportedAccount]) -> Iterator[Row]:
+    for key in keys:
+        event = key.event()
+        if event and key.state == FAILED and not key.is_stopped():
+            reason = event["reason"] or "no reason was left"
+            account = accounts.get(key.account)
+            yield need(BLOCKING, FAILURE, f"{event['policy']} failed", reason, account, key)
 
 
 def _quarantines(users: Iterable[tuple[ReportedAccount, User]]) -> Iterator[Row]:
@@ -127,27 +150,29 @@ def _counted_twice(
     account_of: Callable[[PolicyOutput], str],
     accounts: Mapping[str, ReportedAccount],
 ) -> Iterator[Row]:
-    """Users that one run of a policy selected in two places: every number of the run counts them twice.
+    """Users, or access keys, that one run of a policy selected in two places: its numbers count them twice.
 
     Causes: an account under two names in the accounts file, two Regions, or a copy of an output.
     """
     together: defaultdict[tuple[str, str, str], list[PolicyOutput]] = defaultdict(list)
-    for output in (each for each in outputs if each.users):
+    for output in (each for each in outputs if each.selected):
         for run in {output.execution, output.run} - {""}:
             together[run, output.policy, account_of(output)].append(output)
-    pairs: defaultdict[tuple[str, str, str], set[str]] = defaultdict(set)
+    pairs: defaultdict[tuple[str, str, str], set[tuple[str, str]]] = defaultdict(set)
     for (_, _, account), group in together.items():
-        first = dict[str, str]()
+        first = dict[tuple[str, str], str]()
         for output in group:
-            for user in output.users or ():
-                # each further output that has the user is named beside the first one
-                place = first.setdefault(user.arn, output.place)
+            for each in output.selected or ():
+                # each further output that has it is named beside the first one
+                who = (each.arn, each.unique_id if output.on_keys else "")
+                place = first.setdefault(who, output.place)
                 if place != output.place and len(pairs) < _MOST_PAIRS:
-                    pairs[account, place, output.place].add(user.arn)
+                    pairs[account, place, output.place].add(who)
     for (account, place, other_place), both in pairs.items():
-        names = shown([each.rpartition("/")[2] for each in sorted(both)])
+        names = shown([key or arn.rpartition("/")[2] for arn, key in sorted(both)])
+        what = "access keys" if any(key for _, key in both) else "users"
         why = (
-            f"{len(both)} users are in {place} and in {other_place}: {names}: leave one entry of the account in "
+            f"{len(both)} {what} are in {place} and in {other_place}: {names}: leave one entry of the account in "
             "the accounts file, one Region, or one copy of the output"
         )
         yield need(BLOCKING, "twice", "counted twice", why, accounts.get(account))
@@ -170,7 +195,10 @@ def _exemptions(exemptions: Iterable[Row], accounts: Mapping[str, ReportedAccoun
 
 
 def _missing_named(
-    latest: Iterable[PolicyOutput], known: Users, accounts: Mapping[str, ReportedAccount]
+    latest: Iterable[PolicyOutput],
+    known: Users,
+    keys: Iterable[AccessKey],
+    accounts: Mapping[str, ReportedAccount],
 ) -> Iterator[Row]:
     """Users that policies name alone, and that none of these selected anywhere: nothing happened to them.
 
@@ -179,7 +207,7 @@ def _missing_named(
     """
     narrowed: defaultdict[frozenset[str], list[PolicyOutput]] = defaultdict(list)
     for output in latest:
-        if output.names is not None and output.users is not None:
+        if output.names is not None and output.selected is not None:
             narrowed[frozenset(output.names)].append(output)
     handled = {
         (event["policy"], user.name)
@@ -187,6 +215,7 @@ def _missing_named(
         for event in user.events
         if event["status"] not in (SKIPPED, FAILED)
     }
+    handled |= {(event["policy"], key.name) for key in (keys if narrowed else ()) for event in key.handled()}
     for names, outputs in narrowed.items():
         policies = sorted({each.policy for each in outputs})
         found = {name for each in outputs for name in _found_in(each)}
@@ -211,7 +240,7 @@ def _missing_named(
 def _found_in(output: PolicyOutput) -> Iterator[str]:
     """The names of the users that it selected, or left for a reason that it states."""
     left = [each.arn for each in output.seen.users if each.state != FLAGGED] if output.seen else []
-    for arn in (*(each.arn for each in output.users or ()), *left):
+    for arn in (*(each.arn for each in output.selected or ()), *left):
         yield arn.rpartition("/")[2]
 
 
@@ -242,6 +271,37 @@ def _selecting_nobody(
                 f"{output.policy} selected {len(users)} users on {began(former):%Y-%m-%d}, and now nobody. "
                 f"{len(missed)} of them are neither gone nor exempt, and no other policy has handled them: "
                 f"{shown(missed)}: look whether its filters or variables were changed"
+            )
+            yield need(ATTENTION, SELECTION, "selected nobody", why, accounts.get(key[0]))
+
+
+def _selecting_no_key(
+    accounts: Mapping[str, ReportedAccount],
+    outputs: Iterable[PolicyOutput],
+    latest: Mapping[tuple[str, str, str], PolicyOutput],
+    keys: Iterable[AccessKey],
+    account_of: Callable[[PolicyOutput], str],
+) -> Iterator[Row]:
+    """The same of policies on access keys."""
+    known = {(each.account, each.unique_id): each for each in keys}
+    before: dict[tuple[str, str, str], PolicyOutput] = {}
+    for output in sorted(outputs, key=began):
+        key = (account_of(output), output.policy, output.region)
+        if output.keys and output is not latest.get(key):
+            before[key] = output
+    for key, output in latest.items():
+        if output.keys != () or output.state != ended.RAN or key not in before:
+            continue
+        former = before[key]
+        selected = [
+            known[key[0], each.unique_id] for each in former.keys or () if (key[0], each.unique_id) in known
+        ]
+        missed = [each.unique_id for each in selected if each.is_left() and not each.handled()]
+        if missed:
+            why = (
+                f"{output.policy} selected {counted(len(selected), 'access key')} on {began(former):%Y-%m-%d}, and now "
+                f"none. {len(missed)} of them are still there, and no policy has handled them: {shown(missed)}: look "
+                "whether they were used since, or whether its filters or variables were changed"
             )
             yield need(ATTENTION, SELECTION, "selected nobody", why, accounts.get(key[0]))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report's data as CSV: its columns, and a row for each user. Pure."""
+"""A report's data as CSV: its columns, and a row for each user and access key. Pure."""
 
 from __future__ import annotations
 
@@ -52,15 +52,42 @@ _COLUMNS: dict[str, Callable[[Row, Row], str]] = {
     "blocked": _text("blocked"),
     "until": _text("until"),
     "overdue": lambda user, _: "yes" if user.get("overdue") else "",
+    "key": _text("key"),
+    "parked": _text("parked"),
 }
 
 
+def _of_key(key: Row) -> Row:
+    """The row of an access key: what is not of the key is its user's, and ``key`` is its id."""
+    same = (
+        "account",
+        "user",
+        "arn",
+        "kind",
+        "created",
+        "reason",
+        "code",
+        "policy",
+        "time",
+        "last_seen",
+        "owner",
+    )
+    row = {name: key[name] for name in (*same, "announced", "planned", "key", "parked")}
+    return {
+        **row,
+        "unique_id": key["user_id"],
+        "status": key["state"],
+        "last_activity": {"time": key["used"]},
+    }
+
+
 def render_csv(data: Row) -> Iterator[bytes]:
-    """A row for each user, and for each account of which no users are known."""
+    """A row for each user and then for each access key, and for each account of which no users are known."""
     yield _line(_COLUMNS)
     names = {each["account"]: each for each in data["accounts"]}
     unseen = [each for each in data["accounts"] if each["state"] != "ran" and not each["users"]]
-    for row in chain(({"account": each["account"]} for each in unseen), data["users"]):
+    keys = map(_of_key, data["keys"])
+    for row in chain(({"account": each["account"]} for each in unseen), data["users"], keys):
         account = names.get(row["account"], {})
         values = (value(row, account) for value in _COLUMNS.values())
         yield _line(cell(visible(str(each))) for each in values)

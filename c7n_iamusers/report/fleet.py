@@ -16,6 +16,7 @@ from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED
 from c7n_iamusers.exemptions import ExemptionRule, RuleKey, parse_rules
 from c7n_iamusers.notices.notices import Notices
 from c7n_iamusers.report import outputs as ended
+from c7n_iamusers.report.access_keys import AccessKey, access_keys_of, totals_of
 from c7n_iamusers.report.accounts import (
     ANY,
     UNSEEN,
@@ -43,7 +44,10 @@ _SOON = timedelta(days=30)
 
 @dataclass(frozen=True)
 class FleetReport:
-    """``attention``: the lines of --check, see ``checks.need``. ``policies``: what the latest run of each did."""
+    """``attention``: the lines of --check, see ``checks.need``. ``policies``: what the latest run of each did.
+
+    ``keys``: the access keys that policies selected or changed by themselves, the most urgent first.
+    """
 
     accounts: tuple[ReportedAccount, ...]
     users: tuple[User, ...]
@@ -52,24 +56,31 @@ class FleetReport:
     attention: tuple[Row, ...]
     policies: tuple[Row, ...]
     progress: Progress
+    keys: tuple[AccessKey, ...] = ()
 
     def of_owners(self, now: datetime) -> Iterator[tuple[str, FleetReport]]:
-        """Each owner (empty if unknown) with the report on its users alone, so that it can be given to the owner."""
+        """Each owner (empty if unknown) with the report on its users and access keys alone, to be given to it."""
         accounts = {each.id: each for each in self.accounts}
         grouped: defaultdict[str, list[User]] = defaultdict(list)
         for user in self.users:
             grouped[user.standing.owner].append(user)
-        for owner, users in sorted(grouped.items()):
+        of_owner: defaultdict[str, list[AccessKey]] = defaultdict(list)
+        for key in self.keys:
+            of_owner[key.owner].append(key)
+        for owner in sorted({*grouped, *of_owner}):
+            users = grouped[owner]
             of_account: defaultdict[str, list[User]] = defaultdict(list)
             for user in users:
                 of_account[user.account].append(user)
+            for key in of_owner[owner]:
+                of_account[key.account] += ()
             # a line on a whole account may name other owners' users, and one that blocks a step is for the operator
             own = tuple(
                 replace(accounts[key], users=tuple(found), notes=(), why=())
                 for key, found in of_account.items()
             )
             progress = progress_of(own, users, self.progress.since, now)
-            yield owner, FleetReport(own, tuple(users), (), (), (), (), progress)
+            yield owner, FleetReport(own, tuple(users), (), (), (), (), progress, tuple(of_owner[owner]))
 
     def with_needs(self, further: Iterable[Row]) -> FleetReport:
         """With ``further`` lines of the check, such as those on mails, which outputs do not tell (``mail_report``)."""
@@ -77,11 +88,11 @@ class FleetReport:
         return replace(self, attention=tuple(found))
 
     def gone(self) -> set[tuple[str, str]]:
-        """The account and unique id of each user that is not there any more."""
-        return {(each.account, each.unique_id) for each in self.users if not each.is_left()}
+        """The account and unique id of each user and access key that is not there any more."""
+        return _gone(self.users) | _gone(self.keys)
 
     def as_data(self) -> Row:
-        """The whole report in JSON types; ``users`` are made one by one, and can be read once."""
+        """The whole report in JSON types; ``users`` and ``keys`` are made one by one, and can be read once."""
         left = [each for each in self.users if each.is_left()]
         deleted = sum(each.is_deleted() for each in self.users)
         return {
@@ -96,6 +107,7 @@ class FleetReport:
                 "quarantined": sum(bool(each.quarantine()) for each in left),
                 "failed": sum(each.event()["status"] == FAILED for each in left),
                 "high": sum(each.severity == HIGH for each in left),
+                "keys": totals_of(self.keys),
             },
             "progress": self.progress.as_data(),
             "attention": list(self.attention),
@@ -104,6 +116,7 @@ class FleetReport:
             "policies": list(self.policies),
             "exemptions": list(self.exemptions),
             "users": (each.as_data() for each in self.users),
+            "keys": (each.as_data() for each in self.keys),
         }
 
 
@@ -131,8 +144,8 @@ def fleet_of(
         user.note()
     belongs = {each.id: Belongs(each.owner, each.ou) for each in expected}
     stand(users, asks_of(outputs, key_of.of), Told(notices, since, belongs), now)
+    keys = access_keys_of(outputs, key_of.of, notices, belongs, _gone(users), now)
     accounts = accounts_of(outputs, expected, key_of, users, wanted)
-    ordered = sorted(users, key=lambda each: (each.account, each.name.casefold(), each.unique_id))
     complete = _with_outcomes(outputs, key_of)
     runs = tuple(_runs(complete, users, key_of))
     all_seen = not any(each.state in UNSEEN for each in accounts)
@@ -141,9 +154,14 @@ def fleet_of(
     latest = latest_outputs(outputs, key_of)
     exemptions = tuple(_exemptions(latest, all_seen, today, _lapsed(users, today)))
     policies = tuple(_policies(latest_outputs(complete, key_of), wanted, known))
+    ordered = tuple(sorted(users, key=lambda each: (each.account, each.name.casefold(), each.unique_id)))
     progress = progress_of(accounts, ordered, since, now)
-    fleet = FleetReport(accounts, tuple(ordered), runs, exemptions, (), policies, progress)
-    return fleet.with_needs(needs(accounts, outputs, latest, exemptions, known, key_of.of))
+    fleet = FleetReport(accounts, ordered, runs, exemptions, (), policies, progress, tuple(keys))
+    return fleet.with_needs(needs(accounts, outputs, latest, exemptions, known, keys, key_of.of))
+
+
+def _gone(of: Iterable[User | AccessKey]) -> set[tuple[str, str]]:
+    return {(each.account, each.unique_id) for each in of if not each.is_left()}
 
 
 def _with_outcomes(outputs: Sequence[PolicyOutput], key_of: AccountKeys) -> list[PolicyOutput]:
@@ -153,17 +171,23 @@ def _with_outcomes(outputs: Sequence[PolicyOutput], key_of: AccountKeys) -> list
         if each.state:
             runs[key_of.of(each), each.policy, each.region].append(each)
     rows: defaultdict[str, list[Mapping[str, object]]] = defaultdict(list)
+    key_rows: defaultdict[str, list[Mapping[str, object]]] = defaultdict(list)
     for each in outputs:
-        if each.rows and not each.state:
+        if each.all_rows and not each.state:
             of_policy = runs[key_of.of(each), each.policy, each.region]
             starts = list(map(began, of_policy))
-            for row in each.rows:
-                if at := bisect_right(starts, when(event_of(row, each, None))):
-                    rows[of_policy[at - 1].place].append(row)
+            for found, its in ((rows, each.rows), (key_rows, each.key_rows)):
+                for row in its:
+                    if at := bisect_right(starts, when(event_of(row, each, None))):
+                        found[of_policy[at - 1].place].append(row)
     return [
-        replace(each, rows=(*each.rows, *rows[each.place])) if each.place in rows else each
-        for found in runs.values()
-        for each in found
+        replace(
+            each,
+            rows=(*each.rows, *rows.get(each.place, ())),
+            key_rows=(*each.key_rows, *key_rows.get(each.place, ())),
+        )
+        for of_policy in runs.values()
+        for each in of_policy
     ]
 
 
@@ -182,7 +206,7 @@ def _runs(outputs: Iterable[PolicyOutput], users: Sequence[User], key_of: Accoun
         known = sum(each.first_seen <= last for each in users)
         deleted = sum(at < until for at in deleted_at)
         statuses = Counter(event["status"] for _, event in _last_of_each(group))
-        selected = sum(len(each.users or ()) for each in group)
+        selected = sum(len(each.selected or ()) for each in group)
         yield {
             "run": run,
             "policy": group[0].policy,
@@ -205,7 +229,7 @@ def _last_of_each(
     """
     for output in outputs:
         found = dict[tuple[str, ...], tuple[Mapping[str, Any], Row]]()
-        for row in output.rows:
+        for row in output.all_rows:
             event = event_of(row, output, output.time)
             key = (str(row.get("arn")), str(row.get("unique_id")), event["policy"])
             if since_its_run and when(event) < (output.time or FIRST):
@@ -239,7 +263,7 @@ def _policies(
             "not_run": sorted({account for account, each in group if each.state in UNSEEN}),
             "dry_run": any(each.dry_run for each in outputs),
             "deployed": sorted({account for account, each in group if each.deployed}),
-            "selected": sum(len(each.users or ()) for each in outputs),
+            "selected": sum(len(each.selected or ()) for each in outputs),
             "outcomes": dict(sorted(Counter(event["status"] for _, event in events).items())),
             "skipped": [{"codes": [*codes], "users": count} for codes, count in skipped.most_common()],
         }
@@ -275,9 +299,13 @@ def _exemptions(
             policies[rule.key].add(policy)
         for rule, count in protected.items():  # several policies have the same rule for the same users
             users[rule.key, account] = max(users[rule.key, account], count)
-    silent = {policy for (_, policy, _), output in latest.items() if not _saw_all(output)}
+    # a policy on access keys asks for the keys' users alone
+    of_keys = {policy for (_, policy, _), output in latest.items() if output.on_keys}
+    silent = {
+        policy for (_, policy, _), output in latest.items() if not output.on_keys and not _saw_all(output)
+    }
     for key, rule in sorted(rules.items(), key=lambda each: each[0][2]):
-        told = all_seen and not silent & policies[key]
+        told = all_seen and not silent & policies[key] and not policies[key] <= of_keys
         yield {
             **dict(zip(("field", "pattern", "expires", "account"), key, strict=True)),
             "state": _expiry(rule.expires, today),

@@ -17,6 +17,7 @@ from typing import Any
 
 from c7n_iamusers.evidence.seen_users import FLAGGED, SEEN, SeenUsers, parse_seen, sees_all
 from c7n_iamusers.exceptions import InvalidPolicyData, OutputUnreadable
+from c7n_iamusers.execution.calls import is_key_id
 from c7n_iamusers.execution.journal import RESTORE_JOURNAL, utc_now
 from c7n_iamusers.execution.outcomes import (
     MEMBERS,
@@ -58,6 +59,7 @@ from c7n_iamusers.report.outputs import (
     Mail,
     PolicyOutput,
 )
+from c7n_iamusers.report.selected_keys import KEY_ID, selected_keys
 from c7n_iamusers.report.selected_users import Selected, selected_users
 from c7n_iamusers.text.kept import Kept, plain, size
 from c7n_iamusers.text.times import CLOCKS_APART
@@ -66,8 +68,9 @@ from c7n_iamusers.text.validators import record
 _NAMES = (*OF_CUSTODIAN, *OF_RUNS)
 #: Directories that are read at once, so that a bucket's answers are waited for together.
 _AT_ONCE = 8
-#: The resource of a policy on IAM users.
-USER_TYPES = frozenset({"iam-user", "aws.iam-user"})
+#: The resources of policies on IAM users, and on access keys; the source of the latter that is this package's.
+_USER_TYPES = frozenset({"iam-user", "aws.iam-user"})
+_KEY_TYPES, _KEY_SOURCE = frozenset({"iam-access-key", "aws.iam-access-key"}), "access-keys"
 _LONGEST_FAULT = 1_000
 #: Bytes in memory of what is kept of one directory: so many, or so many times those of its files as they lie there,
 #: whichever is more. Runs leave up to TIMES times.
@@ -117,7 +120,8 @@ def read_outputs(
     of_users = [output for output in outputs if output]
     if not of_users and not accounts:
         raise OutputUnreadable(
-            f"{store} holds runs of policies on other resources only: give -s one of policies on aws.iam-user"
+            f"{store} holds runs of policies on other resources only: give -s one of policies on aws.iam-user or "
+            "aws.iam-access-key"
         )
     return _dated(of_users)
 
@@ -168,44 +172,39 @@ def _output(files: OutputFiles, known: Mapping[str, str], fault: str = "") -> Po
     """None for a policy on other resources. ``fault``: why nothing is read."""
     store, directory, kept = files.store, files.directory, Kept(RULE_KEYS)
     files.faults += [fault] if fault else []
-    metadata = files.data(METADATA, METADATA_SHAPE, "metadata")
+    metadata = _metadata(files)
     policy = metadata["policy"] if metadata else {}
-    if policy and policy.get("resource") not in USER_TYPES:
+    if policy and not is_reported(policy):
         return None
-    began = _began(metadata)
-    if began and began > utc_now() + CLOCKS_APART:
-        files.fault(
-            METADATA, f"says that its run began at {began:%Y-%m-%d %H:%M:%S} UTC, which is in the future"
-        )
-        metadata, policy, began = None, {}, None
     layout = Layout.of(directory.parts, known)
     owner = layout.owner(known, str((metadata or {}).get("config", {}).get("account_id") or ""))
     if owner.fault:
         files.tells_of_others(layout.policy, owner.fault)
         metadata, policy = None, {}  # whoever wrote it chose what it says
     refused = bool(fault or owner.fault)
-    resources = None if refused else files.data(RESOURCES, USERS_SHAPE, "a list of IAM users")
-    if resources:
-        resources = _own(files, owner, RESOURCES, resources)
-    rows = () if refused else _rows(files, owner)
+    on_keys = policy.get("resource") in _KEY_TYPES
+    resources = None if refused else _resources(files, owner, on_keys)
+    of_users, of_keys = _parted(() if refused else _rows(files, owner))
     execution = str((metadata or {}).get("execution", {}).get("id") or "")
     seen = None if refused else _seen(files, execution, owner)
     denied = files.mentions(LOG, _DENIED)
-    state, why = _state(files, metadata, resources is not None, denied)
-    users = tuple(selected_users(resources or ())) if state in (RAN, ACTION_FAILED) else None
+    state, why = _state(files, metadata, resources is not None, denied, on_keys)
+    selected = (resources or ()) if state in (RAN, ACTION_FAILED) else None
+    users = None if on_keys or selected is None else tuple(selected_users(selected))
+    keys = tuple(selected_keys(selected)) if on_keys and selected is not None else None
     return PolicyOutput(
         place=store.place(str(directory)).removesuffix("/."),
         run=f"{store}/{layout.run}".rstrip("/"),
         policy=str(policy.get("name") or layout.policy),
-        account=owner.account or _account_of(resources or (), rows),
+        account=owner.account or _account_of(resources or (), (*of_users, *of_keys)),
         name=layout.name,
         region=layout.region,
-        time=began if metadata else None,
+        time=_began(metadata),
         state=state,
         why=why,
         dry_run=bool((metadata or {}).get("config", {}).get("dryrun")),
         users=users,
-        rows=rows,
+        rows=of_users,
         rules=tuple(map(kept.of, _rules(policy.get("filters")))),
         execution=execution,
         sees_all=sees_all(policy.get("filters")),
@@ -214,7 +213,45 @@ def _output(files: OutputFiles, known: Mapping[str, str], fault: str = "") -> Po
         names=_names(policy.get("filters")),
         deployed=state == RAN and resources is None,
         of_others=tuple(files.of_others),
+        on_keys=on_keys,
+        keys=keys,
+        key_rows=of_keys,
     )
+
+
+def is_reported(policy: Mapping[str, Any]) -> bool:
+    """Whether reports are about what the ``policy`` selects: IAM users, or access keys by this package's source."""
+    resource = policy.get("resource")
+    return resource in _USER_TYPES or (resource in _KEY_TYPES and policy.get("source") == _KEY_SOURCE)
+
+
+def _resources(files: OutputFiles, owner: Owner, on_keys: bool) -> list[_Row] | None:
+    """What the policy selected, which is ``on_keys`` or on users: no other resources are believed."""
+    what = "access keys" if on_keys else "IAM users"
+    found = files.data(RESOURCES, USERS_SHAPE, f"a list of {what}")
+    if found and any((KEY_ID in each) != on_keys for each in found):
+        files.fault(RESOURCES, f"is not a list of {what}, as its policy selects")
+    return _own(files, owner, RESOURCES, found) if found else found
+
+
+def _parted(rows: Iterable[_Row]) -> tuple[tuple[_Row, ...], tuple[_Row, ...]]:
+    """Outcomes of users, and those of access keys."""
+    found: tuple[list[_Row], list[_Row]] = [], []
+    for row in rows:
+        found[is_key_id(str(row.get("unique_id")))].append(row)
+    return tuple(found[False]), tuple(found[True])
+
+
+def _metadata(files: OutputFiles) -> dict[str, Any] | None:
+    """Cloud Custodian's record of the run; None if there is none, or if it began in the future: it would count as the
+    last run for good.
+    """
+    found: dict[str, Any] | None = files.data(METADATA, METADATA_SHAPE, "metadata")
+    began = _began(found)
+    if began is None or began <= utc_now() + CLOCKS_APART:
+        return found
+    files.fault(METADATA, f"says that its run began at {began:%Y-%m-%d %H:%M:%S} UTC, which is in the future")
+    return None
 
 
 def _own(files: OutputFiles, owner: Owner, name: str, rows: Iterable[_Row]) -> list[_Row]:
@@ -273,7 +310,7 @@ def _names(filters: Any) -> tuple[str, ...] | None:
     return None if names is None else tuple(dict.fromkeys(names))
 
 
-def _state(files: OutputFiles, metadata: Any, selected: bool, denied: bool) -> tuple[str, str]:
+def _state(files: OutputFiles, metadata: Any, selected: bool, denied: bool, on_keys: bool) -> tuple[str, str]:
     """How the run ended, and in words why not well. A list of users may be an earlier run's.
 
     ``denied``: whether its log tells of a denied call.
@@ -287,11 +324,13 @@ def _state(files: OutputFiles, metadata: Any, selected: bool, denied: bool) -> t
     if metadata is None:
         return STOPPED, f"it left no {METADATA}: its role can't be assumed, or it was killed"
     counts = {str(metric.get("MetricName")): metric.get("Value") for metric in metadata.get("metrics") or ()}
+    what = "access keys" if on_keys else "users"
     if "ResourceLimitExceeded" in counts:
         many = counts["ResourceLimitExceeded"]
-        return TOO_MANY, f"it selected {many} users, more than max-resources allows, and touched nobody"
+        touched = "none" if on_keys else "nobody"
+        return TOO_MANY, f"it selected {many} {what}, more than max-resources allows, and touched {touched}"
     if "PolicyException" in counts and "ResourceCount" in counts and selected:
-        return ACTION_FAILED, "it selected its users, and then an action ended with an error"
+        return ACTION_FAILED, f"it selected its {what}, and then an action ended with an error"
     if denied and "ResourceCount" not in counts:
         return DENIED, "access was denied before it had selected users"
     mode = metadata["policy"].get("mode")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from c7n_iamusers.evidence.assessment import ANNOTATION
+from c7n_iamusers.report.selected_keys import KEY, KEY_ID
 from c7n_iamusers.text.validators import (
     listing,
     mapping,
@@ -18,6 +19,8 @@ from c7n_iamusers.text.validators import (
 
 #: The ARN of an IAM user, with its account.
 USER_ARN = re.compile(r"arn:[a-z-]+:iam::(\d{12}):user/.+", re.ASCII)
+#: The id of an access key.
+KEY_PATTERN = r"AKIA[A-Z0-9]{4,124}"
 _TEXT, _SHORT, _MANY = text(1_000_000), text(1_000), 1_000_000
 #: Codes of an outcome, and earlier outcomes of a user, of which a row keeps about 30 (``outcomes.MOST_FORMER``).
 _FEW = 100
@@ -48,11 +51,18 @@ _ASSESSMENT = record(
         "trusted_by": maybe(_TEXTS),
         "sources": mapping(_TEXT, _SOURCE),
         "identity-center": mapping(_TEXT, maybe(_TEXT)),
+        KEY: record({}, {}, others=True),
     },
     others=True,
 )
 _ARN = text(2048, USER_ARN.pattern)
-USERS_SHAPE = listing(record({"Arn": _ARN}, {"UserId": _TEXT, ANNOTATION: _ASSESSMENT}, others=True), _MANY)
+#: Also those of access keys, which have their user's ARN and unique id, and their own id.
+USERS_SHAPE = listing(
+    record(
+        {"Arn": _ARN}, {"UserId": _TEXT, KEY_ID: text(128, KEY_PATTERN), ANNOTATION: _ASSESSMENT}, others=True
+    ),
+    _MANY,
+)
 _OUTCOME = {"status": _TEXT}
 _MEMBERS = {
     **dict.fromkeys(

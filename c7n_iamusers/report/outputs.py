@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from c7n_iamusers import defaults
 from c7n_iamusers.evidence.seen_users import SeenUsers
+from c7n_iamusers.report.selected_keys import SelectedKey
 from c7n_iamusers.report.selected_users import Selected
 
 #: In place of a policy's name, for what ``c7n-iamusers restore`` did; and the member of its row with the unique id of
@@ -71,12 +72,15 @@ class PolicyOutput:
     ``place``: where, for people. ``run``: what it shares with the same run's other accounts. ``account``: the id, or
     empty. ``name``: c7n-org's name of the account, or empty. ``time``: when the run began. ``state``: how it ended;
     empty where only a record of outcomes lies here. ``users``: those that were selected, None where that is not known.
-    ``rows``: of outcomes. ``rules``: entries of ``exempt``. ``execution``: Cloud Custodian's id of the run, or empty.
+    ``rows``: of outcomes of users. ``rules``: entries of ``exempt``. ``execution``: Cloud Custodian's id of the run, or
+    empty.
     ``sees_all``: whether a filter ``unnecessary`` gets all users of the account. ``seen``: those that it got, without
     the selected ones in ``users``; ``complete`` says whether both are all. None where it was not called. ``mails``:
     its actions with notices; empty also where the run left no metadata. ``names``: the only users that it is for; None
     for all. ``deployed``: whether the run only deployed a function, and so selected nobody. ``of_others``: what in it
-    tells of users of another account, in words; none of that is believed.
+    tells of users of another account, in words; none of that is believed. ``on_keys``: whether the policy is about
+    access keys: then ``users`` is None, and ``keys`` are those that were selected. ``key_rows``: of outcomes
+    of access keys.
     """
 
     place: str
@@ -99,3 +103,16 @@ class PolicyOutput:
     names: tuple[str, ...] | None = None
     deployed: bool = False
     of_others: tuple[str, ...] = ()
+    on_keys: bool = False
+    keys: tuple[SelectedKey, ...] | None = None
+    key_rows: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def selected(self) -> Sequence[Selected | SelectedKey] | None:
+        """The users, or the access keys, that were selected; None where that is not known."""
+        return self.keys if self.on_keys else self.users
+
+    @property
+    def all_rows(self) -> Sequence[Mapping[str, Any]]:
+        """Of outcomes of users and of access keys."""
+        return (*self.rows, *self.key_rows)

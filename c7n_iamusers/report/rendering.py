@@ -12,17 +12,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 from typing import Any
 
 from c7n_iamusers.evidence.seen_users import EXEMPT, LEFT_OUT
 from c7n_iamusers.execution.outcomes import (
+    ACTIVATED,
     BROWNED_OUT,
+    DEACTIVATED,
     DELETED,
     FAILED,
     PLANNED,
     PROVISIONED,
     QUARANTINED,
     RELEASED,
+    RETIRED,
     SKIPPED,
     UNCHANGED,
 )
@@ -32,6 +36,7 @@ from c7n_iamusers.report.checks import KINDS
 from c7n_iamusers.report.comparisons import ALONE_IN_WORDS
 from c7n_iamusers.report.csv_columns import finding_ids
 from c7n_iamusers.report.embedding import EmbeddedUsers
+from c7n_iamusers.report.key_states import STATES
 from c7n_iamusers.report.standing import BLOCKS
 from c7n_iamusers.report.users import FLAGGED, GONE, SEVERITIES, UNJUDGED
 from c7n_iamusers.text.json_pieces import json_pieces
@@ -47,11 +52,14 @@ _STATUSES = (
     BROWNED_OUT,
     QUARANTINED,
     RELEASED,
+    DEACTIVATED,
+    ACTIVATED,
     PROVISIONED,
     UNCHANGED,
     LEFT_OUT,
     EXEMPT,
     GONE,
+    RETIRED,
     DELETED,
 )
 _UNKNOWN = "not known"
@@ -80,7 +88,7 @@ def render_html(data: Row) -> Iterator[bytes]:
     """The page. Needs jinja2, of the extra ``cli``."""
     from jinja2 import Environment, StrictUndefined
 
-    seen = all_visible({key: value for key, value in data.items() if key != "users"})
+    seen = all_visible({key: value for key, value in data.items() if key not in ("users", "keys")})
     now = moment(seen["generated"])
     assert now  # it is the report's own
     users, counted = EmbeddedUsers(seen["accounts"]), _Charts()
@@ -99,6 +107,8 @@ def render_html(data: Row) -> Iterator[bytes]:
         burn_down=burn_down(seen["progress"]["days"], seen["progress"]["coming"]),
         owner=seen.get("owner", ""),
         blocks=BLOCKS,
+        keys=[all_visible(each) for each in islice(data["keys"], _ROWS)],
+        states=STATES,
         rows=_ROWS,
         widest=max((each["users"] for each in seen["accounts"]), default=0) or 1,
         statuses=_STATUSES,

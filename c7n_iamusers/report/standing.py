@@ -135,7 +135,7 @@ def _standing(
     }
     changed = () if told.since is None else tuple(_changed(user, last, overdue, told.since))
     return Standing(
-        owner=_owner(belongs.owner, last),
+        owner=owner_of(belongs.owner, last),
         ou=belongs.ou,
         announced=last.time if last else None,
         planned=last.day if last else None,
@@ -148,8 +148,8 @@ def _standing(
     )
 
 
-def _owner(of_account: str, last: Notice | None) -> str:
-    """Who was told of the user: the owner of its account if it is among them, else all of them."""
+def owner_of(of_account: str, last: Notice | None) -> str:
+    """Who was told of a user or key by ``last``: the owner of its account if it is among them, else all of them."""
     if last is None or of_account in last.addresses:
         return of_account
     return ", ".join(sorted(last.addresses))

@@ -384,7 +384,7 @@ def test_an_owners_part_has_nothing_of_others(left: Outputs) -> None:
     parts = dict(found.of_owners(NOW))
     assert sorted(parts) == ["", ALICE, "payments@example.com"]
     data = parts[ALICE].as_data()
-    text = json.dumps({**data, "users": list(data["users"])})
+    text = json.dumps({**data, **{each: list(data[each]) for each in ("users", "keys")}})
     assert "alice" in text
     assert not [each for each in ("bob", "dave", "research", OTHER_ACCOUNT, "git-*") if each in text]
     assert data["totals"]["users"] == data["accounts"][0]["users"] == 1
