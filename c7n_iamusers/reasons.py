@@ -1018,7 +1018,7 @@ FORMER_MEMBERSHIP = frozenset(
 KEY_COMES_BACK = _kind(
     "KeyComesBack",
     "inactive",
-    ": the action activate gives it back",
+    ": `c7n-iamusers key KEY_ID --give-back` activates it again",
     owners="inactive, and can be given back",
 )
 KEY_PARKED = _kind("KeyParked", f"inactive since {{since:{_MINUTE}}} UTC, by this tool")

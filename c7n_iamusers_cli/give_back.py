@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
@@ -44,7 +44,7 @@ def give_back(
     """
     from c7n_iamusers.execution.outcomes import RELEASED, RESTORED
 
-    target = _target(record, history)
+    target = target_of(record, history.account)
     release = _Release(_release_policy(policies, history.subject), target, _base(record, history))
     is_back = history.state in (RELEASED, RESTORED) and not _taken_again(record, history)
     if is_back and release.owes(history):
@@ -72,11 +72,11 @@ def give_back(
     )
 
 
-def _target(record: Record, history: UserHistory) -> Target:
-    """The account's entry. Raises ClickException if it has none, or none with which a policy can run here."""
-    found = [each for each in record.targets if each.account_id == history.account]
+def target_of(record: Record, account: str) -> Target:
+    """The entry of ``account``. Raises ClickException if it has none, or none with which a policy can run here."""
+    found = [each for each in record.targets if each.account_id == account]
     if not found:
-        raise click.ClickException(f"the accounts file has no account {history.account}: nothing was done")
+        raise click.ClickException(f"the accounts file has no account {account}: nothing was done")
     (target, *_) = found
     if target.role_fault:
         raise click.ClickException(f"{target}: {target.role_fault}: correct it: nothing was done")
@@ -128,11 +128,16 @@ def _base(record: Record, history: UserHistory) -> str:
         raise click.ClickException(
             f"{history.subject}: no run has changed it, by the outputs in {', '.join(record.places)}: nothing was done"
         )
-    if not places[0].startswith(S3):
-        return str(Path(places[0]).parent)
-    above = PurePosixPath(places[0].removeprefix(S3)).parent
+    return beside(record, places[0], history.account)
+
+
+def beside(record: Record, place: str, account: str) -> str:
+    """The directory or URL of the outputs of ``account`` beside the one at ``place``."""
+    if not place.startswith(S3):
+        return str(Path(place).parent)
+    above = PurePosixPath(place.removeprefix(S3)).parent
     # the account's id precedes the policy there
-    return record.url(f"{S3}{above.parent if above.name == history.account else above}")
+    return record.url(f"{S3}{above.parent if above.name == account else above}")
 
 
 def _release_policy(file: Path, user: Subject) -> dict[str, Any]:
@@ -168,45 +173,78 @@ def _kind(action: Any) -> str:
     return str(action.get("type") if isinstance(action, Mapping) else action)
 
 
+def policy_in(data: Mapping[str, Any], target: Target, base: str) -> Any:
+    """The policy in ``data`` as c7n-org runs it in the account of ``target``, with its output below ``base``.
+
+    Raises InvalidPolicyData.
+    """
+    from c7n.config import Config
+    from c7n.exceptions import PolicyValidationError
+    from c7n.policy import PolicyCollection
+    from c7n.resources import load_resources
+    from c7n.utils import reset_session_cache
+
+    from c7n_iamusers import register
+
+    load_resources(("aws.iam-user", "aws.iam-access-key"))
+    register()
+    reset_session_cache()
+    config = Config.empty(
+        region=target.region,
+        account_id=target.account_id,
+        assume_role=target.roles[0],
+        external_id=target.external_id or None,
+        output_dir=base,
+        cache_period=0,
+    )
+    (policy,) = PolicyCollection.from_data(data, config)
+    entry = {"name": target.name, "account_id": target.account_id, "regions": [target.region]}
+    policy.conditions.env_vars["account"] = entry
+    try:
+        policy.expand_variables(policy.get_variables(dict(target.variables)))
+        policy.validate()
+    except (PolicyValidationError, KeyError, ValueError) as error:
+        raise InvalidPolicyData(f"{target}: nothing was done: {error}") from error
+    return policy
+
+
+def selecting(policy: Any, resources: Sequence[Mapping[str, Any]]) -> AbstractContextManager[None]:
+    """The output of a run of ``policy`` that selected ``resources``: without its list it would count as failed."""
+
+    @contextmanager
+    def output() -> Iterator[None]:
+        with policy.ctx:
+            place = Path(policy.ctx.log_dir, "resources.json")
+            place.write_text(json.dumps([*resources], default=str))
+            yield
+
+    return output()
+
+
+def fault_of(run: Callable[[], object]) -> str:
+    """The error that ends ``run``, in words; empty if none does."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from c7n.exceptions import CustodianError
+
+    try:
+        run()
+    except (CustodianError, ClientError, BotoCoreError, OSError, ValueError) as error:
+        return str(error)
+    return ""
+
+
 class _Release:
     """The policy ``data`` as c7n-org runs it in the account of ``target``, with its output below ``base``."""
 
     def __init__(self, data: dict[str, Any], target: Target, base: str) -> None:
-        from c7n.config import Config
-        from c7n.exceptions import PolicyValidationError
-        from c7n.policy import PolicyCollection
-        from c7n.resources import load_resources
-        from c7n.utils import reset_session_cache
-
-        from c7n_iamusers import register
-
-        load_resources(("aws.iam-user",))
-        register()
-        reset_session_cache()
-        config = Config.empty(
-            region=target.region,
-            account_id=target.account_id,
-            assume_role=target.roles[0],
-            external_id=target.external_id or None,
-            output_dir=base,
-            cache_period=0,
-        )
-        self._target = target
-        (self._policy,) = PolicyCollection.from_data(data, config)
-        entry = {"name": target.name, "account_id": target.account_id, "regions": [target.region]}
-        self._policy.conditions.env_vars["account"] = entry
-        try:
-            self._policy.expand_variables(self._policy.get_variables(dict(target.variables)))
-            self._policy.validate()
-        except (PolicyValidationError, KeyError, ValueError) as error:
-            raise InvalidPolicyData(f"{target}: nothing was done: {error}") from error
+        self._target, self._policy = target, policy_in(data, target, base)
 
     def run(self, history: UserHistory) -> None:
         """Release the user. Raises ClickException if it is not released, or its owner is not told."""
         from c7n_iamusers.execution.outcomes import RELEASED, load_outcomes
         from c7n_iamusers.plugins.run_outputs import run_store
 
-        began, fault = datetime.now(timezone.utc), self._fault(self._policy.run)
+        began, fault = datetime.now(timezone.utc), fault_of(self._policy.run)
         try:
             rows = load_outcomes(run_store(self._policy.resource_manager).store)
         except (OSError, ValueError) as error:
@@ -258,7 +296,7 @@ class _Release:
                     if action.type in (_NOTIFY, _LATER):
                         action.process([resource])
 
-        self._told(history, self._fault(notify))
+        self._told(history, fault_of(notify))
 
     def denied(self, history: UserHistory) -> str:
         """The unique id of the user with this name now, if it is under a Deny-all; else empty."""
@@ -298,28 +336,12 @@ class _Release:
                 action.send_owed()
         self._told(history, "the mail was not sent" if self.owes(history) else "")
 
-    @contextmanager
-    def _output(self, resources: Sequence[Mapping[str, Any]] = ()) -> Iterator[None]:
-        """The output of a run of the policy that selected ``resources``: without its list it would count as failed."""
-        with self._policy.ctx:
-            place = Path(self._policy.ctx.log_dir, "resources.json")
-            place.write_text(json.dumps([*resources], default=str))
-            yield
+    def _output(self, resources: Sequence[Mapping[str, Any]] = ()) -> AbstractContextManager[None]:
+        return selecting(self._policy, resources)
 
     @property
     def _notifying(self) -> list[Any]:
         return [action for action in self._policy.resource_manager.actions if action.type == _NOTIFY]
-
-    def _fault(self, run: Any) -> str:
-        """The error that ends ``run``, in words; empty if none does."""
-        from botocore.exceptions import BotoCoreError, ClientError
-        from c7n.exceptions import CustodianError
-
-        try:
-            run()
-        except (CustodianError, ClientError, BotoCoreError, OSError, ValueError) as error:
-            return str(error)
-        return ""
 
     def _told(self, history: UserHistory, fault: str) -> None:
         if fault:

@@ -149,18 +149,22 @@ class Record:
         self.notices: dict[str, Notices] = {}
 
     def histories(self, name: str | None) -> list[UserHistory]:
-        """See user_history.histories. Sets ``outputs`` and ``notices`` (by account id) to what it read."""
+        """See user_history.histories, after ``read``."""
         from c7n_iamusers.report.user_history import histories
 
-        self.problems = {}
-        self.outputs = outputs = list(self._outputs())
-        self.notices = notices = dict(self._notices())
+        self.read()
         held = {
             target.account_id: days
             for target in self.targets
             if isinstance(days := target.variables.get("quarantined_for_days"), int | float)
         }
-        return histories(name, outputs, self.journal, notices, held, datetime.now(timezone.utc))
+        now = datetime.now(timezone.utc)
+        return histories(name, self.outputs, self.journal, self.notices, held, now)
+
+    def read(self) -> None:
+        """Set ``outputs`` and ``notices`` (by account id) to what is there now."""
+        self.problems = {}
+        self.outputs, self.notices = list(self._outputs()), dict(self._notices())
 
     def journal(self, place: str, subject: Subject) -> list[Mapping[str, Any]]:
         """The lines about a user in the journals of an output. An unreadable journal is a problem."""

@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.iam.permissions import DELETION, Needed, role_policy
+from c7n_iamusers.iam.permissions import (
+    DELETION,
+    KEY_RETIREMENT,
+    KEY_SWITCH,
+    RELEASE,
+    RESTORATION,
+    Needed,
+    role_policy,
+)
 
 pytestmark = pytest.mark.pure
 
@@ -67,3 +75,8 @@ def test_another_partition() -> None:
     (statement,) = statements({"iam:AttachUserPolicy"}, partition="aws-cn")
     assert statement["Resource"] == "arn:aws-cn:iam::*:user/*"
     assert statement["Condition"] == {"ArnEquals": {"iam:PolicyARN": "arn:aws-cn:iam::aws:policy/AWSDenyAll"}}
+
+
+def test_the_role_that_gives_users_back_gives_keys_back_and_the_one_that_deletes_retires_them() -> None:
+    assert {*KEY_SWITCH} <= {*RELEASE, *RESTORATION}
+    assert {*KEY_SWITCH, *KEY_RETIREMENT} <= {*DELETION, "iam:UpdateAccessKey"}
