@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs that are killed part-way: ``python -m tests.crashes`` forks one for each line that it reads.
 
-A line is JSON: ``{"calls": n, "output": directory}``; the run is killed (SIGKILL) right after its n-th changing
-call was answered, with 0 right before the first is sent. Answered is the exit status of the run, negative for a
-signal. All is imported once, and the process has no threads that a fork would leave behind.
+A line is JSON: ``{"calls": n, "output": directory, "data": policy}``, without a policy for a ``composite-delete``. The
+run is killed (SIGKILL) right after its n-th changing call was answered, with 0 right before the first is sent. Answered
+is the exit status of the run, negative for a signal. All is imported once, and the process has no threads that a fork
+would leave behind.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from botocore.client import BaseClient
 
 from tests import quick_botocore
 from tests.plugins.deletions import acting
+from tests.policies import policy
 
 CHANGING = ("Put", "Delete", "Deactivate", "Detach", "Remove", "Attach", "Update", "Tag", "Untag")
 
@@ -39,11 +41,11 @@ class Crashes:
             text=True,
         )
 
-    def run(self, calls: int, output: Path) -> int:
-        """Run ``composite-delete``, killed after ``calls`` changing calls; its exit status."""
+    def run(self, calls: int, output: Path, data: Mapping[str, Any] | None = None) -> int:
+        """Run a policy, or ``composite-delete``, killed after ``calls`` changing calls; its exit status."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"calls": calls, "output": str(output)}) + "\n")
+        self._process.stdin.write(json.dumps({"calls": calls, "output": str(output), "data": data}) + "\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
 
@@ -68,11 +70,12 @@ def _die_after(calls: int) -> None:
     BaseClient._make_api_call = make_api_call  # type: ignore[attr-defined]
 
 
-def _crash(calls: int, output: str) -> int:
+def _crash(calls: int, output: Path, data: dict[str, Any] | None) -> int:
     child = os.fork()
     if not child:
         _die_after(calls)
-        acting("composite-delete", Path(output)).run()
+        found = policy(data, output) if data else acting("composite-delete", output)
+        found.run()
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
@@ -84,7 +87,7 @@ def main() -> None:
         boto3.client(service)
     for line in sys.stdin:
         order = json.loads(line)
-        print(_crash(order["calls"], order["output"]), flush=True)
+        print(_crash(order["calls"], Path(order["output"]), order["data"]), flush=True)
 
 
 if __name__ == "__main__":

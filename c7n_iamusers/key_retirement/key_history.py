@@ -42,7 +42,8 @@ class Parking:
 
 @dataclass(frozen=True)
 class KeyHistory:
-    """``parking``: the last one, unless a call of ours ended it. ``changed``: when we last changed the key's status.
+    """``parking``: the last one, unless a call of ours ended it. ``changed``: when we last changed the key's
+    status, but for a parking without an answer.
 
     ``parked``: whether that last change was a parking.
     """
@@ -72,6 +73,8 @@ def _after(known: KeyHistory, call: AppliedCall) -> KeyHistory:
         notes = call.notes
         texts = (str(notes.get("policy", "")), str(notes.get("reason", "")))
         parking = Parking(call.time, *texts, moment(notes.get("used")), call.answered)
+        if not call.answered:  # the run was stopped, perhaps before the call: the next one makes it
+            return KeyHistory(parking, known.changed, known.parked)
         return KeyHistory(parking, call.time, True)
     # without an answer it may still be parked
     return KeyHistory(None if call.answered else known.parking, call.time, False)

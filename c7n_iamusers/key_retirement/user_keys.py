@@ -217,6 +217,8 @@ class UserKeys:
             return SKIPPED, reason
         if parking is None:
             return SKIPPED, reasons.KEY_NOT_PARKED()
+        if not parking.certain:
+            return SKIPPED, reasons.KEY_NOT_PROVEN_OURS(since=parking.since)
         if self.now() - parking.since < timedelta(days=self.parked_for):
             return SKIPPED, reasons.KEY_PARKED_TOO_SHORT(days=self.parked_for, since=parking.since)
         if reason := _used_since(turn, parking) or self._last(turn, parking.used, parking.since):

@@ -12,11 +12,23 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from aws_local_org.iam import seeding
 from aws_local_org.identity_center import state
 from aws_local_org.identity_center.state import DirectoryEntry, Instance
 from tests.explorer.alone import CLOCK
 from tests.explorer.judge import AWS_DENY, BROWNOUT, DENY
-from tests.explorer.world import ACCOUNT, ALICE, EXEMPTIONS, NOTICES, PASSWORD, World, allow, deny, document
+from tests.explorer.world import (
+    ACCOUNT,
+    ALICE,
+    EXEMPTIONS,
+    KEY,
+    NOTICES,
+    PASSWORD,
+    World,
+    allow,
+    deny,
+    document,
+)
 
 TEAM = f"arn:aws:iam::{ACCOUNT}:policy/team"
 WIDE = f"arn:aws:iam::{ACCOUNT}:policy/wide"
@@ -361,6 +373,38 @@ CENTER_ACTORS: dict[str, Callable[[World], object]] = {
         )
     ),
 }
+
+
+def _used(world: World) -> None:
+    key = world.org.backend("iam", ACCOUNT).access_keys.get(KEY)
+    if key and key.status == "Active":
+        seeding.set_access_key_last_used(key, CLOCK.true_time().replace(microsecond=0))
+
+
+def _used_before(world: World) -> None:
+    """AWS shows only now that the key was used before it became inactive."""
+    key = world.org.backend("iam", ACCOUNT).access_keys.get(KEY)
+    if key:
+        seeding.set_access_key_last_used(key, CLOCK.true_time().replace(microsecond=0))
+
+
+def _unannounced(_world: World) -> None:
+    for path in NOTICES.rglob("*.json"):
+        path.unlink()
+
+
+#: What they do to the access key that a flow is about.
+KEY_ACTORS: dict[str, Callable[[World], object]] = {
+    "key-used": _long_ago(_used),
+    "key-used-just-now": _used,
+    "key-use-shown": _long_ago(_used_before),
+    "key-taken-back": _long_ago(_to_alice(_switch("Active", "K2"))),
+    "notice-removed": _long_ago(_unannounced),
+}
+#: After these a run changes nothing either, unless it has begun to, if they changed something.
+KEY_GATES = ("key-used", "key-use-shown", "key-taken-back", "notice-removed")
+#: After these a key's flow reaches its goal all the same.
+KEY_BENIGN = ("key-deleted", "key-deactivated")
 #: After these, a run changes nothing unless it has begun to; after those in LATE, the next one does not.
 GATES, LATE = ("exempted", "exempted-just-now", "stopped"), ("tagged-exempt",)
 #: After these, a run that takes something reaches its goal all the same, when it is run again.
@@ -383,4 +427,4 @@ BENIGN = (
     "password-replaced",
 )
 #: By name, whatever flow they disturb.
-EVERYBODY = {**ACTORS, **CENTER_ACTORS}
+EVERYBODY = {**ACTORS, **CENTER_ACTORS, **KEY_ACTORS}

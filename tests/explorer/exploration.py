@@ -27,6 +27,7 @@ def happenings(flow: str, call: Call) -> Iterator[str]:
     yield from KILLS
     yield from runner.FAULTS
     yield from actors.CENTER_ACTORS if FLOWS[flow].center else actors.ACTORS
+    yield from actors.KEY_ACTORS if FLOWS[flow].key else ()
     yield from faults_at(call)
 
 

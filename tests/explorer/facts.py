@@ -2,7 +2,8 @@
 """What AWS has, read from the emulator's own state: nested mappings with texts as leaves, so that they can be compared.
 
 ``users``: "account/unique id" -> name, path, tags, boundary, inline and attached policies, groups, credentials ("kind
-id" -> status, or "Set" for a password and MFA devices). ``groups``, ``policies``, ``roles``: "account/name" -> content.
+id" -> status, or "Set" for a password and MFA devices), uses (access key -> when it was last used, "" for never).
+``groups``, ``policies``, ``roles``: "account/name" -> content.
 ``devices``: "account/serial number" of virtual MFA devices -> the unique id of whom it is assigned to.
 ``center``: Identity Center's people, groups, memberships, permission sets and assignments.
 """
@@ -82,8 +83,13 @@ def _user(user: Any) -> dict[str, Any]:
         "boundary": user.permissions_boundary_arn or "",
         "groups": dict.fromkeys(user.group_list, "member"),
         "credentials": credentials,
+        "uses": {key.access_key_id: _use(key) for key in user.access_keys},
         **_holder(user),
     }
+
+
+def _use(key: Any) -> str:
+    return str(key.last_used.timestamp) if key.last_used else ""
 
 
 def _holder(holder: Any) -> dict[str, Any]:

@@ -24,9 +24,10 @@ from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers_cli.restore import restore
 from tests.desired import intents
 from tests.explorer.actors import ACTORS
+from tests.explorer.alone import CLOCK, REAL_SLEEP, REAL_TIME
 from tests.explorer.faults import exchange_of
 from tests.explorer.wire import Call, Killed
-from tests.explorer.world import ACCOUNT, EXEMPTIONS, NOTICES, OTHER, OUTPUT, OWNER, QUEUE, World
+from tests.explorer.world import ACCOUNT, EXEMPTIONS, KEY, NOTICES, OTHER, OUTPUT, OWNER, QUEUE, World
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.policies import WAIVED
 
@@ -42,7 +43,7 @@ class Flow:
     ``policy``: the directory of its outcomes. ``goal``: what becomes of alice, see judge.GOALS. ``gives_back``: it may
     give her back what she had before ``prepare``. ``journal``: the name of its journal.
     ``outcomes``: it writes an outcome of each user. ``center``: it is about Identity Center. ``form``: of the Deny-all
-    that alice has room for.
+    that alice has room for. ``key``: the one of her access keys that it is about, which has her outcome then.
     """
 
     name: str
@@ -55,11 +56,12 @@ class Flow:
     outcomes: bool = True
     center: bool = False
     form: str = "inline"
+    key: str = ""
 
     @property
     def takes(self) -> bool:
         """Whether it takes something from alice, so that gates keep it from that."""
-        return self.goal in ("deleted", "quarantined", "listened to", "browned out")
+        return self.goal in ("deleted", "quarantined", "listened to", "browned out", "parked", "retired")
 
 
 #: Tells the owner of the account what became of its users, as the policies in policies/ do.
@@ -103,7 +105,7 @@ def _announce(_world: World, output: Path) -> None:
 
 def run_policy(data: Mapping[str, Any], output: Path) -> None:
     """Run a policy on the account's users as custodian does. Raises what it raises."""
-    load_resources(("aws.iam-user",))
+    load_resources(("aws.iam-user", "aws.iam-access-key"))
     register()
     reset_session_cache()
     config = Config.empty(
@@ -113,6 +115,23 @@ def run_policy(data: Mapping[str, Any], output: Path) -> None:
     (found,) = PolicyCollection.from_data({"policies": [whole]}, config)
     found.validate()
     found.run()
+
+
+def _keys(action: Mapping[str, Any], name: str, **chosen: Any) -> Command:
+    """A policy over access keys. ``chosen``: what the filter asks of them; that one key of alice, if nothing."""
+    filters = [{**SPARING, **chosen}] if chosen else [{"AccessKeyId": KEY}]
+
+    def command(_world: World, output: Path) -> None:
+        asked = {"resource": "aws.iam-access-key", "source": "access-keys"}
+        run_policy({**asked, "name": name, "filters": filters, "actions": [action]}, output)
+
+    return command
+
+
+def _later(world: World, _output: Path) -> None:
+    """AWS makes a new credential report after some hours. The clock of the flow begins after all that was done here."""
+    world.org.backend("iam", ACCOUNT).report = None
+    REAL_SLEEP(max(0.0, CLOCK.wall() - REAL_TIME()) + 1)
 
 
 def _restore(*options: str) -> Command:
@@ -220,6 +239,15 @@ QUARANTINE = _users({"type": "quarantine"}, "quarantine")
 LISTEN = _users({"type": "quarantine", "credentials": "keep"}, "listen")
 BROWNOUT = _users({"type": "quarantine", "brownout": 15}, "brownout")
 RELEASE = _users({"type": "release"}, "release")
+#: The owner was addressed about the key, whose day is today.
+_TOLD: Mapping[str, Any] = {"noticed": 0, "notices": str(NOTICES), "delivery": "unchecked"}
+ANNOUNCE_KEY = _keys(
+    {**INFORM, "step": "announce", "days": 0, "template": "iam-keys-flagged.html"}, "announce", unused=90
+)
+PARK = _keys({"type": "deactivate", "reason": "unused", "active-within": 30, **_TOLD}, "park", unused=90)
+GIVE_BACK = _keys({"type": "activate"}, "give-back")
+RETIRE = _keys({"type": "retire", "parked-for": 1e-6, **_TOLD}, "retire", status="inactive")
+_ANNOUNCED, _PARKED = (ANNOUNCE_KEY, _later), (ANNOUNCE_KEY, _later, PARK, _later)
 #: A quarantine that meets these puts AWSDenyAll on as the boundary.
 _NO_ROOM = dict.fromkeys(("PutUserPolicy", "AttachUserPolicy"), "refused:LimitExceeded")
 
@@ -257,6 +285,10 @@ FLOWS = {
         Flow("delete-untold", DELETE, "delete", "deleted", (_disturbed(DELETE, "SendMessage"),)),
         Flow("delete-attached", DELETE, "delete", "deleted", form="attached"),
         Flow("delete-boundary", DELETE, "delete", "deleted", form="boundary"),
+        Flow("park", PARK, "park", "parked", _ANNOUNCED, form="keys", key=KEY),
+        Flow("park-again", PARK, "park", "left", (*_PARKED, GIVE_BACK, _later), form="keys", key=KEY),
+        Flow("give-back", GIVE_BACK, "give-back", "key given back", _PARKED, True, form="keys", key=KEY),
+        Flow("retire", RETIRE, "retire", "retired", _PARKED, form="keys", key=KEY),
         Flow("announce", _announce, "announce", "announced", outcomes=False),
         Flow("provision", _provision_and_tell, "", "provisioned", outcomes=False, center=True),
         Flow("undo", _undo, "", "undone", (_provision,), outcomes=False, center=True),

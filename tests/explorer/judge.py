@@ -41,6 +41,7 @@ class Judge:
     her rights before it reads them again. ``unread``: such changes, by kind and key.
     ``earlier``: alice as she was allowed to be before others changed her who was restored in her place: what they took
     away can't be told from what is not visible yet, and is given again.
+    ``key``: the only thing of hers that the flow is about, an access key; empty if it is about all of her.
     ``broken``: what does not hold, in words, each beginning with the name of its invariant.
     """
 
@@ -50,6 +51,7 @@ class Judge:
     aws: Mapping[str, str]
     releases: bool = False
     restores: bool = False
+    key: str = ""
     broken: list[str] = field(default_factory=list)
     run: Facts = field(default_factory=dict)
     allowed: Facts = field(default_factory=dict)
@@ -86,6 +88,9 @@ class Judge:
         Whom an earlier run selected and deleted stays selected.
         """
         users = found["users"].items()
+        if self.key:
+            self.selected = {self.target}
+            return
         gone = self.selected - found["users"].keys()
         self.selected = gone | {
             key for key, user in users if key.startswith(self.account) and user["name"] != EXEMPT
@@ -163,6 +168,28 @@ class Judge:
         for key in facts["users"]:
             if key in self.selected or self._is_restored(key, facts):
                 self._within(key, facts, now, after)
+        self._only_the_key(facts, after)
+
+    def _only_the_key(self, facts: Facts, after: str) -> None:
+        """Of whom a flow about one key changes, nothing but that key is changed."""
+        if self.key and (changes := difference(*(self.without_key(each) for each in (self.theirs, facts)))):
+            self._note("untouched", after, f"more of her than the key changed: {changes}")
+
+    def without_key(self, facts: Facts) -> User:
+        """Alice by ``facts`` as if she did not have the key; nothing if she is gone."""
+        user = facts["users"].get(self.target, {})
+        left_out = {"credentials": f"access-key {self.key}", "uses": self.key}
+        return {
+            name: {key: each for key, each in held.items() if key != left_out[name]}
+            if name in left_out
+            else held
+            for name, held in user.items()
+        }
+
+    def key_status(self, facts: Facts) -> str:
+        """The status of the key; empty if it is gone."""
+        held = facts["users"].get(self.target, {}).get("credentials", {})
+        return str(held.get(f"access-key {self.key}", ""))
 
     def _untouched(self, key: str, facts: Facts, after: str, operation: str) -> None:
         held, theirs = facts["users"].get(key), self.theirs["users"].get(key)
@@ -407,6 +434,25 @@ def _is_same(judge: Judge, facts: Facts, _: datetime) -> str:
     return f"changed: {changes}" if changes and judge.target in facts["users"] else ""
 
 
+def _is_parked(judge: Judge, facts: Facts, _: datetime) -> str:
+    return "the key is active" if judge.key_status(facts) == "Active" else ""
+
+
+def _is_retired(judge: Judge, facts: Facts, _: datetime) -> str:
+    status = judge.key_status(facts)
+    return f"the key is {status}" if status else ""
+
+
+def _is_active(judge: Judge, facts: Facts, _: datetime) -> str:
+    status = judge.key_status(facts)
+    return f"the key is {status}" if status == "Inactive" else ""
+
+
+def _is_left(judge: Judge, facts: Facts, _: datetime) -> str:
+    changes = difference(judge.theirs["users"].get(judge.target), facts["users"].get(judge.target))
+    return f"it changed {changes}" if changes else ""
+
+
 def _is_announced(judge: Judge, facts: Facts, _: datetime) -> str:
     changes = difference(judge.theirs["users"], facts["users"])
     return f"users changed: {changes}" if changes else ""
@@ -428,6 +474,9 @@ OUTCOMES: Mapping[str, Check] = {
     ),
     "browned-out": lambda judge, facts, now: _denied(judge, facts["users"][judge.target], facts, now),
     "released": _is_given_back,
+    "deactivated": _is_parked,
+    "activated": _is_active,
+    "retired": _is_retired,
 }
 #: What a flow is to reach, once nothing disturbs it.
 GOALS: Mapping[str, Check] = {
@@ -438,5 +487,9 @@ GOALS: Mapping[str, Check] = {
     "given back": _is_given_back,
     "restored": _is_restored,
     "announced": _is_announced,
+    "parked": _is_parked,
+    "key given back": _is_given_back,
+    "left": _is_left,
+    "retired": _is_retired,
     "anything": _anything,
 }

@@ -61,10 +61,10 @@ class Mail:
         return found
 
     def said(self) -> Iterator[tuple[str, str, Row]]:
-        """Of each user that it names: its unique id, what became of it in a word, and all that is said of it."""
+        """Of each user or access key that it names: its unique id, what became of it, and all that is said of it."""
         for each in self.content["resources"]:
             known = each.get(_OF_USER) or {}
-            yield each["UserId"], word_of(known), known
+            yield each.get("AccessKeyId") or each["UserId"], word_of(known), known
 
 
 def word_of(known: Row) -> str:

@@ -47,6 +47,7 @@ _DELETION = "c7n_iamusers/deletion/plan.py"
 _DELETING = "c7n_iamusers/deletion/user_deletion.py"
 _QUARANTINE = "c7n_iamusers/quarantine/plan.py"
 _QUARANTINING = "c7n_iamusers/quarantine/user_quarantine.py"
+_KEYS = "c7n_iamusers/key_retirement/user_keys.py"
 _RESTORATION = "c7n_iamusers/restoration/plan.py"
 
 MUTANTS = {
@@ -263,6 +264,28 @@ MUTANTS = {
             "if status == SKIPPED and code else status\n    if made",
             "if status == SKIPPED and code else DELETED\n    if made",
             "quarantine: ",
+        ),
+        # access keys
+        Mutant(
+            "a-key-is-deleted-unasked",
+            _KEYS,
+            "if reason := _used_since(turn, parking) or self._last(turn, parking.used, parking.since):",
+            "if reason := self._last(turn, parking.used, parking.since):",
+            "retire: key-use-shown@ListUsers",
+        ),
+        Mutant(
+            "a-key-that-was-given-back-is-parked-again",
+            _KEYS,
+            "if reason := self._not_again(turn) or self._not_selected(turn)",
+            "if reason := self._not_selected(turn)",
+            "park-again: ",
+        ),
+        Mutant(
+            "the-record-is-not-of-the-key",
+            "c7n_iamusers/key_retirement/key_history.py",
+            "    return Plan(user.key(key_id),",
+            "    return Plan(user,",
+            "give-back: ",
         ),
         # Identity Center
         Mutant(

@@ -33,6 +33,10 @@ FLOWS = (
     "delete-untold",
     "delete-attached",
     "delete-boundary",
+    "park",
+    "park-again",
+    "give-back",
+    "retire",
     "announce",
     "provision",
     "undo",
@@ -119,6 +123,11 @@ def test_a_journal_removed_before_the_deny_is_put_back(explore: Explore) -> None
 def test_a_run_that_fails_for_a_notice_of_tomorrow_reaches_no_goal(explore: Explore) -> None:
     # converges: run 2: she may
     assert explore("quarantine: clock-forward@ListSSHPublicKeys, throttled-on@GetUser") == ()
+
+
+def test_parking_that_is_killed_before_its_call(explore: Explore) -> None:
+    # converges: run 2: the key is active
+    assert explore("park: killed@UpdateAccessKey") == ()
 
 
 @pytest.mark.parametrize(

@@ -110,8 +110,9 @@ class Running:
         is_gone = TARGET not in self.prepared.start["users"]
         origin = self.prepared.origin if self.flow.gives_back or is_gone else self.prepared.start
         restores = self.flow.goal == "restored"
-        given = (self.prepared.start, self.prepared.aws, self.flow.gives_back, restores)
+        given = (self.prepared.start, self.prepared.aws, self.flow.gives_back, restores, self.flow.key)
         self.judge = Judge(TARGET, origin, *given)
+        self.unique_id = self.flow.key or ALICE
         self.center = CenterJudge(
             self.prepared.origin["center"], self.prepared.start["center"], *WANTED.get(self.flow.goal, NONE)
         )
@@ -178,13 +179,21 @@ class Running:
         names = [each.what for each in self.trace.events]
         if any(runner.excuses(each) or each.startswith("outcomes-") for each in names):
             return ""  # what would say so was destroyed
-        own = self.mail.untold(self._outcomes().get(ALICE, {}), self.flow.policy)
+        own = self.mail.untold(self._outcomes().get(self.unique_id, {}), self.flow.policy)
         return own or ("" if self.acted or self.failed or self._excused() else self.mail.goal)
 
     def _excused(self) -> bool:
         """Whether something happened after which a run need not reach the flow's goal."""
         harmless = actors.BENIGN if self.flow.takes else ()
-        if not self.flow.outcomes and any(each.what == "second-run-elsewhere" for each in self.trace.events):
+        if self.flow.key:
+            spared = ("credentials-activated",) if self.flow.takes else ()
+            harmless = (
+                *(each for each in harmless if each not in spared),
+                *(actors.KEY_BENIGN if self.flow.takes else ()),
+            )
+        if (not self.flow.outcomes or self.flow.goal == "left") and any(
+            each.what == "second-run-elsewhere" for each in self.trace.events
+        ):
             return True  # whom another restoration, or another provisioning, made is not this one's
         return any(
             (each.what in actors.EVERYBODY and each.what not in harmless) or runner.excuses(each.what)
@@ -274,9 +283,9 @@ class Running:
         if told and (problem := self.journal.disagreement(self.made, alone=not self.acted)):
             self.judge.note("journal", why, problem)
         outcomes = self._outcomes()
-        row = outcomes.get(ALICE, {})
+        row = outcomes.get(self.unique_id, {})
         self._judge_outcome()
-        if row and row != before.get(ALICE) and row["status"] == "failed" and not error:
+        if row and row != before.get(self.unique_id) and row["status"] == "failed" and not error:
             self.judge.note("told", why, "its outcome is failed, and the run ended as if all were well")
         if not error and (self.mail.unrecorded() or self.mail.untold(row, self.flow.policy)):
             self.judge.note(
@@ -288,8 +297,8 @@ class Running:
 
     def _judge_outcome(self) -> None:
         """Judge alice's outcome by what AWS has now, if this run wrote it: first that of a run before, then its own."""
-        row = self._outcomes().get(ALICE, {})
-        if row and row not in (self.earlier.get(ALICE), self.said):
+        row = self._outcomes().get(self.unique_id, {})
+        if row and row not in (self.earlier.get(self.unique_id), self.said):
             self.said = row
             self.judge.ended(row, self.facts(), CLOCK.true_time(), f"run {self.number}")
 
@@ -308,7 +317,8 @@ class Running:
                 self._act(what, begun=bool(self.made) or (call.changes and call.service != "sqs"))
             elif what in runner.FAULTS:
                 runner.FAULTS[what](self)
-                self.cut |= what in runner.UNTRUE
+                # without the journal nobody knows what was given back
+                self.cut |= what in runner.UNTRUE or (what == "journal-removed" and self.flow.goal == "left")
             elif what == "killed":
                 self._kill()
 
@@ -328,6 +338,9 @@ class Running:
         with self.world.wire.others():
             actors.EVERYBODY[what](self.world)
         after = self.facts()
+        did = before != after or what == "notice-removed"
+        if self.flow.takes and self.flow.key and what in actors.KEY_GATES and did and not begun:
+            self.closed = min(self.closed, CLOCK.elapsed)
         self.judge.others_did(before, after, CLOCK.true_time())
         self.center.others_did(before["center"], after["center"])
         self._hold(after)
@@ -340,7 +353,7 @@ class Running:
         after = self.facts()
         self._judge_state(after, "a second run")
         self.judge.run = laid_over(self.judge.run, difference(before, after))
-        self.said = self._outcomes().get(ALICE, {})  # which the second run wrote, if any
+        self.said = self._outcomes().get(self.unique_id, {})  # which the second run wrote, if any
 
     def _kill(self) -> None:
         self.saved = Path("saved")

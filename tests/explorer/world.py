@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,10 +15,13 @@ from aws_local_org import settings as settings_module
 from aws_local_org.application import Application
 from aws_local_org.iam import seeding
 from aws_local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
+from tests.explorer.alone import CLOCK
 from tests.explorer.wire import Wire
 
 ACCOUNT, OTHER = "111122223333", "444455556666"
 ALICE, BOB = "AIDAALICEALICEALICE2", "AIDABOBBOBBOBBOBBOB22"
+#: Of alice, in the form "keys": one that nobody uses. Her other key is in use then.
+KEY = "AKIAALICE32AAAAAAAK2"
 #: Where everything of a trace is, relative to its working directory.
 OUTPUT, SECOND_OUTPUT, NOTICES, EXEMPTIONS = (
     Path("out"),
@@ -78,7 +81,9 @@ class World:
         self.org.reset()
         for account in (ACCOUNT, OTHER):
             self._populate(account)
-        if form != "inline":
+        if form == "keys":
+            self._use_keys(self.org.backend("iam", ACCOUNT))
+        elif form != "inline":
             self._fill(self.org.backend("iam", ACCOUNT), managed=form == "boundary")
         self._populate_center()
         EXEMPTIONS.write_text(
@@ -87,6 +92,18 @@ class World:
             ",,,keep=*,asked for,2099-12-31\n"
         )
         NOTICES.mkdir(exist_ok=True)
+
+    def _use_keys(self, backend: Any) -> None:
+        """The first key of each user was last used long ago; alice's other one is active, and was used today."""
+        now = CLOCK.true_time()
+        for key in backend.access_keys.values():
+            is_first, is_alices = key.access_key_id.endswith("K2"), "ALICE" in key.access_key_id
+            if is_first:
+                seeding.set_access_key_last_used(key, _LONG_AGO + timedelta(days=30))
+            else:
+                key.create_date = (now - timedelta(days=60)).replace(microsecond=0, tzinfo=None)
+                key.status = "Active" if is_alices else "Inactive"
+                seeding.set_access_key_last_used(key, now.replace(microsecond=0))
 
     def _fill(self, backend: Any, managed: bool) -> None:
         """Use alice's quota of inline policies up, and with ``managed`` that of managed ones."""

@@ -65,15 +65,15 @@ def on_keys(
 ) -> list[dict[str, Any]]:
     """The keys that the filter selects, after ``actions``, within the permissions that the policy declares."""
     flagging = {"type": "unnecessary", "exempt": exempt, **(options or {"unused": 90})}
-    data = {
-        "name": name,
-        "resource": "aws.iam-access-key",
-        "source": "access-keys",
-        "filters": [flagging] if filters is None else filters,
-        "actions": list(actions),
-    }
+    data = key_policy(name, *actions, filters=[flagging] if filters is None else filters)
     found: list[dict[str, Any]] = run_within_permissions(policy(data, output))
     return found
+
+
+def key_policy(name: str, *actions: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A policy on access keys. ``more``: its other members."""
+    given = {"resource": "aws.iam-access-key", "source": "access-keys", "actions": list(actions)}
+    return {"name": name, **given, **more}
 
 
 def tried(output: Path, action: dict[str, Any], **options: Any) -> dict[str, dict[str, Any]]:
