@@ -105,6 +105,12 @@ THEIRS = {"g", SET_ARN}
             id="another-membership",
         ),
         pytest.param(
+            {"created": (*CREATED[:-1], replace(CREATED[-1], identifier=""))},
+            EVERYTHING,
+            [],
+            id="a-membership-whose-id-no-answer-told",
+        ),
+        pytest.param(
             {"groups": {}, "members": {"g": frozenset({"u", "later"})}},
             ["DeleteGroupMembership", "DeleteUser"],
             ["its group has other members"],
