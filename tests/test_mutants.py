@@ -136,6 +136,16 @@ def test_some_tests_take_the_way_of_few_and_the_quick_come_first(
     assert [name.rpartition("/")[2] for name in lines.tests_of(mutant)] == tests
 
 
+def test_on_request_all_tests_of_a_line_are_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mutants, "MOST_TESTS", 1)
+    monkeypatch.setattr(mutants, "MOST_SECONDS", 0)
+    mutant = mutants.mutants_of(SOURCE.lstrip(), GATE)[0]
+    lines = lines_of_gate(("iam/slow", 9, {mutant.line}), ("deletion/own", 9, {mutant.line}))
+    assert lines.tests_of(mutant) == ["tests/deletion/own"]
+    lines.whole = True
+    assert lines.tests_of(mutant) == ["tests/deletion/own", "tests/iam/slow"]
+
+
 def test_what_runs_while_its_module_is_imported_has_the_tests_of_the_module() -> None:
     (mutant, *_) = mutants.mutants_of(SOURCE, GATE)
     assert lines_of_gate().tests_of(mutant) == []

@@ -17,7 +17,7 @@ from c7n_iamusers.identity_center.model import KnownPermissionSet
 from c7n_iamusers.identity_center.object_records import content_of
 from c7n_iamusers.identity_center.undo.only_access import read_once
 from c7n_iamusers.identity_center.undo.restorations import set_changed
-from c7n_iamusers.identity_center.undo.undoing import _check_owned
+from c7n_iamusers.identity_center.undo.undoing import _check_owned, _is_complete
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, SET_ARN
 from tests.desired import readers
 
@@ -82,3 +82,18 @@ def test_nobody_else_can_write_what_an_undo_gives(
     monkeypatch.setattr(Path, "stat", lambda _: found)
     with pytest.raises(IdentityCenterError, match="by other users") if refused else nullcontext():
         _check_owned(tmp_path / "result.json")
+
+
+@pytest.mark.parametrize(
+    ("record", "complete"),
+    [
+        pytest.param(b'{"complete": true}', True, id="complete"),
+        pytest.param(b'{"complete": false}', False, id="incomplete"),
+        pytest.param(b'{"complete": "yes"}', False, id="another-value"),
+        pytest.param(b"[]", False, id="another-shape"),
+        pytest.param(b'{"comp', False, id="torn"),
+        pytest.param(None, False, id="none"),
+    ],
+)
+def test_whether_an_undo_is_complete_is_in_its_record(record: bytes | None, complete: bool) -> None:
+    assert _is_complete(record) is complete
