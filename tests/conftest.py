@@ -45,6 +45,8 @@ os.fsync = lambda fd: None
 LONGEST = {"test_commands_run_in_order", "test_the_whole_job", "test_the_rehearsal_runs"}
 
 
+#: Where this is in the environment, every case of a table is tried: a mutant may be killed by one alone.
+EVERY_CASE = "EVERY_CASE"
 #: Tests with fewer cases are tried whole.
 _FEW = 3
 #: Where tables are wide and each case runs commands, policies or the local organization; but for tests marked
@@ -69,7 +71,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = {item for item in items if item.get_closest_marker("soak")}
         cases = defaultdict[str, list[pytest.Item]](list)
         for item in items:
-            if item in left_out:
+            if item in left_out or EVERY_CASE in os.environ:
                 continue
             wide = item.nodeid.split("/")[1] in _WIDE and not item.get_closest_marker("whole")
             if item.get_closest_marker("sampled") or wide:

@@ -34,7 +34,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -66,6 +66,8 @@ ROOMS = (
 )
 #: Tests of a line that are run at most, and the seconds that they took while learning.
 MOST_TESTS, MOST_SECONDS = 200, 40.0
+#: tests/conftest.py leaves out two of three cases of wide tables otherwise.
+_EVERY_CASE = {"EVERY_CASE": "1"}
 #: Parts of the sample that are to be killed.
 FLOOR = 0.92
 
@@ -244,10 +246,14 @@ def mutated(source: str, mutant: Mutant) -> ast.Module:
 
 @dataclass
 class Lines:
-    """``tests``: node ids, and the seconds that each took. ``of``: path -> line -> indices of the tests that run it."""
+    """``tests``: node ids, and the seconds that each took. ``of``: path -> line -> indices of the tests that run it.
+
+    ``whole``: without bounds on the tests of a line.
+    """
 
     tests: list[tuple[str, float]] = field(default_factory=list)
     of: dict[str, dict[int, array[int]]] = field(default_factory=lambda: defaultdict(dict))
+    whole: bool = False
 
     def add(self, tests: list[tuple[str, float]], of: dict[str, dict[int, array[int]]]) -> None:
         """Also the lines that other ``tests`` run."""
@@ -261,7 +267,7 @@ class Lines:
         """The tests that run the line of ``mutant``, or its module where none runs the line, within the bounds.
 
         Up to half are those that run what few others do of its function: they take another way through it. Those of its
-        room come first, then the quickest.
+        room come first, then the quickest. ``whole``: all, and first those that take another way.
         """
         room = f"tests/{mutant.room.removesuffix('.py')}/"
         module = self.of.get(mutant.path, {})
@@ -277,6 +283,8 @@ class Lines:
             return not name.startswith(room), took
 
         rare = sorted(running, key=lambda index: (fewest[index], *quick(index)))
+        if self.whole:
+            return [self.tests[index][0] for index in rare]
         chosen, seconds = set[int](), 0.0
         for order, part in ((rare, 0.5), (sorted(running, key=quick), 1)):
             for index in order:
@@ -325,7 +333,7 @@ class _Learning:
 def learn(part: int, parts: int, under: str) -> None:
     """Run every ``parts``-th test file below ``under`` and write which lines its tests run."""
     # tests/identity_center/remembered_runs.py: each test runs all of its lines
-    os.environ["LEARNS_LINES"] = "1"
+    os.environ.update(_EVERY_CASE, LEARNS_LINES="1")
     learning = _Learning()
     files = sorted(str(path) for path in (TREE / under).rglob("test_*.py"))[part::parts]
     if files:
@@ -407,6 +415,7 @@ def outcome(mutant: Mutant | None, names: Sequence[str], seconds: float) -> int 
         os.setsid()
         for number in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+        os.environ.update(_EVERY_CASE)
         if mutant is not None:
             _load_mutated(mutant)
         files = list(dict.fromkeys(name.partition("::")[0] for name in names))
@@ -487,6 +496,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--under", action="append", help="use the tests below this directory only; may be repeated (tests)"
     )
+    parser.add_argument("--whole", action="store_true", help="run all tests of a line, however many")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--learn-part", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -494,7 +504,7 @@ def main(arguments: Sequence[str]) -> int:
         part, parts = map(int, options.learn_part.split("/"))
         learn(part, parts, options.under[0])
         return 0
-    lines = learned(options.workers, options.learn, options.under or ["tests"])
+    lines = replace(learned(options.workers, options.learn, options.under or ["tests"]), whole=options.whole)
     mutants = sample(
         lines, options.room or ROOMS, options.sample if not options.only else sys.maxsize, options.seed
     )
@@ -503,12 +513,17 @@ def main(arguments: Sequence[str]) -> int:
     preload()
     began = time.monotonic()
     alive = try_all(mutants, lines, options.workers, lambda text: print(text, flush=True))
+    return _summary(mutants, alive, (time.monotonic() - began) / 60)
+
+
+def _summary(mutants: Sequence[Mutant], alive: Sequence[Mutant], minutes: float) -> int:
+    """The exit code: 1 if too many are alive. Prints how many were tried and killed."""
     tried, survived = Counter(each.room for each in mutants), Counter(each.room for each in alive)
     print(f"\n{'room':<18} tried  killed")
     for room in sorted(tried):
         print(f"{room:<18} {tried[room]:>5}  {1 - survived[room] / tried[room]:>6.0%}")
     killed = 1 - len(alive) / max(1, len(mutants))
-    print(f"{'all':<18} {len(mutants):>5}  {killed:>6.0%}   in {(time.monotonic() - began) / 60:.0f} minutes")
+    print(f"{'all':<18} {len(mutants):>5}  {killed:>6.0%}   in {minutes:.0f} minutes")
     return int(killed < FLOOR)
 
 

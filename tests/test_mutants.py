@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import ast
+import os
 import pickle
 import subprocess
 import sys
 from array import array
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from tests import mutants
+from tests import conftest, mutants
 
 SOURCE = '''
 """Docstrings stay."""
@@ -133,6 +136,16 @@ def test_some_tests_take_the_way_of_few_and_the_quick_come_first(
     assert [name.rpartition("/")[2] for name in lines.tests_of(mutant)] == tests
 
 
+def test_on_request_all_tests_of_a_line_are_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mutants, "MOST_TESTS", 1)
+    monkeypatch.setattr(mutants, "MOST_SECONDS", 0)
+    mutant = mutants.mutants_of(SOURCE.lstrip(), GATE)[0]
+    lines = lines_of_gate(("iam/slow", 9, {mutant.line}), ("deletion/own", 9, {mutant.line}))
+    assert lines.tests_of(mutant) == ["tests/deletion/own"]
+    lines.whole = True
+    assert lines.tests_of(mutant) == ["tests/deletion/own", "tests/iam/slow"]
+
+
 def test_what_runs_while_its_module_is_imported_has_the_tests_of_the_module() -> None:
     (mutant, *_) = mutants.mutants_of(SOURCE, GATE)
     assert lines_of_gate().tests_of(mutant) == []
@@ -186,3 +199,46 @@ def test_mutants_that_change_nothing_are_still_there_and_have_a_reason() -> None
         found = {f"{each.path}: {each.key}" for each in mutants.mutants_of(source, path)}
         assert {key for key in known if key.startswith(f"{path}: ")} <= found
     assert all(known.values())
+
+
+class Case:
+    """Of a wide table, as pytest collects it."""
+
+    def __init__(self, number: int) -> None:
+        self.name = f"test_wide[{number}]"
+        self.nodeid = f"tests/cli/test_x.py::{self.name}"
+
+    def get_closest_marker(self, _: str) -> None:
+        return None
+
+
+def cases() -> list[Any]:
+    return [Case(number) for number in range(30)]
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_every_case_of_a_wide_table_is_run_if_asked(every: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOAK_PAIRS", raising=False)
+    monkeypatch.delenv(conftest.EVERY_CASE, raising=False)
+    if every:
+        monkeypatch.setenv(conftest.EVERY_CASE, "1")
+    options: Any = SimpleNamespace(keyword="")
+    hook = SimpleNamespace(pytest_deselected=lambda items: None)
+    config: Any = SimpleNamespace(option=options, args=["tests/cli"], hook=hook)
+    found = cases()
+    conftest.pytest_collection_modifyitems(config, found)
+    assert found
+    assert (len(found) == len(cases())) is every
+
+
+def test_lines_are_learned_and_mutants_tried_with_every_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a mutant survives that is killed only by a case which a commit does not run."""
+    monkeypatch.setattr(os, "environ", {})
+    monkeypatch.setattr(pytest, "main", lambda *_, **__: int(conftest.EVERY_CASE not in os.environ))
+    assert mutants.outcome(None, ["tests/cli/test_x.py::test_wide[1]"], 60) == 0
+    monkeypatch.setattr(mutants, "CACHE", tmp_path)
+    monkeypatch.setattr(mutants, "_Learning", lambda: SimpleNamespace(lines=mutants.Lines()))
+    mutants.learn(0, 1, "tests/lockout")
+    assert conftest.EVERY_CASE in os.environ

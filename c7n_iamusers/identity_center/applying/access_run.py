@@ -330,6 +330,6 @@ def _is_unrecorded(report: Report, history: RunHistory) -> bool:
     recorded = history.assignments or frozenset()
     return any(assignment not in recorded for assignment in report.assignments()) or any(
         (history.users_of(object_records.membership_of(row), row["id"]) or {}).get(arn) != unique_id
-        for row in served_users.rows(report)
+        for row in served_users.rows(report, {})
         for arn, unique_id in row["users"].items()
     )

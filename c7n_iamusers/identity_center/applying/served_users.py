@@ -40,9 +40,9 @@ _DATA = validators.record(
 )
 
 
-def rows(report: Report, created: Mapping[object_records.MembershipKey, str] | None = None) -> Iterator[Row]:
+def rows(report: Report, created: Mapping[object_records.MembershipKey, str]) -> Iterator[Row]:
     """The IAM users of each existing membership of the run. ``created``: the ids of memberships that it created."""
-    for key, row in _rows(report, created or {}):
+    for key, row in _rows(report, created):
         ended = report.ended.get(key)
         if row["user-id"] and row["group-id"] and (ended is None or ended.status == DONE):
             yield row

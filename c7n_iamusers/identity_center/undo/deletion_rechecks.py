@@ -61,8 +61,8 @@ class UndoChecks(DeletionChecks):
 
     def _check_user(self, change: access_plan.Change, user_id: str) -> None:
         super()._check_user(change, user_id)
-        attributes, given = self._reader.store.user_attributes(user_id), self._basis.users.get(user_id)
-        if attributes and given and has_changed(attributes, given):
+        attributes = self._reader.store.user_attributes(user_id)
+        if attributes and has_changed(attributes, self._basis.users[user_id]):
             raise kept(change, "it has changed since it was read")
 
     def _check_set(self, change: access_plan.Change, arn: str) -> None:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timezone
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from c7n_iamusers.identity_center.applying.run_records import (
     read_result,
     read_results,
     run_of_result,
+    time_of_result,
     unfinished,
 )
 from c7n_iamusers.identity_center.object_records import Created, CreatedObjects
@@ -114,6 +117,36 @@ def test_the_last_runs_are_those_that_no_other_follows(output: Store) -> None:
     assert [run.follows for run in runs] == [(), (ahead.time,), (runs[1].time,)]
     assert unfinished(output) == []
     assert len(list(read_results(output))) == 4
+
+
+def test_a_result_that_is_not_there(output: Store) -> None:
+    with pytest.raises(IdentityCenterError, match="no such result of a run"):
+        read_result(output, "result.json")
+
+
+@pytest.mark.parametrize("spelled", [str.lower, str.upper])
+def test_a_result_has_the_digest_that_is_given(output: Store, spelled: Callable[[str], str]) -> None:
+    run = killed(output, TIMES[0])
+    run.finish({"schema": 1, "created": []})
+    content = output.read(run.result)
+    assert content is not None
+    assert read_result(output, run.result, spelled(sha256(content).hexdigest()))["created"] == []
+    with pytest.raises(IdentityCenterError, match="it was changed after the run"):
+        read_result(output, run.result, sha256(content + b" ").hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("name", "time"),
+    [
+        ("identity-center-runs/20261124T080000Z/result.json", "20261124T080000Z"),
+        ("identity-center-runs/20261124T080000Z/undo/result.json", ""),
+        ("identity-center-runs/result.json", ""),
+        ("moved/20261124T080000Z/result.json", ""),
+        ("result.json", ""),
+    ],
+)
+def test_the_time_of_a_result_is_in_its_place(name: str, time: str) -> None:
+    assert time_of_result(name) == time
 
 
 @pytest.mark.parametrize(

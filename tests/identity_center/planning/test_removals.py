@@ -13,6 +13,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center.access_plan import Choices
 from c7n_iamusers.identity_center.model import (
     MANAGED_GROUP,
+    SHARED_GROUP,
     Assignment,
     CenterState,
     Claim,
@@ -69,11 +70,15 @@ def reviewed(
     holders: dict[str, Any] | None = None,
     accounts: frozenset[str] | None = None,
     made: dict[tuple[str, str], dict[str, str]] | None = None,
+    assigned: frozenset[Assignment] = frozenset(),
     choices: Choices = NOTHING,
     side_effects: Any = None,
     **evidence: Any,
 ) -> Removals:
-    """``claims``: others' than the group's, in the accounts that have intents. ``accounts``: that have the sets."""
+    """``claims``: others' than the group's, in the accounts that have intents. ``accounts``: that have the sets.
+
+    ``assigned``: what runs gave the group.
+    """
     given = claims or (claim(ACCOUNT), claim(OTHER_ACCOUNT))
     held: dict[str, dict[str, frozenset[tuple[str, str]]]] = {}
     for each in group.assignments:
@@ -99,6 +104,8 @@ def reviewed(
         membership_users=lambda _: made or {},
         with_met=SimpleNamespace(served={}),
         others_assignments=lambda _: [],
+        made={(group.group_id, each) for each in assigned},
+        joined=frozenset(),
     )
     nothing_else: Any = SimpleNamespace(further=lambda _: frozenset())
     found = PlanInput(
@@ -223,3 +230,23 @@ def test_a_membership_is_replaced_by_claims_that_give_all_that_it_gave(
     assert (ANN_GOES in removed(found)) is goes
     needs = [each.needs for each in found.going if each.kind == "membership"]
     assert all(needs) if goes else needs == []
+
+
+@pytest.mark.parametrize(
+    ("claims", "proven", "goes"),
+    [
+        pytest.param([claim(ACCOUNT)], {"Old"}, True, id="as-much"),
+        pytest.param([claim(ACCOUNT)], set(), False, id="unproven"),
+        pytest.param([claim(ACCOUNT, "bob")], {"Old"}, False, id="of-somebody-else"),
+    ],
+)
+def test_an_assignment_of_a_shared_group_goes_once_its_members_have_as_much(
+    claims: list[Claim], proven: set[str], goes: bool
+) -> None:
+    """No run made the membership; the other assignment of the group is not theirs to replace."""
+    proofs = SimpleNamespace(verdict=lambda _, settings: EQUAL if settings.name in proven else UNDECIDED)
+    group = replace(old(HERE, MORE_HERE, members=frozenset({"user-ann"})), description=SHARED_GROUP)
+    found = reviewed(group, *claims, assigned=frozenset({HERE}), choices=Choices(prune=True), proofs=proofs)
+    assert removed(found) == ([HERE_GOES, "permission set Old"] if goes else [])
+    (ended, *_) = found.stale
+    assert (bool(ended.needs), bool(ended.rests_on)) == (goes, not goes)

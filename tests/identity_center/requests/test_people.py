@@ -4,7 +4,14 @@ from __future__ import annotations
 import pytest
 
 from c7n_iamusers.identity_center.model import Person
-from c7n_iamusers.identity_center.requests.people import Candidate, Identity, distinct_people, hints, identify
+from c7n_iamusers.identity_center.requests.people import (
+    Candidate,
+    Identity,
+    distinct_people,
+    from_email,
+    hints,
+    identify,
+)
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject
 
 pytestmark = pytest.mark.pure
@@ -305,3 +312,19 @@ def test_an_address_with_a_plus_is_hinted_at() -> None:
         "alice+aws@example.com and alice@example.com may be one human's: they differ only after the +, and get "
         f"access as 2 people (IAM users u0 of account {ACCOUNT}, u1 of account {ACCOUNT})"
     )
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize(
+    ("email", "first", "last", "shown"),
+    [
+        ("jane.doe@example.com", "Jane", "Doe", "Jane Doe"),
+        ("jane_mary.doe+aws@example.com", "Jane", "Doe", "Jane Mary Doe"),
+        ("jane@example.com", "Jane", "Jane", "Jane"),
+        ("._@example.com", "._@example.com", "._@example.com", "._@example.com"),
+    ],
+)
+def test_an_address_alone_gives_all_texts(email: str, first: str, last: str, shown: str) -> None:
+    texts = {"username": email, "email": email}
+    names = {"given-name": first, "family-name": last, "display-name": shown}
+    assert from_email(email) == {**texts, **names}

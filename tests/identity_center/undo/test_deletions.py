@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.identity_center.model import UNKNOWN_ASSIGNMENT, Assignment, KnownGroup
 from c7n_iamusers.identity_center.object_records import (
     Created,
@@ -14,7 +15,7 @@ from c7n_iamusers.identity_center.object_records import (
     CreatedUser,
 )
 from c7n_iamusers.identity_center.planning.operations import REMOVING
-from c7n_iamusers.identity_center.undo.deletions import plan_undo
+from c7n_iamusers.identity_center.undo.deletions import differ, plan_undo
 from c7n_iamusers.identity_center.undo.undo_plan import UndoPlan
 from c7n_iamusers.plugins.provisioning_settings import PERMISSIONS
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT, SET_ARN, WANTED, known_set
@@ -102,6 +103,12 @@ THEIRS = {"g", SET_ARN}
             [],
             ["it was recreated since", "its group has other members"],
             id="another-membership",
+        ),
+        pytest.param(
+            {"created": (*CREATED[:-1], replace(CREATED[-1], identifier=""))},
+            EVERYTHING,
+            [],
+            id="a-membership-whose-id-no-answer-told",
         ),
         pytest.param(
             {"groups": {}, "members": {"g": frozenset({"u", "later"})}},
@@ -294,3 +301,45 @@ def test_a_set_that_the_run_failed_to_complete_goes() -> None:
 def test_a_name_that_other_systems_complete_is_no_change() -> None:
     formatted = {**USER, "Name": {"GivenName": "A", "FamilyName": "L", "Formatted": "A L"}}
     assert deleted(replace(WHOLE, users={3: replace(ALICE, attributes=formatted)})) == EVERYTHING
+
+
+ASKED = PermissionSet(
+    "Readers",
+    "what they read",
+    "PT2H",
+    "https://console.aws.amazon.com",
+    frozenset({"arn:aws:iam::aws:policy/ReadOnlyAccess"}),
+    "{}",
+    {"Team": "a"},
+    frozenset({"/team/Auditor"}),
+    "arn:aws:iam::aws:policy/PowerUserAccess",
+)
+LESS = {
+    "managed_policies": frozenset(),
+    "inline_policy": "",
+    "tags": {},
+    "customer_policies": frozenset(),
+    "boundary": "",
+}
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize(
+    ("changed", "differs"),
+    [
+        pytest.param({}, False, id="the-same"),
+        *(pytest.param({name: value}, False, id=f"no-{name}-yet") for name, value in LESS.items()),
+        pytest.param({"session_duration": "PT120M"}, False, id="the-same-duration"),
+        pytest.param({"managed_policies": ASKED.managed_policies | {"arn:x"}}, True, id="managed-policy"),
+        pytest.param({"customer_policies": ASKED.customer_policies | {"/x"}}, True, id="customer-policy"),
+        pytest.param({"inline_policy": '{"a": 1}'}, True, id="inline-policy"),
+        pytest.param({"boundary": "arn:x"}, True, id="boundary"),
+        pytest.param({"session_duration": "PT3H"}, True, id="duration"),
+        pytest.param({"description": "others"}, True, id="description"),
+        pytest.param({"relay_state": "https://example.com"}, True, id="relay-state"),
+        pytest.param({"tags": {"Team": "b"}}, True, id="tag"),
+        pytest.param({"tags": {"Team": "a", "Owner": "b"}}, True, id="further-tag"),
+    ],
+)
+def test_a_set_differs_by_what_nobody_requested(changed: dict[str, Any], differs: bool) -> None:
+    assert differ(ASKED, replace(ASKED, **changed)) is differs

@@ -334,6 +334,12 @@ def test_what_a_later_run_has_changed_is_not_told_to_be_provisioned() -> None:
     assert "aws " not in kept.text
 
 
+def test_what_is_as_before_needs_no_request_of_the_run() -> None:
+    known = known_set(readers(), accounts=frozenset({ACCOUNT}))
+    found = FormerSettings(known.arn, readers(), None).by_accounts(known, [], {}, INSTANCE)
+    assert (found.reason, found.calls, found.kept) == ("", (), ())
+
+
 BETWEEN = replace(readers(), managed_policies=frozenset({AUDIT}))
 THIRD = "777788889999"
 

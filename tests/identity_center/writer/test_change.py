@@ -318,6 +318,19 @@ def test_a_refusal_after_a_lost_answer_is_settled_by_reading() -> None:
     assert drive.execution.values == {"user": "u-1"}
 
 
+@pytest.mark.parametrize(
+    "lost", [pytest.param([], id="the-first-call-is-answered"), pytest.param([LOST], id="its-answer-is-lost")]
+)
+def test_what_is_known_of_the_first_call_says_nothing_of_the_second(lost: list[Exception]) -> None:
+    drive = Drive(CREATE, DELETE)
+    for error in lost:
+        drive.retry(error)
+    drive.answer({"UserId": "id-1"})
+    with pytest.raises(ChangeFailed, match="failed with AccessDeniedException"):
+        drive.answer(client_error("AccessDeniedException"))
+    assert drive.journal[-1] == ("after", "DeleteGroup", "failed AccessDeniedException")
+
+
 def test_a_refusal_is_not_looked_at_again() -> None:
     drive = Drive(CREATE)
     with pytest.raises(ChangeFailed, match="failed with AccessDeniedException"):

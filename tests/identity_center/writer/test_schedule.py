@@ -205,6 +205,13 @@ def test_what_is_made_instead_of_another_is_left_with_what_both_need() -> None:
     assert after_failure(instead(), "set") == ({"all", "one", "two", "m"}, set())
 
 
+def test_what_is_made_instead_of_what_was_left_is_left() -> None:
+    """What was made instead of the one that failed makes up for that one alone."""
+    schedule = Schedule([change("all"), change("x", "all"), change("y", instead_of="x")])
+    schedule.ready()
+    assert after_failure(schedule, "all", replaced=True) == ({"x", "y"}, set())
+
+
 def test_what_is_made_instead_of_another_is_unnecessary_when_that_is_done() -> None:
     schedule = instead()
     schedule.done("set")

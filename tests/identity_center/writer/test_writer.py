@@ -94,6 +94,28 @@ def test_a_request_that_takes_too_long_fails_and_holds_its_slot_until_it_ends() 
     assert clock() == pytest.approx(1300, rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "errors", "statuses", "remedied"),
+    [
+        pytest.param(1000.0, [], ["failed", "left"], False, id="in-progress-yet"),
+        pytest.param(
+            20.0, [client_error("AccessDeniedException")], ["replaced", "done"], True, id="refused-for-good"
+        ),
+    ],
+)
+def test_another_is_made_instead_only_once_no_request_can_still_make_it(
+    seconds: float, errors: list[Exception], statuses: list[str], remedied: bool
+) -> None:
+    clock = Clock()
+    center = SimulatedCenter(clock, seconds)
+    center.errors["create_account_assignment"] = errors
+    first, second = assignments(2)
+    changes = [replace(first, remedy="ask for it"), replace(second, instead_of=first.key)]
+    ended = write(changes, center, clock, timeout=300.0)
+    assert [ended[each.key].status for each in changes] == statuses
+    assert ("ask for it" in ended[first.key].reason) is remedied
+
+
 def test_a_pause_of_one_change_holds_up_no_other() -> None:
     clock = Clock()
     throttled = client_error("ThrottlingException", RetryAfterSeconds=60)
