@@ -1061,7 +1061,7 @@ KEY_NOT_PARKED = _kind(
 KEY_NOT_PROVEN_OURS = _kind(
     "KeyNotProvenOurs",
     f"the run of {{since:{_MINUTE}}} UTC was stopped before AWS answered, so somebody else may have made it inactive",
-    ": look in CloudTrail, and set adopt: true",
+    ": look in CloudTrail; activate with adopt: true gives it back",
 )
 KEY_PARKED_TOO_SHORT = _kind(
     "KeyParkedTooShort", f"inactive for less than {{days:g}} days, since {{since:{_MINUTE}}} UTC"

@@ -75,7 +75,7 @@ class Notices:
         for notice in self.all:
             for user in notice.users:
                 self._by_user.setdefault(user.unique_id, []).append(notice)
-                if notice.step == ANNOUNCED:
+                if notice.step == ANNOUNCED and not user.is_key:
                     self._announced.setdefault(user.arn, {})[user.unique_id] = notice
 
     @classmethod

@@ -89,6 +89,12 @@ def test_the_day_is_yet_to_come(days: int, before: bool) -> None:
     assert not notices.is_before_day("AIDAOTHER", after(days))
 
 
+@pytest.mark.parametrize(("unique_id", "came_back"), [("AIDAFORMER", True), ("AKIAALICESKEY000001", False)])
+def test_a_users_key_is_no_former_user_of_its_name(unique_id: str, came_back: bool) -> None:
+    found = Notices([replace(NOTICE, users=(replace(ALICE, unique_id=unique_id),))], "notices")
+    assert (found.of_namesake(ALICE) is not None) is came_back
+
+
 def test_no_directory_is_no_notice(tmp_path: Path) -> None:
     assert (
         Notices.read(DirectoryStore(tmp_path / "none"), ACCOUNT, NOW).announcement(ALICE.unique_id, NOW)
