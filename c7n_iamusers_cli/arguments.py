@@ -49,6 +49,13 @@ def _of_workspace() -> tuple[str, ...]:
         raise click.UsageError(f"{file}: {error}") from error
 
 
+#: ``notices_place``: where a fleet's notices are, if not where its accounts file says.
+notices_option = click.option(
+    "--notices",
+    "notices_place",
+    metavar="PLACE",
+    help="Where the notices are.  [default: notices under vars in the accounts file]",
+)
 #: The option -s of commands that read what runs have left.
 output_places = click.option(
     "-s",

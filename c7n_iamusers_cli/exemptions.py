@@ -14,7 +14,7 @@ import click
 
 from c7n_iamusers.exceptions import InvalidPolicyData, NoticesUnreadable, OutputUnreadable
 from c7n_iamusers.text.wording import cell
-from c7n_iamusers_cli.arguments import targets_in
+from c7n_iamusers_cli.arguments import notices_option, targets_in
 from c7n_iamusers_cli.output import say
 from c7n_iamusers_cli.user import notices_store
 
@@ -47,12 +47,7 @@ def exemptions() -> None:
     show_default=True,
     help="The list of exemptions, in CSV, that the rows are for.",
 )
-@click.option(
-    "--notices",
-    "notices_place",
-    metavar="PLACE",
-    help="Where the notices are.  [default: notices under vars in the accounts file]",
-)
+@notices_option
 @click.option(
     "--longest",
     type=click.IntRange(min=1, max=36_500),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers_cli.arguments import fleet_choice, output_places, targets_in
+from c7n_iamusers_cli.arguments import fleet_choice, notices_option, output_places, targets_in
 from c7n_iamusers_cli.output import format_option, print_json, say
 from c7n_iamusers_cli.user import Record, targets_of
 
@@ -30,12 +30,7 @@ _POLICY = "iam-keys-give-back"
     "c7n-org's accounts file, with notices. With --give-back, the file with the role that gives back.",
     "Only in the account of this name or id, which is faster. Repeatable.",
 )
-@click.option(
-    "--notices",
-    "notices_place",
-    metavar="PLACE",
-    help="Where the notices are.  [default: notices under vars in the accounts file]",
-)
+@notices_option
 @format_option("text", "json")
 @click.option("--give-back", is_flag=True, help="Activate the key, if a run parked it. Needs -c.")
 @click.option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.exceptions import NoticesUnreadable, OutputUnreadable
-from c7n_iamusers_cli.arguments import S3, fleet_choice, open_place, output_places, targets_in
+from c7n_iamusers_cli.arguments import S3, fleet_choice, notices_option, open_place, output_places, targets_in
 from c7n_iamusers_cli.output import format_option, print_json, say
 from c7n_iamusers_cli.restore import acceptances
 
@@ -35,12 +35,7 @@ _NO_PLACE = frozenset("?#{}")
     "c7n-org's accounts file, with notices and owners. With --give-back, the file with the role that gives back.",
     "Only in the account of this name or id, which is faster. Repeatable.",
 )
-@click.option(
-    "--notices",
-    "notices_place",
-    metavar="PLACE",
-    help="Where the notices are.  [default: notices under vars in the accounts file]",
-)
+@notices_option
 @format_option("text", "json")
 @click.option(
     "--give-back",

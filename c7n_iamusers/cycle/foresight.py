@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from c7n_iamusers import defaults
@@ -21,7 +21,7 @@ from c7n_iamusers.lockout.lockout_state import quarantine_of
 from c7n_iamusers.notices.notices import Notices, notice_refusal
 from c7n_iamusers.reasons import ACTIVE, Reason
 from c7n_iamusers.safeguards.forecast import Flagged
-from c7n_iamusers.safeguards.reasons_to_spare import Before, Guards, refusal, unquiet
+from c7n_iamusers.safeguards.reasons_to_spare import Before, Guards, refusal, unquiet, used_within
 from c7n_iamusers.text.times import moment
 
 #: What would become of a user.
@@ -97,7 +97,7 @@ def _key_stays(
     parks = step == "deactivate"
     reason = None if days is None else notice_refusal(notices, key_id, days, now, before_day=parks)
     used, active = moment(((key.get("c7n:IamUser") or {}).get("key") or {}).get("used")), _active(action)
-    if reason is None and parks and used and active is not None and now - used < timedelta(days=active):
+    if reason is None and parks and used_within(used, active, now):
         reason = ACTIVE(days=active, use=f"used on {used:%Y-%m-%d}")
     return reason.text if reason else ""
 

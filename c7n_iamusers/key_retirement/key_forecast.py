@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from c7n_iamusers import reasons
 from c7n_iamusers.evidence.key_findings import ONLY_ACTIVE
 from c7n_iamusers.key_retirement.user_keys import last_key_in_use
 from c7n_iamusers.safeguards.forecast import GOES, IN_USE, STAYS, Forecast
+from c7n_iamusers.safeguards.reasons_to_spare import used_within
 from c7n_iamusers.text.times import moment
 
 
@@ -40,7 +41,7 @@ def forecast_key(
     """
     key = known.get("key") or {}
     used, first = moment(key.get("used")), datetime.combine(stop or day, now.timetz())
-    if used and active_within is not None and first - used < timedelta(days=active_within):
+    if used_within(used, active_within, first):
         use = f"used on {used:%Y-%m-%d}"
         return KeyForecast(IN_USE, reasons.ACTIVE(days=active_within, use=use))
     if key.get(ONLY_ACTIVE) and (reason := last_key_in_use(used, first)):

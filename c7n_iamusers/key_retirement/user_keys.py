@@ -40,6 +40,7 @@ from c7n_iamusers.safeguards.reasons_to_spare import (
     identity_refusal,
     left_alone,
     no_recheck,
+    used_within,
 )
 from c7n_iamusers.snapshots.user_records import RecordedUser, UserRecords
 
@@ -243,14 +244,12 @@ class UserKeys:
     def _refusal(self, turn: _Turn) -> Reason | None:
         """Why the key is left alone; None if it may be parked or deleted."""
         guards, user = turn.guards(), turn.user
-        used = turn.use.at
-        days = guards.active_within
-        active = days is not None and used is not None and self.now() - used < timedelta(days=days)
+        active = used_within(turn.use.at, guards.active_within, self.now())
         return (
             (None if guards.include_compromised else compromised(user))
             or gates_refusal(turn.key, user, guards, self.now())
             or self._of_denied(turn)
-            or (reasons.ACTIVE(days=days, use=_use_of(turn)) if active else None)
+            or (reasons.ACTIVE(days=guards.active_within, use=_use_of(turn)) if active else None)
             or self.recheck(user, turn.uses)
         )
 
@@ -294,8 +293,8 @@ class UserKeys:
 
 def last_key_in_use(used: datetime | None, at: datetime) -> Reason | None:
     """Why a user's last active key, ``used`` then, is left alone as of ``at``; None if it is not in use."""
-    within = timedelta(days=defaults.LAST_KEY_USED_WITHIN)
-    return reasons.LAST_KEY_IN_USE(used=used) if used is not None and at - used < within else None
+    in_use = used_within(used, defaults.LAST_KEY_USED_WITHIN, at)
+    return reasons.LAST_KEY_IN_USE(used=used) if in_use else None
 
 
 def _gone(applied: Applied) -> tuple[str, Reason]:

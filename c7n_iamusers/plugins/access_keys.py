@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -108,7 +109,8 @@ class AccessKeys(DescribeSource):  # type: ignore[misc]  # c7n is untyped
         for user in found.users:
             drop_empty_tags(user)
             set_user_source(user, Source(", ".join(_LISTS[:2]), began))
-        asked = [user for user in found.users if self._may_have(user, report)]
+        criteria, now = self._criteria(), utc_now()
+        asked = [user for user in found.users if _may_have(user, report, criteria, now)]
         with self.manager.executor_factory(max_workers=8) as pool:
             listed = [*pool.map(self._keys, asked)]
         self.log.info(
@@ -124,22 +126,9 @@ class AccessKeys(DescribeSource):  # type: ignore[misc]  # c7n is untyped
     def _criteria(self) -> Sequence[KeyCriteria]:
         return [each.key_criteria() for each in self.manager.filters if each.type == "unnecessary"]
 
-    def _may_have(self, user: Resource, report: CredentialReport | None) -> bool:
-        """Whether the user may have a key that all filters select."""
-        row = report.row(user["UserName"]) if report else None
-        if report is None or row is None or not is_row_of(IamUser(user), row):
-            return True
-        criteria, now = (
-            self._criteria() or [KeyCriteria(min_age=0), KeyCriteria(min_age=0, active=False)],
-            utc_now(),
-        )
-        may = (each.may_select(row, report.time, now) for each in criteria)
-        return all(may) if self._criteria() else any(may)
-
     def _keys(self, user: Resource) -> Sequence[Item]:
-        client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
         try:
-            return list_kind(client, user["UserName"], ACCESS_KEY, self._backoff)
+            return list_kind(self._client(), user["UserName"], ACCESS_KEY, self._backoff)
         except (ClientError, BotoCoreError) as error:
             if not (isinstance(error, ClientError) and error_code(error) == "NoSuchEntity"):
                 self._left_out(user, error)
@@ -157,6 +146,22 @@ class AccessKeys(DescribeSource):  # type: ignore[misc]  # c7n is untyped
 
 
 _PIECES = (CREDENTIAL_REPORT,)
+
+
+def _may_have(
+    user: Resource, report: CredentialReport | None, criteria: Sequence[KeyCriteria], now: datetime
+) -> bool:
+    """Whether the user may have a key that meets all ``criteria``; any key, if there are none."""
+    row = report.row(user["UserName"]) if report else None
+    if report is None or row is None or not is_row_of(IamUser(user), row):
+        return True
+    if criteria:
+        return all(each.may_select(row, report.time, now) for each in criteria)
+    return any(each.may_select(row, report.time, now) for each in _EITHER)
+
+
+#: Active keys, and inactive ones, of any age.
+_EITHER = (KeyCriteria(min_age=0), KeyCriteria(min_age=0, active=False))
 
 
 def _key(user: Resource, key: Item) -> Resource:

@@ -14,6 +14,7 @@ from datetime import datetime
 from sys import intern
 from typing import Any
 
+from c7n_iamusers.execution.outcomes import FAILED, SKIPPED
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
 from c7n_iamusers.report.key_states import ENDED, GONE, STATES, Became, became
 from c7n_iamusers.report.outputs import PolicyOutput
@@ -76,7 +77,7 @@ class AccessKey:
 
     def handled(self) -> list[Row]:
         """Its outcomes but those of runs that left it alone, or failed."""
-        return [each for each in self.events if each["status"] not in ("skipped", "failed")]
+        return [each for each in self.events if each["status"] not in (SKIPPED, FAILED)]
 
     def as_data(self) -> Row:
         """JSON types only; texts are empty where something is not known."""

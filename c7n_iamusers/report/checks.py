@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from datetime import timedelta
 
 from c7n_iamusers.evidence.seen_users import EXEMPT, FLAGGED
@@ -255,16 +255,8 @@ def _selecting_nobody(
 
     Not users that are gone or exempt, that the policy itself is done with, or that another policy has handled since.
     """
-    before: dict[tuple[str, str, str], PolicyOutput] = {}
-    for output in sorted(outputs, key=began):
-        key = (account_of(output), output.policy, output.region)
-        if output.users and output is not latest.get(key):
-            before[key] = output
-    for key, output in latest.items():
-        if output.users != () or output.state != ended.RAN or key not in before:
-            continue
-        former = before[key]
-        users = [known.of(each.arn, each.unique_id, key[0]) for each in former.users or ()]
+    for account, output, former in _emptied(outputs, latest, account_of, lambda each: each.users):
+        users = [known.of(each.arn, each.unique_id, account) for each in former.users or ()]
         missed = [each.name for each in users if _is_missed(each, former)]
         if missed:
             why = (
@@ -272,7 +264,7 @@ def _selecting_nobody(
                 f"{len(missed)} of them are neither gone nor exempt, and no other policy has handled them: "
                 f"{shown(missed)}: look whether its filters or variables were changed"
             )
-            yield need(ATTENTION, SELECTION, "selected nobody", why, accounts.get(key[0]))
+            yield need(ATTENTION, SELECTION, "selected nobody", why, accounts.get(account))
 
 
 def _selecting_no_key(
@@ -284,18 +276,9 @@ def _selecting_no_key(
 ) -> Iterator[Row]:
     """The same of policies on access keys."""
     known = {(each.account, each.unique_id): each for each in keys}
-    before: dict[tuple[str, str, str], PolicyOutput] = {}
-    for output in sorted(outputs, key=began):
-        key = (account_of(output), output.policy, output.region)
-        if output.keys and output is not latest.get(key):
-            before[key] = output
-    for key, output in latest.items():
-        if output.keys != () or output.state != ended.RAN or key not in before:
-            continue
-        former = before[key]
-        selected = [
-            known[key[0], each.unique_id] for each in former.keys or () if (key[0], each.unique_id) in known
-        ]
+    for account, output, former in _emptied(outputs, latest, account_of, lambda each: each.keys):
+        asked = ((account, each.unique_id) for each in former.keys or ())
+        selected = [known[each] for each in asked if each in known]
         missed = [each.unique_id for each in selected if each.is_left() and not each.handled()]
         if missed:
             why = (
@@ -303,7 +286,28 @@ def _selecting_no_key(
                 f"none. {len(missed)} of them are still there, and no policy has handled them: {shown(missed)}: look "
                 "whether they were used since, or whether its filters or variables were changed"
             )
-            yield need(ATTENTION, SELECTION, "selected nobody", why, accounts.get(key[0]))
+            yield need(ATTENTION, SELECTION, "selected nobody", why, accounts.get(account))
+
+
+def _emptied(
+    outputs: Iterable[PolicyOutput],
+    latest: Mapping[tuple[str, str, str], PolicyOutput],
+    account_of: Callable[[PolicyOutput], str],
+    selected: Callable[[PolicyOutput], Sized | None],
+) -> Iterator[tuple[str, PolicyOutput, PolicyOutput]]:
+    """The account, the latest run and the last one before that selected something, where the latest selected nothing.
+
+    ``selected``: what a run selected of one kind; None if its policy is about another kind.
+    """
+    before: dict[tuple[str, str, str], PolicyOutput] = {}
+    for output in sorted(outputs, key=began):
+        key = (account_of(output), output.policy, output.region)
+        if selected(output) and output is not latest.get(key):
+            before[key] = output
+    for key, output in latest.items():
+        its = selected(output)
+        if its is not None and not its and output.state == ended.RAN and key in before:
+            yield key[0], output, before[key]
 
 
 def _is_missed(user: User, former: PolicyOutput) -> bool:

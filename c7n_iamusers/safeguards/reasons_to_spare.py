@@ -75,6 +75,11 @@ def active_within(user: IamUser, keys: Iterable[KeyUse], days: float, now: datet
     return use_since(user, keys, now - timedelta(days=days))
 
 
+def used_within(used: datetime | None, days: float | None, at: datetime) -> bool:
+    """Whether the last use was in the last ``days`` days before ``at``; False without ``days``, or without a use."""
+    return used is not None and days is not None and at - used < timedelta(days=days)
+
+
 def seen_active(activity: Mapping[str, Any] | None, days: float | None, now: datetime) -> Reason | None:
     """The use in the last ``days`` days that is in a user's annotation (``last_activity``); None if there is none.
 
@@ -82,7 +87,7 @@ def seen_active(activity: Mapping[str, Any] | None, days: float | None, now: dat
     """
     known = activity or {}
     last = moment(known.get("time"))
-    if days is None or last is None or last <= now - timedelta(days=days):
+    if not used_within(last, days, now):
         return None
     return reasons.ACTIVE(days=days, use=f"its {known['by']} was used on {last:%Y-%m-%d %H:%M} UTC")
 
