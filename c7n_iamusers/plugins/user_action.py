@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
+from itertools import chain
 from typing import Any
 
 from botocore.config import Config
@@ -256,10 +257,12 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
                 with output.lock(subject):
                     return prepared(subject, applied)
 
+            process = partial(self._process_user, writer, work, interruption)
             with self.executor_factory(max_workers=self.max_workers) as pool:
-                process = partial(self._process_user, writer, work, interruption)
-                outcomes = list(pool.map(process, resources))
-            self.report(resources, outcomes)
+                done = pool.map(lambda its: [(each, process(each)) for each in its], _by_user(resources))
+                processed = [*chain.from_iterable(done)]
+            outcomes = [outcome for _, outcome in processed]
+            self.report([resource for resource, _ in processed], outcomes)
             writer.close()
         return outcomes
 
@@ -330,6 +333,14 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
     def _log(self, outcome: Outcome) -> None:
         told = ": ".join(filter(None, (outcome.status, outcome.reason.text)))
         self.log.info("%s: %s: %s", self.type, outcome.arn, told)
+
+
+def _by_user(resources: Iterable[Resource]) -> Collection[Sequence[Resource]]:
+    """Each user alone, and the keys of a user together: whether one is the last depends on what became of the other."""
+    found: dict[str, list[Resource]] = {}
+    for resource in resources:
+        found.setdefault(subject_of(resource).arn, []).append(resource)
+    return found.values()
 
 
 @cache

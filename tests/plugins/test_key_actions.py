@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from aws_local_org import LocalOrg
+from c7n_iamusers.key_retirement.user_keys import UserKeys
 from c7n_iamusers_cli.main import main
 from tests.plugins.deletions import delete, outcomes
 from tests.plugins.keys import activate, deactivate, key_of, new_report, on_keys, retire, statuses, use_key
@@ -114,6 +117,24 @@ def test_the_last_key_of_a_program_in_use_needs_consent(
     if consent:
         assert codes(retire(org, tmp_path)) == {old: ("skipped", "LastKeyInUse")}
         assert codes(retire(org, tmp_path, **{"include-last": True})) == {old: ("retired", "KeyWasParked")}
+
+
+def test_two_keys_of_a_user_are_judged_one_after_the_other(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = key_of(org, "bot", 800, 40), key_of(org, "bot", 500, 35)
+    both, applied = threading.Barrier(2), UserKeys._applied
+
+    def once_both_are_judged(self: UserKeys, *given: Any) -> Any:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.5)
+        return applied(self, *given)
+
+    monkeypatch.setattr(UserKeys, "_applied", once_both_are_judged)
+    rows = codes(deactivate(tmp_path, **{"older-than": 365}))
+    assert sorted(rows.values()) == [("deactivated", "KeyComesBack"), ("skipped", "LastKeyInUse")]
+    assert sorted(statuses(org, "bot").values()) == ["Active", "Inactive"]
+    assert {*rows} == {one, other}
 
 
 def test_an_exempt_user_keeps_its_keys(org: LocalOrg, keys: tuple[str, str], tmp_path: Path) -> None:
