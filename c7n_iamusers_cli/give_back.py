@@ -208,17 +208,12 @@ def policy_in(data: Mapping[str, Any], target: Target, base: str) -> Any:
     return policy
 
 
-def selecting(policy: Any, resources: Sequence[Mapping[str, Any]]) -> AbstractContextManager[None]:
+@contextmanager
+def selecting(policy: Any, resources: Sequence[Mapping[str, Any]]) -> Iterator[None]:
     """The output of a run of ``policy`` that selected ``resources``: without its list it would count as failed."""
-
-    @contextmanager
-    def output() -> Iterator[None]:
-        with policy.ctx:
-            place = Path(policy.ctx.log_dir, "resources.json")
-            place.write_text(json.dumps([*resources], default=str))
-            yield
-
-    return output()
+    with policy.ctx:
+        Path(policy.ctx.log_dir, "resources.json").write_text(json.dumps([*resources], default=str))
+        yield
 
 
 def fault_of(run: Callable[[], object]) -> str:

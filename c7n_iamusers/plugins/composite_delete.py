@@ -42,7 +42,7 @@ from c7n_iamusers.plugins.run_outputs import (
     visible_errors,
     why_in_no_quarantine,
 )
-from c7n_iamusers.plugins.safeguarded_action import OPTIONS, TakingAction
+from c7n_iamusers.plugins.safeguarded_action import OPTIONS, RECORD_OPTIONS, TakingAction
 from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.reasons import NO_QUARANTINE, PLANNED_CALLS, Reason
 from c7n_iamusers.safeguards import reasons_to_spare
@@ -232,9 +232,7 @@ class CompositeDelete(TakingAction):
             "plan-sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"},
             **OPTIONS,
             "quarantined-for": DAYS,
-            "include-compromised": {"type": "boolean"},
-            "adopt": {"type": "boolean"},
-            "record-from": {"type": "string", "minLength": 1},
+            **RECORD_OPTIONS,
             "quiet": {"enum": [reasons_to_spare.PROVEN, reasons_to_spare.NONE_SEEN]},
         },
     )

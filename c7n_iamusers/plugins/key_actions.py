@@ -15,7 +15,7 @@ from c7n_iamusers.key_retirement.user_keys import UserKeys
 from c7n_iamusers.plugins.gates import gates_of
 from c7n_iamusers.plugins.policy_checks import DAYS, check_options
 from c7n_iamusers.plugins.resources import subject_of, user_of
-from c7n_iamusers.plugins.safeguarded_action import OPTIONS, TakingAction
+from c7n_iamusers.plugins.safeguarded_action import OPTIONS, RECORD_OPTIONS, TakingAction
 from c7n_iamusers.safeguards.gate_readings import Gates
 from c7n_iamusers.safeguards.reasons_to_spare import Guards
 
@@ -159,11 +159,7 @@ class Activate(_KeyAction):
 
     schema = type_schema(
         "activate",
-        **{
-            "include-compromised": {"type": "boolean"},
-            "record-from": {"type": "string", "minLength": 1},
-            "adopt": {"type": "boolean"},
-        },
+        **RECORD_OPTIONS,
     )
     schema_alias = False
     permissions = KEY_SWITCH
@@ -220,7 +216,7 @@ class Retire(_KeyAction):
         **{
             "parked-for": DAYS,
             "include-last": {"type": "boolean"},
-            "record-from": {"type": "string", "minLength": 1},
+            "record-from": RECORD_OPTIONS["record-from"],
             **{key: each for key, each in _TAKING.items() if key != "active-within"},
             "required": ["parked-for"],
         },

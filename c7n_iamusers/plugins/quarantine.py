@@ -19,7 +19,7 @@ from c7n_iamusers.lockout.deny_all import LONGEST_BROWNOUT
 from c7n_iamusers.plugins.policy_checks import check_options
 from c7n_iamusers.plugins.resources import subject_of
 from c7n_iamusers.plugins.run_outputs import visible_errors
-from c7n_iamusers.plugins.safeguarded_action import OPTIONS, TakingAction
+from c7n_iamusers.plugins.safeguarded_action import OPTIONS, RECORD_OPTIONS, TakingAction
 from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.quarantine.user_quarantine import UserQuarantine
 from c7n_iamusers.quarantine.user_release import UserRelease
@@ -253,11 +253,7 @@ class Release(UserAction):
 
     schema = type_schema(
         "release",
-        **{
-            "include-compromised": {"type": "boolean"},
-            "record-from": {"type": "string", "minLength": 1},
-            "adopt": {"type": "boolean"},
-        },
+        **RECORD_OPTIONS,
     )
     schema_alias = False
     permissions = RELEASE

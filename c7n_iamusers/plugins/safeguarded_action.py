@@ -42,6 +42,12 @@ OPTIONS: Mapping[str, Any] = {
     "delivery": {"enum": [UNCHECKED]},
     "require": {"enum": [PROVISIONED, USED, NONE]},
 }
+#: The options of actions that go by the record of an earlier run, and may do without it.
+RECORD_OPTIONS: Mapping[str, Any] = {
+    "include-compromised": {"type": "boolean"},
+    "record-from": {"type": "string", "minLength": 1},
+    "adopt": {"type": "boolean"},
+}
 
 
 class TakingAction(UserAction):
