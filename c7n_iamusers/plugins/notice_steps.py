@@ -245,10 +245,14 @@ def _stop(day: date, quiet: float | None) -> date | None:
 
 @dataclass(frozen=True)
 class Inform(Step):
-    """Says what became of users, where it differs from what the last message of the ``policy`` said."""
+    """Says what became of users, where it differs from what the last message of the ``policy`` said.
+
+    ``quiet``: days for which an inactive access key must be so before its deletion; None if that is not known.
+    """
 
     missed = ""
     policy: str
+    quiet: float | None = None
 
     @property
     def name(self) -> str:
@@ -272,13 +276,14 @@ class Inform(Step):
     def dated(self, due: Due, notices: Notices, now: datetime, since: datetime | None = None) -> Due:
         """``due`` with the days that the message says of it. ``since``: of its Deny, where the journal says that.
 
-        An inactive key is deleted on its announced day at the earliest.
+        An inactive key is deleted on its announced day, and after the days for which it must be inactive.
         """
         user = subject_of(due.resource)
         notice = notices.announcement(user.unique_id, now) if user.is_key else None
         if notice is None or due.news.partition(":")[0] != DEACTIVATED:
             return due
-        return replace(due, annotation={"notice": {"day": max(notice.day, now.date()).isoformat()}})
+        quiet = ((_outcome_time(due.resource) or now) + timedelta(days=self.quiet or 0)).date()
+        return replace(due, annotation={"notice": {"day": max(notice.day, quiet, now.date()).isoformat()}})
 
     def _is_new(self, news: str, key: str, notices: Notices, now: datetime) -> bool:
         """True, too, for what was done again, such as a quarantine after a release that another policy told."""
@@ -299,8 +304,6 @@ class Denied(Inform):
 
     ``quiet``: days under the Deny before the deletion; None if the message speaks of no day.
     """
-
-    quiet: float | None = None
 
     def every(self, users: Sequence[Resource], now: datetime) -> list[Due]:
         """See Inform: those of the ``users`` whose access was stopped, even if not in full."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -149,20 +150,25 @@ def test_what_became_of_a_key_is_told_once(org: LocalOrg, keys: tuple[str, str],
     assert codes(retire(org, tmp_path / "out"))[unused][0] == "retired"
 
 
+@pytest.mark.parametrize(("quiet", "later"), [(None, 0), (14, 0), (60, 46)])
 def test_who_is_told_of_an_inactive_key_reads_its_day(
-    org: LocalOrg, keys: tuple[str, str], tmp_path: Path
+    org: LocalOrg, keys: tuple[str, str], tmp_path: Path, quiet: int | None, later: int
 ) -> None:
+    """A key that is made inactive later than announced is deleted later, too."""
     unused, _ = keys
     announce(tmp_path)
     age(tmp_path / "notices" / ACCOUNT, 16)
     sent(org)
     day = records(tmp_path / "notices")[0]["day"]
+    assert date.fromisoformat(day) > date.today()
     asked = {"type": "deactivate", "reason": "unused", "active-within": "none", **told(tmp_path, 16)}
     informing = {"step": "inform", "days": None, "template": "iam-keys-changed.html", "subject": None}
+    informing |= {"quarantined-for": quiet}
     on_keys(tmp_path / "out", asked, action(tmp_path / "notices", **informing))
     (message,) = sent(org)
     (row,) = message["resources"]
-    assert (row["AccessKeyId"], row["c7n:IamUser"]["notice"]["day"]) == (unused, day)
+    expected = (date.fromisoformat(day) + timedelta(days=later)).isoformat()
+    assert (row["AccessKeyId"], row["c7n:IamUser"]["notice"]["day"]) == (unused, expected)
 
 
 @pytest.mark.parametrize("step", ["announce", "remind"])
