@@ -162,8 +162,8 @@ def test_who_is_told_of_an_inactive_key_reads_its_day(
     day = records(tmp_path / "notices")[0]["day"]
     assert date.fromisoformat(day) > date.today()
     asked = {"type": "deactivate", "reason": "unused", "active-within": "none", **told(tmp_path, 16)}
-    informing = {"step": "inform", "days": None, "template": "iam-keys-changed.html", "subject": None}
-    informing |= {"quarantined-for": quiet}
+    informing: dict[str, Any] = {"step": "inform", "days": None, "template": "iam-keys-changed.html"}
+    informing |= {"subject": None, "quarantined-for": quiet}
     on_keys(tmp_path / "out", asked, action(tmp_path / "notices", **informing))
     (message,) = sent(org)
     (row,) = message["resources"]
