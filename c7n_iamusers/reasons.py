@@ -1019,7 +1019,7 @@ KEY_COMES_BACK = _kind(
     "KeyComesBack",
     "inactive",
     ": `c7n-iamusers key KEY_ID --give-back` activates it again",
-    owners="inactive, and can be given back",
+    owners="it can be given back until it is deleted",
 )
 KEY_PARKED = _kind("KeyParked", f"inactive since {{since:{_MINUTE}}} UTC, by this tool")
 KEY_STAYS_PARKED = _kind(
@@ -1062,6 +1062,7 @@ KEY_NOT_PROVEN_OURS = _kind(
     "KeyNotProvenOurs",
     f"the run of {{since:{_MINUTE}}} UTC was stopped before AWS answered, so somebody else may have made it inactive",
     ": look in CloudTrail; activate with adopt: true gives it back",
+    owners=f"it is inactive since {{since:{_MINUTE}}} UTC, and it is not certain by whom",
 )
 KEY_PARKED_TOO_SHORT = _kind(
     "KeyParkedTooShort", f"inactive for less than {{days:g}} days, since {{since:{_MINUTE}}} UTC"
@@ -1076,11 +1077,22 @@ LAST_KEY_IN_USE = _kind(
     "it is the last active key of a user in use: used on {used:%Y-%m-%d}",
     ": give its program another way in, or set include-last: true",
 )
-KEY_WAS_PARKED = _kind("KeyWasParked", f"inactive since {{since:{_MINUTE}}} UTC, by policy {{policy}}")
-KEY_CHANGE_NOT_SHOWN = _kind(
-    "KeyChangeNotShown", "{key}: AWS accepted {calls}, and does not show it yet", ": run again"
+KEY_WAS_PARKED = _kind(
+    "KeyWasParked",
+    f"inactive since {{since:{_MINUTE}}} UTC, by policy {{policy}}",
+    owners=f"it was inactive since {{since:{_MINUTE}}} UTC",
 )
-KEY_BY_STOPPED_RUN = _kind("KeyByStoppedRun", "by the run that was stopped on {at} UTC, as AWS shows")
+KEY_CHANGE_NOT_SHOWN = _kind(
+    "KeyChangeNotShown",
+    "{key}: AWS accepted {calls}, and does not show it yet",
+    ": run again",
+    owners="AWS does not show the change yet",
+)
+KEY_BY_STOPPED_RUN = _kind(
+    "KeyByStoppedRun",
+    "by the run that was stopped on {at} UTC, as AWS shows",
+    owners="on {at} UTC, as AWS shows",
+)
 
 #: The first codes of outcomes of users that a run changed as it should. No failure begins with one of these.
 OF_CHANGES = frozenset(

@@ -73,12 +73,46 @@ STATES: dict[str, dict[str, Any]] = {
         "findings": FINDINGS,
         "attempts": {"state": "attempted", "quarantined": True, "attempts": [ATTEMPT]},
     },
+    "keys-flagged": {
+        "key": {
+            "used": "2026-08-01T10:00:00+00:00",
+            "service": "s3 <x>",
+            "region": "eu-west-1",
+            "created": "2024-03-01T00:00:00+00:00",
+            "as_of": "2026-11-24T04:00:00+00:00",
+        },
+        "kind": "machine",
+        "replacement": ["role"],
+        "findings": [{"id": "key-superseded", "severity": "medium", "text": "Superseded by <another>."}],
+        "notice": {
+            "announced": "2026-11-24",
+            "day": "2026-12-24",
+            "group": "goes",
+            "text": "inactive on 2026-12-10, deleted on 2026-12-24",
+            "denied": "2026-12-10",
+            "deleted": "2026-12-24",
+        },
+    },
+    "keys-changed": {
+        "key": {"used": False, "created": "2024-03-01T00:00:00+00:00"},
+        "outcome": {
+            "status": "deactivated",
+            "time": "2026-12-10T08:00:00+00:00",
+            "reason": "it can be <given back> until it is deleted",
+        },
+        "notice": {"day": "2026-12-24"},
+    },
     "used": {"used": {"text": "console sign-in from 203.0.113.7, which <failed>"}},
     "your-access": {
         "findings": FINDINGS,
         "provisioning": {"status": "provisioned", "username": "b@example.com", "permission-set": "Readers"},
     },
 }
+
+
+def is_of_keys(state: str) -> bool:
+    """Whether a message of this state is about single access keys."""
+    return state.startswith("keys-")
 
 
 def message(state: str, days: int | None = 30) -> dict[str, Any]:
@@ -91,7 +125,7 @@ def message(state: str, days: int | None = 30) -> dict[str, Any]:
         "execution_start": 1764000000,
         "policy": {"name": "iam-users", "resource": "aws.iam-user", "actions": [*marks, {"type": "notify"}]},
         "action": {
-            "template": f"iam-users-{state}.html",
+            "template": f"iam-{'' if is_of_keys(state) else 'users-'}{state}.html",
             "slack_template": "slack_iam_users",
             "to": ["account-emails", "owner@example.com"],
             "contact": "cloud@example.com",
@@ -102,7 +136,8 @@ def message(state: str, days: int | None = 30) -> dict[str, Any]:
 
 def user(state: str, name: str = "a+b=c,d.e@f-g") -> dict[str, Any]:
     known = {"UserName": name, "Path": "/eng/", "PasswordLastUsed": "2026-10-01T00:00:00+00:00"}
-    return {**known, "c7n:IamUser": STATES[state]}
+    key = {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE"} if is_of_keys(state) else {}
+    return {**known, **key, "c7n:IamUser": STATES[state]}
 
 
 def render(
@@ -131,7 +166,7 @@ def test_mails_name_account_users_and_the_way_in(state: str) -> None:
     # nor has anybody who was not deleted lost anything
     way_in = (
         ()
-        if state in ("attempted", "created", "deleted", "used")
+        if state in ("attempted", "created", "deleted", "used") or is_of_keys(state)
         else ("https://d-1.awsapps.com/start", "first time")
     )
     for expected in ("111122223333", "payments", "a+b=c,d.e@f-g", "second", *way_in):
@@ -185,6 +220,189 @@ HELD_BACK = fated(
 )
 USED_NOW = fated("busy", "in-use", "in use: active within 30 days: its password was used <today>")
 LACKING = fated("jane", "replace-first", "needs a replacement first: no user has that name")
+
+
+KEY_DENIED = {"denied": "2026-12-10", "deleted": "2026-12-24"}
+
+
+def key(
+    number: int, group: str = "", text: str = "", /, outcome: Any = None, **notice: Any
+) -> dict[str, Any]:
+    """An access key, as a message about keys has it. ``group``: of its forecast; empty for what became of it."""
+    known: dict[str, Any] = {"key": {"used": "2026-08-01T10:00:00+00:00", "created": "2024-03-01T00:00:00"}}
+    if outcome:
+        known["outcome"] = {"time": "2026-12-10T08:00:00+00:00", **outcome}
+    if group:
+        notice = {"announced": "2026-11-24", "day": "2026-12-24", "group": group, "text": text, **notice}
+    known["notice"] = notice
+    return {"UserName": f"bot-{number}", "AccessKeyId": f"AKIA{number:016}", "c7n:IamUser": known}
+
+
+KEYS = [
+    key(1, "goes", "inactive on 2026-12-10, deleted on 2026-12-24", **KEY_DENIED),
+    key(
+        2,
+        "goes",
+        "inactive already, deleted on 2026-12-24 or later",
+        **{"is-denied": True},
+        deleted="2026-12-24",
+    ),
+    key(3, "in-use", "in use: active within 30 days: used on 2026-11-20"),
+    key(4, "stays", "left alone: it is the last active key of a user in use"),
+]
+KEY_OUTCOMES = [
+    key(1, outcome={"status": "deactivated", "reason": "it can be given back"}, day="2026-12-24"),
+    key(2, outcome={"status": "retired", "reason": "it was inactive since 2026-11-26 08:00 UTC"}),
+    key(3, outcome={"status": "activated", "reason": ""}),
+    key(4, outcome={"status": "skipped", "reason": "it is in use"}),
+    key(5, outcome={"status": "failed", "reason": "AccessDenied"}),
+]
+#: What mails and Slack say of KEYS, and of KEY_OUTCOMES, before their lists.
+SAID_OF_KEYS = [
+    "1 is to be made inactive on 2026-12-10 and deleted on 2026-12-24",
+    "1 is inactive already, and to be deleted on 2026-12-24 or later",
+    "1 is in use, and left alone while used: move it by 2026-12-24",
+    "1 is left alone for another reason",
+    "To be made inactive and deleted: does nobody need it? Do nothing.",
+    "An inactive key is given back on request, as it was, until it is deleted.",
+    "Inactive already: has nothing stopped? Do nothing.",
+    "In use: move its program to a role, and stop using the key, by 2026-12-24. Once it was not used for 30 days, it "
+    "is made inactive, and deleted later, without another announcement.",
+    "Left alone: its row says why.",
+    "A deleted key can't come back: nobody can read its secret any more, and a new key has another id",
+    "each key's user, and the user's other key, stay as they are.",
+    "To be made inactive and deleted: 1",
+    "Inactive, to be deleted: 1",
+    "In use: 1",
+    "Left alone: 1",
+]
+SAID_OF_KEY_OUTCOMES = [
+    "1 was made inactive, and is deleted on 2026-12-24 or later",
+    "1 was deleted",
+    "1 was given back, and works as before",
+    "1 failed: it is tried again, and you need do nothing",
+    "1 was left alone",
+    "Made inactive: has nothing stopped? Do nothing. Has something stopped?",
+    "before 2026-12-24: until it is deleted, it is given back on request, as it was.",
+    "Deleted: it can't come back: nobody can read its secret any more",
+    "Given back: move its program to a role. The key is left alone until it is announced again.",
+    "each key's user, and the user's other key, stay as they are.",
+]
+
+
+@pytest.mark.parametrize(
+    ("state", "rows", "said", "of_rows"),
+    [
+        pytest.param(
+            "keys-flagged",
+            KEYS,
+            [
+                *SAID_OF_KEYS,
+                "Ask by the link in its row, by 2026-12-10.",
+                "Ask by the link in its row, before 2026-12",
+            ],
+            [
+                "Inactive on 2026-12-10, deleted on 2026-12-24",
+                "Inactive already, deleted on 2026-12-24 or later",
+                "In use: active within 30 days: used on 2026-11-20",
+                "Left alone: it is the last active key of a user in use",
+            ],
+            id="announced",
+        ),
+        pytest.param(
+            "keys-changed",
+            KEY_OUTCOMES,
+            SAID_OF_KEY_OUTCOMES,
+            [
+                "Inactive since 2026-12-10, deleted on 2026-12-24 or later It can be given back",
+                "Deleted on 2026-12-10 It was inactive since 2026-11-26 08:00 UTC",
+                "Given back on 2026-12-10",
+                "Left alone It is in use",
+                "Failed AccessDenied",
+            ],
+            id="changed",
+        ),
+    ],
+)
+def test_a_mail_about_keys_says_first_what_becomes_of_each_and_what_to_do(
+    state: str, rows: list[dict[str, Any]], said: list[str], of_rows: list[str]
+) -> None:
+    text = in_lines(render(state, "template", rows, days=None).partition("</head>")[2])
+    assert [each for each in said if each not in text] == []
+    places = [text.index(f"AKIA{number:016}") for number in range(1, len(rows) + 1)]
+    assert text.index("What to do") < min(places)
+    # the row of each key begins with its fate
+    for number, fate in enumerate(of_rows, 1):
+        assert f"bot-{number}AKIA{number:016} {fate}" in text
+
+
+@pytest.mark.parametrize(
+    ("rows", "step", "title"),
+    [
+        pytest.param(KEYS[:1], "announce", "Access key to be deleted", id="one"),
+        pytest.param(KEYS, "announce", "Access keys to be deleted", id="several"),
+        pytest.param(KEYS[1:2], "remind", "Reminder: access key to be deleted", id="reminder"),
+        pytest.param(KEYS[2:3], "announce", "Access key in use", id="in-use"),
+        pytest.param(KEYS[3:], "announce", "Access key left alone", id="stays"),
+    ],
+)
+def test_the_title_of_a_mail_about_keys_promises_no_deletion_of_others(
+    rows: list[dict[str, Any]], step: str, title: str
+) -> None:
+    text = render("keys-flagged", "template", rows, days=None, step=step)
+    assert f">{title}</h1>" in text
+    assert "Reminder" in text or step != "remind"
+    assert ("A deleted key can't come back" in in_lines(text)) == (rows[0] in KEYS[:2])
+
+
+@pytest.mark.parametrize(
+    ("used", "said"),
+    [
+        pytest.param(
+            "2026-08-01T10:00:00+00:00",
+            "Last used on 2026-08-01 for s3 in eu-west-1, as of 2026-11-24",
+            id="used",
+        ),
+        pytest.param(False, "Never used as of 2026-11-24; created on 2024-03-01", id="never"),
+        pytest.param(None, "AWS does not say when it was last used; created on 2024-03-01", id="unknown"),
+    ],
+)
+def test_the_use_of_a_key_is_said_with_its_day_or_as_unknown(used: Any, said: str) -> None:
+    row, where = (
+        key(1, "goes", "deleted on 2026-12-24"),
+        {"service": "s3", "region": "eu-west-1"} if used else {},
+    )
+    about = {**row["c7n:IamUser"]["key"], "used": used, "as_of": "2026-11-24T04:00:00+00:00", **where}
+    row["c7n:IamUser"] = {**row["c7n:IamUser"], "key": about}
+    assert said in in_lines(render("keys-flagged", "template", [row], days=None))
+
+
+def test_a_key_whose_exemption_ended_is_named_as_such() -> None:
+    row = key(1, "goes", "deleted on 2026-12-24", **{"was-exempt": "exempt by <a rule>"})
+    for kind in ("template", "slack_template"):
+        text = render("keys-flagged", kind, [row], days=None)
+        assert "It was exempt by " in text
+        assert "<a rule>" not in text
+
+
+@pytest.mark.parametrize("name", ["jane.doe", 'x"<b>&?body=y', "\u2028a b"])
+def test_a_link_asks_for_one_key_and_for_nothing_else(name: str) -> None:
+    rows = [{**each, "UserName": name} for each in KEYS[:2]]
+    links = re.findall(r'href="(mailto:[^"]*)"', render("keys-flagged", "template", rows, days=None))
+    assert len(links) == 2
+    for number, (link, said) in enumerate(zip(links, ("must stay", "must come back"), strict=True), 1):
+        parsed = urllib.parse.urlsplit(html.unescape(link))
+        query = urllib.parse.parse_qs(parsed.query, strict_parsing=True)
+        assert (parsed.path, sorted(query)) == ("cloud@example.com", ["body", "subject"])
+        assert query["subject"] == [
+            f"Access key AKIA{number:016} of {name} in account 111122223333 (payments)"
+        ]
+        assert said in query["body"][0]
+
+
+def test_sixty_keys_with_links_are_not_cut_off_by_gmail() -> None:
+    rows = [{**KEYS[0], "UserName": f"user-{number:055}"} for number in range(60)]
+    assert len(render("keys-flagged", "template", rows, days=None).encode()) < 102_000
 
 
 def in_lines(text: str) -> str:
@@ -529,15 +747,16 @@ def test_a_brownout_is_said_to_end_by_itself(status: str, title: str) -> None:
     assert ("Denied everything until 2026-12-10 08:15:00 UTC" in text) == (status == "browned-out")
 
 
-@pytest.mark.parametrize("state", ["denied", "overdue"])
+@pytest.mark.parametrize("state", ["denied", "overdue", "keys-flagged"])
 def test_a_long_list_is_the_last_of_a_mail(state: str) -> None:
     """Gmail cuts mails off."""
-    rows = [user(state, f"user-{number}") for number in range(61)]
+    rows, further = [user(state, f"user-{number}") for number in range(61)], "How to sign in instead"
+    further = "When a key stays" if is_of_keys(state) else further
     text = render(state, "template", rows)
-    assert text.index("How to sign in instead") < text.index("user-0")
+    assert text.index(further) < text.index("user-0")
     assert text.count("mailto:") <= 1
     short = render(state, "template", rows[:60])
-    assert short.index("user-59") < short.index("How to sign in instead")
+    assert short.index("user-59") < short.index(further)
     assert short.count("mailto:") >= 60
 
 
@@ -639,10 +858,14 @@ def test_a_part_says_which_one_it_is_and_how_many_users_there_are() -> None:
 
 
 @pytest.mark.parametrize(
-    "state", ["created", "deleted", "denied", "overdue", "attempted", "replaced", "used"]
+    "state",
+    [
+        *("created", "deleted", "denied", "overdue", "attempted", "replaced", "used"),
+        *("keys-flagged", "keys-changed"),
+    ],
 )
 def test_every_part_of_a_split_mail_says_which_one_it_is(state: str) -> None:
-    said = "<b>Part 2 of 3</b>, with 1 of the 5 users."
+    said = f"<b>Part 2 of 3</b>, with 1 of the 5 {'access keys' if is_of_keys(state) else 'users'}."
     assert said in render(state, "template", [user(state)], part=2, parts=3, users=5)
     assert "Part 1" not in render(state, "template", [user(state)], part=1, parts=1, users=1)
 
@@ -759,7 +982,10 @@ def test_no_mail_says_what_to_do_below_a_long_list(state: str) -> None:
     known = {"digest": told} if state == "digest" else STATES[state]
     if state == "deleted":
         known = {**known, "outcome": {"status": "deleted"}}
-    rows = [{"UserName": f"user-{number:020}", "c7n:IamUser": known} for number in range(300)]
+    rows = [
+        {**user(state if state in STATES else "flagged", f"user-{number:020}"), "c7n:IamUser": known}
+        for number in range(300)
+    ]
     text = render(state, "template", rows)
     to_do = {
         "attempted": "What to do",
@@ -767,6 +993,8 @@ def test_no_mail_says_what_to_do_below_a_long_list(state: str) -> None:
         "deleted": "Write to cloud@example.com",
         "denied": "Something has stopped?",
         "digest": "What to do",
+        "keys-changed": "What to do",
+        "keys-flagged": "What to do",
         "overdue": "What to do now",
         "replaced": "What happens next",
         "used": "What to do",

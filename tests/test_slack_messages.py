@@ -22,7 +22,11 @@ from tests.test_mailer_templates import (
     HELD,
     HELD_BACK,
     INTENDED,
+    KEY_OUTCOMES,
+    KEYS,
     LACKING,
+    SAID_OF_KEY_OUTCOMES,
+    SAID_OF_KEYS,
     STATES,
     TEMPLATES,
     USED_NOW,
@@ -303,6 +307,39 @@ CASES = [
         id="digest",
     ),
     pytest.param(
+        of("keys-flagged", KEYS, step="announce"),
+        [
+            "Access keys to be deleted",
+            "This message is about 4 access keys: •",
+            "Ask for it, by 2026-12-10.",
+            "To ask, write to cloud@example.com, with the account, the user and the key.",
+            *SAID_OF_KEYS,
+        ],
+        {
+            f"bot-{number}": f"AKIA{number:016}: {each['c7n:IamUser']['notice']['text']}. Last used on 2026-08-01"
+            for number, each in enumerate(KEYS, 1)
+        },
+        id="keys-announced",
+    ),
+    pytest.param(
+        of("keys-changed", KEY_OUTCOMES, step="inform"),
+        ["Access keys: what was done", *SAID_OF_KEY_OUTCOMES],
+        {
+            f"bot-{number}": f"AKIA{number:016}: {fate}. Last used on 2026-08-01"
+            for number, fate in enumerate(
+                (
+                    "inactive since 2026-12-10, deleted on 2026-12-24 or later. It can be given back",
+                    "deleted on 2026-12-10. It was inactive since 2026-11-26 08:00 UTC",
+                    "given back on 2026-12-10",
+                    "left alone. It is in use",
+                    "failed. AccessDenied",
+                ),
+                1,
+            )
+        },
+        id="keys-changed",
+    ),
+    pytest.param(
         of("flagged", [access("a", findings=FINDINGS), access("b")], template="mine.html"),
         ["2 are to be deleted, with everything attached"],
         {"a": "The rule. Exempt until 2025-12-31 &lt;long ago&gt;.", "b": "-"},
@@ -375,7 +412,7 @@ def test_long_texts_are_cut(monkeypatch: pytest.MonkeyPatch, state: str, text: s
             return [filled(each) for each in node]
         return text if isinstance(node, str) else node
 
-    rows = [{"UserName": text, "c7n:IamUser": filled(STATES[state])} for _ in range(60)]
+    rows = [{**user(state, text), "c7n:IamUser": filled(STATES[state])} for _ in range(60)]
     told = {**of(state, rows, **{"account-name": text, "contact": text, "subject": text}), "account": text}
     _, payload = posted(monkeypatch, told)
     assert faults(payload) == []

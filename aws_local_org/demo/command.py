@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from rich.console import Console
 
 from aws_local_org import LocalOrg, Settings
 from aws_local_org.commands import errors_as_messages
-from aws_local_org.demo import after_deletion, planted, steps, workspace
+from aws_local_org.demo import after_deletion, planted, planted_keys, steps, workspace
 from aws_local_org.demo import expectations as expect
 from aws_local_org.demo.expectations import mails
 from aws_local_org.demo.state import (
@@ -64,7 +66,8 @@ LEFT = (
 def demo(source: Path, work: Path, seed: int, users_per_account: int, accounts: int) -> None:
     """Announce, provision, listen, quarantine, remind and delete, by `cycle`, with the real c7n-org and c7n-mailer.
 
-    Some users are planted: a machine in use, one that calls AWS under its Deny, two with forged tags. Time is
+    Some users are planted: a machine in use, one that calls AWS under its Deny, two with forged tags. So are single
+    access keys in the first account: one is given back, one deleted, others stay, each for another reason. Time is
     compressed: thirty days pass within two or three minutes. Exits with 1 if a check fails.
     """
     with errors_as_messages():
@@ -92,6 +95,8 @@ def _run(source: Path, work: Path, seed: int, users_per_account: int, count: int
         _print_before_and_after(rehearsal)
         if rehearsal.after:
             _print_planted(rehearsal)
+            print_table(*planted_keys.table(rehearsal.keys, rehearsal.keys_after, rehearsal.reported))
+            click.echo()
     console.print(f"{LEFT}\n{steps.places(work)}", soft_wrap=True, highlight=False)
     console.print(f"{time.monotonic() - started:.0f} seconds, {len(rehearsal.faults)} faults")
     steps.explain(console, rehearsal)
@@ -169,7 +174,7 @@ def prepared(
     It first removes an earlier demo's files from ``work``. Raises LocalOrgError, before anything is touched, where
     ``work`` is not a demo's, or ``source`` is not a checkout whose accounts are the organization's.
     """
-    workspace.check_checkout(source, DEMO, (*workspace.POLICY_NAMES, *workspace.DEMO_POLICIES))
+    workspace.check_checkout(source, DEMO, (*workspace.POLICY_NAMES, *workspace.DEMO_POLICIES, "keys"))
     _check_accounts(source, Settings())
     # in AWS an assignment takes seconds, but the demo compresses time
     settings = Settings(member_accounts=members(accounts), assignment_seconds=0.1)
@@ -179,9 +184,11 @@ def prepared(
         planted.add_tempting_users(org)
         for account_id, _ in settings.member_accounts:
             planted.plant(org, account_id)
+        keys = planted_keys.plant(org, settings.member_accounts[0][0])
         workspace.make_workspace(source, work, settings.role_name)
         planted.exempt_clients(work / "policies" / "exemptions.csv")
         _say_that_mfa_is_required(work / "policies" / "provision.yml")
+        _tell_of_machines(work / "policies" / "keys.yml")
         accounts_file, mailer_config = work / "accounts.yml", work / "mailer.yml"
         file = _accounts_file(source, settings, work / "notices")
         accounts_file.write_text(yaml.safe_dump(file, sort_keys=False))
@@ -191,7 +198,7 @@ def prepared(
         owners = {each["account_id"]: [each["vars"]["owner"]] for each in invented}
         config |= {"smtp_port": sink.port, "account_emails": {**known, **owners}}
         mailer_config.write_text(yaml.safe_dump(config))
-        yield Demo(work, work, org, accounts_file, mailer_config, account_states(org))
+        yield Demo(work, work, org, accounts_file, mailer_config, account_states(org), keys=keys)
 
 
 def _say_that_mfa_is_required(policies: Path) -> None:
@@ -199,6 +206,14 @@ def _say_that_mfa_is_required(policies: Path) -> None:
     text = policies.read_text()
     said = text.replace("derive: true", "derive: {identity-center-mfa: true}")
     policies.write_text(said)
+
+
+def _tell_of_machines(policies: Path) -> None:
+    """The demo runs the policies on keys of machines only, and a message tells of policies that have run."""
+    people = re.compile(
+        r"(?<=of: \[iam-keys-park), iam-keys-park-people, (iam-keys-retire), iam-keys-retire-people"
+    )
+    policies.write_text(people.sub(r", \1", policies.read_text()))
 
 
 def _accounts_file(source: Path, settings: Settings, notices: Path) -> dict[str, Any]:
@@ -251,10 +266,14 @@ class Demo(steps.Workflow):
     """The steps over the seeded population, in which each user's fate is known beforehand.
 
     ``source``: a copy of the checkout's policies, since an owner's answer is written to the exemptions. ``answered``:
-    unique ids of the users that an owner has exempted since the announcement.
+    unique ids of the users that an owner has exempted since the announcement. ``keys``: the planted access keys;
+    ``keys_after``: what AWS shows of the account's keys after the last run on them. ``reported``: the report, in JSON.
     """
 
     answered: set[str] = field(default_factory=set)
+    keys: planted_keys.Keys = field(default_factory=lambda: planted_keys.Keys({}, {}))
+    keys_after: dict[str, planted_keys.KeyState] = field(default_factory=dict)
+    reported: dict[str, Any] = field(default_factory=dict)
 
     @property
     def first(self) -> AccountState:
@@ -267,6 +286,7 @@ class Demo(steps.Workflow):
     def until(self, day: int) -> None:
         """The machines in use call AWS in these days, and are denied nothing."""
         super().until(day)
+        planted_keys.use(self.org, self.first.account_id, self.keys)
         for account in self.before.values():
             self._call(account, planted.IN_USE)
             if account is self.first and self.answered:
@@ -299,11 +319,85 @@ class Demo(steps.Workflow):
             said = announced_groups(self.notices, account_id)
             self.faults += expect.announced_faults(before, self.parked[account_id], said)
 
+    def after_announcement(self) -> list[tuple[str, Callable[[], None]]]:
+        return [(f"c7n-org: announce single access keys in {self.first.name}", self.announce_keys)]
+
+    def after_deny(self) -> list[tuple[str, Callable[[], None]]]:
+        return [("c7n-org: on that day, make announced keys inactive, and announce another", self.park_keys)]
+
+    def after_deletion(self) -> list[tuple[str, Callable[[], None]]]:
+        return [("c7n-org: on that day, delete keys that were inactive for two weeks", self.retire_keys)]
+
+    def announce_keys(self) -> None:
+        """Nothing is done to a key on that day."""
+        self._on_keys("keys-announce", {}, planted_keys.FIRST)
+        self._count("keys", [self._announced_keys])
+
+    def park_keys(self) -> None:
+        """The announced keys that nobody uses are made inactive."""
+        wanted = dict.fromkeys(planted_keys.ON_TIME, planted_keys.INACTIVE)
+        done = self._on_keys("keys-park", wanted, (*planted_keys.FIRST, planted_keys.NEW))
+        self._count("keys", [done])
+
+    def give_key_back(self) -> None:
+        """The owner asks for a key, and whoever is on call gives it back."""
+        account_id, key_id = self.first.account_id, self.keys.told[planted_keys.RETURNED]
+        before = planted_keys.key_states(self.org, account_id)
+        if code := self.commands.give_back_key("give-back", key_id, self.work / "output", self.accounts):
+            self.faults.append(
+                f"c7n-iamusers key ended with {code}, see {self.work / 'logs' / 'give-back.log'}"
+            )
+        done = planted_keys.changed(before, planted_keys.key_states(self.org, account_id))
+        if done != {key_id: planted_keys.ACTIVE}:
+            self.faults.append(f"{self.first.name}: giving back {key_id} has done this to keys: {done}")
+
+    def retire_keys(self) -> None:
+        """The keys that were inactive until now are deleted, but for the last one of a user in use."""
+        planted_keys.delete_other(self.org, self.first.account_id, self.keys, planted_keys.LAST)
+        wanted = {planted_keys.PARKED: planted_keys.INACTIVE, planted_keys.RETIRED: planted_keys.GONE}
+        done = self._on_keys("keys-retire", wanted, (*planted_keys.FIRST, planted_keys.NEW))
+        self._count("keys", [done])
+
+    def _on_keys(self, step: str, wanted: dict[str, str], announced: Iterable[str]) -> dict[str, str]:
+        """Run the policies of a step on keys, which must have done what is ``wanted``; what AWS shows of changed keys.
+
+        ``announced``: whose keys must be on record as announced afterwards, among the planted ones.
+        """
+        account_id = self.first.account_id
+        before = planted_keys.key_states(self.org, account_id)
+        since = datetime.now(timezone.utc)
+        policies = self.source / "policies" / "keys.yml"
+        named = [each for name in workspace.KEY_POLICIES[step] for each in ("-p", name)]
+        if code := self.commands.c7n_org(step, self.accounts, policies, "-a", self.first.name, *named):
+            self.faults.append(f"c7n-org ended with {code}, see {self.work / 'logs' / (step + '.log')}")
+        output = self.output(step, self.first)
+        if not output.ran:
+            self.faults.append(f"{self.first.name}: a policy did not run, see {output}")
+        rows = [
+            row
+            for row in output.outcomes()
+            if datetime.fromisoformat(row["time"]) >= since.replace(microsecond=0)
+        ]
+        self.keys_after = planted_keys.key_states(self.org, account_id)
+        found = planted_keys.run_faults(
+            self.keys, before, self.keys_after, rows, self._announced_keys, wanted
+        )
+        told = self._announced_keys.keys() & self.keys.ids(planted_keys.STORIES)
+        if told != self.keys.ids(announced):
+            found.append(f"the owners of these keys were addressed: {sorted(told)}")
+        self.faults += [f"{self.first.name}: {each}" for each in found]
+        return planted_keys.changed(before, self.keys_after)
+
+    @property
+    def _announced_keys(self) -> dict[str, datetime]:
+        return announcements(self.notices, self.first.account_id, keys=True)
+
     def in_listening(self) -> list[tuple[str, Callable[[], None]]]:
         name = self.first.name
         return [
             (f"c7n-org: a machine of {name} calls AWS, and is seen; c7n-mailer: mail its owner", self.hear),
             (f"c7n-org: the owner in {name} exempts the machine, and it is released", self.release),
+            ("c7n-iamusers key: an inactive key is asked for, and given back", self.give_key_back),
             ("cycle: on the next day, read that the mail has left the queue", self.daily),
         ]
 
@@ -401,10 +495,14 @@ class Demo(steps.Workflow):
             )
             for account_id, before in self.before.items()
         }
+        self.reported = json.loads(data.read_text())
+        found = planted_keys.end_faults(self.keys, self.keys_after, self._announced_keys, self.reported)
+        received, owners = mails(self.work / "mails"), self._owners[self.first.account_id]
+        told = {*self._announced_keys}
+        found += expect.mail_faults(self.first, told, owners, r"access keys? .*to be ", received)
+        self.faults += [f"{self.first.name}: {each}" for each in found]
         said = (self.work / "logs" / "report.log").read_text()
-        self.faults += expect.number_faults(
-            numbers, json.loads(data.read_text()), said, mails(self.work / "mails")
-        )
+        self.faults += expect.number_faults(numbers, self.reported, said, mails(self.work / "mails"))
 
     def _check_records(self, account: AccountState, expected: set[str], step: str, what: str = "") -> None:
         found = announcements(self.notices, account.account_id, step, what)

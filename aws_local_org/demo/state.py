@@ -129,11 +129,12 @@ def _user_state(
 
 
 def announcements(
-    notices: Path, account_id: str, step: str = "announced", what: str = ""
+    notices: Path, account_id: str, step: str = "announced", what: str = "", *, keys: bool = False
 ) -> dict[str, datetime]:
     """Unique id -> when the owner was first addressed about the user, by the records of notify-owners.
 
     ``step``: of the records that count, such as ``reminded-7``. ``what``: the beginning of their text on the user.
+    ``keys``: of access keys instead, by their ids.
     """
     found: dict[str, datetime] = {}
     for path in (notices / account_id).glob("*.json"):
@@ -141,7 +142,8 @@ def announcements(
         if record["step"] == step and record["addresses"]:
             moment = datetime.fromisoformat(record["time"])
             for user in record["users"]:
-                if user.get("what", "").startswith(what):
+                is_key = user["unique-id"].startswith("AKIA")
+                if user.get("what", "").startswith(what) and is_key == keys:
                     found[user["unique-id"]] = min(moment, found.get(user["unique-id"], moment))
     return found
 
@@ -156,10 +158,10 @@ def announced_groups(notices: Path, account_id: str) -> dict[str, str]:
 def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> None:
     """Let that many days pass in which nobody uses an IAM user.
 
-    It moves into the past the last uses of passwords and access keys, the notices, the mailer's queue, the times of
-    quarantines and releases in the inline Deny and in the journals below ``outputs``, those in the records of cycles
-    and their plans there, and the credentials of users under that Deny, which are older than it. Outcomes, and the
-    messages to owners about them, stay.
+    It moves into the past the last uses of passwords and access keys, the creation of keys that were never used, what
+    the journals say of parked keys, the notices, the mailer's queue, the times of quarantines and releases in the
+    inline Deny and in the journals below ``outputs``, those in the records of cycles and their plans there, and the
+    credentials of users under that Deny, which are older than it. Outcomes, and the messages to owners, stay.
     """
     back = timedelta(days=days)
     for account_id, _ in org.settings.member_accounts:
@@ -194,7 +196,12 @@ def _moved(back: timedelta) -> Callable[[re.Match[str]], str]:
 
 
 def _aged_line(line: dict[str, Any], back: timedelta) -> dict[str, Any]:
-    given = line.get("parameters") or {}
+    given, notes = line.get("parameters") or {}, line.get("notes") or {}
+    if given.get("AccessKeyId", "") == line.get("unique_id"):
+        # a single key: the line is the record of its parking
+        moved = {each: _earlier_text(notes[each], back) for each in ("used", "since") if notes.get(each)}
+        told = {"notes": {**notes, **moved}} if notes else {}
+        return {**line, "time": _earlier_text(line["time"], back), **told}
     if line.get("operation") == "UntagUser" or given.get("PolicyName") == DENY_ALL:
         return {**line, "time": (datetime.fromisoformat(line["time"]) - back).isoformat()}
     if line["phase"] != "quarantine":
@@ -203,12 +210,18 @@ def _aged_line(line: dict[str, Any], back: timedelta) -> dict[str, Any]:
     return {**line, "record": {**line["record"], "since": since}}
 
 
+def _earlier_text(time: str, back: timedelta) -> str:
+    return (datetime.fromisoformat(time) - back).isoformat()
+
+
 def _age_user(user: Any, back: timedelta) -> None:
     if user.password_last_used:
         set_password_last_used(user, user.password_last_used - back)
     for key in user.access_keys:
         if (use := key.last_used) and use.timestamp:
             set_access_key_last_used(key, use.timestamp - back, service=use.service, region=use.region)
+        elif DENY_ALL not in user.policies:
+            key.create_date -= back
     if DENY_ALL in user.policies:
         user.policies[DENY_ALL] = _QUARANTINED.sub(_earlier(back), user.policies[DENY_ALL])
         for credential in _credentials(user):

@@ -29,7 +29,7 @@ from aws_local_org.demo.state import (
     announcements,
     let_days_pass,
 )
-from aws_local_org.demo.workspace import DEMO_POLICIES, POLICY_NAMES, place_of
+from aws_local_org.demo.workspace import DEMO_POLICIES, KEY_POLICIES, POLICY_NAMES, place_of
 from aws_local_org.environment import without_aws
 from aws_local_org.errors import LocalOrgError
 from c7n_iamusers.cycle.steps import REMOVAL
@@ -43,6 +43,8 @@ COMPRESSED = (
     "Time is compressed: instead of waiting, last uses, notices and quarantines are moved into the past, as if nobody "
     "used an IAM user in these days"
 )
+
+_POLICIES = {**POLICY_NAMES, **DEMO_POLICIES, **KEY_POLICIES}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -101,7 +103,7 @@ class Workflow:
     def output(self, step: str, account: AccountState) -> PolicyOutput:
         """The outputs of a step's policies for an account."""
         directory = self.work / "output" / place_of(step) / account.name / self.org.settings.region
-        return PolicyOutput(tuple(directory / name for name in {**POLICY_NAMES, **DEMO_POLICIES}[step]))
+        return PolicyOutput(tuple(directory / name for name in _POLICIES[step]))
 
     def reasons(self, account: AccountState, *steps: str) -> dict[str, str]:
         """User -> the reason of its outcome in the last of ``steps`` that has one."""
@@ -227,12 +229,14 @@ class Workflow:
         return [
             ("cycle: announce every user without an exemption to the account's owner", self.announce),
             ("cycle: give people access through IAM Identity Center", self.provision),
-            ("c7n-mailer: deliver both mails", lambda: self.deliver("announce", "provision")),
+            *self.after_announcement(),
+            ("c7n-mailer: deliver these mails", lambda: self.deliver("announce", "provision")),
             ("cycle: on the next two days, read that the mails have left the queue", lambda: self.daily(2)),
             (
                 f"cycle: on day {days.listening}, deny everything to users that are unused and replaced",
                 self.listen,
             ),
+            *self.after_deny(),
             ("c7n-mailer: tell the owners whose access has stopped", lambda: self.deliver("listen")),
             ("cycle: on the next two days, read that these mails have left", lambda: self.daily(2)),
             *self.in_listening(),
@@ -248,11 +252,24 @@ class Workflow:
                 f"cycle: on day {days.deletion}, delete the users that were quiet in quarantine",
                 self.delete,
             ),
+            *self.after_deletion(),
             ("cycle: on the next day, tell the owners who is overdue", self.daily),
             ("c7n-mailer: deliver what was queued since", lambda: self.deliver("delete", "overdue")),
             ("c7n-iamusers: report on all accounts and runs", self.report),
             ("c7n-iamusers: a receipt of each deleted user", self.receipts),
         ]
+
+    def after_announcement(self) -> list[tuple[str, Callable[[], None]]]:
+        """Further steps on the day of the announcement."""
+        return []
+
+    def after_deny(self) -> list[tuple[str, Callable[[], None]]]:
+        """Further steps on the day of the Deny."""
+        return []
+
+    def after_deletion(self) -> list[tuple[str, Callable[[], None]]]:
+        """Further steps right after the deletion."""
+        return []
 
     def in_listening(self) -> list[tuple[str, Callable[[], None]]]:
         """Further steps while users under the Deny may still call."""
@@ -321,6 +338,12 @@ class Commands:
         """`c7n-iamusers report --check`: one file, in the format of its suffix, on c7n-org's ``output``."""
         places = ["-s", str(output), "-c", str(accounts), "--output", str(page), "--format", page.suffix[1:]]
         return self._run(step, ["c7n-iamusers", "report", *places, "--check"])
+
+    def give_back_key(self, step: str, key_id: str, output: Path, accounts: Path) -> int:
+        """`c7n-iamusers key --give-back` by c7n-org's ``output``."""
+        return self._run(
+            step, ["c7n-iamusers", "key", key_id, "-s", str(output), "-c", str(accounts), "--give-back"]
+        )
 
     def receipts(self, step: str, output: Path, accounts: Path, directory: Path) -> int:
         """`c7n-iamusers receipt --all` on c7n-org's ``output``, into ``directory``."""

@@ -39,7 +39,16 @@ POLICY_NAMES = {
     "delete": ("iam-users-delete", "iam-users-delete-people"),
 }
 #: The same for what only the demo runs, by hand.
-DEMO_POLICIES = {"attempts": ("iam-users-attempted",), "release": ("iam-users-release",)}
+DEMO_POLICIES = {
+    "attempts": ("iam-users-attempted",),
+    "release": ("iam-users-release",),
+}
+#: The policies on access keys of machines, by the demo's runs of them.
+KEY_POLICIES = {
+    "keys-announce": ("iam-keys-announce",),
+    "keys-park": ("iam-keys-announce", "iam-keys-park", "iam-keys-retire", "iam-keys-told"),
+    "keys-retire": ("iam-keys-park", "iam-keys-retire", "iam-keys-told"),
+}
 
 
 def place_of(step: str) -> str:

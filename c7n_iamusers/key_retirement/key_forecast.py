@@ -10,6 +10,7 @@ from typing import Any
 
 from c7n_iamusers import reasons
 from c7n_iamusers.evidence.key_findings import ONLY_ACTIVE
+from c7n_iamusers.iam.attachments import INACTIVE
 from c7n_iamusers.key_retirement.user_keys import last_key_in_use
 from c7n_iamusers.safeguards.forecast import GOES, IN_USE, STAYS, Forecast
 from c7n_iamusers.safeguards.reasons_to_spare import used_within
@@ -18,13 +19,15 @@ from c7n_iamusers.text.times import moment
 
 @dataclass(frozen=True)
 class KeyForecast(Forecast):
-    """See Forecast. ``denied``: the day on which the key is made inactive."""
+    """See Forecast. ``denied``: the day on which the key is made inactive; ``held``: whether it is inactive already."""
 
     @property
     def text(self) -> str:
         """What its owner reads."""
         if self.reason:
             return f"{_SAID[self.group]}: {self.reason.for_owners}"
+        if self.held:
+            return f"inactive already, deleted on {self.deleted} or later"
         denied = f"inactive on {self.denied}" if self.denied else ""
         return ", ".join(filter(None, [denied, f"deleted on {self.deleted}"]))
 
@@ -41,9 +44,11 @@ def forecast_key(
     """
     key = known.get("key") or {}
     used, first = moment(key.get("used")), datetime.combine(stop or day, now.timetz())
-    if used_within(used, active_within, first):
+    held = key.get("status") == INACTIVE
+    # retiring compares the last use with that of the parking, whenever it was
+    if not held and used_within(used, active_within, first):
         use = f"used on {used:%Y-%m-%d}"
         return KeyForecast(IN_USE, reasons.ACTIVE(days=active_within, use=use))
     if key.get(ONLY_ACTIVE) and (reason := last_key_in_use(used, first)):
         return KeyForecast(STAYS, reason)
-    return KeyForecast(GOES, denied=stop, deleted=max(day, now.date()))
+    return KeyForecast(GOES, denied=None if held else stop, held=held, deleted=max(day, now.date()))

@@ -11,6 +11,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from c7n_iamusers.execution.outcomes import ACTIVATED, DEACTIVATED, RETIRED
 from c7n_iamusers.notices.templates import OURS, STOCK, TEMPLATES
 
 #: What the filters and actions know of a user, as templates spell it (``evidence.assessment.ANNOTATION``).
@@ -30,6 +31,8 @@ _KINDS = {
     "no-credentials": "no credentials",
     "unknown": "person or program",
 }
+#: What became of a single access key, as owners read it.
+_STATUSES_OF_KEYS = {RETIRED: "deleted", DEACTIVATED: "made inactive", ACTIVATED: "given back"}
 _NOTHING = "-"
 
 
@@ -66,7 +69,7 @@ def _row(resource: Mapping[str, Any]) -> dict[str, str]:
     activity = (known.get("last_activity") or {}).get("time") or resource.get("PasswordLastUsed")
     findings = [each for each in known.get("findings") or () if each.get("id") != "iam-user"]
     if key := known.get("key") or {}:
-        activity = key.get("used") or None
+        activity = {False: "never", None: "unknown"}.get(key.get("used"), key.get("used"))
     row = {
         "UserName": resource.get("UserName"),
         "Path": resource.get("Path"),
@@ -100,7 +103,8 @@ def known_texts(known: Mapping[str, Any], notice: Mapping[str, Any]) -> list[str
         signs_in = {"user": state.get("username"), "permission set": state.get("permission-set")}
         said = [f"{name} {value}" for name, value in signs_in.items() if value]
         said += [str(state["reason"])] if state.get("reason") and not said else []
-        found.append(": ".join([str(status).replace("-", " "), *([", ".join(said)] if said else [])]))
+        told = _STATUSES_OF_KEYS.get(str(status), str(status).replace("-", " "))
+        found.append(": ".join([told, *([", ".join(said)] if said else [])]))
     return found
 
 
@@ -154,15 +158,18 @@ _ASK = {
 _OF_KEYS = {
     **dict.fromkeys(
         (ANNOUNCE, REMIND),
-        "The column What is known says when each key is made inactive, and when it is deleted. Its user, and the "
-        "user's other key, stay as they are. Until it is deleted it can be given back. A key in use is left alone.",
+        "The column What is known says when each key is made inactive, and when it is deleted. Does nobody need a key? "
+        "Do nothing. A key in use is left alone: move its program to a role by that day. An inactive key is given back "
+        "on request until it is deleted. A deleted key can't come back: a new key has another id and another secret. "
+        "Each key's user, and the user's other key, stay as they are.",
     ),
     INFORM: (
-        "The column What is known says what became of each key. An inactive key can be given back; a deleted one "
-        "can't: a new key has another id."
+        "The column What is known says what became of each key. An inactive key is given back on request until it is "
+        "deleted. A deleted key can't come back: a new key has another id and another secret. Each key's user, and the "
+        "user's other key, stay as they are."
     ),
 }
-_ASK_OF_KEYS = " A key must stay? Name the account, the user and the key to {whom}."
+_ASK_OF_KEYS = " A key must stay, or something stopped? Name the account, the user and the key to {whom}."
 
 
 def action_text(step: str, action: Mapping[str, Any], start_url: str = "", *, keys: bool = False) -> str:

@@ -168,7 +168,7 @@ def make_step(action: Any, event: Any) -> Step:
     """The step of ``action``. Raises PolicyExecutionError for a blank variable in its numbers or addresses."""
     data = action.data
     if data["step"] == INFORM:
-        return Inform(action.policy_name)
+        return Inform(action.policy_name, data.get("quarantined-for"))
     if data["step"] == DENIED:
         return Denied(action.policy_name, data.get("quarantined-for"))
     if data["step"] == USED:

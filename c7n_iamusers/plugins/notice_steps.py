@@ -245,10 +245,14 @@ def _stop(day: date, quiet: float | None) -> date | None:
 
 @dataclass(frozen=True)
 class Inform(Step):
-    """Says what became of users, where it differs from what the last message of the ``policy`` said."""
+    """Says what became of users, where it differs from what the last message of the ``policy`` said.
+
+    ``quiet``: days for which an inactive access key must be so before its deletion; None if that is not known.
+    """
 
     missed = ""
     policy: str
+    quiet: float | None = None
 
     @property
     def name(self) -> str:
@@ -262,7 +266,7 @@ class Inform(Step):
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
         return [
-            user
+            self.dated(user, notices, now)
             for user in self.every(users, now)
             if not was_stopped(user.resource)
             and self._is_new(user.news, key := subject_of(user.resource).unique_id, notices, now)
@@ -270,8 +274,16 @@ class Inform(Step):
         ]
 
     def dated(self, due: Due, notices: Notices, now: datetime, since: datetime | None = None) -> Due:
-        """``due`` with the days that the message says of it. ``since``: of its Deny, where the journal says that."""
-        return due
+        """``due`` with the days that the message says of it. ``since``: of its Deny, where the journal says that.
+
+        An inactive key is deleted on its announced day, and after the days for which it must be inactive.
+        """
+        user = subject_of(due.resource)
+        notice = notices.announcement(user.unique_id, now) if user.is_key else None
+        if notice is None or due.news.partition(":")[0] != DEACTIVATED:
+            return due
+        quiet = ((_outcome_time(due.resource) or now) + timedelta(days=self.quiet or 0)).date()
+        return replace(due, annotation={"notice": {"day": max(notice.day, quiet, now.date()).isoformat()}})
 
     def _is_new(self, news: str, key: str, notices: Notices, now: datetime) -> bool:
         """True, too, for what was done again, such as a quarantine after a release that another policy told."""
@@ -293,18 +305,12 @@ class Denied(Inform):
     ``quiet``: days under the Deny before the deletion; None if the message speaks of no day.
     """
 
-    quiet: float | None = None
-
     def every(self, users: Sequence[Resource], now: datetime) -> list[Due]:
         """See Inform: those of the ``users`` whose access was stopped, even if not in full."""
         return super().every([each for each in users if _is_stopped(each)], now)
 
-    def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
-        """See Step. The deletion comes on the announced day, and after the days under the Deny."""
-        return [self.dated(each, notices, now) for each in super().due(users, notices, now)]
-
     def dated(self, due: Due, notices: Notices, now: datetime, since: datetime | None = None) -> Due:
-        """See Inform."""
+        """See Inform. The deletion comes on the announced day, and after the days under the Deny."""
         dark, done = _is_brownout(due.resource), _outcome_time(due.resource) or now
         begun = (None if dark else since or _denied_before(due.resource)) or done
         told: dict[str, Any] = {"denied-since": begun.date().isoformat()}

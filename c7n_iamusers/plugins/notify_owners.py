@@ -69,7 +69,7 @@ class NotifyOwners(RecordedNotify):
 
     ``step: denied``, which has no ``days``, says whose access the policy has just stopped, since when, until when it
     can be given back, and how. Put it after ``quarantine``. ``quarantined-for``: days under the Deny before the
-    deletion.
+    deletion. With ``step: inform`` about access keys, the days for which a key must be inactive before its deletion.
 
     ``step: overdue``, which has no ``days``, says which users are still spared after their announced day, since they
     are in use or lack a replacement: a message ``every: 7`` days, numbered; after ``escalate-after: 4`` messages also

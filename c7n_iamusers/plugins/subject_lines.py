@@ -50,7 +50,7 @@ _WORDS = {
     SKIPPED: "left alone",
     SELECTED: "to look at",
 }
-#: The same of access keys, in place of these.
+#: The same of access keys, before the others and in place of these.
 _OF_KEYS = {RETIRED: "deleted", DEACTIVATED: "made inactive", ACTIVATED: "given back"}
 
 
@@ -112,10 +112,9 @@ def of_news(
     parts: int = 1,
 ) -> str:
     """What has become of users, or of keys (``noun``). ``news``: of all of them."""
-    counts, words = (
-        Counter(word.partition(":")[0] for word in news),
-        _WORDS | (_OF_KEYS if noun == KEY else {}),
-    )
+    counts = Counter(word.partition(":")[0] for word in news)
+    words = {**_OF_KEYS, **{key: said for key, said in _WORDS.items() if key not in _OF_KEYS}}
+    words = words if noun == KEY else _WORDS
     order = [*words, *sorted(counts.keys() - words.keys())]
     said = list[str]()
     for word in (word for word in order if word in counts):

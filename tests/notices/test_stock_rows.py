@@ -106,3 +106,19 @@ def test_tags_are_there_only_where_the_mailer_looks_for_an_owner(
     assert found.get("Tags") == (tags if tagged else None)
     (found,) = rows([{"UserName": "alice"}], action)
     assert found.get("Tags") == ([] if tagged else None)
+
+
+@pytest.mark.parametrize(
+    ("status", "used", "known", "seen"),
+    [
+        pytest.param("retired", "2026-08-01T10:00:00+00:00", "deleted: why", "2026-08-01", id="deleted"),
+        pytest.param("deactivated", False, "made inactive: why", "never", id="inactive"),
+        pytest.param("activated", None, "given back: why", "unknown", id="given-back"),
+    ],
+)
+def test_a_row_says_in_plain_words_what_became_of_a_key(
+    status: str, used: Any, known: str, seen: str
+) -> None:
+    about = {"key": {"used": used}, "outcome": {"status": status, "reason": "why"}}
+    (row,) = rows([{"UserName": "bot", "AccessKeyId": "AKIA1", "c7n:IamUser": about}], {})
+    assert (row["AccessKeyId"], row["What is known"], row["Last seen"]) == ("AKIA1", known, seen)

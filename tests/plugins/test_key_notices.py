@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +145,52 @@ def test_what_became_of_a_key_is_told_once(org: LocalOrg, keys: tuple[str, str],
     on_keys(tmp_path / "out", asked, telling)
     (message,) = sent(org)
     assert message["resources"][0]["c7n:IamUser"]["outcome"]["status"] == "deactivated"
+    assert "day" not in message["resources"][0]["c7n:IamUser"].get("notice", {})  # it was not announced
     assert "1 access key made inactive" in message["action"]["subject"]
     assert codes(retire(org, tmp_path / "out"))[unused][0] == "retired"
+
+
+@pytest.mark.parametrize(("quiet", "later"), [(None, 0), (14, 0), (60, 46)])
+def test_who_is_told_of_an_inactive_key_reads_its_day(
+    org: LocalOrg, keys: tuple[str, str], tmp_path: Path, quiet: int | None, later: int
+) -> None:
+    """A key that is made inactive later than announced is deleted later, too."""
+    unused, _ = keys
+    announce(tmp_path)
+    age(tmp_path / "notices" / ACCOUNT, 16)
+    sent(org)
+    day = records(tmp_path / "notices")[0]["day"]
+    assert date.fromisoformat(day) > date.today()
+    asked = {"type": "deactivate", "reason": "unused", "active-within": "none", **told(tmp_path, 16)}
+    informing: dict[str, Any] = {"step": "inform", "days": None, "template": "iam-keys-changed.html"}
+    informing |= {"subject": None, "quarantined-for": quiet}
+    on_keys(tmp_path / "out", asked, action(tmp_path / "notices", **informing))
+    (message,) = sent(org)
+    (row,) = message["resources"]
+    expected = (date.fromisoformat(day) + timedelta(days=later)).isoformat()
+    assert (row["AccessKeyId"], row["c7n:IamUser"]["notice"]["day"]) == (unused, expected)
+
+
+@pytest.mark.parametrize("step", ["announce", "remind"])
+def test_a_reminder_of_a_key_says_that_it_is_inactive_already(
+    org: LocalOrg, keys: tuple[str, str], tmp_path: Path, step: str
+) -> None:
+    announce(tmp_path)
+    age(tmp_path / "notices" / ACCOUNT, 23)
+    reminding = {"step": "remind", "days": 7} if step == "remind" else {}
+    status = {"status": "inactive"} if step == "remind" else {}
+    if step == "remind":
+        assert park(tmp_path)[keys[0]][0] == "deactivated"
+        new_report(org)
+    sent(org)
+    given = {"template": "iam-keys-flagged.html", "subject": None, "quarantined-for": 14, **reminding}
+    notices = tmp_path / ("others" if step == "announce" else "notices")
+    on_keys(tmp_path / "out", action(notices, **given), name="telling", **status)
+    (message,) = sent(org)
+    notice = message["resources"][0]["c7n:IamUser"]["notice"]
+    assert notice["group"] == "goes"
+    assert notice.get("is-denied", False) == (step == "remind")
+    assert notice["text"].startswith("inactive already, deleted on " if step == "remind" else "inactive on ")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import yaml
 from click.testing import CliRunner
 
 from aws_local_org import Settings
+from aws_local_org.demo import planted_keys
 from aws_local_org.demo.command import MARKER, _accounts_file, prepared
 from aws_local_org.demo.planted import CALLED, IN_USE, MARKED, OWNERLESS, TRUSTED, UNANNOUNCED
 from aws_local_org.demo.steps import Commands
@@ -44,10 +45,10 @@ def checkout(path: Path) -> Path:
 
 def check_counts(text: str) -> None:
     """What the demo prints of its users, steps and tables."""
-    assert "3 accounts and 54 IAM users is up: 12 in each account, and 18 planted ones" in text
+    assert "3 accounts and 61 IAM users is up: 12 in each account, and 25 planted ones" in text
     counts = re.findall(r"^cycle: .*: done, (\d+) users \(", text, re.MULTILINE)
     assert [int(each) > 0 for each in counts] == [True] * 6
-    assert "deliver both mails: done, 6 mails (" in text
+    assert "deliver these mails: done, 7 mails (" in text
     # people who were deleted without access, and how many planted users are left and deleted
     assert "Deleted without access (must be 0)" in text
     table = {line.split()[0]: re.split(" {2,}", line.strip()) for line in text.splitlines() if line}
@@ -69,14 +70,16 @@ def test_the_whole_job(tmp_path: Path, no_local_org: None, monkeypatch: pytest.M
     assert "777788889999" in (work / "report.html").read_text()
     assert "Time is compressed" in done.stdout
     # announced, replaced, reminded, overdue; denied, deactivated and deleted, machines and people in one;
-    # attempted; released. The stopped run was without the policy that tells
-    assert len(list((work / "mails").glob("*.eml"))) == 7 * 3 + 1 + 1
+    # attempted; released; keys announced twice, made inactive, deleted. The stopped run was without what tells
+    assert len(list((work / "mails").glob("*.eml"))) == 7 * 3 + 1 + 1 + 4
     assert f"Report:     {work / 'report.html'}" in done.stdout
     gone = int(
         re.findall(r"delete the users that were quiet in quarantine: done, (\d+) users", done.stdout)[0]
     )
     assert len(list((work / "receipts").glob("*/*.json"))) == gone
     check_counts(done.stdout)
+    for name, story in planted_keys.STORIES.items():
+        assert re.search(rf"AKIA\w+ +{name} +{re.escape(story.told)} .*{story.end} ", done.stdout)
     # the owner's answer is in the demo's own exemptions
     assert CALLED in (work / "policies" / "exemptions.csv").read_text()
     assert CALLED not in (ROOT / "policies" / "exemptions.csv").read_text()
@@ -94,7 +97,7 @@ def test_the_whole_job(tmp_path: Path, no_local_org: None, monkeypatch: pytest.M
         )
     # each of these mails is on record
     messages = [each for each in (work / "notices").glob("*/*.json") if not each.stem.endswith("-queue")]
-    assert len(messages) == 7 * 3 + 1 + 1
+    assert len(messages) == 7 * 3 + 1 + 1 + 4
     assert not (ROOT / "notices").exists()
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from aws_local_org.iam.seeding import set_password, set_password_last_used
 from c7n_iamusers.cycle.approvals import PlanState, parse_state
 from c7n_iamusers.cycle.waves import Record
 from c7n_iamusers.cycle.waves import parse_record as parse_cycle
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.key_retirement.key_history import Parking, key_history
+from tests.plugins.keys import NAME, WAIVED, key_of, on_keys
 from tests.policies import ACCOUNT
 
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole"}]}
@@ -137,3 +141,36 @@ def test_records_of_a_step(tmp_path: Path, step: str, what: str, found: set[str]
 
 def user_id(iam: Any) -> str:
     return str(iam.get_user(UserName="alice")["User"]["UserName"])
+
+
+def test_days_pass_for_a_parked_key_and_for_one_that_was_never_used(org: LocalOrg, tmp_path: Path) -> None:
+    """The record of a parking compares the last use: both move by the same time."""
+    used, parked = key_of(org, "bot", 400, 365), key_of(org, "bot", 100)
+    iam = org.client("iam", ACCOUNT)
+
+    def shown() -> tuple[datetime, datetime]:
+        created = {
+            each["AccessKeyId"]: each["CreateDate"]
+            for each in iam.list_access_keys(UserName="bot")["AccessKeyMetadata"]
+        }
+        at = iam.get_access_key_last_used(AccessKeyId=used)["AccessKeyLastUsed"]["LastUsedDate"]
+        return created[parked], at
+
+    (created, last), back = shown(), timedelta(days=14)
+    asked = {"type": "deactivate", "reason": "unused", **WAIVED}
+    on_keys(tmp_path / "output", asked)
+    journal = tmp_path / "output" / NAME / "journal.jsonl"
+
+    def record() -> Parking:
+        lines = [json.loads(line) for line in journal.read_text().splitlines()]
+        own = [line for line in lines if line.get("unique_id") == used]
+        user = Subject("bot", f"arn:aws:iam::{ACCOUNT}:user/bot", used)
+        found = key_history(user, own).parking
+        assert found
+        return found
+
+    before = record()
+    assert before.used == last
+    let_days_pass(org, tmp_path / "notices", tmp_path / "output", 14)
+    assert shown() == (created - back, last - back)
+    assert record() == replace(before, since=before.since - back, used=last - back)
