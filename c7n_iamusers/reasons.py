@@ -1064,6 +1064,19 @@ KEY_NOT_PROVEN_OURS = _kind(
     ": look in CloudTrail; activate with adopt: true gives it back",
     owners=f"it is inactive since {{since:{_MINUTE}}} UTC, and it is not certain by whom",
 )
+KEY_SEEN_ACTIVE = _kind(
+    "KeySeenActive",
+    f"this tool made it inactive on {{since:{_MINUTE}}} UTC, a run saw it active on {{seen:{_MINUTE}}} UTC, and "
+    "somebody else has made it inactive since",
+    ": ask its owner; activate with adopt: true gives it back",
+    owners=f"it was active again on {{seen:{_MINUTE}}} UTC, and somebody else has made it inactive since",
+)
+KEY_CHANGED_MEANWHILE = _kind(
+    "KeyChangedMeanwhile",
+    "{key}: its status or its last use changed while this run was about to change it",
+    ": run again",
+    owners="it changed while this tool looked at it",
+)
 KEY_PARKED_TOO_SHORT = _kind(
     "KeyParkedTooShort", f"inactive for less than {{days:g}} days, since {{since:{_MINUTE}}} UTC"
 )
@@ -1088,6 +1101,11 @@ KEY_CHANGE_NOT_SHOWN = _kind(
     ": run again",
     owners="AWS does not show the change yet",
 )
+KEY_SHOWN_LATER = _kind(
+    "KeyShownLater",
+    "by the call of {at} UTC, which AWS did not show at once, and shows now",
+    owners="on {at} UTC, as AWS shows",
+)
 KEY_BY_STOPPED_RUN = _kind(
     "KeyByStoppedRun",
     "by the run that was stopped on {at} UTC, as AWS shows",
@@ -1103,7 +1121,7 @@ OF_CHANGES = frozenset(
         *(GIVEN_BY_OTHERS, ALREADY_DEACTIVATED, IN_QUARANTINE, IN_QUARANTINE_AND_USED, BROWNED_OUT_UNTIL),
         *(BROWNOUT_ENDED, POLICY_STAYS, JOURNAL_MISSING, DENY_REMOVED, DEACTIVATED_EARLIER),
         *(TAKEN_AGAIN, NOT_PROVEN_OURS, ONLY_IN_A_JOURNAL, UNKNOWN_BEFORE),
-        *(KEY_COMES_BACK, KEY_PARKED, KEY_WAS_PARKED, KEY_BY_STOPPED_RUN),
+        *(KEY_COMES_BACK, KEY_PARKED, KEY_WAS_PARKED, KEY_SHOWN_LATER, KEY_BY_STOPPED_RUN),
         *(GIVEN_UNDER_QUARANTINE, DELETED_BY_STOPPED_RUN, DELETED_WITHOUT_ANSWER, DELETED_EARLIER),
     )
 )

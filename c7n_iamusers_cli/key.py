@@ -162,7 +162,8 @@ def _state(found: _Key) -> str:
         sure = "" if parking.certain else ", though the run was stopped before AWS answered"
         used = f"last used on {parking.used:%Y-%m-%d}" if parking.used else "never used"
         by = f"policy {parking.policy or '-'}{f': {parking.reason}' if parking.reason else ''}"
-        return f"made inactive on {parking.since:%Y-%m-%d %H:%M} UTC by {by}, {used} then{sure}"
+        seen = f", and seen active on {parking.seen_active:%Y-%m-%d %H:%M} UTC" if parking.seen_active else ""
+        return f"made inactive on {parking.since:%Y-%m-%d %H:%M} UTC by {by}, {used} then{sure}{seen}"
     if found.history.changed:
         return f"given back on {found.history.changed:%Y-%m-%d %H:%M} UTC"
     return "no run has changed it"
@@ -178,6 +179,7 @@ def _as_data(found: _Key) -> dict[str, Any]:
         "reason": parking.reason,
         "used": as_text(parking.used),
         "certain": parking.certain,
+        "seen-active": as_text(parking.seen_active),
     }
     return {
         "user": found.subject.name,

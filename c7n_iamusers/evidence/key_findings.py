@@ -104,7 +104,7 @@ def _same(one: datetime | None, other: datetime | None) -> bool:
 @dataclass(frozen=True)
 class KeyCriteria:
     """What makes a key unnecessary. ``unused``, ``older_than``: days; None if not asked. ``superseded``: the user's
-    other active key is newer and was used.
+    other active key is newer and was used after it.
 
     ``any``: whether one of them is enough; else all that are asked must hold. ``min_age``: days since its creation,
     below which a key is never unnecessary. ``active``: whether active keys are selected, or inactive ones.
@@ -191,10 +191,14 @@ def _superseded(key: KeyEvidence, keys: Iterable[KeyEvidence], now: datetime) ->
         for each in keys
         if each.active and each.created and key.created and each.created - key.created >= SAME_MOMENT
     ]
-    unknown = [each.doubt or "the use of the newer key is unknown" for each in newer if each.last_use is None]
+    if not newer:
+        return None, ""
+    if key.last_use is None:
+        return None, key.doubt or "its last use is unknown"
     for each in newer:
-        if each.last_use and each.last_use.at:
+        if each.last_use and each.last_use.at and (not key.last_use.at or each.last_use.at > key.last_use.at):
             used = f"was last used on {each.last_use.at:%Y-%m-%d}"
             said = f"Access key {key.key_id} is superseded: {each.key_id} is newer, and {used}."
             return Finding(SUPERSEDED, "medium", said), ""
+    unknown = [each.doubt or "the use of the newer key is unknown" for each in newer if each.last_use is None]
     return None, unknown[0] if unknown else ""

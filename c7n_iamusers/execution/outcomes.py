@@ -322,7 +322,7 @@ _NEVER = datetime.min.replace(tzinfo=timezone.utc)
 NoteOn = Callable[[Subject, Sequence[Line]], Reason | None]
 
 
-#: An access key and the last line about it in a stopped run -> whether AWS shows the effect of that line's call.
+#: An access key and the line of its last call -> whether AWS shows the effect of that call.
 Shown = Callable[[Subject, Line], bool]
 
 
@@ -337,12 +337,12 @@ def missing_outcomes(
 
     An outcome with a line in the journal is that line, with its time. Others have no time, and the calls since the last
     outcome. If DeleteUser had no answer, the run could only report a failure: the user is deleted if ListUsers does not
-    list it.
+    list it. So it is with an access key that AWS did not show changed at the end of the run.
 
     ``lines``: in the order in which they were written. Times don't show that order: a clock may be set back during a
     run. ``rows``: of ``outcomes.json``. ``name_of``: unique id -> the user's current name, None if there is no such
     user; called only if the response of DeleteUser is missing. ``note_on``: called for users without an outcome's line.
-    ``shown``: called for access keys without one.
+    ``shown``: called for access keys without one, and for those of a call that AWS did not refuse, with outcome failed.
     """
     written = {(row["arn"], row["unique_id"]): moment(row.get("time")) or _NEVER for row in rows}
     known = {
@@ -365,6 +365,9 @@ def missing_outcomes(
         elif key in failed and (sent := _unanswered_deletion(its)) and name_of(subject.unique_id) is None:
             reason = reasons.DELETED_WITHOUT_ANSWER(at=_shown_time(sent))
             yield subject, Outcome.of(subject, DELETED, reason, rests_on=str(sent.get("time")))
+        elif key in failed and subject.is_key and (made := _last_call(its)) and shown(subject, made):
+            reason = reasons.KEY_SHOWN_LATER(at=_shown_time(made))
+            yield subject, Outcome.of(subject, _status_of_key(made), reason, rests_on=str(made.get("time")))
 
 
 def unfinished_restorations(lines: Iterable[Line]) -> Iterator[tuple[str, Outcome]]:
@@ -402,6 +405,12 @@ def _unanswered_deletion(lines: Iterable[Line]) -> Line | None:
         if line.get("operation") == "DeleteUser" and line.get("result") in ("unknown", "interrupted")
     )
     return next(unsure, None)
+
+
+def _last_call(lines: Iterable[Line]) -> Line | None:
+    """The last line of a call that AWS did not refuse; None if AWS refused the last one, or there is none."""
+    made = [line for line in lines if line.get("phase") in (BEFORE, AFTER)]
+    return made[-1] if made and made[-1].get("result") != FAILED else None
 
 
 def _status_of_key(line: Line) -> str:

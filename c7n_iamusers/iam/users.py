@@ -60,14 +60,15 @@ def key_shows(
 ) -> bool:
     """Whether IAM, read now, shows the effect of ``operation`` with ``parameters`` on the access ``key``.
 
-    Raises ClientError if it can't be read.
+    False if there is no user of that name: it may have been renamed with its keys. Raises ClientError if it can't be
+    read.
     """
     try:
         held = list_kind(client, key.name, attachments.ACCESS_KEY, backoff)
     except ClientError as error:
         if error_code(error) != "NoSuchEntity":
             raise
-        held = ()
+        return False
     status = next((each.get("Status") for each in held if each["AccessKeyId"] == key.unique_id), None)
     return status is None if operation == "DeleteAccessKey" else status == parameters.get("Status")
 

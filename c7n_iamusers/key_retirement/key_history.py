@@ -20,6 +20,7 @@ from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.lockout.applied_calls import AppliedCall
 from c7n_iamusers.lockout.deny_all import identified_call
 from c7n_iamusers.lockout.journal_lines import history_of
+from c7n_iamusers.lockout.lockout_state import SETTLED
 from c7n_iamusers.text.times import as_text, moment
 
 #: What a call on a key was made for: the note ``for`` of its journal line.
@@ -31,6 +32,7 @@ class Parking:
     """``since``: when the key was set to Inactive (UTC). ``used``: when it was last used by then; None for never.
 
     ``certain``: whether AWS answered the call. If not, somebody else may have deactivated the key.
+    ``seen_active``: when a run saw the key active after that. If it is inactive now, somebody else made it so.
     """
 
     since: datetime
@@ -38,6 +40,7 @@ class Parking:
     reason: str
     used: datetime | None
     certain: bool
+    seen_active: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class KeyHistory:
     """``parking``: the last one, unless a call of ours ended it. ``changed``: when we last changed the key's
     status, but for a parking without an answer.
 
-    ``parked``: whether that last change was a parking.
+    ``parked``: whether that last change was a parking. If not, and there is a parking, giving it back had no answer.
     """
 
     parking: Parking | None = None
@@ -65,7 +68,21 @@ def key_history(
     for call in (before.with_calls(made, now) if now else before).calls:
         if call.operation == _SWITCH and call.effective:
             found = _after(found, call)
+    seen, parking = before.active.get(key.unique_id), found.parking
+    if seen and parking and seen > parking.since:
+        return replace(found, parking=replace(parking, seen_active=seen))
     return found
+
+
+def contradiction(known: KeyHistory, key_id: str, active: bool, now: datetime) -> dict[str, list[str]]:
+    """What a key, read as ``active`` or not, contradicts of what is ``known``: the members of a line of phase LAPSED.
+
+    Empty if it contradicts nothing, or nothing that is not on record. Reads of IAM may be some minutes old.
+    """
+    parking = known.parking
+    if not active or parking is None or parking.seen_active or parking.since > now - SETTLED:
+        return {}
+    return {"active": [key_id]}
 
 
 def _after(known: KeyHistory, call: AppliedCall) -> KeyHistory:

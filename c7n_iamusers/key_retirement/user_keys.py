@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 
 from c7n_iamusers import defaults, reasons
 from c7n_iamusers.evidence.key_findings import KeyCriteria, live_keys
 from c7n_iamusers.exceptions import GateClosed, NotRestorable, ReadingOutdated, UserReplaced
-from c7n_iamusers.execution.calls import Plan, Subject
+from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, Run, SubjectGone
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import (
@@ -23,11 +24,12 @@ from c7n_iamusers.execution.outcomes import (
     failure_reason,
 )
 from c7n_iamusers.iam.attachments import ACCESS_KEY, ACTIVE
-from c7n_iamusers.iam.live_users import LiveUsers, read_back
+from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.iam.users import KeyUse, read_key_use
+from c7n_iamusers.iam.users import KeyUse, key_shows, list_kind, read_key_use
 from c7n_iamusers.key_retirement import key_history
 from c7n_iamusers.key_retirement.key_history import KeyHistory, Parking
+from c7n_iamusers.lockout.journal_lines import LAPSED
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.safeguards import user_identity
 from c7n_iamusers.safeguards.gate_readings import AskedOfUser, NoteExempt, before_first_change, note_nobody
@@ -46,6 +48,8 @@ from c7n_iamusers.snapshots.user_records import RecordedUser, UserRecords
 
 #: How often a user is read again that became outdated while gates were read.
 _READS = 3
+#: How often a key is read until AWS shows its change.
+_READS_BACK = 5
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ class _Turn:
     @property
     def parking(self) -> Parking | None:
         """Since when, and why, we have parked it; None if we have not, or somebody activated it."""
-        return None if self.active else self.history.parking
+        parking = self.history.parking
+        return None if self.active or (parking and parking.seen_active) else parking
 
     def others_active(self) -> bool:
         """Whether the user has another active key."""
@@ -161,6 +166,8 @@ class UserKeys:
         lines, recorded = self.records.lines(key), self.records.find(user)
         history = key_history.key_history(key, lines, applied.made, self.now())
         turn = _Turn(key, user, held[key.unique_id], uses, applied, guards, began, recorded, history)
+        if seen := key_history.contradiction(history, key.unique_id, turn.active, self.now()):
+            self.run.journal.write(key, LAPSED, **seen)
         try:
             return self._noted(turn, change(turn))
         except (GateClosed, NotRestorable) as error:
@@ -202,7 +209,7 @@ class UserKeys:
             return FAILED, reason
         if not self.adopt and not parking.certain:
             return FAILED, reasons.KEY_NOT_PROVEN_OURS(since=parking.since)
-        if not self.adopt and (reason := _used_since(turn, parking)):
+        if not self.adopt and (reason := _seen_active(parking) or _used_since(turn, parking)):
             return FAILED, reason
         if unseen := self._applied(turn, key_history.give_back(user.subject, turn.key.unique_id)):
             return FAILED, unseen
@@ -218,28 +225,65 @@ class UserKeys:
             return SKIPPED, reason
         if parking is None:
             return SKIPPED, reasons.KEY_NOT_PARKED()
-        if not parking.certain:
-            return SKIPPED, reasons.KEY_NOT_PROVEN_OURS(since=parking.since)
-        if self.now() - parking.since < timedelta(days=self.parked_for):
-            return SKIPPED, reasons.KEY_PARKED_TOO_SHORT(days=self.parked_for, since=parking.since)
-        if reason := _used_since(turn, parking) or self._last(turn, parking.used, parking.since):
+        if reason := self._too_soon(turn, parking) or self._last(turn, parking.used, parking.since):
             return SKIPPED, reason
         if unseen := self._applied(turn, key_history.retire(turn.user.subject, turn.key.unique_id, parking)):
             return FAILED, unseen
         return RETIRED, reasons.KEY_WAS_PARKED(since=parking.since, policy=parking.policy or "-")
 
+    def _too_soon(self, turn: _Turn, parking: Parking) -> Reason | None:
+        """Why an inactive key is not deleted; None if it was inactive all the time since ``parking``, unused."""
+        if not parking.certain:
+            return reasons.KEY_NOT_PROVEN_OURS(since=parking.since)
+        if not turn.history.parked:
+            return reasons.KEY_GIVEN_BACK(since=turn.history.changed)
+        if reason := _seen_active(parking):
+            return reason
+        if self.now() - parking.since < timedelta(days=self.parked_for):
+            return reasons.KEY_PARKED_TOO_SHORT(days=self.parked_for, since=parking.since)
+        return _used_since(turn, parking)
+
     def _applied(self, turn: _Turn, plan: Plan) -> Reason | None:
-        """Apply ``plan``. Returns what AWS does not show of it; None if it shows all. Raises SubjectGone."""
+        """Apply ``plan``. Returns what AWS does not show of it; None if it shows all.
+
+        Raises SubjectGone, and ReadingOutdated if the key is not as it was read.
+        """
         turn.recorded.require_whole(False)
         self.records.keep(turn.recorded)
-        turn.applied.ask = before_first_change(
-            turn.key, turn.user, turn.guards, turn.began, self.run.backoff.clock, self.now
+        run, user, applied, (call,) = self.run, turn.user, turn.applied, plan.calls
+        applied.ask = before_first_change(
+            turn.key, user, turn.guards, turn.began, run.backoff.clock, self.now
         )
-        evidence = self.users[turn.key.unique_id]
-        user_identity.apply_to_user(self.run, evidence, turn.user, plan, turn.applied)
-        _, unseen = read_back(self.run, turn.user, plan)
-        calls = ", ".join(call.permission for call in unseen)
-        return reasons.KEY_CHANGE_NOT_SHOWN(key=turn.key, calls=calls) if unseen else None
+        is_there = user_identity.identity_check(
+            run.client, run.backoff, self.users[turn.key.unique_id], user, plan, applied
+        )
+
+        def identify() -> bool:
+            return is_there() and (self._shows(turn, call, applied) or self._is_as_read(turn))
+
+        run.executor.apply(plan, applied, identify)
+        for delay in islice(run.backoff.delays(), _READS_BACK):  # IAM is eventually consistent
+            if not is_there():
+                raise SubjectGone
+            if self._shows(turn, call, applied):
+                return None
+            run.backoff.sleep(delay)
+        return reasons.KEY_CHANGE_NOT_SHOWN(key=turn.key, calls=call.permission)
+
+    def _shows(self, turn: _Turn, call: ApiCall, applied: Applied) -> bool:
+        """Whether ``call`` was tried, and IAM shows its effect on the key now."""
+        client, backoff = self.run.client, self.run.backoff
+        return applied.tried(call) and key_shows(client, backoff, turn.key, call.operation, call.parameters)
+
+    def _is_as_read(self, turn: _Turn) -> bool:
+        """True if the user's keys have the status, and the key the last use, that were read. Raises ReadingOutdated."""
+        run, user = self.run, turn.user
+        held = list_kind(run.client, user.name, ACCESS_KEY, run.backoff)
+        if _statuses(held) == _statuses(user.attachments[ACCESS_KEY.name]):
+            alone = replace(user, attachments={ACCESS_KEY.name: (turn.item,)})
+            if turn.use in read_key_use(run.client, alone, run.backoff):
+                return True
+        raise ReadingOutdated(reasons.KEY_CHANGED_MEANWHILE(key=turn.key))
 
     def _refusal(self, turn: _Turn) -> Reason | None:
         """Why the key is left alone; None if it may be parked or deleted."""
@@ -297,6 +341,10 @@ def last_key_in_use(used: datetime | None, at: datetime) -> Reason | None:
     return reasons.LAST_KEY_IN_USE(used=used) if in_use else None
 
 
+def _statuses(keys: Iterable[Item]) -> dict[str, str]:
+    return {str(each["AccessKeyId"]): str(each.get("Status")) for each in keys}
+
+
 def _gone(applied: Applied) -> tuple[str, Reason]:
     """The outcome of a key that its user does not have any more."""
     if any(call.operation == "DeleteAccessKey" for call, _ in applied.made):
@@ -315,6 +363,13 @@ def _used_since(turn: _Turn, parking: Parking) -> Reason | None:
     if used == parking.used:
         return None
     return reasons.KEY_USED_SINCE_PARKED(since=parking.since, use=_use_of(turn))
+
+
+def _seen_active(parking: Parking) -> Reason | None:
+    """Why a key that a run saw active under its ``parking`` is not ours any more; None if no run did."""
+    if parking.seen_active is None:
+        return None
+    return reasons.KEY_SEEN_ACTIVE(since=parking.since, seen=parking.seen_active)
 
 
 def _use_of(turn: _Turn) -> str:

@@ -51,7 +51,7 @@ class UnnecessaryKeys(Unnecessary):
 
     - ``unused``: days since the key was last used. A key that was never used counts from its creation
     - ``older-than``: days since the key was created
-    - ``superseded: true``: the user's other active key is newer, and was used
+    - ``superseded: true``: the user's other active key is newer, and was used after this one's last use
 
     All that are given must hold; with ``match: any`` one is enough. A key younger than ``min-age`` days (30 by default)
     is never flagged. What is unknown never flags a key.

@@ -269,8 +269,8 @@ MUTANTS = {
         Mutant(
             "a-key-is-deleted-unasked",
             _KEYS,
-            "if reason := _used_since(turn, parking) or self._last(turn, parking.used, parking.since):",
-            "if reason := self._last(turn, parking.used, parking.since):",
+            "return _used_since(turn, parking)",
+            "return None",
             "retire: key-use-shown@ListUsers",
         ),
         Mutant(

@@ -119,6 +119,27 @@ def test_the_last_key_of_a_program_in_use_needs_consent(
         assert codes(retire(org, tmp_path, **{"include-last": True})) == {old: ("retired", "KeyWasParked")}
 
 
+@pytest.mark.parametrize(
+    ("newer_used", "superseded"), [(300, False), (80, False), (40, False), (39, True), (None, False)]
+)
+def test_a_key_is_superseded_by_a_newer_one_that_was_used_after_it(
+    org: LocalOrg, tmp_path: Path, newer_used: float | None, superseded: bool
+) -> None:
+    older = key_of(org, "bot", 800, 40)
+    key_of(org, "bot", 500, newer_used)
+    found = on_keys(tmp_path, superseded=True)
+    assert [each["AccessKeyId"] for each in found] == [older] * superseded
+    assert codes(deactivate(tmp_path, superseded=True)) == (
+        {older: ("deactivated", "KeyComesBack")} if superseded else {}
+    )
+
+
+def test_a_key_that_was_never_used_is_superseded_by_a_newer_one_in_use(org: LocalOrg, tmp_path: Path) -> None:
+    older = key_of(org, "bot", 800)
+    key_of(org, "bot", 500, 300)
+    assert codes(deactivate(tmp_path, superseded=True)) == {older: ("deactivated", "KeyComesBack")}
+
+
 def test_two_keys_of_a_user_are_judged_one_after_the_other(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

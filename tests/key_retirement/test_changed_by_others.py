@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What somebody else does to a parked key, or right before a call, spares the key and ends our claim on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.client import BaseClient
+
+from aws_local_org import LocalOrg
+from c7n_iamusers.key_retirement import key_history
+from tests.crashes import Crashes
+from tests.fakes import client_error
+from tests.key_retirement.test_crash import GIVING_BACK, RETIREMENT, crashes, killed
+from tests.plugins.keys import activate, deactivate, key_of, new_report, retire, statuses, use_key
+from tests.plugins.test_key_actions import codes
+from tests.policies import ACCOUNT
+
+__all__ = ["crashes"]
+
+
+@pytest.fixture
+def key(org: LocalOrg) -> str:
+    """Of jane, unused for a year. Her other key is in use."""
+    key_of(org, "jane", 100, 1)
+    return key_of(org, "jane", 400, 365)
+
+
+@pytest.fixture(autouse=True)
+def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What IAM shows is never old."""
+    monkeypatch.setattr(key_history, "SETTLED", timedelta(0))
+
+
+def before_calls(monkeypatch: pytest.MonkeyPatch, before: Callable[[str, Any], None]) -> None:
+    """``before`` is called with the operation and its parameters, and may raise."""
+    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def call(self: Any, operation: str, parameters: Any) -> Any:
+        before(operation, parameters)
+        return original(self, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+
+
+def faulty_after(monkeypatch: pytest.MonkeyPatch, operation: str, failing: str, code: str) -> None:
+    """Once ``operation`` is answered, ``failing`` is refused with ``code``."""
+    original, answered = BaseClient._make_api_call, list[str]()  # type: ignore[attr-defined]
+
+    def call(self: Any, name: str, parameters: Any) -> Any:
+        if answered and name == failing:
+            raise client_error(code)
+        answer = original(self, name, parameters)
+        if name == operation:
+            answered.append(name)
+        return answer
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+
+
+def switch(org: LocalOrg, key: str, status: str) -> None:
+    """Somebody else sets the status of jane's key."""
+    org.client("iam", ACCOUNT).update_access_key(UserName="jane", AccessKeyId=key, Status=status)
+
+
+def test_a_key_that_a_run_saw_active_is_nobodys_to_give_or_delete(
+    org: LocalOrg, key: str, tmp_path: Path
+) -> None:
+    deactivate(tmp_path)
+    switch(org, key, "Active")
+    new_report(org)
+    assert codes(deactivate(tmp_path))[key] == ("skipped", "KeyActivatedSince")
+    switch(org, key, "Inactive")
+    assert codes(activate(tmp_path))[key] == ("failed", "KeySeenActive")
+    assert codes(retire(org, tmp_path))[key] == ("skipped", "KeySeenActive")
+    assert codes(deactivate(tmp_path, status="inactive"))[key] == ("unchanged", "KeyInactiveBefore")
+    assert statuses(org, "jane")[key] == "Inactive"
+    assert codes(activate(tmp_path, adopt=True))[key] == ("activated", "KeyWasParked")
+
+
+@pytest.mark.parametrize("seen_by", ["deactivate", "activate", "retire"])
+def test_each_run_records_that_a_parked_key_is_active(
+    org: LocalOrg, key: str, tmp_path: Path, seen_by: str
+) -> None:
+    deactivate(tmp_path)
+    switch(org, key, "Active")
+    new_report(org)
+    runs: dict[str, Callable[[Path], Any]] = {
+        "deactivate": deactivate,
+        "activate": activate,
+        "retire": lambda output: retire(org, output, status="active", unused=9),
+    }
+    runs[seen_by](tmp_path)
+    switch(org, key, "Inactive")
+    assert codes(retire(org, tmp_path))[key] == ("skipped", "KeySeenActive")
+
+
+def test_what_may_be_shown_late_is_not_recorded(
+    org: LocalOrg, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_history, "SETTLED", timedelta(minutes=15))
+    deactivate(tmp_path)
+    switch(org, key, "Active")
+    new_report(org)
+    deactivate(tmp_path)
+    switch(org, key, "Inactive")
+    assert codes(activate(tmp_path))[key] == ("activated", "KeyWasParked")
+
+
+def test_a_killed_give_back_that_was_applied_ends_the_parking(
+    org: LocalOrg, key: str, crashes: Crashes, tmp_path: Path
+) -> None:
+    deactivate(tmp_path)
+    killed(crashes, 1, tmp_path, GIVING_BACK)
+    assert statuses(org, "jane")[key] == "Active"
+    activate(tmp_path)
+    switch(org, key, "Inactive")
+    assert codes(activate(tmp_path))[key] == ("failed", "KeySeenActive")
+    assert statuses(org, "jane")[key] == "Inactive"
+
+
+@pytest.mark.parametrize("applied", [True, False])
+def test_a_key_whose_give_back_was_killed_is_not_deleted_and_comes_back(
+    org: LocalOrg, key: str, crashes: Crashes, tmp_path: Path, applied: bool
+) -> None:
+    deactivate(tmp_path)
+    killed(crashes, int(applied), tmp_path, GIVING_BACK)
+    switch(org, key, "Inactive")
+    assert codes(retire(org, tmp_path))[key] == ("skipped", "KeyGivenBack")
+    assert codes(activate(tmp_path))[key] == ("activated", "KeyWasParked")
+
+
+@pytest.mark.parametrize("change", ["activated", "used"])
+def test_a_key_that_changes_while_its_deletion_is_tried_again_stays(
+    org: LocalOrg, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    deactivate(tmp_path)
+    tries = list[str]()
+
+    def meanwhile(operation: str, _: Any) -> None:
+        if operation == "DeleteAccessKey":
+            tries.append(operation)
+            if change == "activated":
+                switch(org, key, "Active")
+            use_key(org, key, 0)
+            raise client_error("Throttling")
+
+    with monkeypatch.context() as patched:
+        before_calls(patched, meanwhile)
+        status, code = codes(retire(org, tmp_path))[key]
+    assert (status, code) == (
+        "skipped",
+        "KeyActivatedSince" if change == "activated" else "KeyUsedSinceParked",
+    )
+    assert len(tries) == 1
+    assert key in statuses(org, "jane")
+
+
+def test_a_key_that_others_activate_again_and_again_ends_the_attempts(
+    org: LocalOrg, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter(range(100))
+
+    def meanwhile(operation: str, _: Any) -> None:
+        if operation == "UpdateAccessKey":
+            use_key(org, key, 300 - next(times))
+            raise client_error("Throttling")
+
+    with monkeypatch.context() as patched:
+        before_calls(patched, meanwhile)
+        assert codes(deactivate(tmp_path))[key][0] == "failed"
+    assert next(times) == 3
+    assert statuses(org, "jane")[key] == "Active"
+
+
+@pytest.mark.parametrize("change", ["deactivate", "retire"])
+def test_what_aws_did_not_show_at_once_is_settled_by_the_next_run(
+    org: LocalOrg, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    operation, done = {
+        "deactivate": ("UpdateAccessKey", "deactivated"),
+        "retire": ("DeleteAccessKey", "retired"),
+    }[change]
+
+    def run() -> Any:
+        return deactivate(tmp_path) if change == "deactivate" else retire(org, tmp_path)
+
+    if change == "retire":
+        deactivate(tmp_path)
+    with monkeypatch.context() as patched:
+        faulty_after(patched, operation, "GetUser", "ExpiredToken")
+        assert codes(run())[key][0] == "failed"
+    new_report(org)
+    assert codes(run())[key] == (done, "KeyShownLater")
+    assert codes(run())[key] == (done, "KeyShownLater")
+
+
+def test_a_key_of_a_renamed_user_is_not_told_as_deleted(
+    org: LocalOrg, key: str, crashes: Crashes, tmp_path: Path
+) -> None:
+    deactivate(tmp_path)
+    new_report(org)
+    killed(crashes, 0, tmp_path, RETIREMENT)
+    org.client("iam", ACCOUNT).update_user(UserName="jane", NewUserName="janet")
+    rows = codes(retire(org, tmp_path, 5))
+    assert rows[key][0] != "retired"
+    assert key in statuses(org, "janet")
