@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.exceptions import NoticesUnreadable, OutputUnreadable
-from c7n_iamusers_cli.arguments import S3, fleet_choice, open_place, output_places, targets_in
+from c7n_iamusers.exceptions import OutputUnreadable
+from c7n_iamusers_cli.arguments import fleet_choice, output_places, targets_in
+from c7n_iamusers_cli.notices_places import NamedPlaces, known_names
 from c7n_iamusers_cli.output import say
 from c7n_iamusers_cli.user import Record, notices_store, targets_of
 
@@ -79,7 +80,9 @@ def receipt(
             f"no deletion of {f'a user {user}' if user else 'any user'} is on record in {', '.join(places)}: correct "
             "the name, or give -s and -a of the runs that deleted it"
         )
-    store, materials = notices_store(output), _Materials(record, notices_place, now)
+    ids = {target.name: target.account_id for target in targets}
+    named = NamedPlaces(notices_place, known_names(accounts_file), places, ids)
+    store, materials = notices_store(output), _Materials(record, named, now)
     for each in sorted(found, key=lambda history: (history.account, history.subject.name)):
         _write(store, each, materials, now)
     if _say_problems(record):
@@ -120,7 +123,7 @@ def _key(arn: str, unique_id: str) -> tuple[str, str]:
 class _Materials:
     """The records of each user. Unreadable ones become problems of ``record``."""
 
-    def __init__(self, record: Record, notices_place: str | None, now: datetime) -> None:
+    def __init__(self, record: Record, named: NamedPlaces, now: datetime) -> None:
         self._record, self._now, self.problems = record, now, record.problems
         self._stores: dict[str, Store] = {}
         self._seen: defaultdict[tuple[str, str], list[tuple[PolicyOutput, Selected]]] = defaultdict(list)
@@ -131,7 +134,7 @@ class _Materials:
             for row in output.rows:
                 self._rows[_key(str(row["arn"]), str(row.get("unique_id")))].append(row)
         self._rules = {output.place: (output.time, output.rules) for output in record.outputs}
-        self._notices = {**dict(self._named_by_runs(notices_place)), **record.notices}
+        self._notices = {**self._named_by_runs(named), **record.notices}
 
     def of(self, history: UserHistory) -> Material:
         from c7n_iamusers.report.receipts import Material
@@ -154,21 +157,11 @@ class _Materials:
             self._stores[place] = self._record.store(place)
         return self._stores[place].read(name)
 
-    def _named_by_runs(self, given: str | None) -> Iterator[tuple[str, Notices]]:
+    def _named_by_runs(self, places: NamedPlaces) -> dict[str, Notices]:
         """The notices in places that policies name, for accounts without a place in the accounts file."""
-        from c7n_iamusers.notices.notices import Notices
         from c7n_iamusers.report.mail import places_of
 
-        for account, named in places_of(self._record.outputs):
-            place = given or named
-            if account in self._record.notices:
-                continue
-            if not place.startswith(S3) and not Path(place).is_dir():
-                where = "run this command where c7n-org ran, or give --notices"
-                self.problems[f"there is no directory {place} with notices: {where}"] = account
-                continue
-            broken = self._record.of_account(account)
-            try:
-                yield account, Notices.read(open_place(place), account, self._now, broken)
-            except (NoticesUnreadable, OutputUnreadable) as error:
-                broken(str(error))
+        named = {key: True for key in places_of(self._record.outputs) if key[0] not in self._record.notices}
+        found, faults = places.read(named, self._now, self._record.of_account)
+        self.problems |= {text: account for (account, _), text in faults.items()}
+        return {account: notices for (account, _), notices in found.items()}

@@ -7,17 +7,16 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 import click
 
 from c7n_iamusers.exceptions import OutputUnreadable
 from c7n_iamusers_cli.arguments import S3, fleet_choice, open_place, output_places, read_accounts
+from c7n_iamusers_cli.notices_places import NamedPlaces, known_names
 from c7n_iamusers_cli.output import end_check, format_option, say
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 _AGE = re.compile(r"(\d{1,4})([mhd])", re.ASCII)
 #: The tag of an account with the path of its organizational unit.
 _PATH = "path:"
-#: Accounts whose notices are read at once.
-_AT_ONCE = 8
 #: Without an earlier report, changes within this time are reported.
 _A_WEEK = timedelta(days=7)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -82,7 +79,8 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
     callback=_time,
     metavar="TIME",
     help="When the run began: an account whose result is older did not run. In UTC, such as 2026-01-31T12:00:00Z, or "
-    "so long ago: 30m, 2h, 1d. With -u for its policies, otherwise for all in the outputs.",
+    "so long ago: 30m, 2h, 1d. With -u for its policies, otherwise for those that the account or two "
+    "others ran.",
 )
 @format_option("html", "json", "csv")
 @click.option(
@@ -156,8 +154,10 @@ def report(
     now = datetime.now(timezone.utc)
     place = output or f"report.{output_format}"
     outputs = _outputs(places, {each.name: each.id for each, _ in known})
-    trusted = notices_place or _known_buckets(accounts_file)
-    notices = _Notices.read(outputs, expected if wanted.expected_only else None, trusted, now)
+    named = NamedPlaces(
+        notices_place, known_names(accounts_file), places, {each.name: each.id for each, _ in known}
+    )
+    notices = _Notices.read(outputs, expected if wanted.expected_only else None, named, now)
     fleet = fleet_of(outputs, expected, now, wanted, notices.known, _last_report(place, now))
     fleet = fleet.with_needs((mail := notices.report(fleet.gone(), now)).needs)
     del outputs, notices  # a report may cover 600,000 users
@@ -228,30 +228,16 @@ class _Notices:
         cls,
         outputs: Sequence[PolicyOutput],
         only: Sequence[Expected] | None,
-        trusted: str | Collection[str] | None,
+        places: NamedPlaces,
         now: datetime,
     ) -> _Notices:
-        """``only``: the accounts that count; None for all. ``trusted``: the place to use instead of the runs', or the
-        names of the buckets that the accounts file knows; None without one.
-        """
+        """``only``: the accounts that count; None for all."""
         from c7n_iamusers.report.mail import places_of
 
         if only is not None:
             ids = {known.id for known in only}
             outputs = [output for output in outputs if output.account in ids]
-        known: dict[tuple[str, str], Notices] = {}
-        faults = dict[tuple[str, str], str]()
-
-        def read(key: tuple[str, str], must: bool) -> None:
-            try:
-                if found := _notices_at(*key, must, trusted, now):
-                    known[key] = found
-            except _NoPlace as error:
-                faults[key] = str(error)
-
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(lambda each: read(*each), places_of(outputs).items()))
-        return cls(outputs, known, faults)
+        return cls(outputs, *places.read(places_of(outputs), now))
 
     def report(self, gone: Collection[tuple[str, str]], now: datetime) -> MailReport:
         """What they say of their mails. ``gone``: see ``mail_report``."""
@@ -413,77 +399,6 @@ def _policies(place: str) -> Iterator[str]:
     if only and only not in names:
         raise OutputUnreadable(f"{whole} has no policy {only}: give one of {', '.join(names)}")
     yield from (name for name, is_ours in names.items() if is_ours and only in ("", name))
-
-
-def _known_buckets(path: Path | None) -> Collection[str] | None:
-    """The buckets that an accounts file knows; None without one."""
-    return read_accounts(path, _buckets) if path else None
-
-
-def _buckets(data: Any) -> frozenset[str]:
-    """The names of buckets in the texts of an accounts file, and all other texts of its variables."""
-    if isinstance(data, Mapping):
-        return frozenset[str]().union(*map(_buckets, data.values()))
-    if isinstance(data, list):
-        return frozenset[str]().union(*map(_buckets, data))
-    text = data if isinstance(data, str) else ""
-    return frozenset({text.removeprefix(S3).partition("/")[0].partition("?")[0]})
-
-
-class _NoPlace(Exception):
-    """Why notices are not known, in words."""
-
-
-def _notices_at(
-    account: str, named: str, must: bool, trusted: str | Collection[str] | None, now: datetime
-) -> Notices | None:
-    """The notices of an account where its run ``named`` them; None if there are none, and there need not be.
-
-    Raises _NoPlace. Each account writes its own metadata.json: it may name any text, and a bucket that never answers.
-    """
-    from c7n_iamusers.exceptions import NoticesUnreadable
-    from c7n_iamusers.notices.notices import Notices
-    from c7n_iamusers.text.wording import quoted
-
-    given = trusted if isinstance(trusted, str) else None
-    place = given or named
-    if not given and (fault := _place_fault(place, None if isinstance(trusted, str) else trusted)):
-        raise _NoPlace(fault)
-    try:
-        if place.startswith(S3) or Path(place).is_dir():
-            return Notices.read(open_place(place), account, now)
-    except (NoticesUnreadable, OutputUnreadable) as error:
-        raise _NoPlace(f"{error}: let this user read {place}, or correct notices") from error
-    except Exception as error:
-        raise _NoPlace(
-            f"{quoted(place)} is no place of notices: {error}: correct notices, or give --notices PLACE"
-        ) from error
-    if must:
-        raise _NoPlace(
-            f"there is no directory {place}: run this command where c7n-org ran, or give --notices PLACE"
-        )
-    return None
-
-
-def _place_fault(place: str, buckets: Collection[str] | None) -> str:
-    """Why the place of notices that a run names is not read; empty if it is. ``buckets``: the known ones."""
-    from c7n_iamusers.iam.accounts import region_fault
-    from c7n_iamusers.text.wording import quoted
-
-    if not place.startswith(S3):
-        return ""
-    path, _, options = place.removeprefix(S3).partition("?")
-    bucket, region = path.partition("/")[0], dict(parse_qsl(options)).get("region", "")
-    if buckets is not None and bucket not in buckets:
-        return (
-            f"its run names notices in {quoted(place)}, and the accounts file no such bucket: find out who wrote "
-            "metadata.json, name the place by a variable of the accounts file, or give --notices PLACE"
-        )
-    return (
-        f"its run names notices in {quoted(place)}: {region_fault(region)}"
-        if region and region_fault(region)
-        else ""
-    )
 
 
 def _entries_in(path: Path) -> list[tuple[Expected, set[str]]]:

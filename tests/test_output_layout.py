@@ -131,3 +131,14 @@ def test_each_path_in_a_document_is_one_that_a_test_makes() -> None:
     assert MADE_ELSEWHERE.keys() <= paths
     for path, (module, text) in MADE_ELSEWHERE.items():
         assert text in (ROOT / "tests" / module).read_text(), path
+
+
+def test_in_an_accounts_own_directory_no_other_account_is_named() -> None:
+    known = {"payments": "111122223333", "research": "444455556666"}
+    for inner in ("444455556666/us-east-1/x", "research/us-east-1/x", "x"):
+        parts = ("removal", "payments", *inner.split("/"))
+        assert Layout.of(parts, known).owners(known) == {"payments", "111122223333"}, inner
+    honest = ("removal", "research", "us-east-1", "flag")
+    assert Layout.of(honest, known).owners(known) == {"research", "444455556666"}
+    assert Layout.of(honest, {}).owners({}) == {"research"}
+    assert Layout.of(("flag",), known).owners(known) == frozenset()

@@ -108,10 +108,18 @@ class Layout:
         of_account, by = _first_account((*above, *parts), len(above), known)
         return cls("/".join([*higher, policy, *date]), name, region, account, policy, of_account, by)
 
-    @property
-    def owners(self) -> frozenset[str]:
-        """The account's id and name, as far as the directories say them."""
-        return frozenset(filter(None, (self.account, self.name)))
+    def owners(self, known: Mapping[str, str]) -> frozenset[str]:
+        """The id and names of the account that writes there; empty if the directories don't say whose it is.
+
+        ``known``: see ``of``. In an account's own directory, what lies further down names no other account.
+        """
+        if not self.of_account:
+            return frozenset(filter(None, (self.account, self.name)))
+        names = {name for name, account in known.items() if account == self.of_account}
+        before = (
+            {self.name} if self.name and self.by == self.account and self.name not in known else frozenset()
+        )
+        return frozenset({self.of_account, *names, *before})
 
     def owner(self, known: Mapping[str, str], of_run: str) -> Owner:
         """The owner. Directories decide before ``metadata.json``: a writer chooses its content, but not its place.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median_low
@@ -167,19 +167,34 @@ def accounts_of(
     for (account, _, _), output in _without_older(latest_outputs(outputs, key_of), expected).items():
         latest[account].append(output)
     keys = {*(each.id for each in expected), *map(key_of.of, outputs), *of_account}
-    policies = wanted.policies or (
-        {policy for _, policy, _ in latest_outputs(outputs, key_of)} if wanted.since else ()
-    )
+    of_policy: defaultdict[str, set[str]] = defaultdict(set)
+    for account, policy, _ in latest_outputs(outputs, key_of):
+        of_policy[policy].add(account)
     must = {each.id for each in expected} or keys
     real = latest_outputs((each for each in outputs if not each.dry_run), key_of)
     of_real: defaultdict[str, list[PolicyOutput]] = defaultdict(list)
     for (account, _, _), output in real.items():
         of_real[account].append(output)
-    lacking = {key: tuple(_lacking(of_real[key], latest[key], policies, wanted.since)) for key in must}
+    lacking = {
+        key: tuple(_lacking(of_real[key], latest[key], _due(key, wanted, of_policy), wanted.since))
+        for key in must
+    }
     found = (
         _account(key, names.get(key, ""), latest[key], lacking.get(key, ()), of_account[key]) for key in keys
     )
     return tuple(sorted(found, key=_by_risk))
+
+
+def _due(account: str, wanted: Wanted, of_policy: Mapping[str, Collection[str]]) -> Collection[str]:
+    """The policies that must have left the account a result. ``of_policy``: each policy -> the accounts with one.
+
+    If none are given, these are its own and those of several others: one account does not decide for all. An account
+    without any result lacks all.
+    """
+    if wanted.policies or not wanted.since:
+        return wanted.policies
+    none = not any(account in its for its in of_policy.values())
+    return [policy for policy, its in of_policy.items() if none or account in its or len(its) > 1]
 
 
 def _lacking(

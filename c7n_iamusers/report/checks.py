@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from datetime import timedelta
 
@@ -159,6 +159,7 @@ def _counted_twice(
         for run in {output.execution, output.run} - {""}:
             together[run, output.policy, account_of(output)].append(output)
     pairs: defaultdict[tuple[str, str, str], set[tuple[str, str]]] = defaultdict(set)
+    known = Counter[str]()
     for (_, _, account), group in together.items():
         first = dict[tuple[str, str], str]()
         for output in group:
@@ -166,8 +167,10 @@ def _counted_twice(
                 # each further output that has it is named beside the first one
                 who = (each.arn, each.unique_id if output.on_keys else "")
                 place = first.setdefault(who, output.place)
-                if place != output.place and len(pairs) < _MOST_PAIRS:
-                    pairs[account, place, output.place].add(who)
+                pair = (account, place, output.place)
+                if place != output.place and (pair in pairs or known[account] < _MOST_PAIRS):
+                    known[account] += pair not in pairs
+                    pairs[pair].add(who)
     for (account, place, other_place), both in pairs.items():
         names = shown([key or arn.rpartition("/")[2] for arn, key in sorted(both)])
         what = "access keys" if any(key for _, key in both) else "users"

@@ -82,24 +82,21 @@ def mail_report(
         _groups(notices, needing, now).items(), key=lambda each: each[1].oldest.time
     ):
         if late:
-            needs.append(
-                _need("not known to have left the queue", _sentence(group, names), group.accounts, names)
-            )
+            (account,) = group.accounts
+            needs.append(_need("not known to have left the queue", _sentence(group, names), account, names))
         else:
             remarks.append(f"on their way: {_on_their_way(group, names)}")
     return MailReport(tuple(needs), tuple(remarks))
 
 
-def _need(what: str, why: str, accounts: Iterable[str], names: Mapping[str, str]) -> Row:
-    account, *others = accounts
-    account = "" if others else account
+def _need(what: str, why: str, account: str, names: Mapping[str, str]) -> Row:
     who = {"account": account, "name": names.get(account, ""), "user": "", "unique_id": ""}
     return {"level": BLOCKING, "kind": KIND, **who, "what": what, "why": why}
 
 
 def _unreadable(faults: Mapping[Place, str], names: Mapping[str, str]) -> Iterator[Row]:
     for (account, _), fault in faults.items():
-        yield _need("what owners were told is not known", fault, [account], names)
+        yield _need("what owners were told is not known", fault, account, names)
 
 
 def _not_told(
@@ -134,7 +131,7 @@ def _not_told(
                 f"{len(users)} users that {changed} changed since {since:%Y-%m-%d %H:%M} UTC: {told}: run {policy} "
                 "again with the same output: it tells their owner before it goes on"
             )
-            yield _need("owners not told", why, [account], names)
+            yield _need("owners not told", why, account, names)
 
 
 def _rows_told(
@@ -194,7 +191,8 @@ def _groups(
                 continue
             late = expired or now - notice.time >= (_PATIENCE_ONCE if state.why == ONCE else _PATIENCE)
             step = notice.step if expired else ""
-            key = ((notice.queue, state.state, state.why, step), late)
+            # what is late blocks each account by itself: nobody's notices may make it everybody's
+            key = ((notice.queue, state.state, state.why, step, account if late else ""), late)
             group = found.setdefault(key, _Group(state, notice))
             if notice.time < group.oldest.time:
                 group.oldest, group.delivery = notice, state

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
+from statistics import median_high
 from threading import Lock
 from typing import Any
 
@@ -102,7 +103,7 @@ def read_outputs(
         of_directory = {
             path: files
             for path, files in of_directory.items()
-            if not (own := Layout.of(path.parts, known).owners) or own & {*accounts}
+            if not (own := Layout.of(path.parts, known).owners(known)) or own & {*accounts}
         }
 
     def read(directory: PurePosixPath, names: Collection[OutputName]) -> PolicyOutput | None:
@@ -146,11 +147,13 @@ def _directories(store: Store) -> dict[PurePosixPath, list[OutputName]]:
 
 def _dated(outputs: list[PolicyOutput]) -> list[PolicyOutput]:
     """A run without a date gets that of its other accounts; if these have none either, it counts as the last."""
-    times: dict[str, datetime] = {}
+    times = defaultdict[str, list[datetime]](list)
     for output in outputs:
         if output.time:
-            times[output.run] = min(output.time, times.get(output.run, output.time))
-    return [output if output.time else replace(output, time=times.get(output.run)) for output in outputs]
+            times[output.run].append(output.time)
+    # not the first one: an account writes its own time
+    of_run = {run: median_high(its) for run, its in times.items()}
+    return [output if output.time else replace(output, time=of_run.get(output.run)) for output in outputs]
 
 
 def _read(files: OutputFiles, known: Mapping[str, str], rules: Kept) -> PolicyOutput | None:

@@ -548,3 +548,33 @@ def test_owners_and_units_come_from_the_accounts_file(left: Outputs) -> None:
         ("alice", "pay@example.com", "/workloads/prod"),
         ("bob", "all@example.com", "Sandbox"),
     ]
+
+
+def test_a_run_names_notices_only_in_regions_that_the_accounts_file_knows(left: Outputs) -> None:
+    """A host of another Region may never answer."""
+    ran(left, FLAG, "announce", "alice")
+    accounts = Path("accounts.yml")
+    accounts.write_text("vars: {notices: 's3://known/notices'}\n" + accounts.read_text())
+    (written,) = Path("output").rglob("metadata.json")
+    data = json.loads(written.read_text())
+    for action in data["policy"]["actions"]:
+        action["notices"] = "s3://known/notices?region=us-iso-east-1"
+    written.write_text(json.dumps(data))
+    found = report("-s", "output", "-c", "accounts.yml", "--check")
+    assert found.exit_code == 1
+    assert "the accounts file no such Region" in found.stderr
+
+
+def test_a_run_does_not_name_notices_where_an_account_writes(left: Outputs) -> None:
+    """It could forge messages there."""
+    ran(left, FLAG, "announce", "alice")
+    (written,) = Path("output").rglob("metadata.json")
+    own = written.parent / "n"
+    own.mkdir()
+    data = json.loads(written.read_text())
+    for action in data["policy"]["actions"]:
+        action["notices"] = str(own)
+    written.write_text(json.dumps(data))
+    found = report("-s", "output", "-c", "accounts.yml", "--check")
+    assert found.exit_code == 1
+    assert "writes its own output: find out who wrote metadata.json" in found.stderr

@@ -349,8 +349,8 @@ YESTERDAY = NOW - timedelta(days=1.5)
         pytest.param(
             Wanted((), YESTERDAY),
             [PAYMENTS, RESEARCH],
-            {"payments": f"{DELETE} left no result", "research": f"{DELETE} in "},
-            id="all-policies-of-the-outputs",
+            {"research": f"{DELETE} in "},
+            id="a-policy-of-one-account-is-asked-of-no-other",
         ),
         pytest.param(
             Wanted([PARK]), [PAYMENTS], {"payments": f"{PARK} left no result"}, id="no-output-at-all"
