@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.execution.locks import RUN_LOCK
+from c7n_iamusers.execution.output_layout import Layout
 from c7n_iamusers_cli.main import main
 from tests.policies import ACCOUNT
 from tests.readme import (

@@ -41,6 +41,10 @@ class Ended(Exception):
     """A signal came, or the lock was lost: no further command is run."""
 
 
+#: The exit code of c7n-org run if policies failed in some accounts.
+_SOME_FAILED = 1
+
+
 @dataclass(frozen=True)
 class Choice:
     """What --only and --until leave. Empty: no limit."""
@@ -226,8 +230,13 @@ class Day:
         for row in blocking:
             self._take(row, str(row["account"]), f"{row['what']}: {row['why']}")
         if ran_with and not blocking:
-            # an account that fails and says that it did not may not stop the others
-            self.problem(f"{name} ended with {ran_with}, and its check names nobody: see its messages above")
+            why = f"{name} ended with {ran_with}, and its check names nobody: see its messages above"
+            if (
+                ran_with == _SOME_FAILED
+            ):  # an account that fails, and says that it did not, may not stop the others
+                self.problem(why)
+            else:
+                self.block(ALL, why)
         return blocking
 
     def _take(self, row: Mapping[str, Any], account_id: str, why: str) -> None:
