@@ -129,8 +129,8 @@ demo: $(INSTALLED)  ## the whole job on a local AWS organization: announce, prov
 lifecycle: $(INSTALLED)  ## the same over 40 accounts with 20 users each, ten to twenty minutes
 	$(BIN)/c7n-iamusers demo --accounts 40 --users-per-account 20
 
-# e.g. make bench BENCH_ARGS=--quick, BENCH_ARGS=--load for the commands over many accounts, BENCH_ARGS=--first-run for
-# first runs of provision alone, or BENCH_ARGS=--page for the page of a report
+# e.g. make bench BENCH_ARGS=--quick, BENCH_ARGS=--load for the commands over many accounts, BENCH_ARGS=--keys for
+# access keys alone, BENCH_ARGS=--first-run for first runs of provision alone, or BENCH_ARGS=--page for the page of a report
 bench: $(INSTALLED)  ## measure against stock Cloud Custodian, about 20 minutes, into docs/benchmarks.md
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 

@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from benchmarks import first_run, load, report_page, suite
+from benchmarks import access_keys, first_run, load, report_page, suite
 from benchmarks.report import as_markdown, machine, show
 from benchmarks.results import FULL, QUICK, ROOT, BenchmarkError, Plan, Results, goals
 from benchmarks.workload import running_organization
@@ -21,6 +21,8 @@ from benchmarks.workload import running_organization
 #: Columns without a terminal, enough for the widest table.
 WIDTH = 140
 REPORT = ROOT / "docs" / "benchmarks.md"
+#: The headings of the sections that are measured, and written, alone; in their order.
+PARTS = (access_keys.HEADING, first_run.HEADING, load.HEADING)
 
 
 @click.command()
@@ -29,6 +31,11 @@ REPORT = ROOT / "docs" / "benchmarks.md"
     "loaded",
     is_flag=True,
     help="Measure the commands over many accounts instead, and write that section of the report alone.",
+)
+@click.option(
+    "--keys",
+    is_flag=True,
+    help="Measure access keys instead, and write that section of the report alone.",
 )
 @click.option(
     "--first-run",
@@ -48,20 +55,23 @@ REPORT = ROOT / "docs" / "benchmarks.md"
     type=click.Path(path_type=Path, dir_okay=False),
     help="The report file [default: docs/benchmarks.md; none with --quick].",
 )
-def main(loaded: bool, first: bool, paged: bool, quick: bool, output: Path | None) -> None:
+def main(loaded: bool, keys: bool, first: bool, paged: bool, quick: bool, output: Path | None) -> None:
     """Measure stock Cloud Custodian against this package. Exits with 1 if a full run misses a goal."""
     try:
-        _measure(loaded, first, paged, quick, output)
+        _measure(loaded, keys, first, paged, quick, output)
     except BenchmarkError as error:
         raise click.ClickException(str(error)) from error
 
 
-def _measure(loaded: bool, first: bool, paged: bool, quick: bool, output: Path | None) -> None:
+def _measure(loaded: bool, keys: bool, first: bool, paged: bool, quick: bool, output: Path | None) -> None:
     if paged:
         _page(quick)
         return
     if loaded:
         _load(load.QUICK if quick else load.FULL, output or (None if quick else REPORT))
+        return
+    if keys:
+        _keys(quick, output or (None if quick else REPORT))
         return
     if first:
         _first_run(quick, output or (None if quick else REPORT))
@@ -71,9 +81,10 @@ def _measure(loaded: bool, first: bool, paged: bool, quick: bool, output: Path |
     if output or not quick:
         target = output or REPORT
         text = as_markdown(results, machine(), datetime.now(timezone.utc))
-        _, *kept = first_run.split(_written(target))
+        _, *kept = _split(_written(target), PARTS[0])
         target.write_text("".join([text, *kept]), encoding="utf-8")
         click.echo(f"written: {target}", err=True)
+        _keys(quick, target)
         _first_run(quick, target)
     missed = [goal.title for goal in goals(results) if not goal.met]
     if missed and not quick:
@@ -88,10 +99,15 @@ def _load(sizes: load.Sizes, target: Path | None) -> None:
     steps = load.measured(sizes, _tell)
     Console(width=WIDTH).print(load.table(steps).for_terminal())
     if target:
-        before, _ = load.split(_written(target))
-        now = f"{datetime.now(timezone.utc):%Y-%m-%d}"
-        target.write_text(before + load.section(steps, now, machine()), encoding="utf-8")
-        click.echo(f"written: {target}", err=True)
+        _write(target, load.HEADING, load.section(steps, _today(), machine()))
+
+
+def _keys(quick: bool, target: Path | None) -> None:
+    found = access_keys.measured(access_keys.QUICK if quick else access_keys.FULL, _tell)
+    for table in access_keys.TABLES:
+        Console(width=WIDTH).print(table(found).for_terminal())
+    if target:
+        _write(target, access_keys.HEADING, access_keys.section(found, _today(), machine()))
 
 
 def _first_run(quick: bool, target: Path | None) -> None:
@@ -100,10 +116,7 @@ def _first_run(quick: bool, target: Path | None) -> None:
     runs = first_run.measured(sizes, _tell)
     Console(width=WIDTH).print(first_run.table(runs).for_terminal())
     if target:
-        before, _, after = first_run.split(_written(target))
-        now = f"{datetime.now(timezone.utc):%Y-%m-%d}"
-        target.write_text(before + first_run.section(runs, now, machine()) + after, encoding="utf-8")
-        click.echo(f"written: {target}", err=True)
+        _write(target, first_run.HEADING, first_run.section(runs, _today(), machine()))
     if missed := first_run.missed(runs):
         sys.exit(f"goals missed: {'; '.join(missed)}")
 
@@ -114,6 +127,25 @@ def _page(quick: bool) -> None:
     Console(width=WIDTH).print(report_page.table(found).for_terminal())
     if missed := report_page.missed(found):
         sys.exit(f"goals missed: {'; '.join(missed)}")
+
+
+def _today() -> str:
+    return f"{datetime.now(timezone.utc):%Y-%m-%d}"
+
+
+def _write(target: Path, heading: str, section: str) -> None:
+    """``section`` in the place of the one with ``heading``."""
+    before, _, after = _split(_written(target), heading)
+    target.write_text(before + section + after, encoding="utf-8")
+    click.echo(f"written: {target}", err=True)
+
+
+def _split(report: str, heading: str) -> tuple[str, str, str]:
+    """What is before a part, the part with the empty line before it, and the parts after it."""
+    found, *later = (report.find(f"\n{each}\n") for each in PARTS[PARTS.index(heading) :])
+    end = min((at for at in later if at >= 0), default=len(report))
+    start = end if found < 0 else found
+    return report[:start], report[start:end], report[end:]
 
 
 def _written(target: Path) -> str:

@@ -44,7 +44,7 @@ from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.requests.member_accounts import MemberAccounts
 from c7n_iamusers.identity_center.writer.schedule import QUOTAS
 
-HEADING, AFTER = "## A first run", "## Load"
+HEADING = "## A first run"
 #: Seconds that an assignment takes, as on the page on scale.
 SECONDS = 45.0
 MOST_MB = 1000
@@ -182,13 +182,6 @@ def missed(runs: Sequence[FirstRun]) -> list[str]:
         for each in runs
         if each.peak > MOST_MB
     ]
-
-
-def split(report: str) -> tuple[str, str, str]:
-    """What is before this part of docs/benchmarks.md, this part with the empty line before it, and what is after it."""
-    before, load, after = report.partition(f"\n{AFTER}\n")
-    before, found, part = before.partition(f"\n{HEADING}\n")
-    return before, found + part, load + after
 
 
 def section(runs: Sequence[FirstRun], date: str, machine: Mapping[str, str]) -> str:

@@ -205,12 +205,6 @@ def table(steps: Sequence[Step]) -> Table:
     return Table("Load", columns, rows, 1)
 
 
-def split(report: str) -> tuple[str, str]:
-    """What is before this part, and this part, the last one, with the empty line before it."""
-    before, found, part = report.partition(f"\n{HEADING}\n")
-    return before, found + part
-
-
 def section(steps: Sequence[Step], date: str, machine: Mapping[str, str]) -> str:
     """The part of docs/benchmarks.md, with the empty line before it. ``machine``: title -> text."""
     return f"""

@@ -95,7 +95,7 @@ def flagging_table(results: Results) -> Table:
         [
             f"{users:,}",
             f"{latency:g}",
-            *_compared(results.stock_at(users, latency), results.ours_at(users, latency)),
+            *compared(results.stock_at(users, latency), results.ours_at(users, latency)),
         ]
         for users in sizes
         for latency in plan.latencies
@@ -143,7 +143,8 @@ def growth_table(results: Results) -> Table:
     return Table("How cost grows", [*columns, "ms per user", "MiB of the run", "KiB per user"], rows)
 
 
-def _compared(stock: Measurement, ours: Measurement) -> list[str]:
+def compared(stock: Measurement, ours: Measurement) -> list[str]:
+    """The cells of calls, seconds and memory."""
     mark = EXTRAPOLATED if stock.extrapolated_from else ""
     memory = as_ratio(stock.peak_mib / ours.peak_mib) if stock.peak_mib and ours.peak_mib else NOTHING
     return [
@@ -307,7 +308,7 @@ def as_markdown(results: Results, machine: Mapping[str, str], date: datetime) ->
         tolerance=TOLERANCE,
         stock=STOCK,
         ours=OURS,
-        as_yaml=_as_yaml,
+        as_yaml=as_yaml,
     )
     return f"{text.rstrip()}\n"
 
@@ -318,7 +319,8 @@ def show(results: Results, console: Console) -> None:
         console.print(table(results).for_terminal())
 
 
-def _as_yaml(policy: Mapping[str, Any]) -> str:
+def as_yaml(policy: Mapping[str, Any]) -> str:
+    """A file of one policy."""
     return str(yaml.safe_dump({"policies": [dict(policy)]}, sort_keys=False)).rstrip()
 
 

@@ -42,7 +42,7 @@ def _policy(data: dict[str, Any], output: str, role: str, options: tuple[str, ..
     from c7n.policy import PolicyCollection
     from c7n.resources import load_resources
 
-    load_resources(("aws.iam-user",))
+    load_resources((data["resource"],))
     _register("--plugins" in options)
     account = role.split(":")[4]
     config = Config.empty(

@@ -36,13 +36,24 @@ def measure(
     organization: Organization, contestant: Contestant, policy: Mapping[str, Any], latency_ms: float
 ) -> Run:
     """Run ``policy`` on the filled account. Raises BenchmarkError if it fails."""
-    organization.begin(latency_ms)
     with tempfile.TemporaryDirectory() as directory:
-        began = time.perf_counter()
-        figures = _run_policy(organization, contestant, policy, Path(directory))
-        process_seconds = time.perf_counter() - began
-        output = Path(directory, str(policy["name"]), "resources.json")
-        resources = json.loads(output.read_text(encoding="utf-8"))
+        return measure_in(Path(directory), organization, contestant, policy, latency_ms)
+
+
+def measure_in(
+    directory: Path,
+    organization: Organization,
+    contestant: Contestant,
+    policy: Mapping[str, Any],
+    latency_ms: float,
+) -> Run:
+    """As ``measure``, with the outputs in ``directory``, where a later policy finds them."""
+    organization.begin(latency_ms)
+    began = time.perf_counter()
+    figures = _run_policy(organization, contestant, policy, directory)
+    process_seconds = time.perf_counter() - began
+    output = directory / str(policy["name"]) / "resources.json"
+    resources = json.loads(output.read_text(encoding="utf-8"))
     measurement = Measurement(
         contestant.name,
         figures["users"],

@@ -12,6 +12,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from multiprocessing import get_context
 from multiprocessing.managers import BaseManager
@@ -37,6 +38,7 @@ ACCOUNT = "111122223333"
 USERS_PER_GROUP = 25
 USERS_PER_POLICY, USERS_PER_ROLE, USERS_PER_ORPHAN = 5, 10, 20
 USERS_PER_GIT_USER, USERS_PER_KEYSPACES_USER = 10, 20
+USERS_PER_UNUSED_KEY = 10
 READ_ONLY, AUDIT = "ReadOnlyAccess", "SecurityAudit"
 
 
@@ -84,10 +86,29 @@ def account_to_delete(users: int) -> AccountContents:
     )
 
 
+def account_with_keys(users: int) -> AccountContents:
+    """The account to flag, but all keys are active and in use, except one of every tenth user."""
+    draft, contents = _draft(), account_to_flag(users)
+    return replace(
+        contents,
+        users=tuple(
+            replace(
+                user,
+                access_keys=tuple(
+                    draft.access_key(draft.ago(300, 900), draft.ago(*used))
+                    for used in ((1, 60), (1, 60) if number % USERS_PER_UNUSED_KEY else (100, 300))
+                ),
+            )
+            for number, user in enumerate(contents.users)
+        ),
+    )
+
+
 #: Population -> the content of an account with a number of users.
 POPULATIONS: Mapping[str, Callable[[int], AccountContents]] = {
     "to-flag": account_to_flag,
     "to-delete": account_to_delete,
+    "keys": account_with_keys,
 }
 
 
@@ -175,7 +196,7 @@ class Organization:
         self._org.reset()
         with self._org.lock:
             write_account(self._org, ACCOUNT, contents)
-        self._make_report()
+        self.make_report()
         return counts_of(contents)
 
     def begin(self, latency_ms: float) -> None:
@@ -190,7 +211,9 @@ class Organization:
     def users_left(self) -> int:
         return len(self._org.backend("iam", ACCOUNT).users)
 
-    def _make_report(self) -> None:
+    def make_report(self) -> None:
+        """Generate the credential report anew, as AWS does after four hours."""
+        self._org.backend("iam", ACCOUNT).report = None
         iam = self._org.client("iam", ACCOUNT)
         self._org.configure(latency_ms=0)
         iam.generate_credential_report()

@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from benchmarks import first_run
+from benchmarks import access_keys, first_run
+from benchmarks.access_keys import KeyResults
 from benchmarks.first_run import FirstRun, Size
-from tests.benchmarks.measurements import FIRST_RUNS
+from benchmarks.results import Plan
+from tests.benchmarks.measurements import FIRST_RUNS, keys
 
 
 @pytest.fixture(autouse=True)
@@ -20,4 +22,17 @@ def first_runs(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Size]]:
         return FIRST_RUNS
 
     monkeypatch.setattr(first_run, "measured", measured)
+    return asked
+
+
+@pytest.fixture(autouse=True)
+def key_plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
+    """What was to be measured of access keys, without measuring anything."""
+    asked: list[Plan] = []
+
+    def measured(plan: Plan, _: Callable[[str], None]) -> KeyResults:
+        asked.append(plan)
+        return keys()
+
+    monkeypatch.setattr(access_keys, "measured", measured)
     return asked

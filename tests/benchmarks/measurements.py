@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from benchmarks import access_keys
+from benchmarks.access_keys import KeyResults
 from benchmarks.first_run import FirstRun
 from benchmarks.results import (
     CenterFigures,
@@ -84,6 +86,27 @@ def results(deleted: Deletion | None = None) -> Results:
             Unchanged(400, 1200, 8000, 2831, 2800),
         ),
     )
+
+
+def keys() -> KeyResults:
+    """Both of stock's filters at 100 and 500 users, ours at 5,000 too, at 50 ms; two keys were changed."""
+    plan = Plan((100, 500), (5000,), (50,), deleted=2, deletion_latency=50, repeats=1)
+    stock = {
+        each.name: [
+            measured(each.name, users, {"GetUser": users, "ListAccessKeys": listed * users // 10}, users / 10)
+            for users in plan.both
+        ]
+        for listed, each in enumerate(access_keys.STOCK)
+    }
+    found = [
+        measured(access_keys.OURS.name, users, {"ListUsers": 2, "ListAccessKeys": users // 10}, users / 100)
+        for users in plan.sizes
+    ]
+    changed = {
+        action: measured(access_keys.OURS.name, 2, {call: 2, "GetUser": 8}, 3.0)
+        for action, call in access_keys.CHANGES.items()
+    }
+    return KeyResults(plan, {**stock, access_keys.OURS.name: found}, changed)
 
 
 #: The first is as long as its calls take at 20 a second, the second as its assignments take in 15 slots.
