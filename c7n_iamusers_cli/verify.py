@@ -157,7 +157,7 @@ def _verify(
     for each in outputs:
         for why in each.of_others:
             verified.add(BLOCKING, each.place, why)
-    verify_notices(verified, _notices(outputs, notices_place, verified), now)
+    verify_notices(verified, _notices(outputs, notices_place, verified), now, outputs)
 
 
 def _outputs(places: Iterable[str], names: Mapping[str, str]) -> Iterator[PolicyOutput]:
@@ -208,7 +208,8 @@ def _notices(outputs: Iterable[PolicyOutput], given: str | None, verified: Verif
         if named.setdefault(account, at) != at and not given:
             why = f"the outputs name {named[account]} and {at} as the place of its notices: give --notices"
             verified.add(ATTENTION, f"account {account}", why)
-    accounts = {line["arn"].split(":")[4] for _, line in verified.decisions}
+    lines = [*(line["arn"] for _, line in verified.decisions), *(each.arn for each in verified.keys.made)]
+    accounts = {arn.split(":")[4] for arn in lines}
     found = dict.fromkeys({*accounts, *named}, given) if given else named
     return {account: notices_store(at) for account, at in found.items() if at}
 

@@ -24,6 +24,7 @@ ALONE_IN_WORDS = (
 BEFORE, AFTER, SNAPSHOT, QUARANTINE = "before", "after, tried", "snapshot", "quarantine"
 DECISION, OUTCOME, RESTORATION = "decision", "outcome", "outcome of a restoration"
 LAPSED, GIVEN_UP, RESULT, PROVISIONING = "lapsed", "given-up", "result", "all others of provisioning"
+BEFORE_KEY = "before, of an access key"
 EACH, ROW = "each line", "row of `outcomes.json`"
 
 
@@ -63,6 +64,27 @@ COMPARED = (
     ),
     _of(BEFORE, "operation parameters", WRONG, "the line after the call; in both, AWS's event"),
     _of(BEFORE, "notes?", ALONE),
+    _of(
+        BEFORE_KEY,
+        "phase time arn unique_id service",
+        WRONG,
+        "the line after the call; the id of the key in the call; the outcome's calls; an hour",
+    ),
+    _of(BEFORE_KEY, "operation parameters", WRONG, "the line after the call; what the call is for"),
+    _of(
+        BEFORE_KEY,
+        "notes.for notes.since?",
+        WRONG,
+        "the call; the line of the parking on which a deletion or giving back rests, in all outputs, and what was done "
+        "to the key since. By notices and the policy: whether its owner was told, its days, and the days parked",
+    ),
+    _of(
+        BEFORE_KEY,
+        "notes.used?",
+        WRONG,
+        "that of the parking with that of the deletion; of a key that is not deleted by the journal alone",
+    ),
+    _of(BEFORE_KEY, "notes.policy? notes.reason?", ALONE),
     _of(
         AFTER, "phase", TO_LOOK_AT, "the line before the call: a killed run leaves one without an answer, too"
     ),
@@ -183,7 +205,7 @@ _REQUIRED = {
     for kind in {each.kind for each in COMPARED}
 }
 #: Objects that each line of such a kind has.
-_OBJECTS = {QUARANTINE: ("record",), DECISION: ("exemptions",)}
+_OBJECTS = {QUARANTINE: ("record",), DECISION: ("exemptions",), BEFORE_KEY: ("notes",)}
 _KINDS = {
     **dict.fromkeys(("before",), BEFORE),
     **dict.fromkeys(("after", "tried"), AFTER),
@@ -191,15 +213,18 @@ _KINDS = {
 }
 
 
-def kind_of(phase: str, of_users: bool, of_restorations: bool) -> str:
+def kind_of(phase: str, of_users: bool, of_restorations: bool, of_key: bool = False) -> str:
     """The kind of a line; empty if no run writes such into this journal.
 
-    ``of_users``: the journal is of no run of provisioning. ``of_restorations``: it is of restorations.
+    ``of_users``: the journal is of no run of provisioning. ``of_restorations``: it is of restorations. ``of_key``: the
+    line is about an access key.
     """
     if not of_users:
         return "" if phase in _KINDS.keys() - {"before", "after", "tried"} else PROVISIONING
     found = _KINDS.get(phase, "")
-    return RESTORATION if of_restorations and found == OUTCOME else found
+    if of_restorations:
+        return RESTORATION if found == OUTCOME else found
+    return BEFORE_KEY if of_key and found == BEFORE else found
 
 
 def lacking(kind: str, line: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import itemgetter
-from typing import Any
+from typing import Any, ClassVar
 
 from c7n_iamusers import reasons
 from c7n_iamusers.execution.calls import AFTER, BEFORE
@@ -22,13 +22,16 @@ from c7n_iamusers.execution.journal import CREATED
 from c7n_iamusers.execution.journaled_call import DONE, GONE
 from c7n_iamusers.execution.journaled_call import FAILED as REFUSED
 from c7n_iamusers.execution.outcomes import (
+    ACTIVATED,
     BROWNED_OUT,
     CHANGED,
+    DEACTIVATED,
     DELETED,
     FAILED,
     QUARANTINED,
     RELEASED,
     RESTORED,
+    RETIRED,
     SKIPPED,
     STATUSES,
     UNCHANGED,
@@ -132,6 +135,11 @@ class Since:
     proven: bool = False
     off: set[str] = field(default_factory=set)
 
+    #: The statuses of outcomes that runs write; and those of changes that an outcome without a call must name the line
+    #: of.
+    statuses: ClassVar[frozenset[str]] = STATUSES - {DEACTIVATED, ACTIVATED, RETIRED}
+    resting: ClassVar[frozenset[str]] = frozenset({DELETED, RESTORED})
+
     def call(self, line: Line) -> None:
         """Take a line before or after a call of IAM."""
         operation, parameters = str(line.get("operation")), line.get("parameters") or {}
@@ -208,6 +216,16 @@ class Since:
         found = {result for each, result in self.ended if each == operation}
         return found | ({""} if self.open[operation] else set())
 
+    def may_leave(self, code: str) -> bool:
+        """Whether the user may be left alone, or be as it was, after the calls."""
+        if code == reasons.ALREADY_GONE.code:  # a run saw that first, and then deleted what the user had left
+            return {each for each, _ in self.begun} <= _ORPHANS
+        if not self.changed:
+            return True
+        if code == reasons.GONE_MEANWHILE.code:
+            return not self.deleted
+        return code in _LEFT_AFTER_CALLS and not self.whole
+
     def failed(self, operation: str) -> bool:
         """Whether a call of this operation was not done, or may not have been."""
         return bool(self._results(operation) - {DONE, GONE})
@@ -216,19 +234,19 @@ class Since:
 def compared(line: Line, since: Since) -> tuple[str, str]:
     """Why no run writes this outcome after such lines; and why nothing here proves it. In words; empty for neither."""
     status, code = str(line.get("status")), str(line.get("code") or "")
-    if status not in STATUSES:
+    if status not in since.statuses:
         return f"no run writes the status {status}", ""
     if code not in reasons.REASONS or (status in CHANGED and code not in reasons.OF_CHANGES):
         return f"no run writes the status {status} with the code {code}", ""
     if not since.calls:
-        return _rest_fault(status, line), ""
+        return _rest_fault(status, line, since.resting), ""
     if "rests_on" in line:
         return "it rests on another line, and has calls of its own", ""
     fits, by_read = status == since.status, False
     if status == FAILED:
         fits, by_read = _failed(code, str(line.get("call") or ""), since)
     elif status in (SKIPPED, UNCHANGED):
-        fits, by_read = _left(code, since), since.changed
+        fits, by_read = since.may_leave(code), since.changed
     if not fits:
         return f"it says {status}, and its journal has no line or no call of that, or another end of them", ""
     why = "rests on what the run saw alone, since its calls were applied: find out, or it was changed"
@@ -247,22 +265,11 @@ def _failed(code: str, call: str, since: Since) -> tuple[bool, bool]:
     return fits, (since.again or since.end in (DONE, GONE)) and not half_way
 
 
-def _left(code: str, since: Since) -> bool:
-    """Whether the user may be left alone, or be as it was, after the calls."""
-    if code == reasons.ALREADY_GONE.code:  # a run saw that first, and then deleted what the user had left
-        return {each for each, _ in since.begun} <= _ORPHANS
-    if not since.changed:
-        return True
-    if code == reasons.GONE_MEANWHILE.code:
-        return not since.deleted
-    return code in _LEFT_AFTER_CALLS and not since.whole
-
-
-def _rest_fault(status: str, line: Line) -> str:
+def _rest_fault(status: str, line: Line, resting: frozenset[str]) -> str:
     """Why no run writes an outcome of a change without a call. ``Changes`` looks for the line that it rests on."""
     if status not in CHANGED:
         return f"it says {status} without a call, and runs write no line of that"
-    if status in (DELETED, RESTORED) and moment(line.get("rests_on")) is None:
+    if status in resting and moment(line.get("rests_on")) is None:
         return f"it says {status} without a call, and rests on no line"
     return f"it says {status} without a call" if status in (QUARANTINED, BROWNED_OUT) else ""
 

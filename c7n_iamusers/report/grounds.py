@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.notices.notices import ANNOUNCED, Notices
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
+from c7n_iamusers.report.key_notices import key_notice_faults
+from c7n_iamusers.report.outputs import PolicyOutput
 from c7n_iamusers.report.verification import NOTE, Verified, of
 from c7n_iamusers.text.documents import LARGEST_RECORD
 
 
 def verify_elsewhere(verified: Verified) -> None:
     """Whether some journal, maybe of another output, has what lines rest on."""
-    for place, level, why in (*verified.changes.faults(), *verified.denials.faults(verified.asked)):
+    elsewhere = (verified.changes.faults(), verified.denials.faults(verified.asked), verified.keys.faults())
+    for place, level, why in chain.from_iterable(elsewhere):
         verified.add(level, place, why)
     for place, unique_id, what, told in verified.unproven:
         if (unique_id, what) not in verified.proven:
@@ -41,16 +45,14 @@ def verify_plans(verified: Verified, plans: Collection[str]) -> None:
         verified.add(ATTENTION, plan, why)
 
 
-def verify_notices(verified: Verified, stores: Mapping[str, Store], now: datetime) -> None:
+def verify_notices(
+    verified: Verified, stores: Mapping[str, Store], now: datetime, outputs: Sequence[PolicyOutput] = ()
+) -> None:
     """Whether the notices on which deletions rest are as they were then, and a run can have written the others.
 
-    ``stores``: account id -> where its notices are, if that is known.
+    ``stores``: account id -> where its notices are, if that is known. ``outputs``: what policies asked of access keys.
     """
-    rested = defaultdict[str, dict[tuple[str, str], str]](dict)
-    for _, line in verified.decisions:
-        if told := line.get("announcement"):
-            account = line["arn"].split(":")[4]
-            rested[account].setdefault((str(told.get("notice")), str(told.get("sha256"))), line["arn"])
+    rested, read = _rested(verified), dict[str, Notices]()
     for account in sorted({*rested, *stores}):
         if account not in stores:
             why = f"deletions rest on {of(len(rested[account]), 'notice')} whose place is not known"
@@ -60,7 +62,20 @@ def verify_notices(verified: Verified, stores: Mapping[str, Store], now: datetim
         for (name, digest), arn in rested[account].items():
             if fault := _notice_fault(store, name, digest, arn):
                 verified.add(BLOCKING, store.place(name), fault)
-        _others(verified, store, account, {name for name, _ in rested[account]}, now)
+        if its := _others(verified, store, account, {name for name, _ in rested[account]}, now):
+            read[account] = its
+    for place, level, why in key_notice_faults(verified.keys, outputs, read):
+        verified.add(level, place, why)
+
+
+def _rested(verified: Verified) -> Mapping[str, Mapping[tuple[str, str], str]]:
+    """Account id -> name and SHA-256 of each notice on which a deletion of a user rests -> the ARN of one of them."""
+    found = defaultdict[str, dict[tuple[str, str], str]](dict)
+    for _, line in verified.decisions:
+        if told := line.get("announcement"):
+            account = line["arn"].split(":")[4]
+            found[account].setdefault((str(told.get("notice")), str(told.get("sha256"))), line["arn"])
+    return found
 
 
 def _notice_fault(store: Store, name: str, digest: str, arn: str) -> str:
@@ -77,14 +92,25 @@ def _notice_fault(store: Store, name: str, digest: str, arn: str) -> str:
     return f"has the SHA-256 {now}, and had {digest} when {arn} was deleted on the strength of it"
 
 
-def _others(verified: Verified, store: Store, account: str, rested: Collection[str], now: datetime) -> None:
+def _others(
+    verified: Verified, store: Store, account: str, rested: Collection[str], now: datetime
+) -> Notices | None:
+    """The notices of the account; None if they can't be read."""
     place = store.place(account)
     try:
         notices = Notices.read(store, account, now, lambda fault: verified.add(BLOCKING, place, fault))
     except NoticesUnreadable as error:
         verified.add(BLOCKING, place, str(error))
-        return
+        return None
     verified.counts["notices"] += len(notices.all)
-    if others := sum(each.step == ANNOUNCED and each.name not in rested for each in notices.all):
+    announced = [each for each in notices.all if each.step == ANNOUNCED and each.name not in rested]
+    of_keys = sum(any(user.is_key for user in each.users) for each in announced)
+    if of_keys:
+        why = (
+            f"no digest of {of(of_keys, 'announcement')} of access keys is on record: their days are compared"
+        )
+        verified.add(NOTE, place, f"{why}, and nothing proves that they are as they were sent")
+    if others := len(announced) - of_keys:
         why = f"no digest of {of(others, 'announcement')} is on record: no deletion here rests on them"
         verified.add(NOTE, place, why)
+    return notices

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from c7n_iamusers import reasons
-from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED
+from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED, is_key_id
 from c7n_iamusers.execution.journal import CREATED, DECISION, OUTCOME, TRYING
 from c7n_iamusers.execution.journaled_call import FAILED as REFUSED
 from c7n_iamusers.execution.outcomes import QUARANTINED, RESTORED
@@ -36,6 +36,7 @@ from c7n_iamusers.report.derived_status import (
     deny_form,
 )
 from c7n_iamusers.report.journal_calls import IAM, Calls, time_of
+from c7n_iamusers.report.key_lines import KeySince, key_fault
 from c7n_iamusers.text.times import CLOCK_SKEW, CLOCKS_APART
 
 Line = Mapping[str, Any]
@@ -43,7 +44,9 @@ Line = Mapping[str, Any]
 User = tuple[str, str]
 _CREATION = "CreateUser"
 #: The outcome of a run that was killed is written by a later one, which does not know when it ended.
-_LATE = frozenset({reasons.RUN_STOPPED.code, reasons.DELETED_BY_STOPPED_RUN.code})
+_LATE = frozenset(
+    each.code for each in (reasons.RUN_STOPPED, reasons.DELETED_BY_STOPPED_RUN, reasons.KEY_BY_STOPPED_RUN)
+)
 #: The clocks of two machines, each as far from AWS's as AWS allows.
 _BACK = CLOCKS_APART
 #: A user has two access keys, and at most as many other credentials; those that others gave it come and go.
@@ -73,7 +76,7 @@ class Checks:
                 f"by its name, its object is of user {self._only}, and this is of {line['unique_id']}"
             )
         restores = isinstance(self._others, Restorations)
-        kind = kind_of(line["phase"], self._others is not None, restores)
+        kind = kind_of(line["phase"], self._others is not None, restores, is_key_id(line["unique_id"]))
         if not kind:
             found.append("no run writes such a line into this journal")
         elif missing := lacking(kind, line):
@@ -120,11 +123,14 @@ class Lines:
         """Take the next line. Returns what contradicts it, in words; empty if nothing does."""
         user, phase = _user(line), line["phase"]
         self.doubt = ""
+        is_key = is_key_id(line["unique_id"])
+        if is_key and (fault := key_fault(line)):
+            return fault
         if phase == OUTCOME:
-            return self._outcome(line, self._users.pop(user, Since()))
+            return self._outcome(line, self._users.pop(user, KeySince() if is_key else Since()))
         if phase not in (BEFORE, TRIED, AFTER, DECISION, QUARANTINE):
             return ""
-        since = self._users.setdefault(user, Since())
+        since = self._users.setdefault(user, KeySince() if is_key else Since())
         if phase == DECISION:
             since.decided, since.announced = True, time_of(line["time"])
         elif phase == QUARANTINE:
@@ -176,7 +182,7 @@ def _call(line: Line, since: Since) -> str:
     time, first = time_of(line["time"]), since.last is None
     since.last = time or since.last
     since.call(line)
-    if line["phase"] != BEFORE:
+    if line["phase"] != BEFORE or isinstance(since, KeySince):
         return ""
     if first and since.announced and time and time > since.announced + TRYING + CLOCK_SKEW:
         # a run was killed before its first call, and these are of another one

@@ -57,7 +57,7 @@ def places_of(outputs: Iterable[PolicyOutput]) -> dict[Place, bool]:
     found: dict[Place, bool] = {}
     for output in outputs:
         for mail in output.mails if output.account else ():
-            must = (mail.step == ANNOUNCE or mail.rests) and bool(output.users) and not output.dry_run
+            must = (mail.step == ANNOUNCE or mail.rests) and bool(output.selected) and not output.dry_run
             key = (output.account, mail.notices)
             found[key] = found.get(key, False) or must
     return found

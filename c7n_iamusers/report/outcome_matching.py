@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from c7n_iamusers.execution.calls import AFTER, BEFORE
+from c7n_iamusers.execution.calls import AFTER, BEFORE, is_key_id
 from c7n_iamusers.execution.journal import OUTCOME
 from c7n_iamusers.execution.journaled_call import DONE, GONE
 from c7n_iamusers.execution.journaled_call import FAILED as REFUSED
@@ -71,7 +71,7 @@ class Changes:
     def read(self, place: str, line: Line) -> None:
         """Take the next line of the journal at ``place``."""
         time, arn, phase = moment(line["time"]), line["arn"], line["phase"]
-        if time is None:
+        if time is None or is_key_id(line["unique_id"]):  # of keys, see KeyRecords
             return
         if phase == OUTCOME and line.get("status") in CHANGED and line.get("calls") == 0:
             self.resting.append((place, {name: line.get(name) for name in _RESTING}))

@@ -219,6 +219,7 @@ def _output(files: OutputFiles, known: Mapping[str, str], fault: str = "") -> Po
         on_keys=on_keys,
         keys=keys,
         key_rows=of_keys,
+        parked_for=_parked_for(policy.get("actions")) if on_keys else None,
     )
 
 
@@ -304,6 +305,17 @@ def _mails(actions: Any) -> Iterator[Mail]:
             asks, others = Asks.of(action) if step == ANNOUNCE else None, action.get("of")
             of = tuple(map(str, others)) if isinstance(others, list) else ()
             yield Mail(str(action["notices"]), step, rests, asks, of)
+
+
+def _parked_for(actions: Any) -> float | None:
+    """The days for which an action ``retire`` asks a key to be inactive; None if there is none."""
+    for action in actions if isinstance(actions, list) else ():
+        days = (
+            action.get("parked-for") if isinstance(action, dict) and action.get("type") == "retire" else None
+        )
+        if isinstance(days, int | float):
+            return float(days)
+    return None
 
 
 def _names(filters: Any) -> tuple[str, ...] | None:

@@ -80,7 +80,8 @@ class PolicyOutput:
     for all. ``deployed``: whether the run only deployed a function, and so selected nobody. ``of_others``: what in it
     tells of users of another account, in words; none of that is believed. ``on_keys``: whether the policy is about
     access keys: then ``users`` is None, and ``keys`` are those that were selected. ``key_rows``: of outcomes
-    of access keys.
+    of access keys. ``parked_for``: the days for which its action ``retire`` asks a key to be inactive; None if it has
+    none.
     """
 
     place: str
@@ -106,11 +107,17 @@ class PolicyOutput:
     on_keys: bool = False
     keys: tuple[SelectedKey, ...] | None = None
     key_rows: tuple[Mapping[str, Any], ...] = ()
+    parked_for: float | None = None
 
     @property
     def selected(self) -> Sequence[Selected | SelectedKey] | None:
         """The users, or the access keys, that were selected; None where that is not known."""
         return self.keys if self.on_keys else self.users
+
+    @property
+    def rests(self) -> bool:
+        """Whether it changes what it selected only by its announcement."""
+        return any(each.rests for each in self.mails)
 
     @property
     def all_rows(self) -> Sequence[Mapping[str, Any]]:

@@ -22,6 +22,7 @@ from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store, read_a
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
 from c7n_iamusers.report.derived_status import Asked, Denials
 from c7n_iamusers.report.journal_calls import Call, Calls
+from c7n_iamusers.report.key_lines import KeyRecords
 from c7n_iamusers.report.line_checks import Checks, Lines, Restorations
 from c7n_iamusers.report.outcome_matching import Changes, Ends
 from c7n_iamusers.report.output_names import (
@@ -93,8 +94,8 @@ class Verified:
 
     ``keeps_calls``: whether these are wanted; a journal may have a million. ``decisions``: on what deletions rest, each
     with the place of its output. ``plans``: the SHA-256 of those that were read. ``changes``: of all journals.
-    ``proven``, ``unproven`` and ``asked``: as in Lines, the latter two with the place of the output. ``denials``: by
-    all journals.
+    ``proven``, ``unproven`` and ``asked``: as in Lines, the latter two with the place of the output. ``denials``
+    and ``keys``: by all journals.
     """
 
     keeps_calls: bool = False
@@ -109,9 +110,11 @@ class Verified:
     unproven: list[tuple[str, str, datetime | str, str]] = field(default_factory=list)
     denials: Denials = field(default_factory=Denials)
     asked: list[tuple[str, Asked]] = field(default_factory=list)
+    keys: KeyRecords = field(default_factory=KeyRecords)
 
-    def read(self, place: str, line: Line) -> None:
-        """Take the next line of the journal at ``place``, which is of users."""
+    def read(self, place: str, output: str, line: Line) -> None:
+        """Take the next line of the journal at ``place``, which is of users, of the output at ``output``."""
+        self.keys.read(place, output, line)
         self.changes.read(place, line)
         self.denials.read(place, line)
 
@@ -235,7 +238,7 @@ class _Verification:
             _note(output, line)
             checks.read(line)
             if of_users:
-                self._verified.read(where, line)
+                self._verified.read(where, self._store.place(place).rstrip("/"), line)
             if is_of_runs:
                 output.ends.read(line)
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from aws_local_org import LocalOrg
 from aws_local_org.cloudtrail import HISTORY
-from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.calls import Subject, is_key_id
 from c7n_iamusers.execution.journal import Journal, utc_now
 from c7n_iamusers.execution.journal_format import line_digest
 from c7n_iamusers.execution.outcomes import STATUSES
@@ -26,6 +26,8 @@ from c7n_iamusers.identity_center.applying.run_records import RunDirectory
 from c7n_iamusers.report import comparisons
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
 from c7n_iamusers.report.grounds import verify_elsewhere, verify_notices, verify_plans
+from c7n_iamusers.report.output_reader import read_outputs
+from c7n_iamusers.report.outputs import PolicyOutput
 from c7n_iamusers.report.trail_matching import TrailEvent, match
 from c7n_iamusers.report.trail_reader import read_trail
 from c7n_iamusers.report.verification import Verified, verify_outputs
@@ -33,6 +35,7 @@ from c7n_iamusers_cli.main import main
 from tests import comparison_table
 from tests.cli.test_verify import ROLE, announce, run
 from tests.plugins.deletions import acting
+from tests.plugins.keys import deactivate, key_of, new_report, retire
 from tests.policies import ACCOUNT, policy
 
 OUTPUT = Path("output")
@@ -52,6 +55,8 @@ MONTH = timedelta(days=31)
 
 #: Where what the runs left is kept, and AWS's events: each test gets a copy.
 KEPT: list[tuple[Path, list[TrailEvent]]] = []
+#: What the policies asked.
+ASKED: list[PolicyOutput] = []
 
 
 @pytest.fixture
@@ -95,10 +100,22 @@ def runs(org: LocalOrg) -> list[TrailEvent]:
     acting({**deletes, "plan": "reviewed.json"}, OUTPUT, stays, name="delete").run()
     done = CliRunner().invoke(main, ["restore", "output", "--user", "erin", "--role", ROLE, "--yes"])
     assert done.exit_code == 0, done.output
+    keys(org)
     provisioning()
+    ASKED[:] = read_outputs(DirectoryStore(OUTPUT))
     calls = found().calls
     client = org.client("cloudtrail", ACCOUNT)
     return list(read_trail(client, calls, Backoff(), utc_now()).events)
+
+
+def keys(org: LocalOrg) -> None:
+    """Of frank, a key is parked and deleted."""
+    key_of(org, "frank", 400, 365)
+    key_of(org, "frank", 100, 1)
+    new_report(org)
+    deactivate(OUTPUT, name="parking")
+    (row,) = retire(org, OUTPUT).values()
+    assert row["status"] == "retired"
 
 
 def provisioning() -> None:
@@ -123,7 +140,7 @@ def found(events: list[TrailEvent] | None = None) -> Verified:
     verify_outputs(DirectoryStore(OUTPUT), lambda _: "", verified)
     verify_elsewhere(verified)
     verify_plans(verified, {*verified.plans, digest(Path("reviewed.json"))})
-    verify_notices(verified, {ACCOUNT: DirectoryStore(Path("notices"))}, utc_now())
+    verify_notices(verified, {ACCOUNT: DirectoryStore(Path("notices"))}, utc_now(), ASKED)
     if events is not None:
         now = utc_now() + timedelta(hours=1)
         matching = match([each for each in verified.calls if each.service == "iam"], events, now)
@@ -158,6 +175,8 @@ def kind_of(path: Path, line: Line) -> str:
         return comparisons.RESULT if line["phase"] == "result" else comparisons.PROVISIONING
     if path.name.startswith("restore") and line["phase"] == "outcome":
         return comparisons.RESTORATION
+    if is_key_id(line["unique_id"]) and line["phase"] == "before":
+        return comparisons.BEFORE_KEY
     return KINDS[line["phase"]]
 
 
@@ -224,7 +243,7 @@ def setter(name: str, inner: str = "") -> Callable[[Line, Any], Line]:
 def members(line: Line) -> Iterator[tuple[str, Any, Callable[[Line, Any], Line]]]:
     """Each member, its value, and how it is set."""
     for name, value in line.items():
-        if name in PARTED:
+        if name in PARTED or (name == "notes" and is_key_id(line["unique_id"])):
             yield from ((f"{name}.{inner}", of, setter(name, inner)) for inner, of in value.items())
         elif name != "previous":
             yield name, value, setter(name)

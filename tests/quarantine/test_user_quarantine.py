@@ -72,7 +72,7 @@ def running(org: LocalOrg, output: Path, caller: str = ROLE) -> Iterator[Run]:
     iam, backoff = org.client("iam", ACCOUNT), Backoff(sleep=lambda _: None)
     output.mkdir(exist_ok=True)
     with Journal(output / "journal.jsonl") as journal:
-        executor = Executor({"iam": iam}, journal, backoff)
+        executor = Executor({"iam": iam}, journal, backoff, caller=caller)
         yield Run(iam, executor, backoff, DirectoryStore(output), (caller,), 1, journal)
 
 
