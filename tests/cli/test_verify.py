@@ -337,6 +337,25 @@ def test_what_names_no_account_is_no_place_of_notices(notice: Notice, account: s
     assert f"notices/{account}/" not in result.output
 
 
+@pytest.mark.parametrize(
+    "place", ["s3://[x", "s3://b/p?region=../x", "s3://b/p?region=us-iso-east-1", "s3:///"]
+)
+def test_a_place_of_notices_that_is_none_is_found(notice: Notice, place: str) -> None:
+    """Whoever writes an account's part names it; another one's users are judged all the same."""
+    Path("accounts.yml").write_text(f"accounts: [{{name: payments, account_id: '{ACCOUNT}'}}]")
+    (DELETE / "outcomes.json").write_text("[]")
+    metadata = DELETE / "metadata.json"
+    data = json.loads(metadata.read_bytes())
+    for action in data["policy"]["actions"]:
+        action["notices"] = place
+    metadata.write_text(json.dumps(data))
+    result = verify("-c", "accounts.yml")
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == 1
+    assert f"account {ACCOUNT}: its run names notices in '{place}'" in result.output
+    assert f"{DELETE}" in result.output
+
+
 def test_as_json(notice: Notice) -> None:
     found = json.loads(verify("--format", "json").output)
     assert found["counts"]["snapshots"] == 2
