@@ -139,7 +139,7 @@ def _verify(
 
     for place in places:
         try:
-            verify_outputs(open_place(place), plan_fault, verified)
+            verify_outputs(open_place(place), plan_fault, verified, named.accounts)
         except OSError as error:
             raise OutputUnreadable(
                 f"{place}: {error}: let this user read all of it, and run again"

@@ -23,8 +23,8 @@ def verify_elsewhere(verified: Verified) -> None:
     """Whether some journal, maybe of another output, has what lines rest on."""
     for place, level, why in (*verified.changes.faults(), *verified.denials.faults(verified.asked)):
         verified.add(level, place, why)
-    for place, unique_id, what, told in verified.unproven:
-        if (unique_id, what) not in verified.proven:
+    for place, who, what, told in verified.unproven:
+        if (who, what) not in verified.proven:
             why = f"the quarantine of {told} has {what} by its record, and by no call here: give all outputs"
             verified.add(ATTENTION, place, f"{why}; or it was changed")
 

@@ -13,11 +13,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 from c7n_iamusers.execution.journal import DECISION, RESTORE_JOURNAL
 from c7n_iamusers.execution.journal_format import Chain, chain_of
 from c7n_iamusers.execution.outcomes import OUTCOMES, provisioned_fault, rows_of
+from c7n_iamusers.execution.output_layout import Layout
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store, read_all
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
 from c7n_iamusers.report.derived_status import Asked, Denials
@@ -120,17 +123,29 @@ class Verified:
         self.found.append(Found(level, place, why))
 
 
-def verify_outputs(store: Store, plan_fault: Callable[[bytes], str], verified: Verified) -> None:
+def verify_outputs(
+    store: Store,
+    plan_fault: Callable[[bytes], str],
+    verified: Verified,
+    known: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Verify everything below ``store``. ``plan_fault``: why the content is no plan of a run; empty if it is one.
 
-    Raises OSError if the place can't be listed. A file that can't be read is found.
+    ``known``: the name of each account of the accounts file -> its id. Lines on another account's users than that of
+    their directory are found, and neither prove nor contradict anything. Raises OSError if the place can't be listed. A file that can't be read is found.
     """
-    _Verification(store, plan_fault, verified).run()
+    _Verification(store, plan_fault, verified, known).run()
 
 
 class _Verification:
-    def __init__(self, store: Store, plan_fault: Callable[[bytes], str], verified: Verified) -> None:
-        self._store, self._plan_fault, self._verified = store, plan_fault, verified
+    def __init__(
+        self,
+        store: Store,
+        plan_fault: Callable[[bytes], str],
+        verified: Verified,
+        known: Mapping[str, str],
+    ) -> None:
+        self._store, self._plan_fault, self._verified, self._known = store, plan_fault, verified, known
         self._outputs = defaultdict[str, _Output](_Output)
         self._present: frozenset[str] = frozenset()
         #: What a file is -> those files.
@@ -230,8 +245,15 @@ class _Verification:
         calls = Calls(where, of_users, self._verified.keeps_calls, restores=not is_of_runs)
         others = (output.lines if is_of_runs else Restorations()) if of_users else None
         checks = Checks(calls, others, only)
+        owner, foreign = (
+            Layout.of(PurePosixPath(place).parts, self._known).owner(self._known, ""),
+            list[str](),
+        )
 
         def read(line: Line) -> None:
+            if of_users and owner.is_of_another(line["arn"]):
+                foreign.append(line["arn"])
+                return
             _note(output, line)
             checks.read(line)
             if of_users:
@@ -244,6 +266,8 @@ class _Verification:
         self._verified.counts["lines"] += chain.lines
         self._verified.calls += calls.ended()
         self._tell(chain, where)
+        if foreign:
+            self._verified.add(BLOCKING, where, owner.refusal(foreign))
         # two machines that restore from one bucket have a clock each, and are hours apart
         faults = checks.faults + ([] if chain.forked else checks.disorder)
         self._tell_several(where, faults, "more lines are contradicted by others")
