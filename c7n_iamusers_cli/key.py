@@ -105,12 +105,18 @@ class _Key:
 
 
 def _on_record(record: Record, key_id: str) -> _Key | None:
+    """Raises ClickException if several accounts have the key: each writes its own records."""
     from c7n_iamusers.execution.calls import Subject
     from c7n_iamusers.key_retirement.key_history import key_history
 
     events = [*_told(record, key_id), *_outcomes(record, key_id)]
     if not events:
         return None
+    if len(accounts := sorted({subject.account_id for subject, *_ in events})) > 1:
+        raise click.ClickException(
+            f"access key {key_id} is on record in {', '.join(accounts)}, and AWS gives no id twice: name its account "
+            "by -a, and find out who wrote the other record: nothing was done"
+        )
     subject = events[0][0]
     lines, outputs = list[Mapping[str, Any]](), dict[str, None]()
     for output in record.outputs:

@@ -9,15 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
 from c7n_iamusers.exceptions import NoticesUnreadable, OutputUnreadable
-from c7n_iamusers_cli.arguments import S3, open_place, read_accounts
+from c7n_iamusers_cli.arguments import S3, read_accounts
+from c7n_iamusers_cli.user import notices_store
 
 if TYPE_CHECKING:
+    from c7n_iamusers.execution.stores import Store
     from c7n_iamusers.notices.notices import Notices
 
+T = TypeVar("T")
 #: The account and the place of its notices.
 Place = tuple[str, str]
 #: Accounts whose notices are read at once.
@@ -68,7 +71,7 @@ class NamedPlaces:
             try:
                 if notices := self._at(account, place, must, now, broken(account)):
                     found[key] = notices
-            except _NoPlace as error:
+            except NoPlace as error:
                 faults[key] = str(error)
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -78,29 +81,42 @@ class NamedPlaces:
     def _at(
         self, account: str, named: str, must: bool, now: datetime, broken: Callable[[str], object] | None
     ) -> Notices | None:
-        """The notices of an account; None if there are none, and there need not be. Raises _NoPlace."""
+        """The notices of an account; None if there are none, and there need not be. Raises NoPlace."""
         from c7n_iamusers.notices.notices import Notices
-        from c7n_iamusers.text.wording import quoted
 
         place = self.given or named
-        try:
-            if not self.given and (fault := self._fault(place)):
-                raise _NoPlace(f"its run names notices in {quoted(place)}{fault}")
-            if place.startswith(S3) or Path(place).is_dir():
-                return Notices.read(open_place(place), account, now, broken)
-        except _NoPlace:
-            raise
-        except (NoticesUnreadable, OutputUnreadable) as error:
-            raise _NoPlace(f"{error}: let this user read {place}, or correct notices") from error
-        except Exception as error:
-            raise _NoPlace(
-                f"{quoted(place)} is no place of notices: {error}: correct notices, or give --notices PLACE"
-            ) from error
-        if must:
-            raise _NoPlace(
+
+        def read(store: Store) -> Notices | None:
+            there = place.startswith(S3) or Path(place).is_dir()
+            return Notices.read(store, account, now, broken) if there else None
+
+        found = self._opened(place, read)
+        if found is None and must:
+            raise NoPlace(
                 f"there is no directory {place}: run this command where c7n-org ran, or give --notices PLACE"
             )
-        return None
+        return found
+
+    def store(self, named: str) -> Store:
+        """The store of a place of notices, a directory that need not exist yet. Raises NoPlace."""
+        return self._opened(self.given or named, lambda store: store)
+
+    def _opened(self, place: str, use: Callable[[Store], T]) -> T:
+        """``use`` of the store of ``place``, whatever text that is. Raises NoPlace."""
+        from c7n_iamusers.text.wording import quoted
+
+        try:
+            if not self.given and (fault := self._fault(place)):
+                raise NoPlace(f"its run names notices in {quoted(place)}{fault}")
+            return use(notices_store(place))
+        except NoPlace:
+            raise
+        except (NoticesUnreadable, OutputUnreadable) as error:
+            raise NoPlace(f"{error}: let this user read {place}, or correct notices") from error
+        except Exception as error:
+            raise NoPlace(
+                f"{quoted(place)} is no place of notices: {error}: correct notices, or give --notices PLACE"
+            ) from error
 
     def _fault(self, place: str) -> str:
         """Why a place that a run names is not read; empty if it is."""
@@ -131,7 +147,7 @@ class NamedPlaces:
 
 def known_names(path: Path | None) -> frozenset[str] | None:
     """All texts of an accounts file, with the names of the buckets and the Regions in them; None without one."""
-    return read_accounts(path, _names) if path else None
+    return read_accounts(path, _names) - {""} if path else None
 
 
 def _names(data: Any) -> frozenset[str]:
@@ -148,5 +164,5 @@ def _bucket_and_region(place: str) -> tuple[str, str]:
     return path.partition("/")[0], dict(parse_qsl(options)).get("region", "")
 
 
-class _NoPlace(Exception):
+class NoPlace(Exception):
     """Why notices are not known, in words."""

@@ -14,6 +14,7 @@ import click
 from c7n_iamusers.exceptions import EvidenceUnreadable, OutputUnreadable
 from c7n_iamusers.text.validators import is_account_id
 from c7n_iamusers_cli.arguments import ACCOUNT_ID, S3, external_id, open_place, role_template, targets_in
+from c7n_iamusers_cli.notices_places import NamedPlaces, NoPlace, known_names
 from c7n_iamusers_cli.output import end_check, format_option, print_json, say
 from c7n_iamusers_cli.user import notices_store
 
@@ -97,7 +98,8 @@ def verify(
     now = datetime.now(timezone.utc)
     verified = Verified(keeps_calls=cloudtrail)
     names = {each.name: each.account_id for each in targets}
-    _verify(verified, places, names, notices_place, plans, now)
+    named = NamedPlaces(notices_place, known_names(accounts_file), places, names)
+    _verify(verified, places, named, plans, now)
     found, counts = verified.found, verified.counts
     compared = (
         _compared(_by_account(verified.calls, known, found), role, external_id, now, found)
@@ -117,15 +119,11 @@ def verify(
 def _verify(
     verified: Verified,
     places: Sequence[str],
-    names: Mapping[str, str],
-    notices_place: str | None,
+    named: NamedPlaces,
     plans: Sequence[Path],
     now: datetime,
 ) -> None:
-    """``names``: of each account of the accounts file -> its id.
-
-    Raises OutputUnreadable if a place can't be listed, or a plan can't be read.
-    """
+    """Raises OutputUnreadable if a place can't be listed, or a plan can't be read."""
     from c7n_iamusers.deletion.reviewed_plan import load_plan
     from c7n_iamusers.exceptions import PlanInvalid
     from c7n_iamusers.report.checks import BLOCKING
@@ -141,7 +139,7 @@ def _verify(
 
     for place in places:
         try:
-            verify_outputs(open_place(place), plan_fault, verified)
+            verify_outputs(open_place(place), plan_fault, verified, named.accounts)
         except OSError as error:
             raise OutputUnreadable(
                 f"{place}: {error}: let this user read all of it, and run again"
@@ -153,11 +151,11 @@ def _verify(
         )
     verify_elsewhere(verified)
     verify_plans(verified, {*verified.plans, *_digests(plans), *_digests_named(verified)})
-    outputs = [*_outputs(places, names)]
+    outputs = [*_outputs(places, named.accounts)]
     for each in outputs:
         for why in each.of_others:
             verified.add(BLOCKING, each.place, why)
-    verify_notices(verified, _notices(outputs, notices_place, verified), now, outputs)
+    verify_notices(verified, _notices(outputs, named, verified), now, outputs)
 
 
 def _outputs(places: Iterable[str], names: Mapping[str, str]) -> Iterator[PolicyOutput]:
@@ -195,23 +193,30 @@ def _digests_named(verified: Verified) -> Iterator[str]:
             continue  # the plan is unavailable, which each deletion reports
 
 
-def _notices(outputs: Iterable[PolicyOutput], given: str | None, verified: Verified) -> dict[str, Store]:
+def _notices(outputs: Iterable[PolicyOutput], places: NamedPlaces, verified: Verified) -> dict[str, Store]:
     """Account id -> where its notices are, if that is given, or the policies name it.
 
-    Several places of one account are reported: whoever writes to an output may name another one.
+    Several places of one account are reported, and what can be none: whoever writes to an output may name any text.
     """
-    from c7n_iamusers.report.checks import ATTENTION
+    from c7n_iamusers.report.checks import ATTENTION, BLOCKING
     from c7n_iamusers.report.mail import places_of
 
-    named = dict[str, str]()
+    if places.given:
+        lines = [*(line["arn"] for _, line in verified.decisions), *(each.arn for each in verified.keys.made)]
+        accounts = {arn.split(":")[4] for arn in lines} | {account for account, _ in places_of(outputs)}
+        return dict.fromkeys(accounts, notices_store(places.given))
+    found = dict[str, tuple[str, "Store"]]()
     for account, at in places_of(outputs):
-        if named.setdefault(account, at) != at and not given:
-            why = f"the outputs name {named[account]} and {at} as the place of its notices: give --notices"
+        try:
+            store = places.store(at)
+        except NoPlace as error:
+            verified.add(BLOCKING, f"account {account}", str(error))
+            continue
+        first, _ = found.setdefault(account, (at, store))
+        if first != at:
+            why = f"the outputs name {first} and {at} as the place of its notices: give --notices"
             verified.add(ATTENTION, f"account {account}", why)
-    lines = [*(line["arn"] for _, line in verified.decisions), *(each.arn for each in verified.keys.made)]
-    accounts = {arn.split(":")[4] for arn in lines}
-    found = dict.fromkeys({*accounts, *named}, given) if given else named
-    return {account: notices_store(at) for account, at in found.items() if at}
+    return {account: store for account, (_, store) in found.items()}
 
 
 def _by_account(

@@ -42,7 +42,7 @@ from c7n_iamusers.lockout.deny_all import ATTACHED, BOUNDARY, BROWNOUT_NAME, DEN
 from c7n_iamusers.lockout.journal_lines import QUARANTINE
 from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
-from c7n_iamusers.report.journal_calls import DELETION, time_of
+from c7n_iamusers.report.journal_calls import DELETION, time_of, who_in
 from c7n_iamusers.text.times import moment
 
 Line = Mapping[str, Any]
@@ -282,11 +282,12 @@ _ON, _OFF, _MAYBE = "on", "off", "maybe"
 class Asked:
     """An outcome that its own lines allow, and that rests on what denies the user then. ``told``: which one, in words.
 
+    ``who``: see ``who_in``.
     ``deny``: the form of the Deny-all by the record of a quarantine, which no call put on; empty for a release.
     ``activates``: it activates credentials, and lifts no Deny-all.
     """
 
-    unique_id: str
+    who: str
     time: datetime
     told: str
     deny: str = ""
@@ -298,7 +299,9 @@ def asked_of(line: Line, since: Since) -> Asked | None:
     status, time, record = line.get("status"), time_of(line["time"]), since.record
     if time is None or status not in (QUARANTINED, RELEASED):
         return None
-    asked = Asked(line["unique_id"], time, f"{status} of {line['arn']} at {line['time']}")
+    asked = Asked(
+        who_in(line["arn"], line["unique_id"]), time, f"{status} of {line['arn']} at {line['time']}"
+    )
     if status == RELEASED:
         return replace(asked, activates=since.activates_alone)
     on_by_own = record is None or since.latest.get((DENY,), REFUSED) != REFUSED
@@ -311,25 +314,27 @@ class Denials:
     """What denies each user, by the journals of all outputs."""
 
     def __init__(self) -> None:
-        #: Unique id and form -> time and state, or no text where AWS refused it; QUARANTINE -> the forms in records.
+        #: Who (see ``who_in``) and form -> time and state, or no text where AWS refused it; QUARANTINE -> the forms in
+        #: records.
         self._states = defaultdict[tuple[str, str], list[tuple[datetime, str]]](list)
         self._begun: dict[tuple[str, str, str], int] = {}
         self._made: dict[tuple[str, str], str] = {}
 
     def read(self, place: str, line: Line) -> None:
         """Take the next line of the journal at ``place``."""
-        time, phase, unique_id = time_of(line["time"]), line["phase"], str(line["unique_id"])
+        time, phase, arn = time_of(line["time"]), line["phase"], line["arn"]
+        who = who_in(arn, line["unique_id"])
         record = line.get("record")
         if time and phase == QUARANTINE and isinstance(record, Mapping):
-            self._states[unique_id, QUARANTINE].append((time, str(record.get("deny"))))
+            self._states[who, QUARANTINE].append((time, str(record.get("deny"))))
         if time is None or phase not in (BEFORE, AFTER):
             return
         # a restoration puts a Deny-all on the user that it created
         if created := (line.get("saved") or {}).get(CREATED):
-            self._made[place, unique_id] = str(created)
+            self._made[place, who] = who_in(arn, created)
         form, puts = deny_form(str(line.get("operation")), line.get("parameters") or {})
         if form:
-            of = self._made.get((place, unique_id), unique_id)
+            of = self._made.get((place, who), who)
             key, states = (place, of, f"{form} {puts}"), self._states[of, form]
             if phase == BEFORE:
                 self._begun[key] = len(states)
@@ -367,6 +372,6 @@ class Denials:
 
     def _at(self, asked: Asked, what: str) -> str:
         """What was said last, until the outcome; empty if nothing was."""
-        states = self._states.get((asked.unique_id, what), [])
+        states = self._states.get((asked.who, what), [])
         at = bisect_right(states, asked.time, key=itemgetter(0))
         return states[at - 1][1] if at else ""

@@ -27,8 +27,8 @@ def verify_elsewhere(verified: Verified) -> None:
     elsewhere = (verified.changes.faults(), verified.denials.faults(verified.asked), verified.keys.faults())
     for place, level, why in chain.from_iterable(elsewhere):
         verified.add(level, place, why)
-    for place, unique_id, what, told in verified.unproven:
-        if (unique_id, what) not in verified.proven:
+    for place, who, what, told in verified.unproven:
+        if (who, what) not in verified.proven:
             why = f"the quarantine of {told} has {what} by its record, and by no call here: give all outputs"
             verified.add(ATTENTION, place, f"{why}; or it was changed")
 

@@ -195,6 +195,13 @@ def _is_twice(value: Any) -> bool:
     return isinstance(value, list | tuple) and any(map(_is_twice, value))
 
 
+def who_in(arn: str, unique_id: object) -> str:
+    """The user or key of ``unique_id``, whatever its name, in the account of ``arn``: who writes for one account may
+    write any id.
+    """
+    return f"{arn.split(':', 5)[4]}/{unique_id}"
+
+
 def time_of(text: str) -> datetime | None:
     """``moment`` of a line's time: a run writes it in one form, and a journal may have millions."""
     try:

@@ -25,7 +25,7 @@ from c7n_iamusers.iam.attachments import ACCESS_KEY, ACTIVE, INACTIVE
 from c7n_iamusers.lockout.journal_lines import LAPSED
 from c7n_iamusers.report.checks import BLOCKING
 from c7n_iamusers.report.derived_status import Line, Since
-from c7n_iamusers.report.journal_calls import IAM, time_of
+from c7n_iamusers.report.journal_calls import IAM, time_of, who_in
 from c7n_iamusers.text.times import moment
 
 #: What a call on a key was made for: the note ``for`` of its journal line. ``key_history`` writes them.
@@ -123,6 +123,11 @@ class KeyCall:
     since: datetime | None = None
     used: datetime | None = None
 
+    @property
+    def who(self) -> str:
+        """The key in its account; see ``who_in``."""
+        return who_in(self.arn, self.key_id)
+
     def __str__(self) -> str:
         return f"the {self.what} of access key {self.key_id} of {self.arn} at {self.time.isoformat()}"
 
@@ -131,7 +136,7 @@ class KeyRecords:
     """What the journals of all outputs say of each access key."""
 
     def __init__(self) -> None:
-        #: Key -> what was done to it, in the order of its time once all is read.
+        #: Key (see ``who_in``) -> what was done to it, in the order of its time once all is read.
         self._calls = defaultdict[str, list[KeyCall]](list)
         self._begun: dict[tuple[str, str, str], int] = {}
         #: Key, what was done, and the time of each line of that.
@@ -144,7 +149,8 @@ class KeyRecords:
         key_id, time, phase = str(line["unique_id"]), time_of(line["time"]), line["phase"]
         if not is_key_id(key_id) or time is None:
             return
-        calls, what = self._calls[key_id], LAPSED if phase == LAPSED else purpose_of(line)
+        key = who_in(line["arn"], key_id)
+        calls, what = self._calls[key], LAPSED if phase == LAPSED else purpose_of(line)
         if phase == OUTCOME and line.get("calls") == 0 and line.get("status") in _STATUS.values():
             if moment(line.get("rests_on")):  # without one, see ``derived_status.compared``
                 names = ("arn", "unique_id", "status", "time", "rests_on")
@@ -155,35 +161,35 @@ class KeyRecords:
             notes = line.get("notes")
             notes = notes if isinstance(notes, Mapping) else {}
             said = moment(notes.get("since")), moment(notes.get("used"))
-            self._begun[place, key_id, what] = len(calls)
-            self._times.add((key_id, what, time))
+            self._begun[place, key, what] = len(calls)
+            self._times.add((key, what, time))
             calls.append(KeyCall(place, output, line["arn"], key_id, time, what, False, *said))
         elif phase == AFTER and what:
-            self._answered(place, key_id, what, time, str(line.get("result") or ""))
+            self._answered(place, key, what, time, str(line.get("result") or ""))
 
-    def _answered(self, place: str, key_id: str, what: str, time: datetime, result: str) -> None:
-        at = self._begun.pop((place, key_id, what), None)
+    def _answered(self, place: str, key: str, what: str, time: datetime, result: str) -> None:
+        at = self._begun.pop((place, key, what), None)
         if at is None:
             return
-        call = self._calls[key_id][at]
+        call = self._calls[key][at]
         if result == REFUSED or (result == GONE and what != RETIREMENT):
-            self._refused.add((key_id, at))
-            self._times.discard((key_id, what, call.time))
+            self._refused.add((key, at))
+            self._times.discard((key, what, call.time))
         else:
-            self._times.add((key_id, what, time))
+            self._times.add((key, what, time))
             certain = result in (DONE, ADOPTED, GONE)
-            self._calls[key_id][at] = replace(call, certain=certain)
+            self._calls[key][at] = replace(call, certain=certain)
 
     @property
     def made(self) -> Iterator[KeyCall]:
         """The calls that AWS did not refuse, those of each key in the order of their time. Once all is read."""
-        for key_id in self._calls:
-            yield from self._of(key_id)
+        for key in self._calls:
+            yield from self._of(key)
 
-    def _of(self, key_id: str) -> list[KeyCall]:
-        its = self._calls.get(key_id, ())
+    def _of(self, key: str) -> list[KeyCall]:
+        its = self._calls.get(key, ())
         return sorted(
-            (each for at, each in enumerate(its) if (key_id, at) not in self._refused),
+            (each for at, each in enumerate(its) if (key, at) not in self._refused),
             key=attrgetter("time"),
         )
 
@@ -191,7 +197,7 @@ class KeyRecords:
         """The parking on which a deletion rests, as its notes say; None if no journal has it."""
         found = (
             each
-            for each in reversed(self._of(deletion.key_id))
+            for each in reversed(self._of(deletion.who))
             if each.what == PARKING
             and each.time.replace(microsecond=0) == deletion.since
             and each.time <= deletion.time
@@ -202,15 +208,15 @@ class KeyRecords:
         """When a call of ours last switched the key for certain before ``call``; None if none did."""
         earlier = (
             each.time
-            for each in self._of(call.key_id)
+            for each in self._of(call.who)
             if each.time < call.time and each.certain and each.what in (PARKING, GIVING_BACK)
         )
         return max(earlier, default=None)
 
     def faults(self) -> Iterator[tuple[str, str, str]]:
         """Place, level and words of what rests on no such line. Once all journals are read."""
-        for key_id in [*self._calls]:
-            its = self._of(key_id)
+        for key in [*self._calls]:
+            its = self._of(key)
             for at, call in enumerate(its):
                 if call.what == RETIREMENT and (why := self._retirement_fault(call)):
                     yield call.place, BLOCKING, f"{call} {why}"
@@ -219,7 +225,7 @@ class KeyRecords:
         for place, line in self._resting:
             (what,) = (each for each, status in _STATUS.items() if status == line["status"])
             rests, time = moment(line["rests_on"]), moment(line["time"])
-            known = rests and (line["unique_id"], what, rests) in self._times
+            known = rests and (who_in(line["arn"], line["unique_id"]), what, rests) in self._times
             if not known or (rests and time and rests > time):
                 told = (
                     f"{line['status']} of access key {line['unique_id']} of {line['arn']} at {line['time']}"
@@ -236,7 +242,7 @@ class KeyRecords:
             return f"rests on a parking that AWS did not answer, at {parking.time.isoformat()}"
         if parking.used != call.used:
             return f"says that the key was last used at {call.used} when it was parked, and that says {parking.used}"
-        its = self._of(call.key_id)
+        its = self._of(call.who)
         times = [each.time for each in its]
         since = its[bisect_right(times, parking.time) : bisect_right(times, call.time)]
         if found := next((each for each in since if each.what != RETIREMENT), None):

@@ -22,7 +22,7 @@ _DAY = 86_400.0
 
 @dataclass(frozen=True)
 class _Terms:
-    """What a policy asks of access keys. ``rests``: whether for an announcement. ``parked_for``: days; None for none.
+    """What a policy asks of access keys. ``rests``: for an announcement. ``parked_for``: days; None for none.
 
     ``certain``: whether that is what it asked when it made a call, and not what it asks since.
     """
@@ -33,7 +33,7 @@ class _Terms:
 
 
 def _terms_of(call: KeyCall, outputs: Iterable[PolicyOutput]) -> _Terms | None:
-    """What the policy that made ``call`` asks; None if nothing is left of it: in a directory the next run replaces it."""
+    """What the policy that made ``call`` asks; None if nothing is left of it: the next run replaces a directory."""
     # in a bucket, what a run left of itself has a directory with its date below that of the journal
     its = [
         each

@@ -35,7 +35,7 @@ from c7n_iamusers.report.derived_status import (
     compared,
     deny_form,
 )
-from c7n_iamusers.report.journal_calls import IAM, Calls, time_of
+from c7n_iamusers.report.journal_calls import IAM, Calls, time_of, who_in
 from c7n_iamusers.report.key_lines import KeySince, key_fault
 from c7n_iamusers.text.times import CLOCK_SKEW, CLOCKS_APART
 
@@ -106,10 +106,10 @@ class Checks:
 class Lines:
     """The lines of the journals of runs in one output.
 
-    ``proven``: unique ids, each with the time when a quarantine of the user began, by its own calls or its line, or
-    with the id of a credential that a call deactivated. ``unproven``: the same where a quarantine's record has it and
-    its own calls have not, with words: an earlier line must have it. ``asked``: the outcomes that rest on what other
-    outputs may have. ``doubt``: what the last line rests on, if not on one here, in words.
+    ``proven``: users (see ``who_in``), each with the time when a quarantine of the user began, by its own calls or its
+    line, or with the id of a credential that a call deactivated. ``unproven``: the same where a quarantine's record has
+    it and its own calls have not, with words: an earlier line must have it. ``asked``: the outcomes that rest on what
+    other outputs may have. ``doubt``: what the last line rests on, if not on one here, in words.
     """
 
     def __init__(self) -> None:
@@ -170,12 +170,12 @@ class Lines:
         return fault
 
     def _note(self, line: Line, since: Since, record: Record) -> None:
-        unique_id, told = line["unique_id"], f"{line['arn']} at {line['time']}"
+        who, told = who_in(line["arn"], line["unique_id"]), f"{line['arn']} at {line['time']}"
         own: set[datetime | str] = {*since.off, *([record.since] if since.proven else [])}
-        self.proven |= {(unique_id, each) for each in own}
+        self.proven |= {(who, each) for each in own}
         if line.get("status") == QUARANTINED:
             wanted: set[datetime | str] = {record.since, *record.deactivated}
-            self.unproven += [(unique_id, each, told) for each in sorted(wanted - own, key=str)]
+            self.unproven += [(who, each, told) for each in sorted(wanted - own, key=str)]
 
 
 def _call(line: Line, since: Since) -> str:

@@ -31,7 +31,7 @@ from c7n_iamusers.execution.outcomes import (
 )
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
 from c7n_iamusers.report.comparisons import ROW, lacking
-from c7n_iamusers.report.journal_calls import DELETION
+from c7n_iamusers.report.journal_calls import DELETION, who_in
 from c7n_iamusers.report.line_checks import Line, User
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import shown
@@ -63,7 +63,7 @@ class Changes:
     #: ARN, unique id and time of each DeleteUser that may have been done, and of each restoration of the user.
     _deletions: set[tuple[str, str, datetime]] = field(default_factory=set)
     _given_back: list[tuple[str, str, frozenset[str], datetime]] = field(default_factory=list)
-    #: User -> the time of a DeleteUser without an answer yet. Unique id -> that of one that was done.
+    #: User -> the time of a DeleteUser without an answer yet. Who (see ``who_in``) -> that of one that was done.
     _begun: dict[User, datetime] = field(default_factory=dict)
     _done: dict[str, datetime] = field(default_factory=dict)
     _restorations: set[tuple[str, str, datetime]] = field(default_factory=set)
@@ -92,7 +92,7 @@ class Changes:
             return
         self._deletions |= {(*user, begun), (*user, time)}
         if line.get("result") == DONE:
-            self._done[user[1]] = time
+            self._done[who_in(*user)] = time
 
     def faults(self) -> Iterator[tuple[str, str, str]]:
         """Place, level and words of each outcome that does not rest on such a line. Once all journals are read."""
@@ -106,10 +106,12 @@ class Changes:
             elif key not in lines or key[2] > _time(line["time"]):
                 why = "no journal here has, and which was made before: give all outputs; or it was changed"
                 yield place, BLOCKING, f"{told} rests on a change at {line['rests_on']} that {why}"
-            elif status == RESTORED and key[2] <= self._done.get(key[1], _NEVER) <= _time(line["time"]):
+            elif status == RESTORED and key[2] <= self._done.get(who_in(*key[:2]), _NEVER) <= _time(
+                line["time"]
+            ):
                 yield place, BLOCKING, f"{told} rests on a restoration after which the user was deleted"
         for place, arn, made, time in self._given_back:
-            if all(self._done.get(each, _LAST) < time for each in made):
+            if all(self._done.get(who_in(arn, each), _LAST) < time for each in made):
                 told = f"{arn} at {time.isoformat()}"
                 yield (
                     place,

@@ -27,8 +27,8 @@ from c7n_iamusers.execution.outcomes import (
     provisioned_fault,
     unfinished_restorations,
 )
+from c7n_iamusers.execution.output_layout import DATE, DATE_PARTS, Layout, Owner
 from c7n_iamusers.execution.output_layout import REGION as REGION
-from c7n_iamusers.execution.output_layout import Layout, Owner
 from c7n_iamusers.execution.stores import JOURNAL, Store
 from c7n_iamusers.exemptions import KEYS as RULE_KEYS
 from c7n_iamusers.iam.user_fields import named_alone
@@ -147,13 +147,27 @@ def _directories(store: Store) -> dict[PurePosixPath, list[OutputName]]:
 
 def _dated(outputs: list[PolicyOutput]) -> list[PolicyOutput]:
     """A run without a date gets that of its other accounts; if these have none either, it counts as the last."""
-    times = defaultdict[str, list[datetime]](list)
+    times = defaultdict[str, dict[str, datetime]](dict)
     for output in outputs:
         if output.time:
-            times[output.run].append(output.time)
-    # not the first one: an account writes its own time
-    of_run = {run: median_high(its) for run, its in times.items()}
+            of_account, account = times[output.run], output.account or output.name
+            of_account[account] = max(output.time, of_account.get(account, output.time))
+    # each account has one vote, however many outputs it writes: it writes their times, too
+    of_run = {run: max(filter(None, (median_high(its.values()), _hour(run)))) for run, its in times.items()}
     return [output if output.time else replace(output, time=of_run.get(output.run)) for output in outputs]
+
+
+def _hour(run: str) -> datetime | None:
+    """The hour in the directories of a bucket, in which the run began."""
+    date = "/".join(run.split("/")[-DATE_PARTS:])
+    try:
+        return (
+            datetime.strptime(date, "%Y/%m/%d/%H").replace(tzinfo=timezone.utc)
+            if DATE.fullmatch(date)
+            else None
+        )
+    except ValueError:
+        return None
 
 
 def _read(files: OutputFiles, known: Mapping[str, str], rules: Kept) -> PolicyOutput | None:

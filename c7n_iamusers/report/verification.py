@@ -13,11 +13,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 from c7n_iamusers.execution.journal import DECISION, RESTORE_JOURNAL
 from c7n_iamusers.execution.journal_format import Chain, chain_of
 from c7n_iamusers.execution.outcomes import OUTCOMES, provisioned_fault, rows_of
+from c7n_iamusers.execution.output_layout import Layout
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store, read_all
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
 from c7n_iamusers.report.derived_status import Asked, Denials
@@ -123,17 +126,30 @@ class Verified:
         self.found.append(Found(level, place, why))
 
 
-def verify_outputs(store: Store, plan_fault: Callable[[bytes], str], verified: Verified) -> None:
+def verify_outputs(
+    store: Store,
+    plan_fault: Callable[[bytes], str],
+    verified: Verified,
+    known: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Verify everything below ``store``. ``plan_fault``: why the content is no plan of a run; empty if it is one.
 
-    Raises OSError if the place can't be listed. A file that can't be read is found.
+    ``known``: the name of each account of the accounts file -> its id. In the directory of an account, lines on users
+    of another are found, and neither prove nor contradict anything. Raises OSError if the place can't be listed. A file
+    that can't be read is found.
     """
-    _Verification(store, plan_fault, verified).run()
+    _Verification(store, plan_fault, verified, known).run()
 
 
 class _Verification:
-    def __init__(self, store: Store, plan_fault: Callable[[bytes], str], verified: Verified) -> None:
-        self._store, self._plan_fault, self._verified = store, plan_fault, verified
+    def __init__(
+        self,
+        store: Store,
+        plan_fault: Callable[[bytes], str],
+        verified: Verified,
+        known: Mapping[str, str],
+    ) -> None:
+        self._store, self._plan_fault, self._verified, self._known = store, plan_fault, verified, known
         self._outputs = defaultdict[str, _Output](_Output)
         self._present: frozenset[str] = frozenset()
         #: What a file is -> those files.
@@ -242,9 +258,7 @@ class _Verification:
             if is_of_runs:
                 output.ends.read(line)
 
-        chain = chain_of(content, read, forks)
-        self._verified.counts["journals"] += 1
-        self._verified.counts["lines"] += chain.lines
+        chain = self._read(place, name, content, read, forks)
         self._verified.calls += calls.ended()
         self._tell(chain, where)
         # two machines that restore from one bucket have a clock each, and are hours apart
@@ -255,6 +269,26 @@ class _Verification:
         if calls.open:
             why = f"{of(calls.open, 'call')} without an answer: a run was stopped there"
             self._verified.add(ATTENTION, where, why)
+        return chain
+
+    def _read(
+        self, place: str, name: str, content: bytes, read: Callable[[Line], None], forks: bool
+    ) -> Chain:
+        """The chain of a journal. ``read`` takes each line, but for those on users of another account."""
+        owner = Layout.of(PurePosixPath(place).parts, self._known).owner(self._known, "")
+        foreign = list[str]()
+
+        def take(line: Line) -> None:
+            if RUNS not in place.split("/") and owner.is_of_another(line["arn"]):
+                foreign.append(line["arn"])
+            else:
+                read(line)
+
+        chain = chain_of(content, take, forks)
+        self._verified.counts["journals"] += 1
+        self._verified.counts["lines"] += chain.lines
+        if foreign:
+            self._verified.add(BLOCKING, self._store.place(name), owner.refusal(foreign))
         return chain
 
     def _tell_several(self, where: str, faults: Sequence[str], more: str) -> None:

@@ -231,10 +231,10 @@ class Day:
             self._take(row, str(row["account"]), f"{row['what']}: {row['why']}")
         if ran_with and not blocking:
             why = f"{name} ended with {ran_with}, and its check names nobody: see its messages above"
-            if (
-                ran_with == _SOME_FAILED
-            ):  # an account that fails, and says that it did not, may not stop the others
+            if ran_with == _SOME_FAILED:
+                # an account that fails, and says that it did not, may not stop the others; nor open a wave
                 self.problem(why)
+                self.failing = {**dict.fromkeys(self.result.accounts, why), **self.failing}
             else:
                 self.block(ALL, why)
         return blocking

@@ -379,6 +379,19 @@ def test_the_next_wave_opens_after_clean_days_and_not_before(tmp_path: Path) -> 
     assert list(record.opened) == [1, 2]
 
 
+def test_a_failure_that_no_check_names_opens_no_wave(tmp_path: Path) -> None:
+    workspace = make_workspace(
+        tmp_path / "w", {"payments": 1, "research": 2, "platform": 2}, waves={"clean-days": 1}
+    )
+    for day in range(3):
+        found = cycled(workspace, Commands(workspace, codes={"announce": 1}), NOW + timedelta(days=day))
+        assert (found.code, found.day.blocked) == (1, {})
+    assert accounts_in(workspace, "announce") == ["payments"]
+    record = last_record(workspace)
+    assert record is not None
+    assert "its check names nobody: see its messages above" in record.blocked[PAYMENTS]
+
+
 def test_a_partial_cycle_does_not_count_for_waves(tmp_path: Path) -> None:
     workspace = make_workspace(
         tmp_path / "w", {"payments": 1, "research": 2, "platform": 2}, waves={"clean-days": 0}

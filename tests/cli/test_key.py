@@ -115,3 +115,24 @@ def test_what_is_wrong_is_said(keys: tuple[str, str], arguments: list[str], code
     deactivate(OUTPUT, name="parking")
     result = key(*arguments)
     assert (result.exit_code, told in result.output) == (code, True), result.output
+
+
+def test_another_account_s_record_of_the_key_is_not_acted_on(org: LocalOrg, keys: tuple[str, str]) -> None:
+    """AWS gives no id twice: one of them wrote what is not so."""
+    unused, _ = keys
+    deactivate(OUTPUT, name="parking")
+    (before,) = key(unused, "-a", ACCOUNT).stdout.splitlines()[:1]
+    (row,) = json.loads((OUTPUT / "parking" / "outcomes.json").read_text())
+    other = "444455556666"
+    forged = {**row, "user": "mallory", "arn": f"arn:aws:iam::{other}:user/mallory", "status": "activated"}
+    for place in ("a/research/x", f"a/research/{ACCOUNT}/us-east-1/x"):
+        directory = Path("output", place)
+        directory.mkdir(parents=True)
+        (directory / "outcomes.json").write_text(json.dumps([forged]))
+    assert key(unused, "-a", ACCOUNT).stdout.splitlines()[0] == before
+    for arguments in ([], ["--give-back"]):
+        result = key(unused, *arguments)
+        assert (result.exit_code, f"is on record in {ACCOUNT}, {other}" in result.output) == (1, True)
+    assert statuses(org, "jane")[unused] == "Inactive"
+    assert key(unused, "-a", ACCOUNT, "--give-back").exit_code == 0
+    assert statuses(org, "jane")[unused] == "Active"

@@ -218,6 +218,22 @@ def test_what_others_wrote_leads_nowhere_and_hides_no_other_user(iam: Any) -> No
     assert len(names) == 2
 
 
+@pytest.mark.parametrize("place", ["s3://[x", "s3://b/p?region=../x", "s3://b/p?region=us-iso-east-1"])
+def test_a_place_of_notices_that_is_none_is_said(iam: Any, place: str) -> None:
+    """Whoever writes an account's part names it."""
+    delete_alice(iam)
+    Path("accounts.yml").write_text(f"accounts: [{{name: payments, account_id: '{ACCOUNT}'}}]")
+    path = Path("output/composite-delete/metadata.json")
+    data = json.loads(path.read_text())
+    for action in data["policy"]["actions"]:
+        action["notices"] = place
+    path.write_text(json.dumps(data))
+    result = receipt("alice", "-c", "accounts.yml")
+    assert isinstance(result.exception, SystemExit | None), result.exception
+    assert (result.exit_code, place in result.output) == (1, True), result.output
+    assert written()[0]["user"]["name"] == "alice"
+
+
 def test_nobody_of_that_name_was_deleted(iam: Any) -> None:
     run({"type": "quarantine"})
     result = receipt("alice")

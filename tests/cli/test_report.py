@@ -578,3 +578,19 @@ def test_a_run_does_not_name_notices_where_an_account_writes(left: Outputs) -> N
     found = report("-s", "output", "-c", "accounts.yml", "--check")
     assert found.exit_code == 1
     assert "writes its own output: find out who wrote metadata.json" in found.stderr
+
+
+def test_a_run_names_notices_in_few_places(left: Outputs) -> None:
+    """Each may take as long as a bucket does to answer."""
+    ran(left, FLAG, "announce", "alice")
+    ran(left, FLAG, "announce", "bob", name="research", account=OTHER_ACCOUNT)
+    (written,) = Path("output/payments").rglob("metadata.json")
+    data = json.loads(written.read_text())
+    (action,) = data["policy"]["actions"]
+    data["policy"]["actions"] = [{**action, "notices": f"places/{number}"} for number in range(20)]
+    written.write_text(json.dumps(data))
+    found = report("-s", "output", "-c", "accounts.yml", "--check")
+    told = [line for line in found.stderr.splitlines() if "notices" in line or "places/" in line]
+    assert len([line for line in told if "there is no directory places/" in line]) == 8
+    assert len([line for line in told if "its runs name notices in more than 8 places" in line]) == 1
+    assert all("(payments)" in line for line in told)

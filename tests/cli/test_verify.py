@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -335,6 +336,38 @@ def test_what_names_no_account_is_no_place_of_notices(notice: Notice, account: s
     assert result.exit_code == 1
     assert "arn is no ARN of an account" in result.output
     assert f"notices/{account}/" not in result.output
+
+
+@pytest.mark.parametrize(
+    "place", ["s3://[x", "s3://b/p?region=../x", "s3://b/p?region=us-iso-east-1", "s3:///"]
+)
+def test_a_place_of_notices_that_is_none_is_found(notice: Notice, place: str) -> None:
+    """Whoever writes an account's part names it; another one's users are judged all the same."""
+    Path("accounts.yml").write_text(f"accounts: [{{name: payments, account_id: '{ACCOUNT}'}}]")
+    (DELETE / "outcomes.json").write_text("[]")
+    metadata = DELETE / "metadata.json"
+    data = json.loads(metadata.read_bytes())
+    for action in data["policy"]["actions"]:
+        action["notices"] = place
+    metadata.write_text(json.dumps(data))
+    result = verify("-c", "accounts.yml")
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == 1
+    assert f"account {ACCOUNT}: its run names notices in '{place}'" in result.output
+    assert f"{DELETE}" in result.output
+
+
+def test_one_accounts_part_tells_of_no_other_accounts_users(notice: Notice) -> None:
+    """What it says of them is found, and decides nothing on them."""
+    part = Path("output/444455556666/us-east-1/iam-users-delete")
+    part.mkdir(parents=True)
+    shutil.copy(DELETE / "journal.jsonl", part)
+    result = verify()
+    assert result.exit_code == 1
+    found = [line for line in result.output.splitlines() if str(part) in line]
+    assert found
+    assert all("where account 444455556666 writes: that is not believed" in line for line in found)
+    assert f"{DELETE}/" not in result.output.replace(str(part), "")
 
 
 def test_as_json(notice: Notice) -> None:

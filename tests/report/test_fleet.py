@@ -16,6 +16,7 @@ from c7n_iamusers.evidence.seen_users import BY_OTHERS, BY_US, EXEMPT, FLAGGED, 
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.exemptions import ExemptionRule, parse_rules
 from c7n_iamusers.reasons import Reason
+from c7n_iamusers.report import checks
 from c7n_iamusers.report.accounts import ANY, Expected, Wanted
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING, need
 from c7n_iamusers.report.csv_columns import render_csv
@@ -942,6 +943,16 @@ def test_many_outputs_of_one_run_take_room_by_their_number_alone(left: Outputs) 
     for number in range(20):
         left.leave("alice", name=f"payments{number}")
     assert len([each for each in fleet(left).attention if each["kind"] == "twice"]) == 20
+
+
+def test_what_one_account_has_twice_hides_no_other_s(left: Outputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "_MOST_PAIRS", 3)
+    for number in range(6):
+        left.leave("alice", name=f"payments{number}")
+    for name in ("research", "research-again"):
+        left.leave("bob", name=name, account=OTHER_ACCOUNT)
+    found = [each["account"] for each in fleet(left).attention if each["kind"] == "twice"]
+    assert sorted(found) == [ACCOUNT] * 3 + [OTHER_ACCOUNT]
 
 
 @pytest.mark.parametrize(

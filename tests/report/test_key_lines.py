@@ -174,6 +174,12 @@ def test_what_no_run_leaves(lines: list[Line], told: str) -> None:
     assert told in fault
 
 
+def test_another_accounts_journal_proves_nothing_on_a_key() -> None:
+    of_another = [{**each, "arn": ARN.replace(ACCOUNT, "444455556666")} for each in park(1)]
+    (fault,) = faults([*of_another, *retire(9, 1)])
+    assert "no journal here has" in fault
+
+
 def test_purposes_are_those_that_runs_write() -> None:
     assert (PARKING, GIVING_BACK, RETIREMENT) == (
         key_history.PARKING,

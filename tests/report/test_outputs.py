@@ -483,6 +483,33 @@ def test_a_run_without_a_date_has_that_of_its_other_accounts(left: Outputs) -> N
     )
 
 
+def test_each_account_has_one_vote_on_the_time_of_a_run(left: Outputs) -> None:
+    """What it says of the time decides for no other: a killed run that counts as an old one would be missed."""
+    for number in range(5):
+        region = left.root / "payments" / f"us-west-{number}"
+        region.mkdir(parents=True)
+        left.leave("alice", name="payments", days=9999).rename(region / FLAG)
+    left.leave("bob", name="platform", account="777788889999", days=1)
+    left.leave(name="research", files=PARTS)
+    times = {each.name: each.time for each in read(left)}
+    assert times["research"] == times["platform"]
+
+
+def test_a_run_in_a_bucket_did_not_begin_before_the_hour_of_its_directory(left: Outputs) -> None:
+    hour = left.root / "payments" / "us-east-1" / FLAG
+    left.leave("alice", days=9999)
+    of_hour = left.root / "x"
+    hour.rename(of_hour)
+    (hour / "2026/11/25").mkdir(parents=True)
+    of_hour.rename(hour / "2026/11/25/10")
+    killed = left.root / "research" / "us-east-1" / FLAG / "2026/11/25/10"
+    killed.mkdir(parents=True)
+    (killed / "custodian-run.log").write_text("x")
+    assert {each.name: each.time for each in read(left)}["research"] == datetime.fromisoformat(
+        "2026-11-25T10:00:00+00:00"
+    )
+
+
 def test_outcomes_of_provisioning_and_of_a_killed_run_count(left: Outputs) -> None:
     row = {**outcome("bob", "provisioned"), "history": [outcome("bob", "failed", days=1)]}
     result = json.dumps({"schema": 1, "assignments": [], "users": [outcome("carol", "unchanged")]})
