@@ -63,10 +63,10 @@ class SubjectGone(Exception):
 class Applied:
     """What has been applied to one subject so far, over all of its plans.
 
-    ``values``: Ref name -> value. ``made``: each changing call with its result (DONE and the like), in
-    order. ``ask``: called right before each try until a call may have been applied; what it raises ends the plan.
-    ``under_way``: the call that is being tried; a try of it may have been applied. ``unchecked``: the calls
-    since the subject's identity was last verified. ``failure_note``: the state in which a failure now would leave the
+    ``values``: Ref name -> value. ``made``: each changing call with its result (DONE and the like), in order. ``ask``:
+    called right before each try until a call has been applied, or may have been; what it raises ends the plan.
+    ``under_way``: the call that is being tried, once a try of it may have been applied. ``unchecked``: the calls since
+    the subject's identity was last verified. ``failure_note``: the state in which a failure now would leave the
     subject, for its outcome. ``rests_on``: see Outcome.
     """
 
@@ -81,10 +81,14 @@ class Applied:
     @property
     def changed(self) -> bool:
         """Whether a call was applied, or may have been. One that AWS refused changed nothing."""
-        return any(result != FAILED for _, result in self.made)
+        return self.changed_since(0)
+
+    def changed_since(self, calls: int) -> bool:
+        """Whether one was after the first so many ``calls``."""
+        return any(result != FAILED for _, result in self.made[calls:])
 
     def tried(self, call: ApiCall) -> bool:
-        """Whether this very call was made, or is being tried."""
+        """Whether this very call was made, or a try of it may have been applied."""
         return call is self.under_way or any(call is made for made, _ in self.made)
 
     def ended(self, operation: str) -> str:
@@ -203,7 +207,6 @@ class _Attempt:
     def _tried(self, parameters: Mapping[str, Any]) -> tuple[str, Any]:
         """The result, and the response or the error that it rests on."""
         while True:
-            self.applied.under_way = self.journaled.call
             self.applied.unchecked.append(self.journaled.call)
             try:
                 return DONE, answered(self.method, **parameters)
@@ -226,6 +229,8 @@ class _Attempt:
         """
         if result := self.journaled.ended_by(error):
             return result
+        if self.journaled.lost:
+            self.applied.under_way = self.journaled.call
         delay = self.journaled.delay_after(error)
         if delay is not None:
             self.journaled.tried(error)

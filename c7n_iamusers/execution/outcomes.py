@@ -322,7 +322,7 @@ _NEVER = datetime.min.replace(tzinfo=timezone.utc)
 NoteOn = Callable[[Subject, Sequence[Line]], Reason | None]
 
 
-#: An access key and the line of its last call -> whether AWS shows the effect of that call.
+#: An access key and the line before its last call -> whether AWS shows the effect of that call.
 Shown = Callable[[Subject, Line], bool]
 
 
@@ -365,7 +365,7 @@ def missing_outcomes(
         elif key in failed and (sent := _unanswered_deletion(its)) and name_of(subject.unique_id) is None:
             reason = reasons.DELETED_WITHOUT_ANSWER(at=_shown_time(sent))
             yield subject, Outcome.of(subject, DELETED, reason, rests_on=str(sent.get("time")))
-        elif key in failed and subject.is_key and (made := _last_call(its)) and shown(subject, made):
+        elif key in failed and subject.is_key and (made := _unsettled_call(its)) and shown(subject, made):
             reason = reasons.KEY_SHOWN_LATER(at=_shown_time(made))
             yield subject, Outcome.of(subject, _status_of_key(made), reason, rests_on=str(made.get("time")))
 
@@ -407,10 +407,18 @@ def _unanswered_deletion(lines: Iterable[Line]) -> Line | None:
     return next(unsure, None)
 
 
-def _last_call(lines: Iterable[Line]) -> Line | None:
-    """The last line of a call that AWS did not refuse; None if AWS refused the last one, or there is none."""
-    made = [line for line in lines if line.get("phase") in (BEFORE, AFTER)]
-    return made[-1] if made and made[-1].get("result") != FAILED else None
+def _unsettled_call(lines: Sequence[Line]) -> Line | None:
+    """The line before the last call, if AWS did not refuse it, and all outcomes since are failures; else None."""
+    made = [number for number, line in enumerate(lines) if line.get("phase") in (BEFORE, AFTER)]
+    if not made or lines[made[-1]].get("result") == FAILED:
+        return None
+    since = (line.get("status") for line in lines[made[-1] :] if line.get("phase") == OUTCOME)
+    return _begun(lines) if all(status == FAILED for status in since) else None
+
+
+def _begun(lines: Sequence[Line]) -> Line | None:
+    """The line before the last call; None if there is none."""
+    return next((line for line in reversed(lines) if line.get("phase") == BEFORE), None)
 
 
 def _status_of_key(line: Line) -> str:
@@ -436,9 +444,10 @@ def _outcome(
     ended = [number for number, line in enumerate(lines, 1) if line["phase"] == OUTCOME]
     begun = [line for line in lines[ended[-1] if ended else 0 :] if line["phase"] == BEFORE]
     when, calls = _shown_time(last), len(begun)
-    if subject.is_key and last.get("result") != FAILED and shown(subject, last):
+    made = _begun(lines) if subject.is_key and last.get("result") != FAILED else None
+    if made and shown(subject, made):
         reason = reasons.KEY_BY_STOPPED_RUN(at=when)
-        return Outcome.of(subject, _status_of_key(last), reason, calls=calls)
+        return Outcome.of(subject, _status_of_key(made), reason, calls=calls)
     note = note_on(subject, begun)
     if last.get("operation") == "DeleteUser":
         done = last.get("result") == "done"

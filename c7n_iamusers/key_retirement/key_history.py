@@ -11,10 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timezone
+from itertools import zip_longest
 from typing import Any
 
-from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
+from c7n_iamusers.execution.calls import AFTER, ApiCall, Plan, Subject
+from c7n_iamusers.execution.journal import OUTCOME
+from c7n_iamusers.execution.journaled_call import FAILED as REFUSED
+from c7n_iamusers.execution.journaled_call import GONE
+from c7n_iamusers.execution.outcomes import ACTIVATED, DEACTIVATED
 from c7n_iamusers.iam.attachments import ACCESS_KEY, ACTIVE, INACTIVE
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.lockout.applied_calls import AppliedCall
@@ -25,6 +30,9 @@ from c7n_iamusers.text.times import as_text, moment
 
 #: What a call on a key was made for: the note ``for`` of its journal line.
 PARKING, GIVING_BACK, RETIREMENT = "parking", "giving-back", "retirement"
+#: The note with the unique id of the key's user, which may be renamed.
+_OF_USER = "user_id"
+_NEVER_ENDING = datetime.max.replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class Parking:
 @dataclass(frozen=True)
 class KeyHistory:
     """``parking``: the last one, unless a call of ours ended it. ``changed``: when we last changed the key's
-    status, but for a parking without an answer.
+    status, but for a parking without an answer that no outcome tells.
 
     ``parked``: whether that last change was a parking. If not, and there is a parking, giving it back had no answer.
     """
@@ -63,15 +71,42 @@ def key_history(
     now: datetime | None = None,
 ) -> KeyHistory:
     """The history of ``key`` by the ``lines`` of journals and the calls ``made`` in this run until ``now``."""
+    lines = [*lines]
     before = history_of(key, lines)
+    told = [(moment(each.get("time")), each.get("status")) for each in lines if _is_outcome(each, key)]
+    calls = (before.with_calls(made, now) if now else before).calls
+    switches = [call for call in calls if call.operation == _SWITCH and call.effective]
     found = KeyHistory()
-    for call in (before.with_calls(made, now) if now else before).calls:
-        if call.operation == _SWITCH and call.effective:
-            found = _after(found, call)
+    for call, following in zip_longest(switches, switches[1:]):
+        until = following.time if following else _NEVER_ENDING
+        status = DEACTIVATED if _parks(call) else ACTIVATED
+        found = _after(found, call, any(at and call.time <= at < until and of == status for at, of in told))
     seen, parking = before.active.get(key.unique_id), found.parking
     if seen and parking and seen > parking.since:
         return replace(found, parking=replace(parking, seen_active=seen))
     return found
+
+
+def with_user(known: KeyHistory, key: Subject, lines: Iterable[Mapping[str, Any]]) -> KeyHistory:
+    """``known``, with what ``lines`` about the key's user say: its quarantine made an active key inactive, or its
+    release an inactive one active. Each ends the parking of before.
+    """
+    parking = known.parking
+    if parking is None:
+        return known
+    users = (line for line in lines if line.get("unique_id") != key.unique_id)
+    switched = (
+        moment(line.get("time"))
+        for line in users
+        if line.get("operation") == _SWITCH
+        and line.get("phase") == AFTER
+        and line.get("result") not in (REFUSED, GONE)
+        and (line.get("parameters") or {}).get("AccessKeyId") == key.unique_id
+    )
+    latest = max((at for at in switched if at and at > parking.since), default=None)
+    if latest is None or (parking.seen_active and parking.seen_active >= latest):
+        return known
+    return replace(known, parking=replace(parking, seen_active=latest))
 
 
 def contradiction(known: KeyHistory, key_id: str, active: bool, now: datetime) -> dict[str, list[str]]:
@@ -85,16 +120,25 @@ def contradiction(known: KeyHistory, key_id: str, active: bool, now: datetime) -
     return {"active": [key_id]}
 
 
-def _after(known: KeyHistory, call: AppliedCall) -> KeyHistory:
-    if call.parameters.get("Status") == INACTIVE:
+def _is_outcome(line: Mapping[str, Any], key: Subject) -> bool:
+    return line.get("phase") == OUTCOME and line.get("unique_id") == key.unique_id
+
+
+def _parks(call: AppliedCall) -> bool:
+    return call.parameters.get("Status") == INACTIVE
+
+
+def _after(known: KeyHistory, call: AppliedCall, told: bool) -> KeyHistory:
+    """``told``: whether an outcome says that ``call`` was applied, as a later run does by the key's state."""
+    if _parks(call):
         notes = call.notes
         texts = (str(notes.get("policy", "")), str(notes.get("reason", "")))
         parking = Parking(call.time, *texts, moment(notes.get("used")), call.answered)
-        if not call.answered:  # the run was stopped, perhaps before the call: the next one makes it
+        if not (call.answered or told):  # the run was stopped, perhaps before the call: the next one makes it
             return KeyHistory(parking, known.changed, known.parked)
         return KeyHistory(parking, call.time, True)
     # without an answer it may still be parked
-    return KeyHistory(None if call.answered else known.parking, call.time, False)
+    return KeyHistory(None if call.answered or told else known.parking, call.time, False)
 
 
 def park(user: Subject, use: KeyUse, policy: str, reason: str) -> Plan:
@@ -118,6 +162,12 @@ assert ACCESS_KEY.status_change
 _SWITCH, _REMOVAL = ACCESS_KEY.status_change.operation, ACCESS_KEY.removals[0].operation
 
 
+def user_of(line: Mapping[str, Any]) -> str:
+    """The unique id of the user on whose key the call of the ``line`` before it is made."""
+    notes = line.get("notes")
+    return str(notes.get(_OF_USER)) if isinstance(notes, Mapping) else ""
+
+
 def _plan(user: Subject, key_id: str, operation: str, notes: Mapping[str, Any], **more: Any) -> Plan:
     call = identified_call(operation, {"UserName": user.name, "AccessKeyId": key_id, **more})
-    return Plan(user.key(key_id), (replace(call, notes=notes),))
+    return Plan(user.key(key_id), (replace(call, notes={**notes, _OF_USER: user.unique_id}),))

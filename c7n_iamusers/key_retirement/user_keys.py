@@ -10,7 +10,7 @@ from itertools import islice
 
 from c7n_iamusers import defaults, reasons
 from c7n_iamusers.evidence.key_findings import KeyCriteria, live_keys
-from c7n_iamusers.exceptions import GateClosed, NotRestorable, ReadingOutdated, UserReplaced
+from c7n_iamusers.exceptions import GateClosed, IamUsersError, NotRestorable, ReadingOutdated, UserReplaced
 from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, Run, SubjectGone
 from c7n_iamusers.execution.journal import utc_now
@@ -131,9 +131,11 @@ class UserKeys:
     def _turn(
         self, key: Subject, applied: Applied, change: Callable[[_Turn], tuple[str, Reason]]
     ) -> tuple[str, Reason]:
-        evidence, guards = self.users[key.unique_id], AskedOfUser(self.guards, applied)
-        guards()  # under a STOP file, users are not even read
+        evidence = self.users[key.unique_id]
+        self.guards()  # under a STOP file, users are not even read
         for remaining in reversed(range(_READS)):
+            # a key that a lost call of an earlier attempt did not change is judged like any other
+            guards = AskedOfUser(self.guards, applied, applied.calls)
             try:
                 return self._once(key, applied, guards, change)
             except SubjectGone:
@@ -165,6 +167,7 @@ class UserKeys:
             return _gone(applied)
         lines, recorded = self.records.lines(key), self.records.find(user)
         history = key_history.key_history(key, lines, applied.made, self.now())
+        history = key_history.with_user(history, key, self.records.lines(user.subject))
         turn = _Turn(key, user, held[key.unique_id], uses, applied, guards, began, recorded, history)
         if seen := key_history.contradiction(history, key.unique_id, turn.active, self.now()):
             self.run.journal.write(key, LAPSED, **seen)
@@ -174,8 +177,12 @@ class UserKeys:
             return self._noted(turn, _spared(turn, error))
 
     def _noted(self, turn: _Turn, outcome: tuple[str, Reason]) -> tuple[str, Reason]:
-        """``outcome``, once the exemption of the key's user, if any, is recorded."""
-        if rule := exempting_rule(turn.user, turn.guards().rules, self.now()):
+        """``outcome``, once the exemption of the key's user, if any, is recorded. It stays if none can be read."""
+        try:
+            rules = turn.guards().rules
+        except IamUsersError:
+            return outcome
+        if rule := exempting_rule(turn.user, rules, self.now()):
             self.note_exempt([(turn.key, rule)])
         return outcome
 
@@ -251,7 +258,7 @@ class UserKeys:
         turn.recorded.require_whole(False)
         self.records.keep(turn.recorded)
         run, user, applied, (call,) = self.run, turn.user, turn.applied, plan.calls
-        applied.ask = before_first_change(
+        ask = applied.ask = before_first_change(
             turn.key, user, turn.guards, turn.began, run.backoff.clock, self.now
         )
         is_there = user_identity.identity_check(
@@ -259,7 +266,12 @@ class UserKeys:
         )
 
         def identify() -> bool:
-            return is_there() and (self._shows(turn, call, applied) or self._is_as_read(turn))
+            if not is_there():
+                return False
+            if not self._shows(turn, call, applied):
+                ask()  # also if a lost call of an earlier attempt may have changed it
+                self._require_as_read(turn)
+            return True
 
         run.executor.apply(plan, applied, identify)
         for delay in islice(run.backoff.delays(), _READS_BACK):  # IAM is eventually consistent
@@ -271,18 +283,18 @@ class UserKeys:
         return reasons.KEY_CHANGE_NOT_SHOWN(key=turn.key, calls=call.permission)
 
     def _shows(self, turn: _Turn, call: ApiCall, applied: Applied) -> bool:
-        """Whether ``call`` was tried, and IAM shows its effect on the key now."""
+        """Whether ``call`` may have been applied, and IAM shows its effect on the key now."""
         client, backoff = self.run.client, self.run.backoff
         return applied.tried(call) and key_shows(client, backoff, turn.key, call.operation, call.parameters)
 
-    def _is_as_read(self, turn: _Turn) -> bool:
-        """True if the user's keys have the status, and the key the last use, that were read. Raises ReadingOutdated."""
+    def _require_as_read(self, turn: _Turn) -> None:
+        """Raises ReadingOutdated unless the user's keys have the status, and the key the last use, that were read."""
         run, user = self.run, turn.user
         held = list_kind(run.client, user.name, ACCESS_KEY, run.backoff)
         if _statuses(held) == _statuses(user.attachments[ACCESS_KEY.name]):
             alone = replace(user, attachments={ACCESS_KEY.name: (turn.item,)})
             if turn.use in read_key_use(run.client, alone, run.backoff):
-                return True
+                return
         raise ReadingOutdated(reasons.KEY_CHANGED_MEANWHILE(key=turn.key))
 
     def _refusal(self, turn: _Turn) -> Reason | None:

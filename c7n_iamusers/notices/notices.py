@@ -154,8 +154,8 @@ class Notices:
         return any(each.state == WAITING for each in found)
 
     def require_records(self) -> None:
-        """Raises NoticesUnreadable if users are announced, and no record says who was exempt then."""
-        if self._announced and not self.recorded:
+        """Raises NoticesUnreadable if users or keys are announced, and no record says who was exempt then."""
+        if not self.recorded and any(notice.step == ANNOUNCED for notice in self.all):
             raise NoticesUnreadable(
                 f"{self.place} has announcements, but no record of exempt users, which is written before them to "
                 f"{DIRECTORY}/ beside it: somebody removed it. Bring it back, or move the announcements away, so "

@@ -39,6 +39,7 @@ from c7n_iamusers.iam.accounts import AccountDetails, read_account
 from c7n_iamusers.iam.live_policies import ENTITIES, LivePolicies
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.users import change_shows, key_shows
+from c7n_iamusers.key_retirement import key_history
 from c7n_iamusers.plugins import gates, policy_checks, run_outputs
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of, unreadable
@@ -301,9 +302,12 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             with unreadable(self.manager, "who has the name of a user", "iam:GetUser"):
                 return changed_namesake(client(), Backoff(), subject, begun)
 
-        def shown(key: Subject, line: Mapping[str, Any]) -> bool:
-            with unreadable(self.manager, "the state of an access key", "iam:GetUser and iam:ListAccessKeys"):
-                return key_shows(client(), Backoff(), key, str(line.get("operation")), line["parameters"])
+        def shown(key: Subject, begun: Mapping[str, Any]) -> bool:
+            # the user may have another name now, and another one its name
+            name = name_of(key_history.user_of(begun))
+            call = (str(begun.get("operation")), begun["parameters"])
+            with unreadable(self.manager, "the state of an access key", "iam:ListAccessKeys"):
+                return bool(name) and key_shows(client(), Backoff(), replace(key, name=str(name)), *call)
 
         lines = JournalReader(lambda: [store]).lines()
         # Another instance of the function may be running: what it has not ended yet is no failure.

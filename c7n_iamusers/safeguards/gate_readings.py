@@ -240,14 +240,17 @@ def _digest(notice: Notice) -> str:
 
 
 class AskedOfUser:
-    """What ``gates`` say for one user: read anew until it is changed, then unchanged, so that the user is finished."""
+    """What ``gates`` say for one user: read anew until it is changed, then unchanged, so that the user is finished.
 
-    def __init__(self, gates: Callable[[], Guards], applied: Applied) -> None:
-        self._gates, self._applied = gates, applied
+    ``since``: how many calls had been made when the attempt began that is to be finished.
+    """
+
+    def __init__(self, gates: Callable[[], Guards], applied: Applied, since: int = 0) -> None:
+        self._gates, self._applied, self._since = gates, applied, since
         self._said: Guards | None = None
 
     def __call__(self) -> Guards:
         """The guards. Raises an IamUsersError if the user has to be left alone."""
-        if self._said is None or not self._applied.changed:
+        if self._said is None or not self._applied.changed_since(self._since):
             self._said = self._gates()
         return self._said

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -10,14 +11,17 @@ from typing import Any
 
 import pytest
 from botocore.client import BaseClient
+from botocore.exceptions import ReadTimeoutError
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.key_retirement import key_history
+from c7n_iamusers.safeguards.gate_readings import Gates
 from tests.crashes import Crashes
 from tests.fakes import client_error
-from tests.key_retirement.test_crash import GIVING_BACK, RETIREMENT, crashes, killed
+from tests.key_retirement.test_crash import GIVING_BACK, PARKING, RETIREMENT, crashes, killed
 from tests.plugins.keys import activate, deactivate, key_of, new_report, retire, statuses, use_key
 from tests.plugins.test_key_actions import codes
+from tests.plugins.test_quarantine import quarantine, release
 from tests.policies import ACCOUNT
 
 __all__ = ["crashes"]
@@ -119,7 +123,7 @@ def test_a_killed_give_back_that_was_applied_ends_the_parking(
     assert statuses(org, "jane")[key] == "Active"
     activate(tmp_path)
     switch(org, key, "Inactive")
-    assert codes(activate(tmp_path))[key] == ("failed", "KeySeenActive")
+    assert codes(activate(tmp_path))[key] == ("failed", "KeyNotParked")
     assert statuses(org, "jane")[key] == "Inactive"
 
 
@@ -209,3 +213,162 @@ def test_a_key_of_a_renamed_user_is_not_told_as_deleted(
     rows = codes(retire(org, tmp_path, 5))
     assert rows[key][0] != "retired"
     assert key in statuses(org, "janet")
+
+
+@pytest.mark.parametrize("answer", ["killed", "lost"])
+def test_a_key_that_comes_back_after_a_parking_without_an_answer_is_not_parked_again(
+    org: LocalOrg,
+    key: str,
+    crashes: Crashes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+) -> None:
+    if answer == "killed":
+        killed(crashes, 1, tmp_path, PARKING)
+        assert codes(deactivate(tmp_path))[key] == ("deactivated", "KeyByStoppedRun")
+    else:
+        with monkeypatch.context() as patched:
+            lost_after(patched, "UpdateAccessKey")
+            assert codes(deactivate(tmp_path))[key][0] == "failed"
+        new_report(org)
+        assert codes(deactivate(tmp_path))[key] == ("deactivated", "KeyShownLater")
+    switch(org, key, "Active")
+    new_report(org)
+    assert codes(deactivate(tmp_path))[key] == ("skipped", "KeyActivatedSince")
+    assert statuses(org, "jane")[key] == "Active"
+
+
+def lost_after(monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
+    """The answer of ``operation`` is lost, and from then on nothing can be read."""
+    original, lost = BaseClient._make_api_call, list[str]()  # type: ignore[attr-defined]
+
+    def call(self: Any, name: str, parameters: Any) -> Any:
+        if lost:
+            raise client_error("ExpiredToken")
+        answer = original(self, name, parameters)
+        if name == operation:
+            lost.append(name)
+            raise ReadTimeoutError(endpoint_url="https://iam.amazonaws.com")
+        return answer
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+
+
+@pytest.mark.parametrize("change", ["deactivate", "retire"])
+def test_an_exemption_that_comes_with_a_lost_answer_counts(
+    org: LocalOrg, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """The user changes too, so that it is judged again. The lost call may still be applied: no skipped key."""
+    rules = tmp_path / "exemptions.csv"
+    rules.write_text("user,reason,expires\nnobody,a test,2999-12-31\n")
+    flagging = {"type": "unnecessary", "exempt-from": str(rules)}
+    if change == "retire":
+        deactivate(tmp_path)
+    new_report(org)
+    tries = list[str]()
+
+    def meanwhile(operation: str, _: Any) -> None:
+        if operation not in ("UpdateAccessKey", "DeleteAccessKey") or tries:
+            return
+        tries.append(operation)
+        (other,) = (each for each in statuses(org, "jane") if each != key)
+        switch(org, other, "Inactive")
+        rules.write_text("user,reason,expires\njane,a test,2999-12-31\n")
+        raise ReadTimeoutError(endpoint_url="https://iam.amazonaws.com")
+
+    monkeypatch.setattr(Gates, "_is_due", lambda *_: True)
+    with monkeypatch.context() as patched:
+        before_calls(patched, meanwhile)
+        if change == "deactivate":
+            found = deactivate(tmp_path, filters=[{**flagging, "unused": 90}])
+        else:
+            found = retire(org, tmp_path, filters=[{**flagging, "status": "inactive"}])
+    assert tries
+    assert codes(found)[key] == ("failed", "Exempt")
+    assert statuses(org, "jane")[key] == ("Active" if change == "deactivate" else "Inactive")
+
+
+def test_what_the_owner_does_after_a_refused_try_is_not_ours(
+    org: LocalOrg, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = list[str]()
+
+    def meanwhile(operation: str, _: Any) -> None:
+        if operation == "UpdateAccessKey" and not tries:
+            tries.append(operation)
+            switch(org, key, "Inactive")
+            raise client_error("Throttling")
+
+    with monkeypatch.context() as patched:
+        before_calls(patched, meanwhile)
+        assert codes(deactivate(tmp_path))[key] == ("unchanged", "KeyInactiveBefore")
+    assert codes(activate(tmp_path))[key] == ("failed", "KeyNotParked")
+    assert statuses(org, "jane")[key] == "Inactive"
+
+
+def test_a_quarantine_that_found_a_parked_key_active_ends_its_parking(
+    org: LocalOrg, key: str, tmp_path: Path
+) -> None:
+    deactivate(tmp_path, name="parking")
+    switch(org, key, "Active")
+    quarantine(tmp_path)
+    release(tmp_path)
+    assert statuses(org, "jane")[key] == "Active"
+    switch(org, key, "Inactive")
+    assert codes(retire(org, tmp_path))[key] == ("skipped", "KeySeenActive")
+    assert codes(activate(tmp_path))[key] == ("failed", "KeySeenActive")
+
+
+def test_a_quarantine_that_found_it_parked_leaves_its_record(org: LocalOrg, key: str, tmp_path: Path) -> None:
+    deactivate(tmp_path, name="parking")
+    quarantine(tmp_path)
+    release(tmp_path)
+    assert codes(activate(tmp_path))[key] == ("activated", "KeyWasParked")
+
+
+def test_no_failure_is_settled_by_a_call_that_had_its_outcome(
+    org: LocalOrg, key: str, tmp_path: Path
+) -> None:
+    deactivate(tmp_path)
+    activate(tmp_path)
+    switch(org, key, "Inactive")
+    assert codes(activate(tmp_path))[key] == ("failed", "KeyNotParked")
+    switch(org, key, "Active")
+    found = activate(tmp_path)
+    assert codes(found)[key] == ("unchanged", "KeyActive")
+    assert "KeyShownLater" not in {each["code"] for each in found[key]["history"]}
+
+
+def test_a_deletion_before_which_a_run_was_killed_is_not_told_by_another_users_lack_of_the_key(
+    org: LocalOrg, key: str, crashes: Crashes, tmp_path: Path
+) -> None:
+    deactivate(tmp_path)
+    new_report(org)
+    killed(crashes, 0, tmp_path, RETIREMENT)
+    iam = org.client("iam", ACCOUNT)
+    iam.update_user(UserName="jane", NewUserName="janet")
+    iam.create_user(UserName="jane")
+    retire(org, tmp_path, 5)
+    assert key in statuses(org, "janet")
+    rows = json.loads((tmp_path / "retiring" / "outcomes.json").read_text())
+    assert {each["status"] for each in rows} == {"failed", "skipped"}
+
+
+def test_what_was_done_to_the_key_of_a_user_that_is_renamed_right_after_is_told(
+    org: LocalOrg, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deactivate(tmp_path)
+    iam = org.client("iam", ACCOUNT)
+    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def renamed(self: Any, operation: str, parameters: Any) -> Any:
+        answer = original(self, operation, parameters)
+        if operation == "DeleteAccessKey":
+            original(iam, "UpdateUser", {"UserName": "jane", "NewUserName": "janet"})
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(BaseClient, "_make_api_call", renamed)
+        assert codes(retire(org, tmp_path))[key][0] == "failed"
+    assert codes(retire(org, tmp_path))[key] == ("retired", "KeyShownLater")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -212,3 +213,16 @@ def test_what_has_no_meaning_for_keys_is_refused(
     }
     with pytest.raises(PolicyValidationError, match=fault):
         policy(data)
+
+
+def test_announcements_of_keys_without_the_record_of_exempt_users_count_for_nothing(
+    org: LocalOrg, keys: tuple[str, str], tmp_path: Path
+) -> None:
+    announce(tmp_path)
+    notices = tmp_path / "notices"
+    age(notices / ACCOUNT, 20)
+    (exempt,) = (each for each in notices.iterdir() if each.is_dir() and each.name != ACCOUNT)
+    shutil.rmtree(exempt)
+    with pytest.raises(Exception, match="no record of exempt users"):
+        park(tmp_path)
+    assert statuses(org, "jane")[keys[0]] == "Active"
