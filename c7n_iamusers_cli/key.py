@@ -164,6 +164,8 @@ def _print(key_id: str, found: _Key | None, record: Record, output_format: str) 
 
 
 def _state(found: _Key) -> str:
+    if found.history.deleted:
+        return f"deleted on {found.history.deleted:%Y-%m-%d %H:%M} UTC"
     if parking := found.parking:
         sure = "" if parking.certain else ", though the run was stopped before AWS answered"
         used = f"last used on {parking.used:%Y-%m-%d}" if parking.used else "never used"
@@ -193,6 +195,7 @@ def _as_data(found: _Key) -> dict[str, Any]:
         "account": found.subject.account_id,
         "state": _state(found),
         "parked": parked,
+        "deleted": as_text(found.history.deleted),
         "events": [{"time": time, "what": what, "place": place} for time, what, place in found.events],
     }
 

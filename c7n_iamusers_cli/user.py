@@ -89,12 +89,14 @@ def user(
     asked = {each for target in targets_of(targets, names) for each in (target.account_id, target.name)}
     record = Record(places, asked | {*names}, targets, notices_place)
     found = record.histories(name)
-    _print(name, found, record.problems, output_format)
+    keys = record.key_ids(name)
+    _print(name, found, keys, record.problems, output_format)
     if not found:
         where = f" in {', '.join(names)}" if names else ""
+        alone = ", but for its access keys" if keys else ""
         raise click.ClickException(
-            f"no user {name}{where} is on record in {', '.join(places)}: correct the name, or give -s and -a of the "
-            "runs that touched it"
+            f"no user {name}{where} is on record in {', '.join(places)}{alone}: correct the name, or give -s and -a of "
+            "the runs that touched it"
         )
     if gone:
         from c7n_iamusers_cli.gone_for_good import give_up
@@ -155,6 +157,12 @@ class Record:
         }
         now = datetime.now(timezone.utc)
         return histories(name, self.outputs, self.journal, self.notices, held, now)
+
+    def key_ids(self, name: str) -> list[tuple[str, str]]:
+        """See user_history.key_ids, of what was read last."""
+        from c7n_iamusers.report.user_history import key_ids
+
+        return key_ids(name, self.outputs, self.notices)
 
     def read(self) -> None:
         """Set ``outputs`` and ``notices`` (by account id) to what is there now."""
@@ -251,12 +259,24 @@ def _one(found: Sequence[UserHistory]) -> UserHistory:
     return found[0]
 
 
-def _print(name: str, found: Sequence[UserHistory], problems: Iterable[str], output_format: str) -> None:
+def _print(
+    name: str,
+    found: Sequence[UserHistory],
+    keys: Sequence[tuple[str, str]],
+    problems: Iterable[str],
+    output_format: str,
+) -> None:
     if output_format == "json":
-        print_json({"name": name, "users": [each.as_data() for each in found], "unread": [*problems]})
+        users, its = (
+            [each.as_data() for each in found],
+            [{"account": at, "key": key_id} for at, key_id in keys],
+        )
+        print_json({"name": name, "users": users, "keys": its, "unread": [*problems]})
     else:
         for each in found:
             _show(each)
+        for account, key_id in keys:
+            say(f"access key {key_id} of a user {name} of account {account}: see c7n-iamusers key {key_id}")
     for problem in problems:
         say(f"can't be read: {problem}", err=True)
 

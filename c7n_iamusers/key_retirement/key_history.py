@@ -19,7 +19,7 @@ from c7n_iamusers.execution.calls import AFTER, ApiCall, Plan, Subject
 from c7n_iamusers.execution.journal import OUTCOME
 from c7n_iamusers.execution.journaled_call import FAILED as REFUSED
 from c7n_iamusers.execution.journaled_call import GONE
-from c7n_iamusers.execution.outcomes import ACTIVATED, DEACTIVATED
+from c7n_iamusers.execution.outcomes import ACTIVATED, DEACTIVATED, RETIRED
 from c7n_iamusers.iam.attachments import ACCESS_KEY, ACTIVE, INACTIVE
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.lockout.applied_calls import AppliedCall
@@ -57,11 +57,13 @@ class KeyHistory:
     status, but for a parking without an answer that no outcome tells.
 
     ``parked``: whether that last change was a parking. If not, and there is a parking, giving it back had no answer.
+    ``deleted``: when we deleted the key, by AWS's answer or an outcome.
     """
 
     parking: Parking | None = None
     changed: datetime | None = None
     parked: bool = False
+    deleted: datetime | None = None
 
 
 def key_history(
@@ -81,6 +83,9 @@ def key_history(
         until = following.time if following else _NEVER_ENDING
         status = DEACTIVATED if _parks(call) else ACTIVATED
         found = _after(found, call, any(at and call.time <= at < until and of == status for at, of in told))
+    ends = [call.time for call in calls if call.operation == _REMOVAL and call.answered]
+    ends += [at for at, status in told if at and status == RETIRED]
+    found = replace(found, deleted=max(ends, default=None))
     seen, parking = before.active.get(key.unique_id), found.parking
     if seen and parking and seen > parking.since:
         return replace(found, parking=replace(parking, seen_active=seen))

@@ -112,7 +112,7 @@ class AccessKeys(DescribeSource):  # type: ignore[misc]  # c7n is untyped
         criteria, now = self._criteria(), utc_now()
         asked = [user for user in found.users if _may_have(user, report, criteria, now)]
         with self.manager.executor_factory(max_workers=8) as pool:
-            listed = [*pool.map(self._keys, asked)]
+            listed = [*pool.map(lambda user: self._keys(client, user), asked)]
         self.log.info(
             "%s: the keys of %d users are listed, of %d: the report shows that the others have none in question",
             *(NAME, len(asked), len(found.users)),
@@ -126,9 +126,9 @@ class AccessKeys(DescribeSource):  # type: ignore[misc]  # c7n is untyped
     def _criteria(self) -> Sequence[KeyCriteria]:
         return [each.key_criteria() for each in self.manager.filters if each.type == "unnecessary"]
 
-    def _keys(self, user: Resource) -> Sequence[Item]:
+    def _keys(self, client: Any, user: Resource) -> Sequence[Item]:
         try:
-            return list_kind(self._client(), user["UserName"], ACCESS_KEY, self._backoff)
+            return list_kind(client, user["UserName"], ACCESS_KEY, self._backoff)
         except (ClientError, BotoCoreError) as error:
             if not (isinstance(error, ClientError) and error_code(error) == "NoSuchEntity"):
                 self._left_out(user, error)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
-from c7n_iamusers.execution.calls import AFTER, Subject
+from c7n_iamusers.execution.calls import AFTER, Subject, is_key_id
 from c7n_iamusers.execution.journal import OUTCOME
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEASED, RESTORED
 from c7n_iamusers.notices.exempted import Exempted
@@ -116,7 +116,8 @@ def histories(
 ) -> list[UserHistory]:
     """All users that ever had the ``name`` (in any case, as in IAM; None: any), the one with the latest event first.
 
-    A user that a restoration has created, and is not done with, is the one that it restores.
+    A user that a restoration has created, and is not done with, is the one that it restores. What was done to single
+    access keys is left out: see ``key_ids``.
     ``notices``: of each account, by its id. ``quarantined_for``: account id -> the days of a quarantine.
     Raises OSError if a journal can't be read.
     """
@@ -138,6 +139,16 @@ def histories(
     return sorted(told, key=lambda each: (each.last, each.subject.unique_id), reverse=True)
 
 
+def key_ids(
+    name: str, outputs: Iterable[PolicyOutput], notices: Mapping[str, Notices]
+) -> list[tuple[str, str]]:
+    """Account and id of each access key of users of the ``name`` that policies on keys acted on, or told of."""
+    rows = ((str(row["arn"]), str(row["unique_id"])) for each in outputs for row in each.rows)
+    told = ((user.arn, user.unique_id) for its in notices.values() for user, _ in its.named(name))
+    found = {_key(*each) for each in (*rows, *told) if is_key_id(each[1]) and _is_named(each[0], name)}
+    return sorted(found)
+
+
 def unread(outputs: Iterable[PolicyOutput]) -> list[str]:
     """The outputs that can't be read, in words: what they hold of the user is not known."""
     return [f"{each.place}: {each.why}" for each in outputs if each.state == UNREADABLE]
@@ -145,6 +156,10 @@ def unread(outputs: Iterable[PolicyOutput]) -> list[str]:
 
 def _is_named(arn: str, name: str | None) -> bool:
     return name is None or arn.rpartition("/")[2].casefold() == name.casefold()
+
+
+def _is_told(arn: str, unique_id: str, name: str | None) -> bool:
+    return _is_named(arn, name) and not is_key_id(str(unique_id))
 
 
 def _key(arn: str, unique_id: str) -> tuple[str, str]:
@@ -169,7 +184,7 @@ class _Users:
 
 def _add_output(found: _Users, output: PolicyOutput, name: str | None) -> None:
     with_rows = set[tuple[str, str]]()
-    for row in (each for each in output.rows if _is_named(str(each["arn"]), name)):
+    for row in (each for each in output.rows if _is_told(str(each["arn"]), each["unique_id"], name)):
         known = found.of(str(row["arn"]), row["unique_id"])
         known.account_name = output.name or known.account_name
         with_rows.add(_key(str(row["arn"]), row["unique_id"]))
@@ -182,7 +197,7 @@ def _add_output(found: _Users, output: PolicyOutput, name: str | None) -> None:
             known.events.append(Event(time, *texts, by=by, place=output.place, code=code))
         known.outputs[output.place] = max(each.time or _FIRST for each in known.events)
     for user in output.users or ():
-        if _is_named(user.arn, name) and _key(user.arn, user.unique_id) not in with_rows:
+        if _is_told(user.arn, user.unique_id, name) and _key(user.arn, user.unique_id) not in with_rows:
             known = found.of(user.arn, user.unique_id)
             known.account_name = output.name or known.account_name
             # of a policy that runs daily, the last time
@@ -225,6 +240,8 @@ def _caller(calls: Sequence[tuple[datetime, str]], at: datetime | None) -> str:
 def _add_notices(found: _Users, notices: Notices, name: str | None) -> None:
     everybody = ((user, notice) for notice in notices.all for user in notice.users)
     for user, notice in everybody if name is None else notices.named(name):
+        if user.is_key:
+            continue
         known = found.of(user.arn, user.unique_id)
         why = notice.what.get(user.unique_id, "")
         if notice.step == ANNOUNCED:

@@ -88,7 +88,9 @@ def test_a_deleted_key_does_not_come_back(org: LocalOrg, keys: tuple[str, str]) 
     retire(org, OUTPUT)
     result = key(unused, "--give-back")
     assert result.exit_code == 1
+    assert result.stdout.startswith(f"access key {unused} of user jane of account {ACCOUNT}: deleted on ")
     assert "user jane has no such key now" in result.output
+    assert json.loads(key(unused, "--format", "json").stdout)["found"]["deleted"]
 
 
 def test_in_a_bucket(org: LocalOrg, keys: tuple[str, str]) -> None:

@@ -30,6 +30,8 @@ from c7n_iamusers_cli.main import main
 from tests.full_users import create_full_user
 from tests.interference import deny
 from tests.plugins.deletions import acting
+from tests.plugins.keys import deactivate, key_of, on_keys
+from tests.plugins.test_notify_owners import action
 from tests.policies import ACCOUNT
 from tests.readme import ROOT
 
@@ -155,6 +157,24 @@ def test_who_is_not_on_record_is_no_quiet_success(iam: Any, arguments: list[str]
     result = user(*arguments)
     assert result.exit_code == 1
     assert told in result.output
+
+
+def test_what_was_done_to_single_keys_is_not_done_to_their_user(org: LocalOrg, iam: Any) -> None:
+    unused = key_of(org, "jane", 400, 365)
+    key_of(org, "jane", 100, 1)
+    output = Path("output/payments/us-east-1")
+    on_keys(output, action("notices", template="iam-keys-flagged.html"), name="announcing")
+    deactivate(output, name="parking")
+    told = f"access key {unused} of a user jane of account {ACCOUNT}: see c7n-iamusers key {unused}"
+    result = user("jane")
+    assert (result.exit_code, told in result.output) == (1, True)
+    assert "no user jane is on record in output, but for its access keys" in result.output
+    assert json.loads(user("jane", "--format", "json").stdout)["keys"] == [
+        {"account": ACCOUNT, "key": unused}
+    ]
+    notice = announce(iam, "alice")
+    (alice,) = json.loads(user("alice", "--format", "json").stdout)["users"]
+    assert (alice["unique_id"], alice["state"]) == (notice.users[0].unique_id, "announced")
 
 
 def test_what_cannot_be_read_is_named_and_is_an_error(iam: Any) -> None:
