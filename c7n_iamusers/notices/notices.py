@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from datetime import date, datetime, timedelta, timezone
 from functools import cached_property
+from operator import itemgetter
 
 from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import NoticesUnreadable
@@ -182,6 +183,12 @@ class Notices:
             return None
         lost = self.exemption(unique_id)
         return found[-1] if lost is None or found[-1].time > lost.time else None
+
+    def announcements(self, unique_id: str) -> list[tuple[datetime, Notice]]:
+        """All announcements of a user or key, each with the time when it was told, in that order."""
+        its = (each for each in self._by_user.get(unique_id, ()) if each.step == ANNOUNCED)
+        sent = ((self.told_at(each), each) for each in its if not each.held or self.digest_of(each))
+        return sorted(sent, key=itemgetter(0))
 
     def exemption(self, unique_id: str) -> Exempted | None:
         """When, and by which rule, the user was last exempt as far as is recorded."""

@@ -7,11 +7,11 @@ which may be another output's. See ``key_retirement.key_history``, which writes 
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import ClassVar
 
@@ -38,6 +38,7 @@ _NOTES = {PARKING: ("policy", "reason", "used"), GIVING_BACK: (), RETIREMENT: ("
 _PURPOSE = {(_SWITCH, INACTIVE): PARKING, (_SWITCH, ACTIVE): GIVING_BACK, (_REMOVAL, ""): RETIREMENT}
 _PHASES = frozenset({BEFORE, TRIED, AFTER, OUTCOME, LAPSED})
 _ELSEWHERE = "give all outputs; or it was changed"
+_TIME = attrgetter("time")
 
 
 def purpose_of(line: Line) -> str:
@@ -132,6 +133,44 @@ class KeyCall:
         return f"the {self.what} of access key {self.key_id} of {self.arn} at {self.time.isoformat()}"
 
 
+class _Ordered:
+    """``calls`` on one key in the order of their time, so that none of them is looked for among all."""
+
+    def __init__(self, calls: Iterable[KeyCall]) -> None:
+        self.calls = sorted(calls, key=_TIME)
+        self._parkings = [each for each in self.calls if each.what == PARKING]
+        self._others = [each for each in self.calls if each.what != RETIREMENT]
+        self._switches = [each for each in self.calls if each.certain and each.what in (PARKING, GIVING_BACK)]
+
+    def parked_for(self, deletion: KeyCall) -> KeyCall | None:
+        """See ``KeyRecords.parked_for``."""
+        if deletion.since is None:
+            return None
+        latest = min(deletion.since + timedelta(microseconds=999_999), deletion.time)
+        at = bisect_right(self._parkings, latest, key=_TIME)
+        found = self._parkings[at - 1] if at else None
+        return found if found and found.time.replace(microsecond=0) == deletion.since else None
+
+    def switched_before(self, time: datetime) -> datetime | None:
+        """When a call of ours last switched the key for certain before ``time``."""
+        at = bisect_left(self._switches, time, key=_TIME)
+        return self._switches[at - 1].time if at else None
+
+    def between(self, parking: KeyCall, deletion: KeyCall) -> KeyCall | None:
+        """What else happened first between the two."""
+        at = bisect_right(self._others, parking.time, key=_TIME)
+        found = self._others[at] if at < len(self._others) else None
+        return found if found and found.time <= deletion.time else None
+
+    def unparked(self) -> Iterator[KeyCall]:
+        """Each giving back of a key that was not parked then."""
+        parked = False
+        for call in self.calls:
+            if call.what == GIVING_BACK and not parked:
+                yield call
+            parked = call.what == PARKING or (parked and not (call.what == GIVING_BACK and call.certain))
+
+
 class KeyRecords:
     """What the journals of all outputs say of each access key."""
 
@@ -143,6 +182,7 @@ class KeyRecords:
         self._times: set[tuple[str, str, datetime]] = set()
         self._resting: list[tuple[str, Line]] = []
         self._refused: set[tuple[str, int]] = set()
+        self._ordered: dict[str, _Ordered] = {}
 
     def read(self, place: str, output: str, line: Line) -> None:
         """Take the next line of the journal at ``place``, of the output at ``output``."""
@@ -150,6 +190,7 @@ class KeyRecords:
         if not is_key_id(key_id) or time is None:
             return
         key = who_in(line["arn"], key_id)
+        self._ordered.pop(key, None)
         calls, what = self._calls[key], LAPSED if phase == LAPSED else purpose_of(line)
         if phase == OUTCOME and line.get("calls") == 0 and line.get("status") in _STATUS.values():
             if moment(line.get("rests_on")):  # without one, see ``derived_status.compared``
@@ -183,45 +224,32 @@ class KeyRecords:
     @property
     def made(self) -> Iterator[KeyCall]:
         """The calls that AWS did not refuse, those of each key in the order of their time. Once all is read."""
-        for key in self._calls:
-            yield from self._of(key)
+        for key in [*self._calls]:
+            yield from self._of(key).calls
 
-    def _of(self, key: str) -> list[KeyCall]:
-        its = self._calls.get(key, ())
-        return sorted(
-            (each for at, each in enumerate(its) if (key, at) not in self._refused),
-            key=attrgetter("time"),
-        )
+    def _of(self, key: str) -> _Ordered:
+        if key not in self._ordered:
+            its = enumerate(self._calls.get(key, ()))
+            self._ordered[key] = _Ordered(each for at, each in its if (key, at) not in self._refused)
+        return self._ordered[key]
 
     def parked_for(self, deletion: KeyCall) -> KeyCall | None:
         """The parking on which a deletion rests, as its notes say; None if no journal has it."""
-        found = (
-            each
-            for each in reversed(self._of(deletion.who))
-            if each.what == PARKING
-            and each.time.replace(microsecond=0) == deletion.since
-            and each.time <= deletion.time
-        )
-        return next(found, None)
+        return self._of(deletion.who).parked_for(deletion)
 
     def changed_before(self, call: KeyCall) -> datetime | None:
         """When a call of ours last switched the key for certain before ``call``; None if none did."""
-        earlier = (
-            each.time
-            for each in self._of(call.who)
-            if each.time < call.time and each.certain and each.what in (PARKING, GIVING_BACK)
-        )
-        return max(earlier, default=None)
+        return self._of(call.who).switched_before(call.time)
 
     def faults(self) -> Iterator[tuple[str, str, str]]:
         """Place, level and words of what rests on no such line. Once all journals are read."""
         for key in [*self._calls]:
             its = self._of(key)
-            for at, call in enumerate(its):
-                if call.what == RETIREMENT and (why := self._retirement_fault(call)):
+            for call in its.calls:
+                if call.what == RETIREMENT and (why := _retirement_fault(call, its)):
                     yield call.place, BLOCKING, f"{call} {why}"
-                elif call.what == GIVING_BACK and not _is_parked(its[:at]):
-                    yield call.place, BLOCKING, f"{call} rests on no parking that a journal has: {_ELSEWHERE}"
+            for call in its.unparked():
+                yield call.place, BLOCKING, f"{call} rests on no parking that a journal has: {_ELSEWHERE}"
         for place, line in self._resting:
             (what,) = (each for each, status in _STATUS.items() if status == line["status"])
             rests, time = moment(line["rests_on"]), moment(line["time"])
@@ -233,29 +261,19 @@ class KeyRecords:
                 why = f"rests on a call at {line['rests_on']} that no journal here has, and which was made before"
                 yield place, BLOCKING, f"{told} {why}: {_ELSEWHERE}"
 
-    def _retirement_fault(self, call: KeyCall) -> str:
-        """What in the journals contradicts the deletion of a key. The rules are those of ``UserKeys.retire``."""
-        parking = self.parked_for(call)
-        if parking is None:
-            return f"rests on a parking at {call.since} that no journal here has: {_ELSEWHERE}"
-        if not parking.certain:
-            return f"rests on a parking that AWS did not answer, at {parking.time.isoformat()}"
-        if parking.used != call.used:
-            return f"says that the key was last used at {call.used} when it was parked, and that says {parking.used}"
-        its = self._of(call.who)
-        times = [each.time for each in its]
-        since = its[bisect_right(times, parking.time) : bisect_right(times, call.time)]
-        if found := next((each for each in since if each.what != RETIREMENT), None):
-            said = "was seen active" if found.what == LAPSED else f"had another call, for {found.what}"
-            return f"rests on a parking after which the key {said}, at {found.time.isoformat()}"
-        return ""
 
-
-def _is_parked(before: list[KeyCall]) -> bool:
-    """Whether a key with these calls may be parked: no giving back that AWS answered has ended its last parking."""
-    ended = (
-        each.what == PARKING
-        for each in reversed(before)
-        if each.what == PARKING or (each.what == GIVING_BACK and each.certain)
-    )
-    return next(ended, False)
+def _retirement_fault(call: KeyCall, its: _Ordered) -> str:
+    """What in the journals contradicts the deletion of a key. The rules are those of ``UserKeys.retire``."""
+    parking = its.parked_for(call)
+    if parking is None:
+        return f"rests on a parking at {call.since} that no journal here has: {_ELSEWHERE}"
+    if not parking.certain:
+        return f"rests on a parking that AWS did not answer, at {parking.time.isoformat()}"
+    if parking.used != call.used:
+        return (
+            f"says that the key was last used at {call.used} when it was parked, and that says {parking.used}"
+        )
+    if found := its.between(parking, call):
+        said = "was seen active" if found.what == LAPSED else f"had another call, for {found.what}"
+        return f"rests on a parking after which the key {said}, at {found.time.isoformat()}"
+    return ""

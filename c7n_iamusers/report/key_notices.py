@@ -6,11 +6,16 @@ Lines about keys name no notice. So what counts is the announcement that is on r
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter, itemgetter
 
-from c7n_iamusers.notices.notices import ANNOUNCED, LAPSE_DAYS, Notice, Notices
+from c7n_iamusers.execution.output_layout import DATE_PARTS
+from c7n_iamusers.notices.notices import LAPSE_DAYS, Notice, Notices
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
 from c7n_iamusers.report.key_lines import PARKING, RETIREMENT, KeyCall, KeyRecords
 from c7n_iamusers.report.outputs import PolicyOutput
@@ -32,55 +37,70 @@ class _Terms:
     certain: bool
 
 
-def _terms_of(call: KeyCall, outputs: Iterable[PolicyOutput]) -> _Terms | None:
-    """What the policy that made ``call`` asks; None if nothing is left of it: the next run replaces a directory."""
-    # in a bucket, what a run left of itself has a directory with its date below that of the journal
-    its = [
-        each
-        for each in outputs
-        if each.on_keys
-        and each.state
-        and (each.place == call.output or each.place.startswith(f"{call.output}/"))
-    ]
-    earlier = max((each for each in its if began(each) <= call.time), key=began, default=None)
-    found = earlier or min(its, key=began, default=None)
-    return None if found is None else _Terms(found.rests, found.parked_for, found is earlier)
+class _TermsOfOutputs:
+    """What the policies on keys ask, by the outputs that their runs left."""
+
+    def __init__(self, outputs: Iterable[PolicyOutput]) -> None:
+        #: In a bucket, what a run left of itself has a directory with its date below that of the journal.
+        self._below = defaultdict[str, list[PolicyOutput]](list)
+        for output in sorted((each for each in outputs if each.on_keys and each.state), key=began):
+            parts = output.place.split("/")
+            for end in range(len(parts), max(len(parts) - DATE_PARTS, 1) - 1, -1):
+                self._below["/".join(parts[:end])].append(output)
+
+    def of(self, call: KeyCall) -> _Terms | None:
+        """Those of the policy that made ``call``; None if nothing is left of it: the next run replaces a directory."""
+        its = self._below.get(call.output, ())
+        if not its:
+            return None
+        at = bisect_right(its, call.time, key=began)
+        found = its[max(at - 1, 0)]
+        return _Terms(found.rests, found.parked_for, at > 0)
 
 
-def announcement_of(notices: Notices, key_id: str, at: datetime) -> Notice | None:
-    """The announcement of an access key that counted ``at`` that time, by what is on record now."""
-    its = (
-        (notices.told_at(notice), notice)
-        for notice in notices.all
-        if notice.step == ANNOUNCED
-        and any(each.unique_id == key_id for each in notice.users)
-        and not (notice.held and notices.digest_of(notice) is None)
-    )
-    told = [each for each in its if each[0] <= at]
-    last = max(told, key=lambda each: each[0], default=(at, None))[1]
+def _announced(
+    notices: Notices, key_id: str, told: Sequence[tuple[datetime, Notice]], at: datetime
+) -> Notice | None:
+    """The one of ``told``, the announcements of an access key, that counted ``at`` that time, by what is on record."""
+    earlier = bisect_right(told, at, key=itemgetter(0))
+    last = told[earlier - 1][1] if earlier else None
     if last is None or (at.date() - last.day).days > LAPSE_DAYS:
         return None
     lost = notices.exemption(key_id)
     return None if lost and last.time < lost.time <= at else last
 
 
+def announcement_of(notices: Notices, key_id: str, at: datetime) -> Notice | None:
+    """The announcement of an access key that counted ``at`` that time, by what is on record now."""
+    return _announced(notices, key_id, notices.announcements(key_id), at)
+
+
 def key_notice_faults(
     records: KeyRecords, outputs: Sequence[PolicyOutput], notices: Mapping[str, Notices]
 ) -> Iterator[tuple[str, str, str]]:
     """Place, level and words of what was done to keys and not announced. ``notices``: account id -> its, if read."""
-    for call in records.made:
-        its, terms = notices.get(call.arn.split(":")[4]), _terms_of(call, outputs)
-        told = announcement_of(its, call.key_id, call.time) if its else None
-        if call.what == PARKING:
-            found = _told_fault(call, told, terms, records.changed_before(call), known=its is not None)
-        elif call.what == RETIREMENT:
-            found = _told_fault(call, told, terms, known=its is not None)
-            parking = records.parked_for(call)
-            found = found or (_short_fault(call, parking, told, terms) if parking else None)
-        else:
-            continue
-        if found:
-            yield call.place, found[0], f"{call} {found[1]}"
+    asked = _TermsOfOutputs(outputs)
+    for key, calls in groupby(records.made, key=attrgetter("who")):
+        account, _, key_id = key.partition("/")
+        its = notices.get(account)
+        announcements = its.announcements(key_id) if its else ()
+        for call in calls:
+            told = _announced(its, key_id, announcements, call.time) if its else None
+            found = _call_fault(call, records, told, asked.of(call), known=its is not None)
+            if found:
+                yield call.place, found[0], f"{call} {found[1]}"
+
+
+def _call_fault(
+    call: KeyCall, records: KeyRecords, told: Notice | None, terms: _Terms | None, *, known: bool
+) -> tuple[str, str] | None:
+    if call.what == PARKING:
+        return _told_fault(call, told, terms, records.changed_before(call), known=known)
+    if call.what == RETIREMENT:
+        parking = records.parked_for(call)
+        found = _told_fault(call, told, terms, known=known)
+        return found or (_short_fault(call, parking, told, terms) if parking else None)
+    return None
 
 
 def _told_fault(
