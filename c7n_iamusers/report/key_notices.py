@@ -61,7 +61,7 @@ def announcement_of(notices: Notices, key_id: str, at: datetime) -> Notice | Non
     if last is None or (at.date() - last.day).days > LAPSE_DAYS:
         return None
     lost = notices.exemption(key_id)
-    return None if lost and last.time < lost.time <= at else last
+    return None if lost and last.time <= lost.time <= at else last
 
 
 def key_notice_faults(
