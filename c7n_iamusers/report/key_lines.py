@@ -191,7 +191,7 @@ class KeyRecords:
             return
         key = who_in(line["arn"], key_id)
         self._ordered.pop(key, None)
-        calls, what = self._calls[key], LAPSED if phase == LAPSED else purpose_of(line)
+        calls, what = self._calls[key], purpose_of(line)
         if phase == OUTCOME and line.get("calls") == 0 and line.get("status") in _STATUS.values():
             if moment(line.get("rests_on")):  # without one, see ``derived_status.compared``
                 names = ("arn", "unique_id", "status", "time", "rests_on")
@@ -205,7 +205,7 @@ class KeyRecords:
             self._begun[place, key, what] = len(calls)
             self._times.add((key, what, time))
             calls.append(KeyCall(place, output, line["arn"], key_id, time, what, False, *said))
-        elif phase == AFTER and what:
+        elif phase == AFTER:
             self._answered(place, key, what, time, str(line.get("result") or ""))
 
     def _answered(self, place: str, key: str, what: str, time: datetime, result: str) -> None:

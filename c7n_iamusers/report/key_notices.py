@@ -67,7 +67,7 @@ def _announced(
     if last is None or (at.date() - last.day).days > LAPSE_DAYS:
         return None
     lost = notices.exemption(key_id)
-    return None if lost and last.time < lost.time <= at else last
+    return None if lost and last.time <= lost.time <= at else last
 
 
 def announcement_of(notices: Notices, key_id: str, at: datetime) -> Notice | None:

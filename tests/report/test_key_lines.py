@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -67,6 +67,26 @@ SEEN = "lapsed"
 GONE: Line = {"code": "GoneMeanwhile"}
 NO_ANSWER: Line = {"code": "CallFailed", "call": "iam:UpdateAccessKey"}
 
+
+def with_members_of_an_outcome(lines: list[Line]) -> list[Line]:
+    return [{**each, "calls": 0, "status": "retired", "rests_on": at(1)} for each in lines]
+
+
+def of(lines: list[Line], **more: Any) -> list[Line]:
+    """``lines``, with other members of their calls' parameters."""
+    return [{**each, "parameters": {**each["parameters"], **more}} for each in lines]
+
+
+def without_note(lines: list[Line], name: str) -> list[Line]:
+    before, after = lines
+    return [{**before, "notes": {key: note for key, note in before["notes"].items() if key != name}}, after]
+
+
+def in_the_same_second(lines: list[Line]) -> list[Line]:
+    """Before what ``at`` names."""
+    return [{**each, "time": each["time"].replace(".250000", ".100000")} for each in lines]
+
+
 SHOWN_LATER = outcome(2, "deactivated", 0, code="KeyShownLater", rests_on=at(1))
 
 
@@ -112,6 +132,7 @@ def faults(lines: list[Line]) -> list[str]:
         pytest.param([*park(1), line(2, SEEN, active=[KEY])], id="seen-active"),
         pytest.param([*park(1), *retire(8, 1, "unknown"), *retire(9, 1)], id="tried-twice"),
         pytest.param([*park(1, used=None), *retire(9, 1, used=None)], id="never-used"),
+        pytest.param([*with_members_of_an_outcome(park(1)), *retire(9, 1)], id="a-call-like-an-outcome"),
     ],
 )
 def test_what_runs_leave_contradicts_nothing(lines: list[Line]) -> None:
@@ -167,11 +188,45 @@ def test_what_runs_leave_contradicts_nothing(lines: list[Line]) -> None:
             [*park(1), outcome(1, "deactivated", code="KeyGone")], "with the code", id="no-such-code"
         ),
         pytest.param([outcome(1, "skipped", 0)], "without a call", id="skipped-without-a-call"),
+        pytest.param(of(park(1), AccessKeyId="AKIA2")[:1], "of the key AKIA2", id="of-another-key"),
+        pytest.param(of(park(1), Status="Gone")[:1], "no run makes such a call", id="no-such-call"),
+        pytest.param(park(1, **{"for": "retirement"}), "does the parking", id="for-something-else"),
+        pytest.param([{**park(1)[0], "notes": "parking"}], "is for nothing", id="for-nothing"),
+        pytest.param(without_note(park(1), "policy"), "its notes lack policy", id="of-no-policy"),
+        pytest.param(without_note(park(1), "used"), "its notes lack used", id="of-no-use"),
+        pytest.param(
+            [*park(1, "gone"), outcome(1, "skipped", **GONE), *retire(9, 1)],
+            "no journal here has",
+            id="gone-as-it-was-parked",
+        ),
+        pytest.param(retire(9, 1, "gone"), "no journal here has", id="never-parked-and-gone"),
+        pytest.param(
+            [*park(1), *in_the_same_second(retire(1, 1))], "no journal here has", id="deleted-right-before"
+        ),
     ],
 )
 def test_what_no_run_leaves(lines: list[Line], told: str) -> None:
     (fault,) = faults(lines)
     assert told in fault
+
+
+@pytest.mark.parametrize(
+    ("since", "told"),
+    [
+        pytest.param("2026-11-09T10:00:00+00:00", "", id="in-the-same-second"),
+        pytest.param("2026-11-09T10:00:01+00:00", "which is no time before it", id="later"),
+        pytest.param("lately", "which is no time before it", id="no-time"),
+    ],
+)
+def test_a_key_was_parked_before_it_is_deleted(since: str, told: str) -> None:
+    fault = Lines().fault(call(9, "retirement", since=since, used=USED)[0])
+    assert told in fault
+    assert bool(fault) is bool(told)
+
+
+def test_an_answer_without_its_call_and_a_line_of_no_time_are_no_calls() -> None:
+    assert levels(park(5)[1:], [], output()) == []
+    assert levels([{**park(5)[0], "time": "lately"}], [], output()) == []
 
 
 def test_another_accounts_journal_proves_nothing_on_a_key() -> None:
@@ -321,6 +376,14 @@ CASES: dict[str, tuple[list[Line], list[Notice] | None, list[PolicyOutput], str,
     ),
     "refused calls need none": ([*park(5, "failed")], [], [output()], "", ""),
     "in a bucket": (park(5), [], [output(place="p/2026/11/01/00")], BLOCKING, "asks for one"),
+    "of a run that began with it": (
+        park(5),
+        [],
+        [output(noticed=False), replace(output(), time=datetime.fromisoformat(at(5)))],
+        BLOCKING,
+        "asks for one",
+    ),
+    "only outcomes are left": (park(5), [], [replace(output(), state="")], ATTENTION, "is not known"),
     "of another policy": (park(5), [], [output(place="p2")], ATTENTION, "is not known"),
 }
 
@@ -344,6 +407,17 @@ def test_an_exemption_ends_an_announcement() -> None:
     found = levels(park(5), [notice(1, 19)], output(), exempted=[lost])
     assert [level for level, _ in found] == [BLOCKING]
     assert levels(park(2), [notice(1, 19)], output(), exempted=[lost]) == []
+
+
+@pytest.mark.parametrize(("later", "counts"), [(0, False), (1, True)])
+def test_an_announcement_counts_if_it_is_later_than_the_exemption(later: int, counts: bool) -> None:
+    """As the gate has it, see ``Notices.announcement``."""
+    (rule,) = parse_rules([{"user": "jane", "reason": "x", "expires": "2099-01-01"}], "here")
+    told = notice(3, 19)
+    lost = Exempted.by(rule, JANE, told.time - timedelta(seconds=later))
+    its, now = Notices([told], "notices", [lost]), datetime(2026, 11, 1, tzinfo=timezone.utc)
+    assert (announcement_of(its, KEY, now) is told) is counts
+    assert (its.announcement(KEY, now) is told) is counts
 
 
 def test_an_announcement_lapses() -> None:
