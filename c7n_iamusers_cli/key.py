@@ -235,13 +235,15 @@ def _give_back(record: Record, found: _Key, options: Mapping[str, Any]) -> None:
 
 def _rows(policy: Any, subject: Subject) -> list[Mapping[str, Any]]:
     """The outcomes of the key in the output of ``policy``. Raises ClickException."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
     from c7n_iamusers.execution.outcomes import load_outcomes
     from c7n_iamusers.plugins.run_outputs import run_store
 
     try:
         with policy.ctx:
             rows = load_outcomes(run_store(policy.resource_manager).store)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ClientError, BotoCoreError) as error:
         raise click.ClickException(f"{subject}: its outcome can't be read: {error}") from error
     return [row for row in rows if row.get("unique_id") == subject.unique_id]
 

@@ -146,13 +146,15 @@ class NamedPlaces:
 
 
 def known_names(path: Path | None) -> frozenset[str] | None:
-    """All texts of an accounts file, with the names of the buckets and the Regions in them; None without one."""
+    """All texts of an accounts file but its accounts' names, which others choose, with the names of the buckets and the
+    Regions in them; None without one.
+    """
     return read_accounts(path, _names) - {""} if path else None
 
 
 def _names(data: Any) -> frozenset[str]:
     if isinstance(data, Mapping):
-        return frozenset[str]().union(*map(_names, data.values()))
+        return frozenset[str]().union(*(_names(each) for key, each in data.items() if key != "name"))
     if isinstance(data, list):
         return frozenset[str]().union(*map(_names, data))
     text = data if isinstance(data, str) else ""

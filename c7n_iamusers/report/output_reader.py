@@ -6,7 +6,7 @@ The place of an output says of which account it is (``output_layout``): data on 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -76,6 +76,8 @@ _LONGEST_FAULT = 1_000
 #: Bytes in memory of what is kept of one directory: so many, or so many times those of its files as they lie there,
 #: whichever is more. Runs leave up to TIMES times.
 _LARGEST_KEPT, _MOST_KEPT_TIMES = 4 * 1024 * 1024, 40
+#: The same of all directories of one account, which may be many; and what is the most that is kept of them.
+_LARGEST_OF_ACCOUNT, _MOST_OF_ACCOUNT = 64 * 1024 * 1024, 1024 * 1024 * 1024
 _DENIED = (b"AccessDenied", b"not authorized to perform")
 #: The files of several directories are read at once, and those of one at a time are unpacked and parsed: what is parsed
 #: takes much more memory than what is kept of it.
@@ -98,7 +100,7 @@ def read_outputs(
     nothing lies there that a run leaves, or the place itself can't be read.
     """
     of_directory = _directories(store)
-    rules = Kept(RULE_KEYS)
+    rules, bounds = Kept(RULE_KEYS), _Bounds()
     if accounts:
         of_directory = {
             path: files
@@ -112,7 +114,7 @@ def read_outputs(
         files = OutputFiles(store, directory, names)
         files.read_ahead()
         with _PARSING:
-            return _read(files, known, rules)
+            return _read(files, known, rules, bounds)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         outputs = list(
@@ -170,16 +172,46 @@ def _hour(run: str) -> datetime | None:
         return None
 
 
-def _read(files: OutputFiles, known: Mapping[str, str], rules: Kept) -> PolicyOutput | None:
+class _Bounds:
+    """How much is kept of each account's directories: only who may write there decides how many there are.
+
+    ``reached``: account -> why nothing more of it is read.
+    """
+
+    def __init__(self) -> None:
+        self._packed, self._kept = Counter[str](), Counter[str]()
+        self.reached: dict[str, str] = {}
+
+    def fault(self, owner: str, packed: int, found: PolicyOutput | None) -> str:
+        """Why no more of the account is kept; empty if it is. ``packed``: bytes of the directory's files.
+
+        ``owner``: the account that writes there; empty where that is not known, and the directory alone is bounded.
+        """
+        most = max(_LARGEST_KEPT, _MOST_KEPT_TIMES * packed)
+        if (kept := size(found, most)) > most:
+            return f"holds more than a run leaves: what a report keeps of it takes more than {most} bytes"
+        self._packed[owner] += packed
+        most = min(max(_LARGEST_OF_ACCOUNT, _MOST_KEPT_TIMES * self._packed[owner]), _MOST_OF_ACCOUNT)
+        if owner and self._kept[owner] + kept > most:
+            why = f"is not read: what a report keeps of all outputs of account {owner} takes more than {most} bytes"
+            return self.reached.setdefault(owner, f"{why}, which is more than runs leave")
+        self._kept[owner] += kept
+        return ""
+
+
+def _read(files: OutputFiles, known: Mapping[str, str], rules: Kept, bounds: _Bounds) -> PolicyOutput | None:
     """As ``_output``; whatever is wrong in one directory is said of that directory, and hides no other.
 
     ``rules``: those of all directories, of which the refused ones leave none there.
     """
+    layout = Layout.of(files.directory.parts, known)
+    owner = layout.of_account or layout.name
     try:
-        found, most = _output(files, known), max(_LARGEST_KEPT, _MOST_KEPT_TIMES * files.packed)
-        if size(found, most) <= most:
+        found = None if (fault := bounds.reached.get(owner, "")) else _output(files, known)
+        if not (fault := fault or bounds.fault(owner, files.packed, found)):
             return found and replace(found, rules=tuple(map(rules.of, found.rules)))
-        fault = f"holds more than a run leaves: what a report keeps of it takes more than {most} bytes"
+    except MemoryError:
+        raise  # of all that is kept, and no fault of this directory
     except Exception as error:  # noqa: BLE001  # its files may hold anything
         fault = f"holds what no run leaves: {error!r}"[:_LONGEST_FAULT]
     return _output(OutputFiles(files.store, files.directory, ()), known, fault)

@@ -93,6 +93,17 @@ def test_a_deleted_key_does_not_come_back(org: LocalOrg, keys: tuple[str, str]) 
     assert json.loads(key(unused, "--format", "json").stdout)["found"]["deleted"]
 
 
+def test_without_aws_no_traceback(
+    org: LocalOrg, keys: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deactivate(OUTPUT, name="parking")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    result = key(keys[0], "--give-back")
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert (result.exit_code, "Could not connect" in result.output) == (1, True), result.output
+
+
 def test_in_a_bucket(org: LocalOrg, keys: tuple[str, str]) -> None:
     unused, used = keys
     org.client("s3").create_bucket(Bucket="governance")

@@ -380,6 +380,35 @@ def test_what_a_report_keeps_of_one_directory_has_a_bound(
     assert [("takes more than" in each.why) for each in found.values()] == [packed]
 
 
+def test_what_a_report_keeps_of_one_account_has_a_bound(
+    left: Outputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many directories it makes. Another account's are read all the same."""
+    monkeypatch.setattr(output_reader, "_LARGEST_OF_ACCOUNT", 100_000)
+    monkeypatch.setattr(output_reader, "_MOST_OF_ACCOUNT", 100_000)
+    for number in range(5):
+        rows = [outcome(f"user-{number}-{each}", "skipped") for each in range(60)]
+        left.leave(name="payments", policy=f"a{number}", outcomes=rows)
+    left.leave(name="research", account="444455556666", policy="honest", outcomes=[])
+    found = {each.policy: each for each in read(left)}
+    assert found.pop("honest").state == RAN
+    states = [each.state for each in found.values()]
+    assert 0 < states.count(RAN) < 4
+    refused = [each.why for each in found.values() if each.state == UNREADABLE]
+    assert len(refused) + states.count(RAN) == 5
+    assert all("all outputs of account payments takes more than 100000 bytes" in why for why in refused)
+
+
+def test_a_lack_of_memory_is_no_fault_of_a_directory(left: Outputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*_: Any) -> None:
+        raise MemoryError
+
+    left.leave()
+    monkeypatch.setattr(output_reader, "_output", none_left)
+    with pytest.raises(MemoryError):
+        read(left)
+
+
 def test_what_an_earlier_run_saw_does_not_count(left: Outputs) -> None:
     left.leave("alice", seen=seen(exempt_user("git-a")), days=1)
     left.leave("alice")
