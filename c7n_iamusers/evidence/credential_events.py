@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from c7n_iamusers.evidence.user_calls import object_in, text_in
+from c7n_iamusers.evidence.call_event import object_in, text_in
 from c7n_iamusers.iam.policy_documents import is_aws_deny_all
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, denies_all, is_denied
 from c7n_iamusers.text.times import as_text, moment

@@ -11,11 +11,11 @@ from c7n.exceptions import PolicyValidationError
 from c7n.query import DescribeSource
 from c7n.utils import get_partition, local_session
 
+from c7n_iamusers.evidence.call_event import ROOT_NAME
 from c7n_iamusers.evidence.credential_report import flag, is_row_of
 from c7n_iamusers.evidence.index import ACCOUNT, VIRTUAL_MFA, Inventory
 from c7n_iamusers.evidence.model import Source
 from c7n_iamusers.evidence.reader import ACCOUNT_KINDS, PIECES, account_piece
-from c7n_iamusers.evidence.user_calls import ROOT_NAME
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import POLICY_KINDS, read_users, users_by_name_or_id

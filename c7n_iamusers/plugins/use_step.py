@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from c7n_iamusers.evidence.attempted_calls import SIGN_IN
-from c7n_iamusers.evidence.user_calls import user_call
+from c7n_iamusers.evidence.call_event import user_call
 from c7n_iamusers.notices.notices import USED, Notices
 from c7n_iamusers.plugins import subject_lines
 from c7n_iamusers.plugins.notice_steps import Due, Step

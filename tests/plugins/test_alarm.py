@@ -25,7 +25,7 @@ from c7n.utils import reset_session_cache
 from aws_local_org import LocalOrg
 from aws_local_org.iam.seeding import set_password_last_used
 from c7n_iamusers.entry import register
-from c7n_iamusers.evidence.user_calls import user_call
+from c7n_iamusers.evidence.call_event import user_call
 from c7n_iamusers.handler import any_call
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.notices.forwarding import Addressed, forwarded, packed
