@@ -34,7 +34,7 @@ def _recorded(user: IamUser, history: CallHistory) -> QuarantineRecord | None:
     record = deny_record_of(user)
     on_user = record.quarantine if record else None
     journaled = history.quarantine
-    if on_user is None or predated(user, history):
+    if on_user is None or predated(user, history) or _is_put_beside(user, on_user, history):
         in_force = journaled and journaled.deny != "inline" and _is_in_force(user, journaled, history)
         return _with_earlier(user, journaled, history) if journaled and in_force else None
     later = journaled is not None and journaled.since > on_user.since
@@ -46,6 +46,18 @@ def _recorded(user: IamUser, history: CallHistory) -> QuarantineRecord | None:
     return (
         replace(on_user, given=journaled.given, dropped=journaled.dropped) if journaled and same else on_user
     )
+
+
+def _is_put_beside(user: IamUser, on_user: QuarantineRecord, history: CallHistory) -> bool:
+    """Whether the inline Deny with the record ``on_user`` was put beside our AWSDenyAll: it bears an earlier time than
+    the quarantine, which would have met it.
+    """
+    journaled, statement = history.quarantine, deny_all.inline_deny_all(user)
+    if journaled is None or statement is None or journaled.deny == "inline":
+        return False
+    if on_user.since >= journaled.since or not _is_in_force(user, journaled, history):
+        return False
+    return not any(deny_all.is_same_deny(each, statement) for each in history.inline_denies())
 
 
 def _with_earlier(user: IamUser, quarantine: QuarantineRecord, history: CallHistory) -> QuarantineRecord:
@@ -360,7 +372,7 @@ def to_activate(user: IamUser, history: CallHistory) -> frozenset[str]:
     And they were active before. A source that no journal can change shows this: the record in the inline Deny-all,
     which is put on before the first one is deactivated, or else a snapshot.
     """
-    ours, on_user = history.proven_off(), _quarantine_on(user)
+    ours, on_user = history.proven_off(), _own_quarantine_on(user, history)
     if on_user and on_user.known and not on_user.kept:
         return ours & {*on_user.deactivated}
     return (ours & history.active_before) - {*(on_user.inactive if on_user else ())}
@@ -368,7 +380,7 @@ def to_activate(user: IamUser, history: CallHistory) -> frozenset[str]:
 
 def deactivated_unnamed(user: IamUser, history: CallHistory) -> bool:
     """Whether ``user`` has inactive credentials that we deactivated, and its Deny-all does not say which."""
-    on_user = _quarantine_on(user)
+    on_user = _own_quarantine_on(user, history)
     if on_user and on_user.known and not on_user.kept:
         return False
     return not _inactive(user).isdisjoint(history.deactivations())
@@ -393,6 +405,12 @@ def listened_since(user: IamUser, quarantine: QuarantineRecord, history: CallHis
 
 def _quarantine_on(user: IamUser) -> QuarantineRecord | None:
     return record.quarantine if (record := deny_record_of(user)) else None
+
+
+def _own_quarantine_on(user: IamUser, history: CallHistory) -> QuarantineRecord | None:
+    """That of the Deny-all on ``user``, unless somebody put it beside ours."""
+    found = _quarantine_on(user)
+    return None if found and _is_put_beside(user, found, history) else found
 
 
 def _inactive(user: IamUser) -> frozenset[str]:

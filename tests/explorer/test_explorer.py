@@ -115,6 +115,11 @@ def test_an_output_removed_while_the_user_is_looked_at_for_the_last_time(explore
     assert explore("quarantine: output-removed@GetUser#2") == ()
 
 
+def test_release_boundary_deny_imitated_getqueueattributes(explore: Explore) -> None:
+    # the credentials stayed inactive: an imitated Deny of an earlier time hid the record of the quarantine
+    assert explore("release-boundary: deny-imitated@GetQueueAttributes") == ()
+
+
 def test_a_journal_removed_before_the_deny_is_put_back(explore: Explore) -> None:
     # journal: run 1, iam:PutUserPolicy#2: no line announces it
     assert explore("composite-delete: journal-removed@DeleteUserPolicy#2") == ()

@@ -410,6 +410,7 @@ class Running:
             if 200 <= status < 300:
                 received = call.number not in self.met and not self._happened(("killed-after",))
                 selected = None if self.cut else self.judge.selected  # else whom an edited journal names
+                self._hold(self.facts())  # also of whom the run took since the last change
                 self.mail.sent(selected, f"run {self.number}, {call}", received=received)
         elif call.changes:
             self.made.append(Made(call.operation, call.parameters, 200 <= status < 300))

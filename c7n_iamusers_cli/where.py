@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers where``: in which configuration of which account the ids of access keys stand, and in which files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from stat import S_ISREG
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from c7n_iamusers_cli.arguments import account_choice, targets_in
+from c7n_iamusers_cli.output import end_check, format_option, print_json, print_table, progress_bar, say
+
+if TYPE_CHECKING:
+    from c7n_iamusers.key_places.key_ids import KeyPlace
+    from c7n_iamusers.organization.preflight_checks import Probes
+    from c7n_iamusers.organization.readiness import Target
+
+#: Accounts and Regions that are read at once.
+_AT_ONCE = 16
+#: Seconds that one call may wait for AWS in all.
+_BUDGET = 60.0
+#: Bytes of a file that are searched at once, and those of them that are searched again with the next: more than an id.
+_PIECE, _OVERLAP = 1024 * 1024, 64
+_COLUMNS = ("account", "region", "service", "resource", "where", "access key", "user")
+
+
+@click.command()
+@click.argument("asked", metavar="[KEY_ID|USER]", required=False)
+@click.option("--all", "everything", is_flag=True, help="All access keys whose ids stand somewhere.")
+@click.option(
+    "-c",
+    "--config",
+    "accounts_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="c7n-org's accounts file: its accounts are read, each by its role.",
+)
+@account_choice
+@click.option(
+    "-r",
+    "--region",
+    "regions",
+    multiple=True,
+    metavar="REGION",
+    help="Only this Region. Repeatable.  [default: all that are enabled in the account]",
+)
+@click.option(
+    "--decrypt",
+    is_flag=True,
+    help="Read the values of secrets and of SecureString parameters, too. None is printed or kept.",
+)
+@click.option(
+    "--files",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    metavar="PATH",
+    help="Search this file, or all files below this directory, such as a checkout. Repeatable.",
+)
+@click.option(
+    "--policy", is_flag=True, help="Print the IAM policy that the role of an account needs, and end."
+)
+@format_option("table", "json")
+def where(
+    asked: str | None,
+    everything: bool,
+    accounts_file: Path | None,
+    names: tuple[str, ...],
+    tags: tuple[str, ...],
+    regions: tuple[str, ...],
+    decrypt: bool,
+    files: tuple[Path, ...],
+    policy: bool,
+    output_format: str,
+) -> None:
+    """Show where the id of an access key stands: KEY_ID, those of USER, or --all that stand anywhere.
+
+    It reads environment variables of functions, projects and tasks, parameters, outputs of stacks, user data, and the
+    names of secrets, and changes nothing. A variable AWS_ACCESS_KEY_ID with another key is shown as "another key". Of
+    what is read, nothing is printed or kept but names and the ids of keys. The command says each time what it did not
+    look at, and ends with 1 if something could not be read: a key may stand there.
+    """
+    if policy:
+        print_json(_policy(decrypt))
+        return
+    if bool(asked) == everything:
+        raise click.UsageError("give a KEY_ID, a USER, or --all")
+    if not accounts_file and not files:
+        raise click.UsageError("give -c FILE with the accounts, --files PATH, or both")
+    search = _Search(targets_in(accounts_file, names, tags) if accounts_file else (), regions, decrypt)
+    keys = None if everything else search.keys_of(str(asked))
+    search.read(keys)
+    for path in files:
+        search.read_files(path, keys)
+    _print(search, output_format)
+    end_check(len(search.unread), 0)
+
+
+def _policy(decrypt: bool) -> dict[str, Any]:
+    from c7n_iamusers.key_places.readers import READERS
+
+    more = ("ec2:DescribeRegions", "iam:GetAccessKeyLastUsed", "iam:ListAccessKeys")
+    of_services = ((*each.permissions, *(each.decrypts if decrypt else ())) for each in READERS.values())
+    actions = sorted({*more, *(action for its in of_services for action in its)})
+    statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A place in ``account`` (its name; empty for a file). ``user``: whose key it is; empty if that is not known."""
+
+    account: str
+    region: str
+    service: str
+    place: KeyPlace
+    user: str = ""
+
+
+@dataclass
+class _Search:
+    """``found``: the places. ``unread``: what could not be read, in words."""
+
+    targets: Sequence[Target]
+    regions: Sequence[str]
+    decrypt: bool
+    found: list[_Row] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._probes = _probes(self.targets) if self.targets else None
+        #: Account id -> makes clients there; accounts that can't be reached have none.
+        self._clients: dict[str, Callable[..., Any]] = {}
+        self._of_user: dict[str, str] = {}
+        for target in self.targets:
+            self._reach(target)
+
+    def _reach(self, target: Target) -> None:
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from c7n_iamusers.exceptions import EvidenceUnreadable
+
+        assert self._probes
+        patient = Config(retries={"mode": "adaptive", "total_max_attempts": 8}, read_timeout=_BUDGET)
+        try:
+            self._clients[target.account_id] = partial(self._probes.clients(target), config=patient)
+        except (EvidenceUnreadable, ClientError, BotoCoreError) as error:
+            self.unread.append(f"{target}: {error}")
+
+    def keys_of(self, asked: str) -> frozenset[str]:
+        """The ids of the keys that are asked for. Raises ClickException for a user that no account has."""
+        from c7n_iamusers.key_places.key_ids import KEY_ID
+
+        if KEY_ID.fullmatch(asked):
+            return frozenset({asked})
+        if not self.targets:
+            raise click.ClickException(
+                f"{asked} is no id of an access key: give -c FILE, to look up a user's"
+            )
+        found, known = set[str](), False
+        for target in self.targets:
+            keys = self._keys_in(target, asked)
+            known, found = known or keys is not None, found | {*(keys or ())}
+        if not found and not self.unread:
+            why = "has no access key" if known else "is in none of the accounts"
+            raise click.ClickException(f"user {asked} {why}: correct the name, -c or -a")
+        return frozenset(found)
+
+    def _keys_in(self, target: Target, user: str) -> list[str] | None:
+        """The ids of the user's keys; None where the account has no such user, or can't be read, which is said."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from c7n_iamusers.execution.retries import error_code
+
+        if target.account_id not in self._clients:
+            return None
+        try:
+            pages = self._clients[target.account_id]("iam").get_paginator("list_access_keys")
+            keys = [each for page in pages.paginate(UserName=user) for each in page["AccessKeyMetadata"]]
+        except (ClientError, BotoCoreError) as error:
+            if not isinstance(error, ClientError) or error_code(error) != "NoSuchEntity":
+                self.unread.append(f"{target}: the keys of {user}: {error}")
+            return None
+        found = [str(each["AccessKeyId"]) for each in keys]
+        self._of_user |= dict.fromkeys(found, user)
+        return found
+
+    def read(self, keys: Collection[str] | None) -> None:
+        """Read all accounts and Regions for ``keys``; for all if None."""
+        asked = [(target, region) for target in self.targets for region in self._regions_of(target)]
+
+        def read(each: tuple[Target, str]) -> tuple[list[_Row], list[str]]:
+            return self._in_region(*each, keys)
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool, progress_bar("Regions of accounts") as progress:
+            for number, (found, unread) in enumerate(pool.map(read, asked), 1):
+                self.found += found
+                self.unread += unread
+                progress(number, len(asked))
+        self.found = [self._with_user(row) for row in self.found]
+
+    def _regions_of(self, target: Target) -> Sequence[str]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from c7n_iamusers.evidence.event_history import enabled_regions
+
+        if target.account_id not in self._clients or self.regions:
+            return self.regions if target.account_id in self._clients else ()
+        assert self._probes
+        try:
+            return enabled_regions(self._clients[target.account_id]("ec2"), self._probes.backoff)
+        except (ClientError, BotoCoreError) as error:
+            self.unread.append(
+                f"{target}: which Regions are enabled: {error}: allow ec2:DescribeRegions, or give -r"
+            )
+            return ()
+
+    def _in_region(
+        self, target: Target, region: str, keys: Collection[str] | None
+    ) -> tuple[list[_Row], list[str]]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from c7n_iamusers.key_places.key_ids import Unread, places_in
+        from c7n_iamusers.key_places.readers import READERS
+
+        clients = partial(self._clients[target.account_id], region_name=region)
+        found, unread = list[_Row](), list[str]()
+        for service, reader in READERS.items():
+            its = f"{target}, {region}: {service}: {reader.title}"
+            try:
+                for text in reader.read(clients, self.decrypt):
+                    if isinstance(text, Unread):
+                        unread.append(": ".join(filter(None, (its, text.resource, text.why))))
+                    else:
+                        found += [_Row(target.name, region, service, each) for each in places_in(text, keys)]
+            except (ClientError, BotoCoreError) as error:
+                unread.append(f"{its}: {error}")
+        return found, unread
+
+    def _with_user(self, row: _Row) -> _Row:
+        """With the user whose key it is, by the account in which it stands."""
+        from dataclasses import replace
+
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        key_id = row.place.key_id
+        if key_id not in self._of_user:
+            (target,) = (each for each in self.targets if each.name == row.account)
+            try:
+                last = self._clients[target.account_id]("iam").get_access_key_last_used(AccessKeyId=key_id)
+                self._of_user[key_id] = str(last.get("UserName") or "")
+            except (ClientError, BotoCoreError):
+                self._of_user[key_id] = ""  # it is another account's, or gone
+        return replace(row, user=self._of_user[key_id])
+
+    def read_files(self, top: Path, keys: Collection[str] | None) -> None:
+        """Search a file, or all files below a directory. Links are not followed."""
+        for path in sorted(_files(top)):
+            try:
+                self.found += [
+                    _Row("", "", "file", place, self._of_user.get(place.key_id, ""))
+                    for place in _in_file(path, keys)
+                ]
+            except OSError as error:
+                self.unread.append(f"{path}: {error}")
+
+
+def _files(top: Path) -> Iterator[Path]:
+    if not top.is_dir():
+        yield top
+    for directory, below, names in os.walk(top):
+        below.sort()
+        for name in names:
+            path = Path(directory, name)
+            if S_ISREG(path.lstat().st_mode):
+                yield path
+
+
+def _in_file(path: Path, keys: Collection[str] | None) -> Iterator[KeyPlace]:
+    """Each key once a line. Raises OSError."""
+    from c7n_iamusers.key_places.key_ids import KEY_ID, KeyPlace
+
+    told, line, kept = set[tuple[int, str]](), 1, ""
+    with path.open("rb") as file:
+        piece = file.read(_PIECE)
+        while piece:
+            text, following = kept + piece.decode("latin-1"), file.read(_PIECE)
+            for match in KEY_ID.finditer(text):
+                # at either end of a piece, what is beside it is in the other piece
+                cut = (kept and match.start() == 0) or (following and match.end() == len(text))
+                at, key_id = line + text.count("\n", 0, match.start()), match[0]
+                if not cut and (keys is None or key_id in keys) and (at, key_id) not in told:
+                    told.add((at, key_id))
+                    yield KeyPlace(str(path), f"line {at}", key_id)
+            kept = text[-_OVERLAP:]
+            line += text.count("\n", 0, len(text) - len(kept))
+            piece = following
+
+
+def _print(search: _Search, output_format: str) -> None:
+    from c7n_iamusers.key_places.readers import NOT_READ
+
+    rows = [
+        (
+            *(row.account, row.region, row.service, row.place.resource, row.place.where),
+            f"{row.place.key_id}{' (another key)' if row.place.other else ''}",
+            row.user,
+        )
+        for row in search.found
+    ]
+    if output_format == "json":
+        names = ("account", "region", "service", "resource", "where", "key", "user")
+        places = [
+            {**dict(zip(names, row, strict=True)), "key": each.place.key_id, "other": each.place.other}
+            for row, each in zip(rows, search.found, strict=True)
+        ]
+        print_json({"places": places, "unread": search.unread, "not_looked_at": [*NOT_READ]})
+        return
+    print_table(_COLUMNS, rows)
+    for each in search.unread:
+        say(f"not read: {each}", err=True)
+    read = ", as far as it was read" if search.unread else ""
+    say(f"{len(rows)} places{read}. Not looked at: {'; '.join(NOT_READ)}", err=True)
+
+
+def _probes(targets: Sequence[Target]) -> Probes:
+    from c7n_iamusers.execution.callers import caller_of
+    from c7n_iamusers.execution.retries import Backoff
+    from c7n_iamusers.execution.sessions import account_session
+    from c7n_iamusers.organization.preflight_checks import Probes
+
+    session = account_session(region=targets[0].region)
+    return Probes(session, caller_of(session), Backoff(budget=_BUDGET))
