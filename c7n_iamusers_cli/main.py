@@ -63,6 +63,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "report": ("c7n_iamusers_cli.report:report", "Report on all accounts and runs, as one page."),
         "user": ("c7n_iamusers_cli.user:user", "Show what was done to one user, or give it back."),
         "key": ("c7n_iamusers_cli.key:key", "Show what was done to one access key, or give it back."),
+        "where": ("c7n_iamusers_cli.where:where", "Show in which configuration access keys stand."),
         "receipt": ("c7n_iamusers_cli.receipt:receipt", "Write what is on record of the deletion of users."),
         "verify": ("c7n_iamusers_cli.verify:verify", "Verify digests and journals, also against CloudTrail."),
     },

@@ -127,9 +127,10 @@ class Probes:
         """A client of iam in the account: see ``clients``."""
         return self.clients(target)("iam")
 
-    def clients(self, target: Target) -> Callable[[str], Any]:
+    def clients(self, target: Target) -> Callable[..., Any]:
         """Makes clients of services in the account, by the chain of roles as c7n-org assumes them.
 
+        It takes the service, and if need be other options of boto3's ``client``, such as ``region_name``.
         Raises EvidenceUnreadable if the last role, or the profile, acts in another account; ClientError, BotoCoreError.
         """
         region, keys = target.region, dict[str, str]()
@@ -141,7 +142,7 @@ class Probes:
             if acting != target.account_id:
                 raise EvidenceUnreadable(f"profile {target.profile} acts in account {acting}")
             make: Any = session.client
-            return lambda service: make(service, config=SINGLE_TRY)
+            return lambda service, **options: make(service, **{"config": SINGLE_TRY, **options})
         for role in target.roles:
             call = self._client("sts", region, **keys).assume_role
             found = self.backoff.call(
@@ -153,12 +154,12 @@ class Probes:
                 "aws_secret_access_key": credentials["SecretAccessKey"],
                 "aws_session_token": credentials["SessionToken"],
             }
-        return lambda service: self._client(service, region, **keys)
+        return lambda service, **options: self._client(service, region, **keys, **options)
 
-    def _client(self, service: str, region: str | None, **keys: str) -> Any:
+    def _client(self, service: str, region: str | None, **options: Any) -> Any:
         # A session makes clients for one thread at a time.
         with self._lock:
-            return self.session.client(service, region_name=region, config=SINGLE_TRY, **keys)
+            return self.session.client(service, **{"region_name": region, "config": SINGLE_TRY, **options})
 
     def _read(
         self, place: str, iam: Any, take_users: Callable[[Iterator[IamUser]], object] | None = None
