@@ -229,9 +229,7 @@ READERS = intents(ACCOUNT, "alice", permission_set=readers())
     ("found", "told"),
     [
         pytest.param(replace(READERS, users=()), "", id="other-users"),
-        pytest.param(
-            replace(READERS, group="Admins"), 'group is "Admins", and "Readers" in the policy', id="group"
-        ),
+        pytest.param(replace(READERS, group="Admins"), 'group is "Admins", and "iam-', id="group"),
         pytest.param(
             replace(READERS, permission_set=readers("Admins")),
             'permission-set.name is "Admins", and "Readers" in the policy',
