@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from c7n_iamusers.identity_center.aws import reader as module
 from c7n_iamusers.identity_center.aws.created_reader import CreatedReader
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.model import (
+    ASSIGNMENT,
     GROUP,
     MANAGED_GROUP,
     Assignment,
@@ -85,11 +87,12 @@ class Assigned:
 def reader(*groups: KnownGroup, gone: tuple[str, ...] = (), **held: Any) -> CenterReader:
     store: Any = Store([*groups], frozenset(gone))
     assigned: Any = Assigned(held.get("held", {}))
-    sets: Any = None
+    sets: Any = SimpleNamespace(is_managed=lambda _: True)
     return CenterReader(sets, store, assigned)
 
 
 OURS = KnownGroup("g-1", "Ours", f"{MANAGED_GROUP} for account {ACCOUNT}")
+THIRDS = KnownGroup("g-3", "Thirds")
 THEIRS = KnownGroup("g-2", "Theirs", "of others")
 
 
@@ -192,3 +195,25 @@ def test_a_group_whose_creation_had_no_answer_is_known_by_its_description(
     known = CreatedReader(reader(OURS))._group(created, {}, InProgress())
     assert (known == OURS) is found
     assert (known is None) is not found
+
+
+@pytest.mark.parametrize(("few", "lists"), [(2, 2), (1, 1)])
+def test_many_groups_are_listed_rather_than_asked_for(
+    monkeypatch: pytest.MonkeyPatch, few: int, lists: int
+) -> None:
+    """The store here finds one by its name in a list."""
+    monkeypatch.setattr(module, "_FEW", few)
+    found, groups = reader(OURS, THIRDS), [Group(name, frozenset()) for name in ("Ours", "Thirds")]
+    named, _ = found._groups(groups, {}, {}, DesiredAccess(), {}, InProgress())
+    assert named == {"Ours": OURS, "Thirds": THIRDS}
+    assert found.store.listed == lists  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("assigned", [True, False])
+def test_members_are_those_of_groups_that_a_run_assigned(assigned: bool) -> None:
+    group = replace(OURS, members=frozenset({"u-1"}))
+    made = {"PrincipalId": "g-1", "TargetId": ACCOUNT, "PermissionSetArn": "arn"}
+    created = [Created(GROUP, "g-1", {}), *([Created(ASSIGNMENT, "", made)] if assigned else [])]
+    state = CreatedReader(reader(group)).read(created)
+    assert state.groups == {0: group}
+    assert state.members == ({"g-1": group.members} if assigned else {})
