@@ -65,10 +65,10 @@ NO_USE = "its last use is unknown"
             "unused: its last use is not known as of the last day",
             id="use-of-no-time",
         ),
-        pytest.param(KeyCriteria(unused=0), [key(used(0))], "", id="unused-for-no-day"),
+        pytest.param(KeyCriteria(unused=0, min_age=0), [key(created=0)], "", id="unused-for-no-day"),
         pytest.param(OLD, [key(used(1), 365)], "", id="old-on-the-day"),
         pytest.param(OLD, [key(used(1), 364.9)], "older-than", id="not-so-old"),
-        pytest.param(KeyCriteria(older_than=0), [key(created=30)], "", id="older-than-no-day"),
+        pytest.param(KeyCriteria(older_than=0, min_age=0), [key(created=0)], "", id="older-than-no-day"),
         pytest.param(OLD, [key(created=None)], "min-age", id="creation-unknown"),
         pytest.param(UNUSED, [key(created=29.9)], "min-age", id="too-young"),
         pytest.param(KeyCriteria(unused=0), [key(created=30)], "", id="just-old-enough"),
@@ -158,6 +158,11 @@ def test_each_condition_that_holds_is_a_finding() -> None:
         ),
     ]
     assert [each.id for each in every.findings(keys[1], keys, NOW)] == []
+
+
+def test_what_is_unknown_is_no_finding() -> None:
+    unknown = key(None, None)
+    assert KeyCriteria(90, 365, True).findings(unknown, [unknown, other(used(1))], NOW) == []
 
 
 def test_a_key_that_was_never_used_is_told_as_such() -> None:

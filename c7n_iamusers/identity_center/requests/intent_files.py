@@ -198,7 +198,7 @@ def _check_places(
             )
             raise _claims(path, f"to be of account {account}", against)
         if not _names_account(names, account, accounts):
-            where = " and ".join(each for each in names if each) or "its directory"
+            where = " and ".join(names) or "its directory"
             raise _claims(path, f"to be of account {account}", f"not that of {where}")
 
 

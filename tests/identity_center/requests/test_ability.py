@@ -190,6 +190,18 @@ def test_an_expired_acceptance_is_said() -> None:
     assert "the acceptance (on leave) expired on 2026-11-27" in refusal.reason.text
 
 
+@pytest.mark.parametrize(
+    "other",
+    [row(NO_WORKING_CREDENTIALS, user="bob"), row(QUARANTINED)],
+    ids=["of-another-user", "of-another-verdict"],
+)
+def test_another_acceptance_that_expired_is_not_said(other: dict[str, str]) -> None:
+    found = derived(ACCOUNT, alice(credentials=LEFT), accept=[{**other, "expires": "2026-11-27"}])
+    refusal = inability(found, found.users[0], TODAY)
+    assert refusal is not None
+    assert "expired" not in refusal.reason.text
+
+
 def test_a_user_in_our_quarantine_gets_nothing_unless_accepted_and_then_what_it_had() -> None:
     found = derived(ACCOUNT, denied(alice(BUCKET), OURS))
     (refusal,) = desired(found).refused

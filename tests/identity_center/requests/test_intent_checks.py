@@ -1,17 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.model import Person
-from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority, with_own_people
-from c7n_iamusers.identity_center.requests.intents import UserIntent
+from c7n_iamusers.identity_center.requests.intent_checks import (
+    PeopleAuthority,
+    PolicySettings,
+    check_settings,
+    with_own_people,
+)
+from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.requests.people_file import PeopleMap, PersonRow, people_map
 from tests.access_center import ACCOUNT
-from tests.desired import intents, person, user
+from tests.desired import intents, person, readers, user
 
 pytestmark = pytest.mark.pure
 
@@ -209,6 +216,39 @@ def test_who_is_a_claim_alone(
     claimed: UserIntent, there: dict[str, Any], authority: dict[str, Any], told: str
 ) -> None:
     assert told in PeopleAuthority(**authority).refusal_reason(checked(claimed, **authority), there)
+
+
+def test_who_is_nobody_is_no_claim() -> None:
+    assert PeopleAuthority().refusal_reason(user(ACCOUNT, "alice", None, "no email"), detail()) == ""
+
+
+READERS = intents(ACCOUNT, "alice", permission_set=readers())
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        pytest.param(replace(READERS, users=()), "", id="other-users"),
+        pytest.param(replace(READERS, group="Admins"), 'group is "Admins", and "iam-', id="group"),
+        pytest.param(
+            replace(READERS, permission_set=readers("Admins")),
+            'permission-set.name is "Admins", and "Readers" in the policy',
+            id="a-part-of-a-setting",
+        ),
+        pytest.param(
+            replace(READERS, permission_set=None, derive={}),
+            "permission-set is null, and {} in",
+            id="derived",
+        ),
+    ],
+)
+def test_a_setting_that_differs_from_the_policy_is_told(found: Intents, told: str) -> None:
+    settings = PolicySettings("policies.yml", READERS, PeopleAuthority())
+    if told:
+        with pytest.raises(IdentityCenterError, match=f"differs from policy .*{re.escape(told)}"):
+            check_settings(found, settings)
+    else:
+        check_settings(found, settings)
 
 
 def test_whom_the_file_names_needs_no_tag() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.iam.accounts import PolicySource
+from c7n_iamusers.identity_center.requests import intents as requests
 from c7n_iamusers.identity_center.requests.intents import (
     Intents,
     NotIntents,
@@ -188,6 +189,15 @@ def test_claims_that_can_not_be(
 @pytest.mark.parametrize("data", [None, [], "x", 1, {}], ids=str)
 def test_a_check_of_what_is_not_even_an_object(data: Any) -> None:
     with pytest.raises(NotIntents, match="schema None is not 3"):
+        check_intents(data)
+
+
+def test_as_many_policies_as_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = derived()
+    monkeypatch.setattr(requests, "_POLICIES", len(data["policies"]))
+    check_intents(data)
+    monkeypatch.setattr(requests, "_POLICIES", len(data["policies"]) - 1)
+    with pytest.raises(NotIntents, match=r"intents\.policies has more than 1"):
         check_intents(data)
 
 
