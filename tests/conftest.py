@@ -43,7 +43,15 @@ os.fsync = lambda fd: None
 
 
 #: What takes longest begins first: an idle worker takes over others' tests, but no half of one.
-LONGEST = {"test_commands_run_in_order", "test_the_whole_job", "test_the_rehearsal_runs"}
+LONGEST = {
+    "test_a_killed_shard_runs_again_and_nothing_happens_twice",
+    "test_commands_run_in_order",
+    "test_from_the_announcement_to_a_deletion_by_a_plan",
+    "test_the_guide_runs_as_it_is_written",
+    "test_the_rehearsal_runs",
+    "test_the_runbook_runs_as_it_is_written",
+    "test_the_whole_job",
+}
 
 
 #: Where this is in the environment, every case of a table is tried: a mutant may be killed by one alone.
