@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -26,13 +26,12 @@ _ACTION, _INTENT = "provision-identity-center", "intent"
 def loaded(file: Path) -> list[Any]:
     """The policies in ``file``, as c7n's objects. Raises InvalidPolicyData if they can't be loaded."""
     from c7n.exceptions import PolicyValidationError
-    from c7n.loader import PolicyLoader
 
     from c7n_iamusers.execution.given import parsed_file
     from c7n_iamusers.text.documents import read_json
     from c7n_iamusers.text.yaml_documents import read_yaml
 
-    loader = PolicyLoader(_config("111122223333", "us-east-1"))
+    loader = _loader()
     read = read_json if file.suffix == ".json" else read_yaml
     try:
         return list(parsed_file(file, lambda content: loader.load_data(read(content), str(file))))
@@ -43,6 +42,14 @@ def loaded(file: Path) -> list[Any]:
         raise InvalidPolicyData(
             f"{file}: Cloud Custodian has no such resource ({str(error)[:_SHOWN]}): give policies on resources of AWS"
         ) from error
+
+
+@cache
+def _loader() -> Any:
+    """One for all files: each makes the schema of their resources anew."""
+    from c7n.loader import PolicyLoader
+
+    return PolicyLoader(_config("111122223333", "us-east-1"))
 
 
 def policy_fault(data: Mapping[str, Any], account_id: str, region: str, variables: Mapping[str, Any]) -> str:

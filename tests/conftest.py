@@ -22,7 +22,7 @@ from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.rate_limit import IDENTITY_CENTER_RATE, RateLimit
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.writer import schedule, writer
-from tests import quick_botocore
+from tests import quick_botocore, quick_jinja
 from tests.in_process import is_running, short_circuit
 
 _TREE = Path(__file__).resolve().parent.parent
@@ -34,6 +34,7 @@ if _TREE not in Path(c7n_iamusers.__file__).resolve().parents:
         returncode=pytest.ExitCode.USAGE_ERROR,
     )
 quick_botocore.install()
+quick_jinja.install()
 # Otherwise each test process rewrites all assertions, and each command that tests start compiles the package.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -42,7 +43,15 @@ os.fsync = lambda fd: None
 
 
 #: What takes longest begins first: an idle worker takes over others' tests, but no half of one.
-LONGEST = {"test_commands_run_in_order", "test_the_whole_job", "test_the_rehearsal_runs"}
+LONGEST = {
+    "test_a_killed_shard_runs_again_and_nothing_happens_twice",
+    "test_commands_run_in_order",
+    "test_from_the_announcement_to_a_deletion_by_a_plan",
+    "test_the_guide_runs_as_it_is_written",
+    "test_the_rehearsal_runs",
+    "test_the_runbook_runs_as_it_is_written",
+    "test_the_whole_job",
+}
 
 
 #: Where this is in the environment, every case of a table is tried: a mutant may be killed by one alone.

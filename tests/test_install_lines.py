@@ -46,7 +46,8 @@ def named_by_its_index_name(text: str, file: str = "README.md") -> list[str]:
     """The commands and requirements in ``text`` of ``file`` that name the package as an index would."""
     pieces = [_CONTINUED.sub(" ", text)]
     if file.endswith(".py"):
-        pieces += map(partial(_WRAPPED.sub, " "), map(inspect.cleandoc, _strings(ast.parse(text))))
+        strings = (each for each in _strings(ast.parse(text)) if "iamusers" in each.lower())
+        pieces += map(partial(_WRAPPED.sub, " "), map(inspect.cleandoc, strings))
     elif file.endswith(".md"):
         pieces = [_WRAPPED.sub(" ", pieces[0])]
     pieces = [piece for piece in pieces if _NAME_ALONE.search(piece)]

@@ -316,7 +316,7 @@ def test_a_line_of_a_journal_is_bounded(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=rf"here has a line of {LONGEST_LINE + 10} bytes"):
         list(parsed(line + b" " * (LONGEST_LINE + 9) + b"\n", "here"))
     with pytest.raises(OSError, match=rf"here has more than {MOST_JSON} brackets"):
-        next(parsed(b"{}\n" * (MOST_JSON // 2 + 1), "here"))
+        next(parsed((b"[" + b"{}," * 999 + b"{}]\n") * (MOST_JSON // 3000 + 1), "here"))
 
 
 def test_blank_lines_of_a_journal_take_no_memory() -> None:

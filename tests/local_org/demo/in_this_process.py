@@ -30,13 +30,14 @@ from tests.in_process import short_circuit
 def run_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a demo run c7n-org, c7n-mailer and c7n-iamusers in this process; c7n-org takes one account at a time."""
 
-    class Org(LocalOrg):
-        def start(self) -> LocalOrg:
-            started = super().start()
-            short_circuit(monkeypatch, started)
-            return started
+    start = LocalOrg.start
 
-    monkeypatch.setattr(steps, "LocalOrg", Org)
+    def started(org: LocalOrg) -> LocalOrg:
+        start(org)
+        short_circuit(monkeypatch, org)
+        return org
+
+    monkeypatch.setattr(LocalOrg, "start", started)
     monkeypatch.setattr(application, "LONGEST_WAIT", 0)
     monkeypatch.setattr(steps.Commands, "_run", _run)
     monkeypatch.setattr(Processes, "__call__", _of_a_cycle)
