@@ -18,7 +18,15 @@ from c7n_iamusers.execution.outcomes import RETIRED
 from c7n_iamusers.lockout.journal_lines import LAPSED
 from c7n_iamusers.report import controls
 from c7n_iamusers.report.comparisons import ALONE_IN_WORDS
-from c7n_iamusers.report.key_lines import GIVING_BACK, PARKING, RETIREMENT, KeyCall, KeyRecords, purpose_of
+from c7n_iamusers.report.key_lines import (
+    GIVING_BACK,
+    PARKING,
+    RETIREMENT,
+    KeyCall,
+    KeyRecords,
+    key_fault,
+    purpose_of,
+)
 from c7n_iamusers.report.key_notices import announcement_of
 from c7n_iamusers.report.receipts import SCHEMA_VERSION, Data, Material, calls_of, notices_of
 from c7n_iamusers.report.selected_keys import NEVER
@@ -30,9 +38,7 @@ _CANNOT_COME_BACK = (
     "A deleted access key can't come back: AWS shows a secret key once, when it is created, and a new key has another "
     "id and another secret."
 )
-_ALONE = (
-    "an outcome says that it was deleted, and no journal here has a DeleteAccessKey that may have been done"
-)
+_ALONE = "an outcome says that it was deleted, and no journal that was read has a call that may have done it"
 #: What ended that a key was inactive, in words.
 _SEEN, _GIVEN_BACK = "a run saw it active", "it was given back"
 _BY_USER = "a quarantine or release of its user changed it"
@@ -47,10 +53,16 @@ def key_receipt_of(
     switch or delete the key. ``files``: those that tell of the key, and their digests. ``others``: the ids of other
     accounts that tell of a key with this id.
     """
-    history, records = material.history, KeyRecords()
+    history, records, against = material.history, KeyRecords(), list[str]()
     for place, lines in material.lines.items():
         for line in lines:
-            records.read(place, place, line)
+            fault = key_fault(line) if line["unique_id"] == history.subject.unique_id else ""
+            if fault:
+                against.append(
+                    f"the journal in {place} has a line at {line['time']} that does not count: {fault}"
+                )
+            else:
+                records.read(place, place, line)
     made = [*records.made]
     told = [each for each in history.events if each.what == RETIRED]
     deletion = _deletion_in(made, known=bool(told))
@@ -64,7 +76,7 @@ def key_receipt_of(
     rests = (
         announcement_of(material.notices, history.subject.unique_id, at) if material.notices and at else None
     )
-    against = [words for _, _, words in records.faults()]
+    against += [words for _, _, words in records.faults()]
     against += [_ALONE] if deletion is None else [f"{each} is later" for each in _after(deletion, made)]
     against += [
         f"account {each} tells of a key with this id, too, and AWS gives no id twice" for each in others
