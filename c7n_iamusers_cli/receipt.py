@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,7 +156,7 @@ class _Materials:
     ) -> None:
         self._record, self._now, self.problems = record, now, record.problems
         self._stores: dict[str, Store] = {}
-        self._digests: dict[tuple[str, str], str | None] = {}
+        self._digest = cache(self._digest_of)
         self._journals: dict[str, defaultdict[str, list[str]]] = {}
         self._accounts: defaultdict[str, set[str]] = defaultdict(set)
         for each in found:
@@ -228,12 +229,10 @@ class _Materials:
                 if digest := self._digest(place, name):
                     yield {"kind": kind, "file": f"{place}/{name}", "sha256": digest}
 
-    def _digest(self, place: str, name: str) -> str | None:
+    def _digest_of(self, place: str, name: str) -> str | None:
         """Of a file that may tell of thousands of keys; None if there is none."""
-        if (place, name) not in self._digests:
-            content = self._file_of(place, name)
-            self._digests[place, name] = None if content is None else sha256(content).hexdigest()
-        return self._digests[place, name]
+        content = self._file_of(place, name)
+        return None if content is None else sha256(content).hexdigest()
 
     def _store_of(self, place: str) -> Store:
         if place not in self._stores:

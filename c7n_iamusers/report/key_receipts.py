@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from c7n_iamusers.execution.calls import AFTER, BEFORE
@@ -42,6 +43,7 @@ _ALONE = "an outcome says that it was deleted, and no journal that was read has 
 #: What ended that a key was inactive, in words.
 _SEEN, _GIVEN_BACK = "a run saw it active", "it was given back"
 _BY_USER = "a quarantine or release of its user changed it"
+_TIME = itemgetter("time")
 
 
 def key_receipt_of(
@@ -56,11 +58,8 @@ def key_receipt_of(
     history, records, against = material.history, KeyRecords(), list[str]()
     for place, lines in material.lines.items():
         for line in lines:
-            fault = key_fault(line) if line["unique_id"] == history.subject.unique_id else ""
-            if fault:
-                against.append(
-                    f"the journal in {place} has a line at {line['time']} that does not count: {fault}"
-                )
+            if line["unique_id"] == history.subject.unique_id and (fault := key_fault(line)):
+                against.append(f"a line at {line['time']} in {place} does not count: {fault}")
             else:
                 records.read(place, place, line)
     made = [*records.made]
@@ -77,10 +76,9 @@ def key_receipt_of(
         announcement_of(material.notices, history.subject.unique_id, at) if material.notices and at else None
     )
     against += [words for _, _, words in records.faults()]
-    against += [_ALONE] if deletion is None else [f"{each} is later" for each in _after(deletion, made)]
-    against += [
-        f"account {each} tells of a key with this id, too, and AWS gives no id twice" for each in others
-    ]
+    against += [] if deletion else [_ALONE]
+    against += [f"{each} is later than its deletion" for each in made if _is_after(each, deletion)]
+    against += [f"account {each} tells of a key with this id, too: AWS gives no id twice" for each in others]
     return {
         "schema_version": SCHEMA_VERSION,
         "generated": as_text(now),
@@ -91,9 +89,7 @@ def key_receipt_of(
         "announced": next((each for each in notices or () if rests and each["file"] == rests.name), None),
         "notices": notices,
         "parking": _parking(material, parking, end, calls) if parking else None,
-        "active_since": sorted(_active(material, parking, end, made), key=lambda each: str(each["time"]))
-        if parking
-        else None,
+        "active_since": sorted(_active(material, parking, end, made), key=_TIME) if parking else None,
         "calls": calls,
         "outcomes": [_outcome(material, each) for each in history.events],
         "files": [*files],
@@ -105,15 +101,15 @@ def key_receipt_of(
 
 
 def _deletion_in(made: Sequence[KeyCall], *, known: bool) -> KeyCall | None:
-    """The last call that deleted it. One without an answer counts if it is ``known`` from an outcome."""
+    """The call that deleted it: no later one can. One without an answer counts if it is ``known`` from an outcome."""
     found = [each for each in made if each.what == RETIREMENT and (each.certain or known)]
-    return max(found, key=lambda each: (each.certain, each.time), default=None)
+    return min(found, key=lambda each: (not each.certain, each.time), default=None)
 
 
-def _after(deletion: KeyCall, made: Sequence[KeyCall]) -> Iterator[KeyCall]:
-    """What was done to the key after it was deleted."""
-    if deletion.certain:
-        yield from (each for each in made if each.time > deletion.time and each.what != RETIREMENT)
+def _is_after(call: KeyCall, deletion: KeyCall | None) -> bool:
+    """Whether something was done to the key, or it was seen active, after it was deleted."""
+    done = deletion if deletion and deletion.certain else None
+    return bool(done and call.time > done.time and call.what != RETIREMENT)
 
 
 def _user(material: Material, deletion: KeyCall | None) -> Data:
@@ -218,11 +214,9 @@ def _notes(line: Line) -> Mapping[str, Any]:
 
 def _controls(deletion: KeyCall | None, calls: Sequence[Data]) -> Data:
     """As of a user; but its account stays, so it is no evidence for disabling accounts."""
-    done = deletion is not None and deletion.certain
-    unused = [each for each in controls.as_data(controls.DELETION) if each["catalog"] == controls.CIS]
-    return {
-        controls.DELETION: unused if done else [],
-        controls.ACCESS_KEYS: controls.as_data(controls.ACCESS_KEYS) if done else [],
-        controls.CREDENTIALS: controls.as_data(controls.CREDENTIALS) if done else [],
-        controls.CALLS: controls.as_data(controls.CALLS) if any(each["result"] for each in calls) else [],
-    }
+    done = bool(deletion and deletion.certain)
+    facts = dict.fromkeys((controls.DELETION, controls.ACCESS_KEYS, controls.CREDENTIALS), done)
+    facts[controls.CALLS] = any(each["result"] for each in calls)
+    found = {fact: controls.as_data(fact) if on_record else [] for fact, on_record in facts.items()}
+    unused = [each for each in found[controls.DELETION] if each["catalog"] == controls.CIS]
+    return {**found, controls.DELETION: unused}

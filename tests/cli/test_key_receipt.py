@@ -187,6 +187,20 @@ def test_that_a_run_saw_it_active_contradicts_its_deletion(deleted: str) -> None
     assert 'class="verdict bad"' in page
 
 
+def test_what_was_done_to_it_after_its_deletion_contradicts_it(deleted: str) -> None:
+    path = OUTPUT / "retiring" / "journal.jsonl"
+    lines = read(path)
+    parking = [each for each in read(OUTPUT / "parking" / "journal.jsonl") if each["unique_id"] == deleted]
+    later = [{**each, "time": lines[-1]["time"], "previous": ""} for each in parking]
+    write(path, [*lines, *(each for each in later if each["phase"] != "outcome")])
+    assert receipt(deleted).exit_code == 0
+    data, _ = written(deleted)
+    (against,) = data["contradictions"]
+    assert f"the parking of access key {deleted}" in against
+    assert against.endswith("is later than its deletion")
+    assert data["parking"]["time"] == parking[1]["time"]
+
+
 def test_what_a_quarantine_of_its_user_did_to_it_is_told(org: LocalOrg, keys: tuple[str, str]) -> None:
     unused, used = keys
     quarantine(OUTPUT)
@@ -221,7 +235,7 @@ def test_another_account_s_part_tells_of_its_own_keys_alone(deleted: str) -> Non
     assert (result.exit_code, "that is not believed" in result.output) == (1, True)
     data, _ = written(deleted)
     assert data["contradictions"] == [
-        f"account {OTHER} tells of a key with this id, too, and AWS gives no id twice"
+        f"account {OTHER} tells of a key with this id, too: AWS gives no id twice"
     ]
     same = ("user", "deletion", "parking", "calls", "outcomes", "files", "outputs")
     assert [data[each] for each in same] == [before[each] for each in same]
