@@ -164,6 +164,12 @@ class Record:
 
         return key_ids(name, self.outputs, self.notices)
 
+    def key_histories(self, key_id: str | None) -> list[UserHistory]:
+        """See user_history.key_histories, of what was read last."""
+        from c7n_iamusers.report.user_history import key_histories
+
+        return key_histories(key_id, self.outputs, self.journal)
+
     def read(self) -> None:
         """Set ``outputs`` and ``notices`` (by account id) to what is there now."""
         self.problems = {}

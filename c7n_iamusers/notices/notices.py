@@ -9,7 +9,7 @@ nothing: anybody with iam:TagUser can write them. ``notice_format`` has one mess
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta, timezone
 from functools import cached_property
 from operator import itemgetter
@@ -162,6 +162,10 @@ class Notices:
                 f"{DIRECTORY}/ beside it: somebody removed it. Bring it back, or move the announcements away, so "
                 "that their users are announced anew"
             )
+
+    def about(self, unique_id: str) -> Sequence[Notice]:
+        """The messages about a user or an access key, the oldest first."""
+        return self._by_user.get(unique_id, ())
 
     def announcement(self, unique_id: str, now: datetime) -> Notice | None:
         """The latest announcement, if it has not lapsed, and its message can't have expired unread; else None.

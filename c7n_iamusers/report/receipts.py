@@ -79,9 +79,7 @@ class Material:
     @property
     def messages(self) -> list[Notice]:
         """Those about the user, the oldest first."""
-        subject = self.history.subject
-        named = self.notices.named(subject.name) if self.notices else ()
-        return sorted((each for user, each in named if user == subject), key=lambda each: each.time)
+        return [*self.notices.about(self.history.subject.unique_id)] if self.notices else []
 
     def of_phase(self, *phases: str) -> Iterator[tuple[str, Line]]:
         """The lines of these phases in the order of their time, each with the place of its output."""
@@ -111,7 +109,7 @@ def receipt_of(material: Material, now: datetime) -> Data:
     decision = next((line for _, line in reversed([*material.of_phase(DECISION)])), None)
     snapshots = list(_snapshots(material))
     last = next((each for _, each in reversed(snapshots) if each), None)
-    calls = sorted(_calls(material), key=lambda each: str(each["time"]))
+    calls = calls_of(material)
     deletion = _when_made(deletion, calls)
     evidence = _evidence(material, deletion)
     found = {
@@ -121,7 +119,7 @@ def receipt_of(material: Material, now: datetime) -> Data:
         "deletion": _deletion(deletion, calls),
         "unnecessary": evidence,
         "exemptions": _exemptions(material, deletion, decision),
-        "notices": _notices(material, now),
+        "notices": notices_of(material, now),
         "replacement": _replacement(material, evidence),
         "quarantine": _quarantine(material, deletion, decision),
         "reviewed_plan": (decision.get("plan") or None) if decision else None,
@@ -257,7 +255,8 @@ def _exemptions(material: Material, deletion: Event, decision: Line | None) -> D
     }
 
 
-def _notices(material: Material, now: datetime) -> list[Data] | None:
+def notices_of(material: Material, now: datetime) -> list[Data] | None:
+    """The messages about the user; None if they were not read."""
     notices, unique_id = material.notices, material.history.subject.unique_id
     if notices is None:
         return None
@@ -382,6 +381,11 @@ def _parsed(content: bytes) -> Snapshot | None:
     return None if tampering(found) else found
 
 
+def calls_of(material: Material) -> list[Data]:
+    """The changing calls in the order of their time."""
+    return sorted(_calls(material), key=lambda each: str(each["time"]))
+
+
 def _calls(material: Material) -> Iterator[Data]:
     """Each changing call with its answer. A call without one has no result."""
     for place, lines in material.lines.items():
@@ -434,5 +438,6 @@ def _shown(name: str, value: Any) -> str:
 def file_name(receipt: Mapping[str, Any]) -> str:
     """The name of a receipt's files, without their extension; a safe one, whatever others wrote into outputs."""
     user = receipt["user"]
-    name, unique_id = (_UNSAFE.sub("_", str(user[key]))[:_LONGEST_NAME] for key in ("name", "unique_id"))
+    parts = (user["name"], receipt.get("key") or user["unique_id"])
+    name, unique_id = (_UNSAFE.sub("_", str(each))[:_LONGEST_NAME] for each in parts)
     return f"{user['account']}/{'_' if name.startswith(('-', '.')) else ''}{name}.{unique_id}"

@@ -126,20 +126,26 @@ def render_html(data: Row) -> Iterator[bytes]:
     yield from (piece.encode() for piece in page)
 
 
-def render_receipt(data: Row) -> bytes:
+def render_receipt(data: Row, template: str = "receipt.html.j2") -> bytes:
     """The page of a receipt. Needs jinja2, of the extra ``cli``."""
-    page, style = _receipt_page()
+    page, style = _receipt_page(template)
     text: str = page.render(**all_visible(dict(data)), style=style, style_hash=_hash(style))
     return text.encode()
 
 
 @cache
-def _receipt_page() -> tuple[Any, str]:
+def _receipt_page(name: str) -> tuple[Any, str]:
     """The template and its style; there may be thousands of receipts."""
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return template.from_string(_asset("receipt.html.j2")), _asset("page.css") + _asset("receipt.css")
+    templates = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(_asset),
+    )
+    return templates.get_template(name), _asset("page.css") + _asset("receipt.css")
 
 
 def _asset(name: str) -> str:

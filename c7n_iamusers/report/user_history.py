@@ -149,6 +149,24 @@ def key_ids(
     return sorted(found)
 
 
+def key_histories(
+    key_id: str | None, outputs: Iterable[PolicyOutput], journal_of: JournalOf
+) -> list[UserHistory]:
+    """What outputs say of the access key ``key_id`` (None: of each key), once for each account that tells of it.
+
+    ``subject`` is the key. Only outcomes are in ``events``, and ``state`` is empty: see ``report/key_receipts.py``.
+    Raises OSError if a journal can't be read.
+    """
+    found = _Users({})
+    for output in sorted(outputs, key=lambda each: each.time or _FIRST):
+        for row in output.key_rows:
+            if key_id in (None, row["unique_id"]):
+                _add_row(found.of(str(row["arn"]), str(row["unique_id"])), output, row)
+    for known in found.users.values():
+        _add_callers(known, journal_of)
+    return [_told(each) for each in found.users.values()]
+
+
 def unread(outputs: Iterable[PolicyOutput]) -> list[str]:
     """The outputs that can't be read, in words: what they hold of the user is not known."""
     return [f"{each.place}: {each.why}" for each in outputs if each.state == UNREADABLE]
@@ -185,17 +203,8 @@ class _Users:
 def _add_output(found: _Users, output: PolicyOutput, name: str | None) -> None:
     with_rows = set[tuple[str, str]]()
     for row in (each for each in output.rows if _is_told(str(each["arn"]), each["unique_id"], name)):
-        known = found.of(str(row["arn"]), row["unique_id"])
-        known.account_name = output.name or known.account_name
+        _add_row(found.of(str(row["arn"]), row["unique_id"]), output, row)
         with_rows.add(_key(str(row["arn"]), row["unique_id"]))
-        policy = RESTORE if REPLACES in row else output.policy
-        for entry in (*row.get("history", ()), row):
-            time = moment(entry.get("time")) or (output.time if entry is row else None)
-            texts = (str(entry.get("status") or ""), str(entry.get("reason") or ""), policy)
-            by = "?" if entry.get("calls") or entry.get("rests_on") else ""
-            code = str(entry.get("code") or "")
-            known.events.append(Event(time, *texts, by=by, place=output.place, code=code))
-        known.outputs[output.place] = max(each.time or _FIRST for each in known.events)
     for user in output.users or ():
         if _is_told(user.arn, user.unique_id, name) and _key(user.arn, user.unique_id) not in with_rows:
             known = found.of(user.arn, user.unique_id)
@@ -205,6 +214,18 @@ def _add_output(found: _Users, output: PolicyOutput, name: str | None) -> None:
                 each for each in known.events if (each.what, each.policy) != (SELECTED, output.policy)
             ]
             known.events.append(Event(output.time, SELECTED, policy=output.policy, place=output.place))
+
+
+def _add_row(known: _Known, output: PolicyOutput, row: Line) -> None:
+    known.account_name = output.name or known.account_name
+    policy = RESTORE if REPLACES in row else output.policy
+    for entry in (*row.get("history", ()), row):
+        time = moment(entry.get("time")) or (output.time if entry is row else None)
+        texts = (str(entry.get("status") or ""), str(entry.get("reason") or ""), policy)
+        by = "?" if entry.get("calls") or entry.get("rests_on") else ""
+        code = str(entry.get("code") or "")
+        known.events.append(Event(time, *texts, by=by, place=output.place, code=code))
+    known.outputs[output.place] = max(each.time or _FIRST for each in known.events)
 
 
 def _add_callers(known: _Known, journal_of: JournalOf) -> None:
@@ -257,8 +278,8 @@ def _add_notices(found: _Users, notices: Notices, name: str | None) -> None:
 def _history(
     known: _Known, notices: Notices | None, quarantined_for: Mapping[str, float], now: datetime
 ) -> UserHistory:
-    events = tuple(sorted(known.events, key=_order))
-    unique_id = known.subject.unique_id
+    told = _told(known)
+    events, unique_id = told.events, known.subject.unique_id
     notice = notices.announcement(unique_id, now) if notices else None
     lost = notices.exemption(unique_id) if notices else None
     state = ANNOUNCED if notice else SELECTED
@@ -267,8 +288,14 @@ def _history(
             state = each.what
     held = quarantined_for.get(known.account, 0)
     comes = tuple(_next(state, unique_id, events, notice, lost, held, notices))
+    return replace(told, state=state, next=comes)
+
+
+def _told(known: _Known) -> UserHistory:
+    """What is known, without a state, and without what comes next."""
+    events = tuple(sorted(known.events, key=_order))
     outputs = tuple(sorted(known.outputs, key=lambda place: known.outputs[place], reverse=True))
-    return UserHistory(known.subject, known.account, known.account_name, events, state, comes, outputs)
+    return UserHistory(known.subject, known.account, known.account_name, events, "", outputs=outputs)
 
 
 def _order(event: Event) -> tuple[datetime, bool, datetime]:
