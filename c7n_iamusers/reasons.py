@@ -1060,9 +1060,9 @@ KEY_NOT_PARKED = _kind(
 )
 KEY_NOT_PROVEN_OURS = _kind(
     "KeyNotProvenOurs",
-    f"the run of {{since:{_MINUTE}}} UTC was stopped before AWS answered, so somebody else may have made it inactive",
-    ": look in CloudTrail; activate with adopt: true gives it back",
-    owners=f"it is inactive since {{since:{_MINUTE}}} UTC, and it is not certain by whom",
+    f"AWS did not answer the run of {{since:{_MINUTE}}} UTC, so somebody else may have made it inactive",
+    ": look in CloudTrail; it is not deleted, and activate with adopt: true gives it back",
+    owners=f"it is inactive since {{since:{_MINUTE}}} UTC, and is not deleted, as it is not certain by whom",
 )
 KEY_SEEN_ACTIVE = _kind(
     "KeySeenActive",
@@ -1121,7 +1121,14 @@ OF_CHANGES = frozenset(
         *(GIVEN_BY_OTHERS, ALREADY_DEACTIVATED, IN_QUARANTINE, IN_QUARANTINE_AND_USED, BROWNED_OUT_UNTIL),
         *(BROWNOUT_ENDED, POLICY_STAYS, JOURNAL_MISSING, DENY_REMOVED, DEACTIVATED_EARLIER),
         *(TAKEN_AGAIN, NOT_PROVEN_OURS, ONLY_IN_A_JOURNAL, UNKNOWN_BEFORE),
-        *(KEY_COMES_BACK, KEY_PARKED, KEY_WAS_PARKED, KEY_SHOWN_LATER, KEY_BY_STOPPED_RUN),
+        *(
+            KEY_COMES_BACK,
+            KEY_PARKED,
+            KEY_WAS_PARKED,
+            KEY_SHOWN_LATER,
+            KEY_BY_STOPPED_RUN,
+            KEY_NOT_PROVEN_OURS,
+        ),
         *(GIVEN_UNDER_QUARANTINE, DELETED_BY_STOPPED_RUN, DELETED_WITHOUT_ANSWER, DELETED_EARLIER),
     )
 )

@@ -259,7 +259,8 @@ def _parked_in(record: Record, found: _Key) -> str:
 
 
 def _resource(manager: Any, region: str, subject: Subject) -> dict[str, Any]:
-    """The key as AWS shows it. Raises ValueError if it is gone."""
+    """The key as AWS shows it, also of a renamed user. Raises ValueError if it is gone."""
+    from botocore.exceptions import ClientError
     from c7n.utils import local_session
 
     from c7n_iamusers.execution.retries import Backoff
@@ -267,10 +268,17 @@ def _resource(manager: Any, region: str, subject: Subject) -> dict[str, Any]:
     from c7n_iamusers.iam.users import list_kind, read_detail
 
     client, backoff = local_session(manager.session_factory).client("iam", region), Backoff()
-    user = read_detail(client, subject.name, backoff)
-    held = list_kind(client, subject.name, ACCESS_KEY, backoff) if user else ()
+    try:
+        last = backoff.call(client.get_access_key_last_used, AccessKeyId=subject.unique_id)
+    except ClientError as error:
+        raise ValueError(
+            f"user {subject.name} has no such key now, or its last use can't be read: {error}"
+        ) from error
+    name = str(last.get("UserName") or subject.name)
+    user = read_detail(client, name, backoff)
+    held = list_kind(client, name, ACCESS_KEY, backoff) if user else ()
     item = next((each for each in held if each["AccessKeyId"] == subject.unique_id), None)
     if user is None or item is None:
-        raise ValueError(f"user {subject.name} has no such key now: it was deleted, or its user renamed")
+        raise ValueError(f"user {name} has no such key now: it was deleted")
     own: dict[str, Any] = {name: user[name] for name in ("UserName", "UserId", "Arn", "Path") if name in user}
     return {**own, **item, "CreateDate": str(item.get("CreateDate") or "")}

@@ -16,7 +16,6 @@ from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.journaled_call import (
     AWS_ERRORS,
-    DONE,
     FAILED,
     GONE,
     INTERRUPTED,
@@ -37,6 +36,8 @@ from c7n_iamusers.text.wording import visible_log
 SINGLE_TRY = Config(retries={"total_max_attempts": 1})
 #: How often AWS is read to settle a call with an unknown outcome.
 _SETTLING_READS = 4
+#: Seconds after which the subject is verified again, if writing the line before a call took so long.
+_SLOW = 1.0
 
 LOG = visible_log("custodian.c7n_iamusers")
 
@@ -184,9 +185,10 @@ class _Attempt:
         if BEFORE in call.checked:
             self._check()
         self._ask()
+        began = self.backoff.clock()
         parameters = self.journaled.begin(applied.values)
         try:
-            self._ask()  # writing the line may take minutes
+            self._ask_after_writing(self.backoff.clock() - began)
             result, answer = self._tried(parameters)
         except Exception as error:
             result = self._verdict(error)
@@ -209,7 +211,7 @@ class _Attempt:
         while True:
             self.applied.unchecked.append(self.journaled.call)
             try:
-                return DONE, answered(self.method, **parameters)
+                return self.journaled.result_of_answer, answered(self.method, **parameters)
             except AWS_ERRORS as error:
                 if result := self._ended_by(error, parameters):
                     return result, error
@@ -221,6 +223,12 @@ class _Attempt:
     def _ask(self) -> None:
         if not self.applied.changed:
             self.applied.ask()
+
+    def _ask_after_writing(self, seconds: float) -> None:
+        """Writing the line may take minutes."""
+        self._ask()
+        if BEFORE in self.journaled.call.checked and seconds > _SLOW:
+            self._check()
 
     def _ended_by(self, error: Exception, parameters: Mapping[str, Any]) -> str:
         """The result if ``error`` or a read shows the change; empty, after a pause, if the call is to be tried again.

@@ -69,6 +69,7 @@ class JournaledCall:
     ) -> None:
         self._journal, self._backoff, self._caller = journal, backoff, caller
         self._delays: Iterator[float] | None = None
+        self._lost_code = ""
         self.subject, self.call, self.lost = subject, call, lost
         self.begun = False
         self.parameters: Mapping[str, Any] = _NOTHING
@@ -92,6 +93,7 @@ class JournaledCall:
         ``code``: of a failure that is no error of AWS. Raises JournalRefused.
         """
         ids = {"saved": dict(saved)} if saved else {}
+        code = code or (self._lost_code if result == UNKNOWN else "")
         self._write(AFTER, result=result, **ids, **self._answer(answer, code))
 
     def ended_by(self, error: Exception) -> str:
@@ -99,7 +101,8 @@ class JournaledCall:
         verdict = verdict_on(error, self.refusals)
         if verdict is Verdict.REFUSED and error_cause(error) in self.call.done_codes:
             return self.result_if_done
-        self.lost = self.lost or verdict is Verdict.UNKNOWN
+        if verdict is Verdict.UNKNOWN:
+            self.lost, self._lost_code = True, error_code(error)
         return ""
 
     def delay_after(self, error: Exception) -> float | None:
@@ -121,8 +124,17 @@ class JournaledCall:
         Then it is UNKNOWN for DeleteUser, since a missing user may also have been renamed.
         """
         if self.lost:
-            return UNKNOWN if self.call.permission == "iam:DeleteUser" else DONE
+            return UNKNOWN if self.call.permission == "iam:DeleteUser" else self.result_of_answer
         return GONE if self.call.removes else DONE
+
+    @property
+    def result_of_answer(self) -> str:
+        """The result if AWS answers a try. After a lost answer, whoever set the status of an access key is not known.
+
+        That may have been somebody else, and the answer to a further try does not tell.
+        """
+        switches = self.subject.is_key and "Status" in self.call.parameters
+        return UNKNOWN if self.lost and switches else DONE
 
     @property
     def result_if_refused(self) -> str:

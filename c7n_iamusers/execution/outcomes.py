@@ -408,12 +408,16 @@ def _unanswered_deletion(lines: Iterable[Line]) -> Line | None:
 
 
 def _unsettled_call(lines: Sequence[Line]) -> Line | None:
-    """The line before the last call, if AWS did not refuse it, and all outcomes since are failures; else None."""
-    made = [number for number, line in enumerate(lines) if line.get("phase") in (BEFORE, AFTER)]
-    if not made or lines[made[-1]].get("result") == FAILED:
-        return None
-    since = (line.get("status") for line in lines[made[-1] :] if line.get("phase") == OUTCOME)
-    return _begun(lines) if all(status == FAILED for status in since) else None
+    """The line before the last call that AWS did not refuse, if all outcomes since are failures; else None."""
+    found = begun = None
+    for line in lines:
+        if line.get("phase") == BEFORE:
+            found, begun = line, found
+        elif line.get("phase") == AFTER and line.get("result") == FAILED:
+            found = begun
+        elif line.get("phase") == OUTCOME and line.get("status") != FAILED:
+            found = begun = None
+    return found
 
 
 def _begun(lines: Sequence[Line]) -> Line | None:

@@ -15,10 +15,8 @@ from datetime import datetime, timezone
 from itertools import zip_longest
 from typing import Any
 
-from c7n_iamusers.execution.calls import AFTER, ApiCall, Plan, Subject
+from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.execution.journal import OUTCOME
-from c7n_iamusers.execution.journaled_call import FAILED as REFUSED
-from c7n_iamusers.execution.journaled_call import GONE
 from c7n_iamusers.execution.outcomes import ACTIVATED, DEACTIVATED, RETIRED
 from c7n_iamusers.iam.attachments import ACCESS_KEY, ACTIVE, INACTIVE
 from c7n_iamusers.iam.users import KeyUse
@@ -92,23 +90,24 @@ def key_history(
     return found
 
 
-def with_user(known: KeyHistory, key: Subject, lines: Iterable[Mapping[str, Any]]) -> KeyHistory:
-    """``known``, with what ``lines`` about the key's user say: its quarantine made an active key inactive, or its
-    release an inactive one active. Each ends the parking of before.
+def with_user(
+    known: KeyHistory, key: Subject, user: Subject, lines: Iterable[Mapping[str, Any]]
+) -> KeyHistory:
+    """``known``, with what ``lines`` about the key's ``user`` say: its quarantine made an active key inactive, or its
+    release an inactive one active, or may have. Each ends the parking of before.
     """
     parking = known.parking
     if parking is None:
         return known
-    users = (line for line in lines if line.get("unique_id") != key.unique_id)
+    calls = history_of(user, lines).calls
     switched = (
-        moment(line.get("time"))
-        for line in users
-        if line.get("operation") == _SWITCH
-        and line.get("phase") == AFTER
-        and line.get("result") not in (REFUSED, GONE)
-        and (line.get("parameters") or {}).get("AccessKeyId") == key.unique_id
+        call.time
+        for call in calls
+        if call.operation == _SWITCH
+        and call.effective
+        and call.parameters.get("AccessKeyId") == key.unique_id
     )
-    latest = max((at for at in switched if at and at > parking.since), default=None)
+    latest = max((at for at in switched if at > parking.since), default=None)
     if latest is None or (parking.seen_active and parking.seen_active >= latest):
         return known
     return replace(known, parking=replace(parking, seen_active=latest))

@@ -14,6 +14,7 @@ from c7n_iamusers.exceptions import GateClosed, IamUsersError, NotRestorable, Re
 from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, Run, SubjectGone
 from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.journaled_call import FAILED as REFUSED
 from c7n_iamusers.execution.outcomes import (
     ACTIVATED,
     DEACTIVATED,
@@ -29,6 +30,7 @@ from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import KeyUse, key_shows, list_kind, read_key_use
 from c7n_iamusers.key_retirement import key_history
 from c7n_iamusers.key_retirement.key_history import KeyHistory, Parking
+from c7n_iamusers.lockout.applied_calls import UNANSWERED
 from c7n_iamusers.lockout.journal_lines import LAPSED
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.safeguards import user_identity
@@ -165,9 +167,9 @@ class UserKeys:
         uses = read_key_use(self.run.client, user, self.run.backoff) if key.unique_id in held else ()
         if key.unique_id not in {each.key_id for each in uses}:
             return _gone(applied)
-        lines, recorded = self.records.lines(key), self.records.find(user)
+        lines, recorded = self.records.recent(key), self.records.find(user)
         history = key_history.key_history(key, lines, applied.made, self.now())
-        history = key_history.with_user(history, key, self.records.lines(user.subject))
+        history = key_history.with_user(history, key, user.subject, self.records.recent(user.subject))
         turn = _Turn(key, user, held[key.unique_id], uses, applied, guards, began, recorded, history)
         if seen := key_history.contradiction(history, key.unique_id, turn.active, self.now()):
             self.run.journal.write(key, LAPSED, **seen)
@@ -177,7 +179,12 @@ class UserKeys:
             return self._noted(turn, _spared(turn, error))
 
     def _noted(self, turn: _Turn, outcome: tuple[str, Reason]) -> tuple[str, Reason]:
-        """``outcome``, once the exemption of the key's user, if any, is recorded. It stays if none can be read."""
+        """``outcome``, once the exemption of the key's user, if any, is recorded. It stays if none can be read.
+
+        A key that a call may have changed is not left alone: its outcome is a failure, which later runs settle.
+        """
+        status, reason = outcome
+        outcome = (FAILED if status == SKIPPED and turn.applied.changed else status), reason
         try:
             rules = turn.guards().rules
         except IamUsersError:
@@ -188,7 +195,7 @@ class UserKeys:
 
     def _deactivate(self, turn: _Turn) -> tuple[str, Reason]:
         if turn.parking and turn.applied.changed:
-            return DEACTIVATED, reasons.KEY_PARKED(since=turn.parking.since)
+            return DEACTIVATED, reasons.KEY_NOT_PROVEN_OURS(since=turn.parking.since)
         if reason := self._refusal(turn):
             stays = reasons.KEY_STAYS_PARKED(since=turn.parking.since) if turn.parking else None
             return left_alone(reason), reason.and_also(stays)
@@ -201,7 +208,10 @@ class UserKeys:
         plan = key_history.park(turn.user.subject, turn.use, self.policy, self.reason)
         if unseen := self._applied(turn, plan):
             return FAILED, unseen
-        return DEACTIVATED, reasons.KEY_COMES_BACK()
+        certain = turn.applied.ended(plan.calls[-1].operation) not in UNANSWERED
+        return DEACTIVATED, reasons.KEY_COMES_BACK() if certain else reasons.KEY_NOT_PROVEN_OURS(
+            since=self.now()
+        )
 
     def _activate(self, turn: _Turn) -> tuple[str, Reason]:
         user, parking = turn.user, turn.history.parking
@@ -359,7 +369,7 @@ def _statuses(keys: Iterable[Item]) -> dict[str, str]:
 
 def _gone(applied: Applied) -> tuple[str, Reason]:
     """The outcome of a key that its user does not have any more."""
-    if any(call.operation == "DeleteAccessKey" for call, _ in applied.made):
+    if any(call.operation == "DeleteAccessKey" and result != REFUSED for call, result in applied.made):
         return RETIRED, reasons.DONE
     return SKIPPED, reasons.KEY_GONE()
 

@@ -26,13 +26,22 @@ from c7n_iamusers.notices.owed import due_for, reminder
 from c7n_iamusers.plugins import subject_lines
 from c7n_iamusers.plugins.news import DEACTIVATED, is_new, news_of, was_skipped, was_stopped
 from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
-from c7n_iamusers.reasons import DEACTIVATED_WITHOUT_DENY, QUARANTINED_AGAIN, codes_of
+from c7n_iamusers.reasons import (
+    DEACTIVATED_WITHOUT_DENY,
+    KEY_BY_STOPPED_RUN,
+    KEY_NOT_PROVEN_OURS,
+    KEY_SHOWN_LATER,
+    QUARANTINED_AGAIN,
+    codes_of,
+)
 from c7n_iamusers.safeguards.forecast import GOES, IN_USE, REPLACE_FIRST, STAYS, Forecast
 from c7n_iamusers.text.addresses import foreign_domain, is_address
 from c7n_iamusers.text.times import moment
 
 #: For a user that does not fit a message in full: characters of a text, and members of a list.
 _LONGEST_TEXT, _LONGEST_LIST = 300, 10
+#: The codes of outcomes of access keys that are inactive, and not proven to be so by this tool.
+_NOT_DELETED = frozenset(each.code for each in (KEY_BY_STOPPED_RUN, KEY_SHOWN_LATER, KEY_NOT_PROVEN_OURS))
 _NO_MORE: Mapping[str, Any] = {}
 _KINDS = tuple(kind.name for kind in ATTACHMENT_KINDS)
 #: What an announcement keeps of the forecast, and its name there.
@@ -276,11 +285,13 @@ class Inform(Step):
     def dated(self, due: Due, notices: Notices, now: datetime, since: datetime | None = None) -> Due:
         """``due`` with the days that the message says of it. ``since``: of its Deny, where the journal says that.
 
-        An inactive key is deleted on its announced day, and after the days for which it must be inactive.
+        An inactive key is deleted on its announced day, and after the days for which it must be inactive. One that is
+        not proven to be made inactive by this tool is not deleted.
         """
         user = subject_of(due.resource)
         notice = notices.announcement(user.unique_id, now) if user.is_key else None
-        if notice is None or due.news.partition(":")[0] != DEACTIVATED:
+        code = ((due.resource.get(ANNOTATION) or {}).get("outcome") or {}).get("code")
+        if notice is None or due.news.partition(":")[0] != DEACTIVATED or code in _NOT_DELETED:
             return due
         quiet = ((_outcome_time(due.resource) or now) + timedelta(days=self.quiet or 0)).date()
         return replace(due, annotation={"notice": {"day": max(notice.day, quiet, now.date()).isoformat()}})

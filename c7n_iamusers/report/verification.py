@@ -13,7 +13,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
@@ -275,7 +274,7 @@ class _Verification:
         self, place: str, name: str, content: bytes, read: Callable[[Line], None], forks: bool
     ) -> Chain:
         """The chain of a journal. ``read`` takes each line, but for those on users of another account."""
-        owner = Layout.of(PurePosixPath(place).parts, self._known).owner(self._known, "")
+        owner = Layout.of([*filter(None, place.split("/"))], self._known).owner(self._known, "")
         foreign = list[str]()
 
         def take(line: Line) -> None:

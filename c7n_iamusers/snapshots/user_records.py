@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 
 from c7n_iamusers import reasons
@@ -44,6 +45,10 @@ from c7n_iamusers.text.wording import shown
 
 #: The calls of the current run, each with its result.
 Made = Sequence[tuple[ApiCall, str]]
+
+
+#: How old the journals of other outputs may be where they are read again during a run.
+RECENT = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,9 @@ class RecordStores:
     known: JournalReader = field(init=False)
     archive: SnapshotArchive = field(init=False)
     archives: Callable[[], Sequence[SnapshotArchive]] = field(init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+    #: When the journals of the others were read last, and these.
+    _read: list[tuple[datetime, JournalReader]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "archive", SnapshotArchive(self.here))
@@ -130,6 +138,14 @@ class RecordStores:
         object.__setattr__(self, "own", JournalReader(lambda: [self.here], alone=True))
         known = JournalReader(lambda: [self.here, *self.others()], alone=True)
         object.__setattr__(self, "known", known)
+
+    def recent(self, subject: Subject, now: datetime) -> list[Line]:
+        """The lines about ``subject``: of this output as it was when the run began, of the others as of lately."""
+        with self._lock:
+            if not self._read or now - self._read[0][0] > RECENT:
+                self._read[:] = [(now, JournalReader(self.others, alone=True))]
+            reader = self._read[0][1]
+        return [*self.own.of(subject), *reader.of(subject)]
 
     def history(self, user: IamUser, made: Made, now: datetime) -> CallHistory:
         """What runs with this output did to ``user``.
@@ -297,10 +313,13 @@ class UserRecords:
             token, created = user.tags.get(RESTORED_FROM, ""), moment(user.detail.get("CreateDate"))
             return self._stores.known.restoring(user.subject, token, created)
 
-    def lines(self, subject: Subject) -> list[Line]:
-        """All lines about ``subject`` in the journals of all outputs. Raises SnapshotRefused."""
+    def recent(self, subject: Subject) -> list[Line]:
+        """All lines about ``subject`` in the journals of all outputs, those of others at most RECENT old.
+
+        What was done to an access key leaves nothing on it but its status. Raises SnapshotRefused.
+        """
         with _refusing(subject):
-            return self._stores.known.of(subject)
+            return self._stores.recent(subject, self._now())
 
     def began_deletion(self, subject: Subject) -> bool:
         """Whether, by the journals, a deletion changed the user since it was last restored. Raises SnapshotRefused."""
