@@ -70,8 +70,8 @@ def key_receipt_of(
     calls, notices = calls_of(material), notices_of(material, now)
     parkings = [each for each in made if each.what == PARKING]
     parking = records.parked_for(deletion) if deletion else next(reversed(parkings), None)
-    end = deletion.time if deletion else told[-1].time
-    at = parking.time if parking else end
+    end = deletion.time if deletion else None
+    at = parking.time if parking else end or told[-1].time
     rests = (
         announcement_of(material.notices, history.subject.unique_id, at) if material.notices and at else None
     )
@@ -199,7 +199,8 @@ def _outcome(material: Material, event: Event) -> Data:
     data = event.as_data()
     shown = {name: data[name] or None for name in ("time", "what", "why", "policy", "place")}
     by = event.by if event.by not in ("", "?") else None
-    return {**shown, "by": by, "in_journal": (event.what, event.time) in {*said}}
+    in_journal = (event.what, event.time) in {*said}
+    return {**shown, "by": by if in_journal else None, "in_journal": in_journal}
 
 
 def _policy_of(material: Material, place: str) -> str | None:

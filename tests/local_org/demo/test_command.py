@@ -76,7 +76,9 @@ def test_the_whole_job(tmp_path: Path, no_local_org: None, monkeypatch: pytest.M
     gone = int(
         re.findall(r"delete the users that were quiet in quarantine: done, (\d+) users", done.stdout)[0]
     )
-    assert len(list((work / "receipts").glob("*/*.json"))) == gone
+    receipts = [path.name.rsplit(".", 2) for path in (work / "receipts").glob("*/*.json")]
+    of_keys = {name for name, unique_id, _ in receipts if unique_id.startswith("AKIA")}
+    assert (of_keys, len(receipts)) == ({planted_keys.RETIRED, TRUSTED}, gone + 2)
     check_counts(done.stdout)
     for name, story in planted_keys.STORIES.items():
         assert re.search(rf"AKIA\w+ +{name} +{re.escape(story.told)} .*{story.end} ", done.stdout)
