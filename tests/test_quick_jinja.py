@@ -30,7 +30,7 @@ def test_one_text_is_another_template_with_other_settings() -> None:
 
 def test_what_lacks_is_told_each_time() -> None:
     for undefined, expected in ((StrictUndefined, pytest.raises(UndefinedError)), (None, None)):
-        settings = {"undefined": undefined} if undefined else {}
+        settings: dict[str, Any] = {"undefined": undefined} if undefined else {}
         template = Environment(**settings).from_string("{{ nobody }}")
         if expected is None:
             assert template.render() == ""

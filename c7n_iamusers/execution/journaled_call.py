@@ -51,6 +51,7 @@ class JournaledCall:
         "_caller",
         "_delays",
         "_journal",
+        "_lost_code",
         "begun",
         "call",
         "lost",

@@ -14,8 +14,12 @@ from botocore.client import BaseClient
 from botocore.exceptions import ReadTimeoutError
 
 from aws_local_org import LocalOrg
+from c7n_iamusers.execution import executor
+from c7n_iamusers.execution.journaled_call import JournaledCall
 from c7n_iamusers.key_retirement import key_history
+from c7n_iamusers.key_retirement.user_keys import UserKeys
 from c7n_iamusers.safeguards.gate_readings import Gates
+from c7n_iamusers.snapshots import user_records
 from tests.crashes import Crashes
 from tests.fakes import client_error
 from tests.key_retirement.test_crash import GIVING_BACK, PARKING, RETIREMENT, crashes, killed
@@ -372,3 +376,153 @@ def test_what_was_done_to_the_key_of_a_user_that_is_renamed_right_after_is_told(
         patched.setattr(BaseClient, "_make_api_call", renamed)
         assert codes(retire(org, tmp_path))[key][0] == "failed"
     assert codes(retire(org, tmp_path))[key] == ("retired", "KeyShownLater")
+
+
+def lost(monkeypatch: pytest.MonkeyPatch, before: Callable[[], object], *, applied: bool) -> None:
+    """The answer to the first try of a change of a key is lost. Then ``before`` is called."""
+    original, tries = BaseClient._make_api_call, list[str]()  # type: ignore[attr-defined]
+
+    def call(self: Any, name: str, parameters: Any) -> Any:
+        if name not in ("UpdateAccessKey", "DeleteAccessKey") or tries:
+            return original(self, name, parameters)
+        tries.append(name)
+        if applied:
+            original(self, name, parameters)
+        before()
+        raise ReadTimeoutError(endpoint_url="https://iam.amazonaws.com")
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+
+
+@pytest.mark.parametrize("applied", [True, False])
+def test_after_a_lost_answer_nobody_knows_who_made_a_key_inactive(
+    org: LocalOrg, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, applied: bool
+) -> None:
+    def by_others() -> None:
+        if not applied:
+            switch(org, key, "Inactive")
+
+    with monkeypatch.context() as patched:
+        lost(patched, by_others, applied=applied)
+        assert codes(deactivate(tmp_path))[key] == ("deactivated", "KeyNotProvenOurs")
+    assert codes(retire(org, tmp_path))[key] == ("skipped", "KeyNotProvenOurs")
+    assert codes(activate(tmp_path))[key] == ("failed", "KeyNotProvenOurs")
+    assert codes(activate(tmp_path, adopt=True))[key] == ("activated", "KeyWasParked")
+
+
+def test_a_key_that_a_lost_call_may_have_changed_is_not_told_as_left_alone(
+    org: LocalOrg, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        lost(patched, lambda: use_key(org, key, 1), applied=False)
+        assert codes(deactivate(tmp_path))[key] == ("failed", "KeyNoLongerSelected")
+
+
+def test_a_key_whose_owner_deletes_it_after_a_refused_try_is_not_told_as_deleted_by_us(
+    org: LocalOrg, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deactivate(tmp_path)
+    iam = org.client("iam", ACCOUNT)
+    original, tries = BaseClient._make_api_call, list[str]()  # type: ignore[attr-defined]
+
+    def call(self: Any, name: str, parameters: Any) -> Any:
+        if name == "DeleteAccessKey" and not tries:
+            tries.append(name)
+            original(iam, name, parameters)
+            raise client_error("Throttling")
+        return original(self, name, parameters)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(BaseClient, "_make_api_call", call)
+        assert codes(retire(org, tmp_path))[key] == ("skipped", "KeyGone")
+
+
+def test_a_lost_call_before_a_refused_one_is_settled(
+    org: LocalOrg, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, tries = BaseClient._make_api_call, list[str]()  # type: ignore[attr-defined]
+
+    def call(self: Any, name: str, parameters: Any) -> Any:
+        if (
+            name == "ListAccessKeys" and tries
+        ):  # an old answer, twice: after the lost call, and for the second attempt
+            answer = original(self, name, parameters)
+            for each in answer["AccessKeyMetadata"]:
+                each["Status"] = "Active"
+            return answer
+        if name == "UpdateAccessKey":
+            tries.append(name)
+            if len(tries) > 1:
+                raise client_error("AccessDenied")
+            original(self, name, parameters)
+            use_key(org, key, 300)
+            raise ReadTimeoutError(endpoint_url="https://iam.amazonaws.com")
+        return original(self, name, parameters)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(BaseClient, "_make_api_call", call)
+        assert codes(deactivate(tmp_path))[key][0] == "failed"
+    assert len(tries) == 2
+    new_report(org)
+    assert codes(deactivate(tmp_path))[key] == ("deactivated", "KeyShownLater")
+
+
+def test_a_quarantine_that_was_killed_found_the_key_active(
+    org: LocalOrg, key: str, crashes: Crashes, tmp_path: Path
+) -> None:
+    deactivate(tmp_path)
+    switch(org, key, "Active")
+    for each in statuses(org, "jane"):
+        if each != key:
+            org.client("iam", ACCOUNT).delete_access_key(UserName="jane", AccessKeyId=each)
+    action = {"type": "quarantine", "reason": "unused", "active-within": "none", "noticed": "none"}
+    data = {"name": "quarantining", "actions": [action]}
+    killed(crashes, 2, tmp_path, {**data, "filters": [{"type": "unnecessary", "exempt": "none"}]})
+    assert statuses(org, "jane")[key] == "Inactive"
+    quarantine(tmp_path)
+    release(tmp_path)
+    new_report(org)
+    assert codes(retire(org, tmp_path, **{"include-last": True}))[key] == ("skipped", "KeySeenActive")
+    assert codes(activate(tmp_path))[key] == ("failed", "KeySeenActive")
+
+
+def test_what_another_policy_does_during_a_run_is_seen(
+    org: LocalOrg, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its journal is read again. Here it gives the key back, and somebody else makes it inactive."""
+    deactivate(tmp_path, name="parking")
+    activate(tmp_path)
+    switch(org, key, "Inactive")
+    written = tmp_path / "giving-back"
+    aside = written.rename(tmp_path.with_name(f"{tmp_path.name}-aside"))
+    original, begun = UserKeys.retire, list[str]()
+
+    def retiring(self: Any, *arguments: Any) -> Any:
+        self.records.recent(arguments[0])
+        begun.append(key)
+        aside.rename(written)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(UserKeys, "retire", retiring)
+    monkeypatch.setattr(user_records, "RECENT", timedelta(0))
+    assert codes(retire(org, tmp_path))[key] == ("skipped", "KeyNotParked")
+    assert begun
+
+
+def test_the_key_is_read_again_if_writing_the_line_took_long(
+    org: LocalOrg, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here its owner gives it back and uses it meanwhile."""
+    deactivate(tmp_path)
+    original = JournaledCall.begin
+
+    def slow(self: Any, *arguments: Any) -> Any:
+        found = original(self, *arguments)
+        switch(org, key, "Active")
+        use_key(org, key, 0)
+        return found
+
+    monkeypatch.setattr(JournaledCall, "begin", slow)
+    monkeypatch.setattr(executor, "_SLOW", -1.0)
+    assert codes(retire(org, tmp_path))[key][0] == "skipped"
+    assert key in statuses(org, "jane")
