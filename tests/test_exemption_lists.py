@@ -173,6 +173,12 @@ def test_free_columns(column: str) -> None:
             r"^list line 4: reason is missing",
             id="csv-row-after-a-row-of-two-lines",
         ),
+        pytest.param(
+            "csv",
+            'user,reason,expires\nx,"a test,2027-01-01\ny,a test,2027-01-01\nz,""a"" test",2027-01-01\n',
+            r"^list line 2: has a cell with what looks like further rows",
+            id="csv-quotation-mark-too-many",
+        ),
         pytest.param("json", JSON.replace("}\n]", "}"), r"list: line 8: a comma or \]", id="json-unclosed"),
         pytest.param(
             "json", JSON.replace('"r",', '"r"'), "list: line 6, column 5: Expecting ','", id="json-comma"

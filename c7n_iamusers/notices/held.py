@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -33,13 +34,18 @@ HELD_FOR = timedelta(hours=12)
 #: What a digest needs of an action.
 OF_ACTION = ("account-name", "contact", "start-url")
 _LONGEST, _MANY = 100_000, 10_000
+#: The group of a user that is to be deleted: see ``safeguards.forecast``.
+_GOES = "goes"
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 def _day(value: Any, place: str) -> None:
     """A day, such as 2026-01-31."""
     _TEXT(value, place)
     try:
-        date.fromisoformat(value[:10])
+        if not _DAY.fullmatch(value):
+            raise ValueError(value)
+        date.fromisoformat(value)
     except ValueError as error:
         raise ValueError(f"{place} {value[:80]!r} is no day") from error
 
@@ -49,7 +55,20 @@ def _maybe(members: Mapping[str, Shape]) -> Shape:
     return maybe(record({}, {name: maybe(shape) for name, shape in members.items()}, others=True))
 
 
+def _notice(value: Any, place: str) -> None:
+    """What is announced of a user. One that goes has the day on which it is deleted."""
+    _NOTICE(value, place)
+    if value and value.get("group") == _GOES and value.get("deleted") is None:
+        raise ValueError(f"{place} has no day of the deletion")
+
+
 _TEXT = text(_LONGEST)
+_NOTICE = _maybe(
+    {
+        **dict.fromkeys(("day", "denied", "deleted", "brownout", "denied-since", "deactivated"), _day),
+        **dict.fromkeys(("group", "text", "was-exempt", "came-back"), _TEXT),
+    }
+)
 _SAID, _STATE = _maybe({"text": _TEXT}), _maybe(dict.fromkeys(("status", "state", "reason"), _TEXT))
 _FINDING = record(dict.fromkeys(("id", "severity", "text"), _TEXT), others=True)
 #: What digests, and templates of mails, read of what is known of a user: one of another shape fails the mail of all.
@@ -63,14 +82,7 @@ _KNOWN = _maybe(
         "attempts": _maybe({"attempts": listing(record({}, others=True), _MANY)}),
         **dict.fromkeys(("created", "used"), _SAID),
         **dict.fromkeys(("outcome", "provisioning", "identity-center"), _STATE),
-        "notice": _maybe(
-            {
-                **dict.fromkeys(("day", "denied", "deleted", "brownout"), _day),
-                **dict.fromkeys(
-                    ("group", "text", "was-exempt", "came-back", "denied-since", "deactivated"), _TEXT
-                ),
-            }
-        ),
+        "notice": _notice,
     }
 )
 

@@ -89,6 +89,7 @@ class IdentitySettings:
             tuple(self._data.get("email-domains", ())),
             only_file=self.only_file,
             username_tags=self._tags("username"),
+            username_is_name=any(not key.startswith(_TAG) for key in self.keys["username"]),
         )
 
     @property

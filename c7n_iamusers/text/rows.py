@@ -80,8 +80,16 @@ def _csv_rows(text: str, check: HeaderCheck) -> Iterator[Row]:
             # An unquoted separator moves the following cells into wrong columns.
             counts = f"has {len(cells)} cells, the header {len(names)}"
             yield Row(line, {}, f"{counts}: quote a cell with a {_SEPARATORS[separator]}")
+        elif any(_holds_rows(cell, separator, len(names)) for cell in cells):
+            yield Row(line, {}, "has a cell with what looks like further rows: correct its quotation marks")
         else:
             yield Row(line, {name: cell for name, cell in zip(names, cells, strict=False) if cell})
+
+
+def _holds_rows(cell: str, separator: str, columns: int) -> bool:
+    """Whether a quotation mark too many has made one cell of several rows."""
+    _, *following = cell.splitlines() or [""]
+    return columns > 1 and any(line.count(separator) >= columns - 1 for line in following)
 
 
 def _separator(text: str) -> str:

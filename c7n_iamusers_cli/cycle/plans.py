@@ -147,7 +147,9 @@ class Plans:
             for policy in policies
             for account in state.accounts
         }
-        if sha256_of(deletions(map(load_plan, found.values()))) != state.sha256:
+        plans = {key: load_plan(content) for key, content in found.items()}
+        moved = any((plan.policy, plan.account_id) != key for key, plan in plans.items())
+        if moved or sha256_of(deletions(plans.values())) != state.sha256:
             raise PlanInvalid(f"{self.place(state.sha256, '')} was changed since: it is not applied")
         return found
 

@@ -16,6 +16,7 @@ from c7n_iamusers.notices.delivery import EXPIRED, HELD, LEFT, WAITING, QueueRea
 from c7n_iamusers.notices.held import DigestRecord, HeldMessage, parse_held
 from c7n_iamusers.notices.notices import Notices, notice_refusal, parse_record
 from c7n_iamusers.notices.stock_rows import ANNOTATION
+from c7n_iamusers.safeguards.forecast import GOES
 from tests.access_center import ACCOUNT
 from tests.notices.test_notices import ALICE, NOTICE, NOW, after
 
@@ -60,6 +61,22 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         ),
         pytest.param({"users": ({**USER, ANNOTATION: {"notice": {"day": "soon"}}},)}, "is no day", id="day"),
         pytest.param({"account_id": "444455556666"}, "no message of account", id="of-another-account"),
+        *(
+            pytest.param(
+                {"users": ({**USER, ANNOTATION: {"notice": {name: "2026-01-01 at https://evil.example"}}},)},
+                "is no day",
+                id=f"a-link-as-{name}",
+            )
+            for name in ("day", "denied", "deleted", "brownout", "denied-since", "deactivated")
+        ),
+        *(
+            pytest.param(
+                {"users": ({**USER, ANNOTATION: {"notice": {"group": GOES, **more}}},)},
+                "no day of the deletion",
+                id=f"it-goes-on-no-day-{len(more)}",
+            )
+            for more in ({}, {"deleted": None})
+        ),
     ],
 )
 def test_what_no_run_can_have_held(changed: dict[str, Any], reason: str) -> None:

@@ -40,8 +40,9 @@ class PeopleAuthority:
     """Decides who the people of IAM users are.
 
     ``people``: the file of ``people-from``; None if there is none. ``email_tags``: keys of the tags with a user's own
-    e-mail; empty for ``Email``. ``username_tags``: keys of tags that may have its username; empty for any. ``domains``:
-    the organization's e-mail domains; empty for any. ``trusted``: intents count if neither the file nor the account
+    e-mail; empty for ``Email``. ``username_tags``: keys of tags that may have its username; empty for any.
+    ``username_is_name``: whether the policy takes the username from what is no tag, such as the user's name.
+    ``domains``: the organization's e-mail domains; empty for any. ``trusted``: intents count if neither the file nor the account
     says anything. ``only_file``: only users in the file have a person. ``other_tags``: keys of tags that name a user's
     person in other policies.
     """
@@ -52,6 +53,7 @@ class PeopleAuthority:
     trusted: bool = False
     only_file: bool = False
     username_tags: tuple[str, ...] = ()
+    username_is_name: bool = False
     other_tags: frozenset[str] = frozenset()
 
     @property
@@ -86,6 +88,7 @@ class PeopleAuthority:
             domains=self.domains or policy.domains,
             only_file=self.only_file or policy.only_file,
             username_tags=self.username_tags or policy.username_tags,
+            username_is_name=self.username_is_name or policy.username_is_name,
         )
 
     def checked(self, intents: Intents) -> Intents:
@@ -121,13 +124,17 @@ class PeopleAuthority:
         """Why the username is not accepted. With another person's username, CloudTrail would name that person."""
         keys = {folded(key) for key in self.username_tags}
         tags = [tag for tag in detail.get("Tags") or () if not keys or folded(str(tag["Key"])) in keys]
-        known = (person.email, str(detail["UserName"]), *(str(tag["Value"]).strip() for tag in tags))
+        name = str(detail["UserName"])
+        said = [*(str(tag["Value"]).strip() for tag in tags), *([] if keys else [name])]
+        if not keys:  # unless the policy names the tag, an address is another person's
+            said = [each for each in said if "@" not in each]
+        known = (person.email, *said, *([name] if self.username_is_name else []))
         if self.trusted or folded(person.username) in map(folded, known):
             return ""
-        where = f"tag {shown(self.username_tags)}" if keys else "tag"
+        where = f"no tag {shown(self.username_tags)}" if keys else "neither its name nor a tag"
         return (
-            f"has the username {person.username} only by the intents: it is not its e-mail, and neither its name nor "
-            f"a {where} of it has it: {_AGAIN}, add it to a file that you give as --people-from, or, if you trust "
+            f"has the username {person.username} only by the intents: it is not its e-mail, and {where} of it has it: "
+            f"{_AGAIN}, add it to a file that you give as --people-from, or, if you trust "
             "everyone who can write intents, give --trust-intents"
         )
 

@@ -152,6 +152,12 @@ def detail(name: str = "alice", **tags: str) -> dict[str, Any]:
         ),
         pytest.param(replace(ALICE, rests_on="join()"), detail(), {"trusted": True}, id="trusted"),
         pytest.param(NICK, detail("nick", Email="alice@example.com"), {}, id="username-is-the-user's"),
+        pytest.param(
+            NICK,
+            detail("nick", Email="alice@example.com"),
+            {"username_tags": ("Login",), "username_is_name": True},
+            id="username-is-the-user's-by-the-policy",
+        ),
         pytest.param(NICK, detail(Email="alice@example.com", Login="Nick"), {}, id="username-in-a-tag"),
         pytest.param(
             NICK,
@@ -207,8 +213,28 @@ def test_who_the_account_itself_says_it_is(
             NICK,
             detail(Email="alice@example.com", Manager="nick"),
             {"username_tags": ("Login",)},
-            "nor a tag Login of it has it",
+            "and no tag Login of it has it",
             id="username-in-another-tag-than-the-policy's",
+        ),
+        pytest.param(
+            NICK,
+            detail("nick", Email="alice@example.com"),
+            {"username_tags": ("Login",)},
+            "and no tag Login of it has it",
+            id="a-name-where-the-policy-takes-a-tag",
+        ),
+        *(
+            pytest.param(
+                replace(ALICE, person=replace(person("alice"), username="bob@example.com")),
+                detail(name, Email="alice@example.com", **tags),
+                {},
+                "has the username bob@example.com only by the intents",
+                id=f"another-person's-address-in-{where}",
+            )
+            for where, name, tags in (
+                ("the-name", "bob@example.com", {}),
+                ("a-tag", "alice", {"Manager": "bob@example.com"}),
+            )
         ),
     ],
 )
