@@ -247,3 +247,12 @@ def test_the_policy_has_what_is_called(org: LocalOrg, key: str) -> None:
     assert where("jane").exit_code == 1  # sealed values
     called = {f"{each.service}:{each.operation}" for each in org.calls[before:]} - {"sts:AssumeRole"}
     assert called - {"sts:GetCallerIdentity"} <= {*plain}
+
+
+def test_the_page_names_what_is_read() -> None:
+    page = (ROOT / "docs" / "where.md").read_text().partition("## What it costs")[0]
+    rows = [line.split("|")[1:4] for line in page.splitlines() if "|" in line]
+    told = {cells[0].strip().strip("`"): [each.strip() for each in cells[1:]] for cells in rows}
+    for service, reader in READERS.items():
+        assert told[service][0] == reader.title
+        assert bool(told[service][1]) == bool(reader.decrypts)

@@ -41,6 +41,7 @@ class Judge:
     her rights before it reads them again. ``unread``: such changes, by kind and key.
     ``earlier``: alice as she was allowed to be before others changed her who was restored in her place: what they took
     away can't be told from what is not visible yet, and is given again.
+    ``made``: whom a restoration made in her place, whatever their name is since.
     ``key``: the only thing of hers that the flow is about, an access key; empty if it is about all of her.
     ``broken``: what does not hold, in words, each beginning with the name of its invariant.
     """
@@ -62,6 +63,7 @@ class Judge:
     unread: dict[tuple[str, str], Any] = field(default_factory=dict)
     met: list[str] = field(default_factory=list)
     replaced: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         users = {**self.theirs["users"], self.target: self.origin["users"][self.target]}
@@ -216,12 +218,10 @@ class Judge:
 
     def _is_restored(self, key: str, facts: Facts) -> bool:
         user = facts["users"].get(key)
-        return bool(
-            user
-            and key not in self.theirs["users"]
-            and key.startswith(f"{self.account}/")
-            and user["name"] == self.name
-        )
+        new = key not in self.theirs["users"] and key.startswith(f"{self.account}/")
+        if user and new and user["name"] == self.name:
+            self.made.add(key)
+        return bool(user) and key in self.made  # others may rename her since
 
     def _within(self, key: str, facts: Facts, now: datetime, after: str) -> None:
         of = self.target if self._is_restored(key, facts) else key

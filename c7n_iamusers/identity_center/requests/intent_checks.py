@@ -42,9 +42,9 @@ class PeopleAuthority:
     ``people``: the file of ``people-from``; None if there is none. ``email_tags``: keys of the tags with a user's own
     e-mail; empty for ``Email``. ``username_tags``: keys of tags that may have its username; empty for any.
     ``username_is_name``: whether the policy takes the username from what is no tag, such as the user's name.
-    ``domains``: the organization's e-mail domains; empty for any. ``trusted``: intents count if neither the file nor the account
-    says anything. ``only_file``: only users in the file have a person. ``other_tags``: keys of tags that name a user's
-    person in other policies.
+    ``domains``: the organization's e-mail domains; empty for any. ``trusted``: intents count if neither the file nor
+    the account says anything. ``only_file``: only users in the file have a person. ``other_tags``: keys of tags that
+    name a user's person in other policies.
     """
 
     people: PeopleMap | None = None
