@@ -145,8 +145,8 @@ MUTANTS = {
         Mutant(
             "nothing-is-lost",
             _CALL,
-            "        self.lost = self.lost or verdict is Verdict.UNKNOWN\n",
-            "",
+            "            self.lost, self._lost_code = True, error_code(error)\n",
+            "            pass\n",
             "quarantine: lost-applied-on@PutUserPolicy",
         ),
         Mutant(
