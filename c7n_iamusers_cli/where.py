@@ -292,10 +292,11 @@ def _in_file(path: Path, keys: Collection[str] | None) -> Iterator[KeyPlace]:
         piece = file.read(_PIECE)
         while piece:
             text, following = kept + piece.decode("latin-1"), file.read(_PIECE)
+            at, before = line, 0
             for match in KEY_ID.finditer(text):
                 # at either end of a piece, what is beside it is in the other piece
                 cut = (kept and match.start() == 0) or (following and match.end() == len(text))
-                at, key_id = line + text.count("\n", 0, match.start()), match[0]
+                at, before, key_id = at + text.count("\n", before, match.start()), match.start(), match[0]
                 if not cut and (keys is None or key_id in keys) and (at, key_id) not in told:
                     told.add((at, key_id))
                     yield KeyPlace(str(path), f"line {at}", key_id)
