@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -262,7 +261,7 @@ class _Search:
 
     def read_files(self, top: Path, keys: Collection[str] | None) -> None:
         """Search a file, or all files below a directory. Links are not followed."""
-        for path in sorted(_files(top)):
+        for path in _files(top, self.unread):
             try:
                 self.found += [
                     _Row("", "", "file", place, self._of_user.get(place.key_id, ""))
@@ -272,15 +271,22 @@ class _Search:
                 self.unread.append(f"{path}: {error}")
 
 
-def _files(top: Path) -> Iterator[Path]:
-    if not top.is_dir():
-        yield top
-    for directory, below, names in os.walk(top):
-        below.sort()
-        for name in names:
-            path = Path(directory, name)
-            if S_ISREG(path.lstat().st_mode):
-                yield path
+def _files(top: Path, unread: list[str]) -> Iterator[Path]:
+    """The regular files below ``top``, or itself. ``unread``: gets the directories that can't be listed."""
+    from c7n_iamusers.execution.stores import DirectoryStore
+
+    todo = [top.resolve()]
+    while todo:
+        path = todo.pop()
+        try:
+            mode = path.lstat().st_mode
+            names = sorted(DirectoryStore(path).entries(""), reverse=True) if S_ISDIR(mode) else []
+        except OSError as error:
+            unread.append(f"{path}: {error}")
+            continue
+        todo += [path / name for name in names]
+        if S_ISREG(mode):
+            yield path
 
 
 def _in_file(path: Path, keys: Collection[str] | None) -> Iterator[KeyPlace]:

@@ -84,7 +84,7 @@ COMPARED = (
         WRONG,
         "that of the parking with that of the deletion; of a key that is not deleted by the journal alone",
     ),
-    _of(BEFORE_KEY, "notes.policy? notes.reason?", ALONE),
+    _of(BEFORE_KEY, "notes.policy? notes.reason? notes.user_id?", ALONE),
     _of(
         AFTER, "phase", TO_LOOK_AT, "the line before the call: a killed run leaves one without an answer, too"
     ),

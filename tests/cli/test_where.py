@@ -19,6 +19,7 @@ from botocore.client import BaseClient
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
+from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.key_places.readers import NOT_READ, READERS
 from c7n_iamusers_cli import where as where_module
 from c7n_iamusers_cli.main import main
@@ -212,6 +213,17 @@ def test_files_of_a_checkout(key: str, tmp_path: Path, monkeypatch: pytest.Monke
     told = [("file", "line 2", key, "")]
     assert places(key, "--files", str(checkout), accounts=False) == told
     assert len(places("--all", "--files", str(checkout), accounts=False)) == 2
+    original = DirectoryStore.entries
+
+    def entries(self: DirectoryStore, place: str, *more: Any) -> dict[str, str]:
+        if self.directory.name == "deploy":
+            raise PermissionError("deploy is not to be listed")
+        return original(self, place, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DirectoryStore, "entries", entries)
+        result = where(key, "--files", str(checkout), accounts=False)
+        assert (result.exit_code, "deploy is not to be listed" in result.stderr) == (1, True)
     monkeypatch.setattr(where_module, "_OVERLAP", 40)
     for size in range(41, 90):
         monkeypatch.setattr(where_module, "_PIECE", size)
