@@ -122,10 +122,11 @@ class JournaledCall:
     def result_if_done(self) -> str:
         """The result if the desired state exists. After a lost response, an earlier try counts as its cause.
 
-        Then it is UNKNOWN for DeleteUser, since a missing user may also have been renamed.
+        Then it is UNKNOWN for DeleteUser and for an access key, since a missing user may also have been renamed.
         """
         if self.lost:
-            return UNKNOWN if self.call.permission == "iam:DeleteUser" else self.result_of_answer
+            gone = self.call.permission == "iam:DeleteUser" or self.subject.is_key
+            return UNKNOWN if gone else DONE
         return GONE if self.call.removes else DONE
 
     @property

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from itertools import zip_longest
 from typing import Any
 
-from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
+from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Subject
 from c7n_iamusers.execution.journal import OUTCOME
 from c7n_iamusers.execution.outcomes import ACTIVATED, DEACTIVATED, RETIRED
 from c7n_iamusers.iam.attachments import ACCESS_KEY, ACTIVE, INACTIVE
@@ -81,7 +81,7 @@ def key_history(
         until = following.time if following else _NEVER_ENDING
         status = DEACTIVATED if _parks(call) else ACTIVATED
         found = _after(found, call, any(at and call.time <= at < until and of == status for at, of in told))
-    ends = [call.time for call in calls if call.operation == _REMOVAL and call.answered]
+    ends = [call.time for call in calls if call.operation == _REMOVAL and call.answered and call.effective]
     ends += [at for at, status in told if at and status == RETIRED]
     found = replace(found, deleted=max(ends, default=None))
     seen, parking = before.active.get(key.unique_id), found.parking
@@ -90,24 +90,17 @@ def key_history(
     return found
 
 
-def with_user(
-    known: KeyHistory, key: Subject, user: Subject, lines: Iterable[Mapping[str, Any]]
-) -> KeyHistory:
-    """``known``, with what ``lines`` about the key's ``user`` say: its quarantine made an active key inactive, or its
-    release an inactive one active, or may have. Each ends the parking of before.
+def with_user(known: KeyHistory, key: Subject, lines: Iterable[Mapping[str, Any]]) -> KeyHistory:
+    """``known``, with what ``lines`` about the key's user say: its quarantine was to make an active key inactive, or
+    its release to give that back. Each ends the parking of before.
     """
     parking = known.parking
     if parking is None:
         return known
-    calls = history_of(user, lines).calls
-    switched = (
-        call.time
-        for call in calls
-        if call.operation == _SWITCH
-        and call.effective
-        and call.parameters.get("AccessKeyId") == key.unique_id
-    )
-    latest = max((at for at in switched if at > parking.since), default=None)
+    begun = (line for line in lines if line.get("phase") == BEFORE and line.get("operation") == _SWITCH)
+    its = (line for line in begun if (line.get("parameters") or {}).get("AccessKeyId") == key.unique_id)
+    switched = (moment(line.get("time")) for line in its if line.get("unique_id") != key.unique_id)
+    latest = max((at for at in switched if at and at > parking.since), default=None)
     if latest is None or (parking.seen_active and parking.seen_active >= latest):
         return known
     return replace(known, parking=replace(parking, seen_active=latest))

@@ -169,7 +169,7 @@ class UserKeys:
             return _gone(applied)
         lines, recorded = self.records.recent(key), self.records.find(user)
         history = key_history.key_history(key, lines, applied.made, self.now())
-        history = key_history.with_user(history, key, user.subject, self.records.recent(user.subject))
+        history = key_history.with_user(history, key, self.records.recent(user.subject))
         turn = _Turn(key, user, held[key.unique_id], uses, applied, guards, began, recorded, history)
         if seen := key_history.contradiction(history, key.unique_id, turn.active, self.now()):
             self.run.journal.write(key, LAPSED, **seen)
@@ -242,7 +242,11 @@ class UserKeys:
             return SKIPPED, reason
         if parking is None:
             return SKIPPED, reasons.KEY_NOT_PARKED()
-        if reason := self._too_soon(turn, parking) or self._last(turn, parking.used, parking.since):
+        if (
+            reason := self._not_selected(turn)
+            or self._too_soon(turn, parking)
+            or self._last(turn, parking.used, parking.since)
+        ):
             return SKIPPED, reason
         if unseen := self._applied(turn, key_history.retire(turn.user.subject, turn.key.unique_id, parking)):
             return FAILED, unseen
@@ -300,10 +304,10 @@ class UserKeys:
     def _require_as_read(self, turn: _Turn) -> None:
         """Raises ReadingOutdated unless the user's keys have the status, and the key the last use, that were read."""
         run, user = self.run, turn.user
-        held = list_kind(run.client, user.name, ACCESS_KEY, run.backoff)
-        if _statuses(held) == _statuses(user.attachments[ACCESS_KEY.name]):
-            alone = replace(user, attachments={ACCESS_KEY.name: (turn.item,)})
-            if turn.use in read_key_use(run.client, alone, run.backoff):
+        alone = replace(user, attachments={ACCESS_KEY.name: (turn.item,)})
+        if turn.use in read_key_use(run.client, alone, run.backoff):
+            held = list_kind(run.client, user.name, ACCESS_KEY, run.backoff)
+            if _statuses(held) == _statuses(user.attachments[ACCESS_KEY.name]):
                 return
         raise ReadingOutdated(reasons.KEY_CHANGED_MEANWHILE(key=turn.key))
 

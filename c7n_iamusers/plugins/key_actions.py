@@ -236,6 +236,7 @@ class Retire(_KeyAction):
             run,
             self.gates(run, self._guards(run, before_day=False)),
             recheck=self.recheck(run, account).problem,
+            criteria=[each.key_criteria() for each in self._filters()],
             parked_for=self.data["parked-for"],
             include_last=self.data.get("include-last", False),
         ).retire

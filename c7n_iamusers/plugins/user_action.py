@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache, partial
 from itertools import chain
 from typing import Any
@@ -23,7 +24,7 @@ from c7n_iamusers.execution.callers import callers
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import LOG, SINGLE_TRY, Applied, Executor, Run
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
-from c7n_iamusers.execution.journal import BucketJournal, JournalReader, JournalWriter
+from c7n_iamusers.execution.journal import BucketJournal, JournalReader, JournalWriter, utc_now
 from c7n_iamusers.execution.outcomes import (
     FAILED,
     Outcome,
@@ -48,10 +49,13 @@ from c7n_iamusers.reasons import Reason
 from c7n_iamusers.safeguards.reasons_to_spare import LiveRecheck
 from c7n_iamusers.safeguards.user_identity import changed_namesake
 from c7n_iamusers.snapshots.user_records import RecordStores, UserRecords
+from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import visible_log
 
 Resource = dict[str, Any]
 _EVERYBODY = Selection()
+#: What AWS shows of an access key later than that after a call without an answer may be of anybody.
+_SETTLES_FOR = timedelta(days=14)
 
 
 class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
@@ -303,10 +307,10 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
                 return changed_namesake(client(), Backoff(), subject, begun)
 
         def shown(key: Subject, begun: Mapping[str, Any]) -> bool:
-            # the user may have another name now, and another one its name
-            name = name_of(key_history.user_of(begun))
+            name = None if _is_long_ago(begun) else name_of(key_history.user_of(begun))
             call = (str(begun.get("operation")), begun["parameters"])
             with unreadable(self.manager, "the state of an access key", "iam:ListAccessKeys"):
+                # the user may have another name now, and another one its name
                 return bool(name) and key_shows(client(), Backoff(), replace(key, name=str(name)), *call)
 
         lines = JournalReader(lambda: [store]).lines()
@@ -361,3 +365,8 @@ def _offers_sessions() -> bool:
 def _note_once(text: str) -> None:
     """Log a hint once in a process, not for each action and account."""
     LOG.info(text)
+
+
+def _is_long_ago(begun: Mapping[str, Any]) -> bool:
+    time = moment(begun.get("time"))
+    return time is None or utc_now() - time > _SETTLES_FOR

@@ -218,7 +218,7 @@ class KeyRecords:
             self._times.discard((key, what, call.time))
         else:
             self._times.add((key, what, time))
-            certain = result in (DONE, ADOPTED, GONE)
+            certain = result in (DONE, ADOPTED)  # a key that is gone may be that of a renamed user
             self._calls[key][at] = replace(call, certain=certain)
 
     @property

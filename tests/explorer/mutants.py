@@ -224,8 +224,8 @@ MUTANTS = {
         Mutant(
             "deleted-is-said-too-early",
             _CALL,
-            "        if self.lost:\n            return UNKNOWN if",
-            "        if self.lost:\n            return DONE if",
+            "            return UNKNOWN if gone else DONE\n",
+            "            return DONE\n",
             "composite-delete: renamed@DeleteUser, lost@DeleteUser",
         ),
         Mutant(

@@ -12,12 +12,17 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ReadTimeoutError
+from c7n.exceptions import PolicyExecutionError
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.execution import executor
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import JournalReader
 from c7n_iamusers.execution.journaled_call import JournaledCall
+from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.key_retirement import key_history
 from c7n_iamusers.key_retirement.user_keys import UserKeys
+from c7n_iamusers.plugins import user_action
 from c7n_iamusers.safeguards.gate_readings import Gates
 from c7n_iamusers.snapshots import user_records
 from tests.crashes import Crashes
@@ -526,3 +531,78 @@ def test_the_key_is_read_again_if_writing_the_line_took_long(
     monkeypatch.setattr(executor, "_SLOW", -1.0)
     assert codes(retire(org, tmp_path))[key][0] == "skipped"
     assert key in statuses(org, "jane")
+
+
+@pytest.mark.parametrize("answer", ["answered", "lost"])
+def test_a_key_whose_user_is_renamed_right_before_its_deletion_is_not_told_as_deleted(
+    org: LocalOrg, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    deactivate(tmp_path)
+    iam = org.client("iam", ACCOUNT)
+    original, tries = BaseClient._make_api_call, list[str]()  # type: ignore[attr-defined]
+
+    def call(self: Any, name: str, parameters: Any) -> Any:
+        if name == "DeleteAccessKey":
+            tries.append(name)
+            if answer == "lost" and len(tries) == 1:
+                raise ReadTimeoutError(endpoint_url="https://iam.amazonaws.com")
+            original(iam, "UpdateUser", {"UserName": "jane", "NewUserName": "janet"})
+        return original(self, name, parameters)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(BaseClient, "_make_api_call", call)
+        assert codes(retire(org, tmp_path))[key] == ("failed", "Renamed")
+    assert key in statuses(org, "janet")
+    subject = Subject("jane", f"arn:aws:iam::{ACCOUNT}:user/jane", key)
+    lines = JournalReader(lambda: [DirectoryStore(tmp_path / each) for each in ("under-test", "retiring")])
+    assert key_history.key_history(subject, lines.of(subject)).deleted is None
+
+
+def test_what_is_shown_much_later_is_not_by_the_lost_call(
+    org: LocalOrg, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        lost(patched, lambda: use_key(org, key, 1), applied=False)
+        assert codes(deactivate(tmp_path))[key][0] == "failed"
+    switch(org, key, "Inactive")
+    new_report(org)
+    monkeypatch.setattr(user_action, "_SETTLES_FOR", timedelta(0))
+    deactivate(tmp_path)
+    (row,) = json.loads((tmp_path / "under-test" / "outcomes.json").read_text())
+    assert (row["status"], row["code"]) == ("failed", "KeyNoLongerSelected")
+
+
+def test_a_quarantine_whose_call_was_refused_found_the_key_active(
+    org: LocalOrg, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deactivate(tmp_path)
+    switch(org, key, "Active")
+
+    def refused(operation: str, parameters: Any) -> None:
+        if operation == "UpdateAccessKey" and parameters["AccessKeyId"] == key:
+            raise client_error("AccessDenied")
+
+    with monkeypatch.context() as patched:
+        before_calls(patched, refused)
+        with pytest.raises(PolicyExecutionError):
+            quarantine(tmp_path)
+    release(tmp_path)
+    switch(org, key, "Inactive")
+    assert codes(retire(org, tmp_path))[key] == ("skipped", "KeySeenActive")
+
+
+def test_the_conditions_are_asked_again_before_a_key_is_deleted(
+    org: LocalOrg, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here its successor is made inactive meanwhile."""
+    deactivate(tmp_path)
+    original = UserKeys.retire
+
+    def retiring(self: Any, *arguments: Any) -> Any:
+        (other,) = (each for each in statuses(org, "jane") if each != key)
+        switch(org, other, "Inactive")
+        return original(self, *arguments)
+
+    monkeypatch.setattr(UserKeys, "retire", retiring)
+    found = retire(org, tmp_path, superseded=True, **{"include-last": True})
+    assert codes(found)[key] == ("skipped", "KeyNoLongerSelected")
