@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -238,10 +239,10 @@ class _Search:
                     if isinstance(text, Unread):
                         unread.append(": ".join(filter(None, (its, text.resource, text.why))))
                     else:
-                        found += [_Row(target.name, region, service, each) for each in places_in(text, keys)]
+                        found += (_Row(target.name, region, service, each) for each in places_in(text, keys))
             except (ClientError, BotoCoreError) as error:
                 unread.append(f"{its}: {error}")
-        return found, unread
+        return [*dict.fromkeys(found)], unread
 
     def _with_user(self, row: _Row) -> _Row:
         """With the user whose key it is, by the account in which it stands."""
@@ -296,8 +297,9 @@ def _in_file(path: Path, keys: Collection[str] | None) -> Iterator[KeyPlace]:
     told, line, kept = set[tuple[int, str]](), 1, ""
     with path.open("rb") as file:
         piece = file.read(_PIECE)
+        decoded = getincrementaldecoder(_encoding(piece))("replace").decode
         while piece:
-            text, following = kept + piece.decode("latin-1"), file.read(_PIECE)
+            text, following = kept + decoded(piece), file.read(_PIECE)
             at, before = line, 0
             for match in KEY_ID.finditer(text):
                 # at either end of a piece, what is beside it is in the other piece
@@ -309,6 +311,13 @@ def _in_file(path: Path, keys: Collection[str] | None) -> Iterator[KeyPlace]:
             kept = text[-_OVERLAP:]
             line += text.count("\n", 0, len(text) - len(kept))
             piece = following
+
+
+def _encoding(begins: bytes) -> str:
+    """UTF-16, as PowerShell writes files, or one that reads each byte."""
+    if begins[:2] == b"\xff\xfe" or (begins[1:2] == b"\0" == begins[3:4]):
+        return "utf-16-le"
+    return "utf-16-be" if begins[:2] == b"\xfe\xff" or (begins[:1] == b"\0" == begins[2:3]) else "latin-1"
 
 
 def _print(search: _Search, output_format: str) -> None:

@@ -149,19 +149,15 @@ def _secrets(clients: Clients, decrypt: bool) -> Iterator[Text | Unread]:
 
 
 def _secret(arn: str, text: str | None, binary: bytes | None) -> Iterator[Text]:
-    if binary is not None:
-        yield Text(arn, "value", binary.decode("latin-1"))
-    if text is None:
-        return
+    """Names of members are left out: somebody may have put the secret there."""
+    whole = text if text is not None else (binary or b"").decode("latin-1")
+    yield Text(arn, "value", whole)
     try:
-        members = json.loads(text)
+        members = json.loads(whole)
     except (ValueError, RecursionError):
-        members = None
+        return
     if isinstance(members, dict):
-        for name, value in members.items():
-            yield Text(arn, f"value, member {name}", value if isinstance(value, str) else str(value), name)
-    else:
-        yield Text(arn, "value", text)
+        yield from (Text(arn, "value", str(value), name) for name, value in members.items())
 
 
 #: Service, as boto3 names it -> how it is read.

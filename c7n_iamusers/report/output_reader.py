@@ -188,14 +188,15 @@ class _Bounds:
         ``owner``: the account that writes there; empty where that is not known, and the directory alone is bounded.
         """
         most = max(_LARGEST_KEPT, _MOST_KEPT_TIMES * packed)
-        if (kept := size(found, most)) > most:
-            return f"holds more than a run leaves: what a report keeps of it takes more than {most} bytes"
+        kept = size(found, most)
         self._packed[owner] += packed
-        most = min(max(_LARGEST_OF_ACCOUNT, _MOST_KEPT_TIMES * self._packed[owner]), _MOST_OF_ACCOUNT)
-        if owner and self._kept[owner] + kept > most:
-            why = f"is not read: what a report keeps of all outputs of account {owner} takes more than {most} bytes"
+        self._kept[owner] += kept  # also of what is refused: it was read
+        of_all = min(max(_LARGEST_OF_ACCOUNT, _MOST_KEPT_TIMES * self._packed[owner]), _MOST_OF_ACCOUNT)
+        if owner and self._kept[owner] > of_all:
+            why = f"is not read: what a report keeps of all outputs of account {owner} takes more than {of_all} bytes"
             return self.reached.setdefault(owner, f"{why}, which is more than runs leave")
-        self._kept[owner] += kept
+        if kept > most:
+            return f"holds more than a run leaves: what a report keeps of it takes more than {most} bytes"
         return ""
 
 

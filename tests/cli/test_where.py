@@ -125,7 +125,7 @@ def of_ecs(clients: Callable[[str], Any], key: str) -> None:
 
 
 def of_secretsmanager(clients: Callable[[str], Any], key: str) -> None:
-    value = json.dumps({"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": SECRET})
+    value = json.dumps({"AWS_ACCESS_KEY_ID": key, SECRET: key})
     clients("secretsmanager").create_secret(Name="app", Description=f"key {key}", SecretString=value)
 
 
@@ -141,7 +141,7 @@ PLANTED: dict[str, tuple[Make, list[str], list[str]]] = {
         ["container app: environment variable AWS_ACCESS_KEY_ID", "container app: command"],
         [],
     ),
-    "secretsmanager": (of_secretsmanager, ["description"], ["value, member AWS_ACCESS_KEY_ID"]),
+    "secretsmanager": (of_secretsmanager, ["description"], ["value"]),
 }
 
 
@@ -210,6 +210,11 @@ def test_files_of_a_checkout(key: str, tmp_path: Path, monkeypatch: pytest.Monke
     (checkout / "other.txt").write_text(f"{OTHER}\nx{key}\n{key}x\n")
     (checkout / "link").symlink_to(checkout / "deploy" / "env.sh")
     os.mkfifo(checkout / "pipe")
+    assert places(OTHER, "--files", str(checkout), accounts=False) == [("file", "line 1", OTHER, "")]
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        (tmp_path / "of-powershell.txt").write_bytes(f"# keys\n{OTHER}\n".encode(encoding))
+        found = places(OTHER, "--files", str(tmp_path / "of-powershell.txt"), accounts=False)
+        assert found == [("file", "line 2", OTHER, "")], encoding
     told = [("file", "line 2", key, "")]
     assert places(key, "--files", str(checkout), accounts=False) == told
     assert len(places("--all", "--files", str(checkout), accounts=False)) == 2

@@ -399,6 +399,22 @@ def test_what_a_report_keeps_of_one_account_has_a_bound(
     assert all("all outputs of account payments takes more than 100000 bytes" in why for why in refused)
 
 
+def test_directories_that_are_refused_count_for_their_account(
+    left: Outputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each was read. Once they are too many, no more are."""
+    monkeypatch.setattr(output_reader, "_LARGEST_KEPT", 1_000)
+    monkeypatch.setattr(output_reader, "_MOST_KEPT_TIMES", 0)
+    monkeypatch.setattr(output_reader, "_LARGEST_OF_ACCOUNT", 5_000)
+    for number in range(9):
+        rows = [outcome(f"user-{number}-{each}", "skipped") for each in range(20)]
+        left.leave(name="payments", policy=f"a{number}", outcomes=rows)
+    found = read(left)
+    assert {each.state for each in found} == {UNREADABLE}
+    assert sum("holds more than a run leaves" in each.why for each in found) < 9
+    assert any("all outputs of account payments" in each.why for each in found)
+
+
 def test_a_lack_of_memory_is_no_fault_of_a_directory(left: Outputs, monkeypatch: pytest.MonkeyPatch) -> None:
     def none_left(*_: Any) -> None:
         raise MemoryError
