@@ -102,8 +102,14 @@ class DeletionChecks:
         reason = self._joined(known, staying)
         if change.kind == model.GROUP:
             reason = reason or self._assigned(group_id, self._ending[group_id])
+            reason = reason or self._changed_since(group_id, staying)
         if reason:
             raise kept(change, reason)
+
+    def _changed_since(self, group_id: str, staying: Collection[str]) -> str:
+        """Why a group stays that was read again last of all: people may have joined it meanwhile."""
+        known = self._reader.store.group(group_id)
+        return self._joined(known, staying) if known else ""
 
     def _joined(self, group: model.KnownGroup, more: Collection[str] = ()) -> str:
         """Why the group stays: it has members who don't leave and are not among ``more`` (user ids). Empty if not."""

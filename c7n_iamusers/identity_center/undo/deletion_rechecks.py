@@ -6,7 +6,7 @@ Between the plan and a call, an administrator may have assigned the group, added
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.applying.deletion_checks import DeletionChecks, kept
@@ -53,11 +53,9 @@ class UndoChecks(DeletionChecks):
             return ""
         return "the group's name or description has changed since it was read"
 
-    def _check_group(self, change: access_plan.Change, group_id: str) -> None:
-        super()._check_group(change, group_id)
-        known = self._reader.store.group(group_id) if change.kind == model.GROUP else None
-        if known and (reason := self._renamed(known)):
-            raise kept(change, reason)
+    def _changed_since(self, group_id: str, staying: Collection[str]) -> str:
+        known = self._reader.store.group(group_id)
+        return (self._renamed(known) or self._joined(known, staying)) if known else ""
 
     def _check_user(self, change: access_plan.Change, user_id: str) -> None:
         super()._check_user(change, user_id)
