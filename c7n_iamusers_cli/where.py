@@ -286,6 +286,8 @@ def _files(top: Path, unread: list[str]) -> Iterator[Path]:
             unread.append(f"{path}: {error}")
             continue
         todo += [path / name for name in names]
+        if path == top.resolve() and not (S_ISREG(mode) or S_ISDIR(mode)):
+            unread.append(f"{path}: it is no file and no directory")
         if S_ISREG(mode):
             yield path
 

@@ -36,6 +36,7 @@ OF_ACTION = ("account-name", "contact", "start-url")
 _LONGEST, _MANY = 100_000, 10_000
 #: The group of a user that is to be deleted: see ``safeguards.forecast``.
 _GOES = "goes"
+_OF_USER = ("UserName", "UserId", "Arn", "Path")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -72,19 +73,18 @@ _NOTICE = _maybe(
 _SAID, _STATE = _maybe({"text": _TEXT}), _maybe(dict.fromkeys(("status", "state", "reason"), _TEXT))
 _FINDING = record(dict.fromkeys(("id", "severity", "text"), _TEXT), others=True)
 #: What digests, and templates of mails, read of what is known of a user: one of another shape fails the mail of all.
-_KNOWN = _maybe(
-    {
-        "kind": _TEXT,
-        "replacement": listing(_TEXT, _MANY),
-        "findings": listing(_FINDING, _MANY),
-        "last_activity": _maybe({"time": _TEXT}),
-        "attachments": mapping(_TEXT, whole(0)),
-        "attempts": _maybe({"attempts": listing(record({}, others=True), _MANY)}),
-        **dict.fromkeys(("created", "used"), _SAID),
-        **dict.fromkeys(("outcome", "provisioning", "identity-center"), _STATE),
-        "notice": _notice,
-    }
-)
+_SHAPES: Mapping[str, Shape] = {
+    "kind": _TEXT,
+    "replacement": listing(_TEXT, _MANY),
+    "findings": listing(_FINDING, _MANY),
+    "last_activity": _maybe({"time": _TEXT}),
+    "attachments": mapping(_TEXT, whole(0)),
+    "attempts": _maybe({"attempts": listing(record({}, others=True), _MANY)}),
+    **dict.fromkeys(("created", "used"), _SAID),
+    **dict.fromkeys(("outcome", "provisioning", "identity-center"), _STATE),
+    "notice": _notice,
+}
+_KNOWN = _maybe(_SHAPES)
 
 
 def _users(account_id: str) -> Shape:
@@ -138,7 +138,16 @@ def parse_held(content: bytes, account_id: str) -> HeldMessage:
         raise ValueError("its action is incomplete")
     _users(account_id)(users, "users")
     known = {key: action[key] for key in OF_ACTION if key in action}
-    return HeldMessage(account_id, step, tuple(to or ()), known, tuple(users or ()))
+    return HeldMessage(account_id, step, tuple(to or ()), known, tuple(map(_told, users or ())))
+
+
+def _told(user: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a digest tells of a user. Nothing else is kept: whoever writes the file decides how much it has."""
+    known = user.get(ANNOTATION)
+    told = {key: user[key] for key in _OF_USER if key in user}
+    return (
+        told if known is None else {**told, ANNOTATION: {key: known[key] for key in _SHAPES if key in known}}
+    )
 
 
 @dataclass(frozen=True)

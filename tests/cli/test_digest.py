@@ -24,6 +24,7 @@ from c7n_iamusers.notices.held import HeldMessage
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice
 from c7n_iamusers.notices.stock_rows import ANNOTATION
 from c7n_iamusers.reasons import DONE
+from c7n_iamusers_cli import digest as digest_module
 from c7n_iamusers_cli.mail_templates import SHIPPED
 from c7n_iamusers_cli.main import main
 from tests.plugins.test_notify_owners import sent
@@ -269,6 +270,27 @@ def test_a_held_file_of_another_shape_is_named_and_stops_the_digest_of_its_owner
 ) -> None:
     place = hold(OTHER, (OWNER,), "eve", known=known, **more)
     only_else_is_written_to(org, place, f"research ({OTHER})")
+
+
+def test_the_held_messages_of_one_account_have_a_bound(
+    org: LocalOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digest_module, "_MOST_HELD", 1_000)
+    place = hold(OTHER, (OWNER,), *(f"eve-{number}" for number in range(20)), known={})
+    only_else_is_written_to(org, place, f"research ({OTHER})")
+
+
+def test_what_one_account_holds_is_no_link_in_the_mail(org: LocalOrg) -> None:
+    link = "https://evil.example/login"
+    hold(ACCOUNT, (OWNER,), "alice", known={"kind": link, "replacement": [link]})
+    assert digest().exit_code == 0
+    folders, log = [str(SHIPPED)], logging.getLogger("mailer")
+    pages = [
+        get_rendered_jinja([OWNER], each, each["resources"], log, "template", "default", folders)
+        for each in sent(org)
+    ]
+    assert any("evil" in page for page in pages)
+    assert not any(link in page for page in pages)
 
 
 @pytest.mark.parametrize("account", [ACCOUNT, OTHER])

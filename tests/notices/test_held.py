@@ -84,6 +84,13 @@ def test_what_no_run_can_have_held(changed: dict[str, Any], reason: str) -> None
         parse_held(replace(MESSAGE, **changed).as_json(), ACCOUNT)
 
 
+def test_nothing_is_kept_that_no_digest_tells() -> None:
+    """Whoever writes the file decides how much it has."""
+    known = {"notice": {"day": "2026-03-31"}, "plan": ["x"] * 9}
+    more = {**USER, "Tags": ["x"] * 9, ANNOTATION: known}
+    assert parse_held(replace(MESSAGE, users=(more,)).as_json(), ACCOUNT) == MESSAGE
+
+
 RECORD, TELLING = json.loads(HOLDING.as_json()), json.loads(digest(0).as_json())
 
 
