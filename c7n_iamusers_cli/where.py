@@ -242,6 +242,8 @@ class _Search:
                         found += (_Row(target.name, region, service, each) for each in places_in(text, keys))
             except (ClientError, BotoCoreError) as error:
                 unread.append(f"{its}: {error}")
+            except Exception as error:  # noqa: BLE001  # whatever a service answers, the others are read
+                unread.append(f"{its}: its answer can't be read: {error!r:.300}")
         return [*dict.fromkeys(found)], unread
 
     def _with_user(self, row: _Row) -> _Row:

@@ -157,7 +157,8 @@ def _secret(arn: str, text: str | None, binary: bytes | None) -> Iterator[Text]:
     except (ValueError, RecursionError):
         return
     if isinstance(members, dict):
-        yield from (Text(arn, "value", str(value), name) for name, value in members.items())
+        texts = ((name, value) for name, value in members.items() if isinstance(value, str))
+        yield from (Text(arn, "value", value, name) for name, value in texts)
 
 
 #: Service, as boto3 names it -> how it is read.

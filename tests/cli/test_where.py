@@ -195,6 +195,22 @@ def test_what_can_not_be_read_is_said_and_is_no_quiet_success(
     assert all(each in result.stderr for each in NOT_READ)
 
 
+def test_what_one_service_answers_hides_no_other(
+    org: LocalOrg, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_lambda(lambda name: org.client(name, ACCOUNT), key)
+    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def strange(self: Any, operation: str, parameters: Any) -> Any:
+        return {"Stacks": [7]} if operation == "DescribeStacks" else original(self, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", strange)
+    result = where(key)
+    assert result.exit_code == 1
+    assert "cloudformation: parameters and outputs of stacks: its answer can't be read" in result.stderr
+    assert "environment variable AWS_ACCESS_KEY_ID" in result.stdout
+
+
 def test_all_enabled_regions_are_read(org: LocalOrg, key: str) -> None:
     org.client("ssm", ACCOUNT, region_name="eu-west-1").put_parameter(Name="key", Type="String", Value=key)
     result = CliRunner().invoke(main, ["where", key, "-c", "accounts.yml", "--format", "json"])
