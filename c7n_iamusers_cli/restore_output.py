@@ -26,6 +26,10 @@ NOT_LOOKED_AT = (
 )
 
 
+#: Parameters of which the first line says what they are.
+_SHORTENED = ("CertificateBody", "SSHPublicKeyBody")
+
+
 def print_accounts(results: dict[str, list[str]], dry_run: bool) -> None:
     """A table: account -> the number of its users with each result."""
     columns = (RESTORED, SAME, LEFT, FAILED)
@@ -79,13 +83,13 @@ def print_plan(planned: Restoration, change: RightsChange, planned_only: bool) -
 
 
 def _shown(parameters: Mapping[str, Any]) -> str:
-    """``parameters`` on one line, with only the first line of a longer text, such as a certificate."""
+    """``parameters`` on one line, with only the first line of a certificate or public key. Documents stand whole."""
     import json
 
-    def first(value: Any) -> Any:
-        line, *more = value.splitlines() if isinstance(value, str) else [value]
-        return f"{line} ..." if more else value
+    def first(name: str, value: Any) -> Any:
+        line, *more = str(value).splitlines() or [""]
+        return f"{line} ..." if name in _SHORTENED and more else value
 
     return json.dumps(
-        {name: first(value) for name, value in parameters.items()}, default=str, ensure_ascii=False
+        {name: first(name, value) for name, value in parameters.items()}, default=str, ensure_ascii=False
     )

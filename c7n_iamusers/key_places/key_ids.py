@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 #: The id of a long-term access key: "IAM identifiers", unique identifiers (IAM User Guide). Temporary ones begin with
 #: ASIA, and end by themselves.
-KEY_ID = re.compile(r"(?<![A-Za-z0-9])AKIA[A-Z0-9]{16}(?![A-Za-z0-9])")
+KEY_ID = re.compile(r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))AKIA[A-Z0-9]{16}(?![A-Za-z0-9])")
 #: The environment variable from which SDKs and the AWS CLI take the id of a key.
 VARIABLE = "AWS_ACCESS_KEY_ID"
 

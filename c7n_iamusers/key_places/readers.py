@@ -47,7 +47,9 @@ def _functions(clients: Clients, _: bool) -> Iterator[Text | Unread]:
 def _projects(clients: Clients, _: bool) -> Iterator[Text | Unread]:
     client = clients("codebuild")
     for names in _batches(_items(client, "list_projects", "projects"), 100):
-        for project in client.batch_get_projects(names=names)["projects"]:
+        answer = client.batch_get_projects(names=names)
+        yield from (Unread("it was not found", str(name)) for name in answer.get("projectsNotFound") or ())
+        for project in answer["projects"]:
             variables = (project.get("environment") or {}).get("environmentVariables") or ()
             # the value of another type is the name of a parameter or secret
             plain = [each for each in variables if each.get("type", "PLAINTEXT") == "PLAINTEXT"]
@@ -79,6 +81,9 @@ def _parameters(clients: Clients, decrypt: bool) -> Iterator[Text | Unread]:
             yield Text(each["Name"], "description", description)
     for batch in _batches(names, 10):
         found = client.get_parameters(Names=batch, WithDecryption=decrypt)
+        yield from (
+            Unread("its value: not found", str(name)) for name in found.get("InvalidParameters") or ()
+        )
         for each in found["Parameters"]:
             yield Text(each.get("ARN") or each["Name"], "value", each.get("Value", ""), _last(each["Name"]))
     if sealed:
@@ -141,11 +146,22 @@ def _secrets(clients: Clients, decrypt: bool) -> Iterator[Text | Unread]:
         yield Unread(f"the values of {len(ids)} secrets: give --decrypt")
         return
     for batch in _batches(ids, 20):
-        answer = client.batch_get_secret_value(SecretIdList=batch)
-        for each in answer.get("SecretValues") or ():
-            yield from _secret(each["ARN"], each.get("SecretString"), each.get("SecretBinary"))
-        for error in answer.get("Errors") or ():
-            yield Unread(f"its value: {error.get('ErrorCode')}", str(error.get("SecretId")))
+        for answer in _secret_values(client, batch):
+            for each in answer.get("SecretValues") or ():
+                yield from _secret(each["ARN"], each.get("SecretString"), each.get("SecretBinary"))
+            for error in answer.get("Errors") or ():
+                yield Unread(f"its value: {error.get('ErrorCode')}", str(error.get("SecretId")))
+
+
+def _secret_values(client: Any, ids: list[str]) -> Iterator[Mapping[str, Any]]:
+    """Every page of BatchGetSecretValue, for which botocore has no paginator."""
+    more: dict[str, str] = {}
+    while True:
+        answer = client.batch_get_secret_value(SecretIdList=ids, **more)
+        yield answer
+        if not answer.get("NextToken") or answer["NextToken"] == more.get("NextToken"):
+            return
+        more = {"NextToken": answer["NextToken"]}
 
 
 def _secret(arn: str, text: str | None, binary: bytes | None) -> Iterator[Text]:
@@ -247,8 +263,8 @@ def _packed(resource: str, data: str | None) -> Iterator[Text | Unread]:
         if content[:2] == b"\x1f\x8b":
             unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
             content = unpacking.decompress(content, _LARGEST_USER_DATA)
-            if unpacking.unconsumed_tail:
-                yield Unread(f"its user data beyond {_LARGEST_USER_DATA} bytes", resource)
+            if unpacking.unconsumed_tail or unpacking.unused_data or not unpacking.eof:
+                yield Unread("its user data: not all of it can be unpacked", resource)
     except (binascii.Error, zlib.error, ValueError) as error:
         yield Unread(f"its user data: {error}", resource)
         return

@@ -20,6 +20,7 @@ from c7n_iamusers.iam.permissions import RESTORATION
 from c7n_iamusers.restoration.plan import Restoration
 from c7n_iamusers.restoration.snapshot_files import collected, locked
 from c7n_iamusers.restoration.user_restoration import UserRestoration
+from c7n_iamusers_cli import restore_output
 from c7n_iamusers_cli.main import main
 from tests.full_users import create_full_user
 from tests.interference import deny, on_call
@@ -763,3 +764,11 @@ def test_a_place_in_a_bucket_is_told_apart_from_a_file_that_is_not_there() -> No
         in result.output
     )
     assert "aws s3 sync s3://bucket/output snapshots" in result.output
+
+
+@pytest.mark.parametrize("end", ["\n", "\x85", "\u2028"])
+def test_a_document_is_shown_whole(end: str) -> None:
+    """Whatever a line may end with: rights behind it would be given back unseen."""
+    shown = restore_output._shown({"PolicyDocument": f'{{"Resource": "a{end}", "Action": "s3:*"}}'})
+    assert "s3:*" in shown
+    assert restore_output._shown({"CertificateBody": "-----BEGIN\nMIIB", "X": ""}).count("MIIB") == 0

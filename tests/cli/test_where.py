@@ -11,6 +11,7 @@ import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.key_places.key_ids import Unread
 from c7n_iamusers.key_places.readers import NOT_READ, READERS
 from c7n_iamusers_cli import where as where_module
 from c7n_iamusers_cli.main import main
@@ -101,14 +103,14 @@ def of_ssm(clients: Callable[[str], Any], key: str) -> None:
     ssm = clients("ssm")
     for number in range(12):
         ssm.put_parameter(Name=f"/plain/{number}", Type="String", Value="nothing", Description="none")
-    ssm.put_parameter(Name="/app/key", Type="String", Value=key)
+    ssm.put_parameter(Name="/app/key", Type="String", Value=json.dumps({"csv": f"id\r\n{key},x"}))
     ssm.put_parameter(Name="/app/sealed", Type="SecureString", Value=key)
 
 
 def of_ec2(clients: Callable[[str], Any], key: str) -> None:
     ec2 = clients("ec2")
     ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, UserData=f"#!/bin/sh\nexport A={key}")
-    packed = base64.b64encode(gzip.compress(f"key: {key}".encode())).decode()
+    packed = base64.b64encode(gzip.compress(f"key%3D{key}".encode())).decode()
     ec2.create_launch_template(LaunchTemplateName="t", LaunchTemplateData={"UserData": packed})
 
 
@@ -289,3 +291,55 @@ def test_the_page_names_what_is_read() -> None:
     for service, reader in READERS.items():
         assert told[service][0] == reader.title
         assert bool(told[service][1]) == bool(reader.decrypts)
+
+
+class Answers:
+    """A client that gives these ``answers`` by the name of the method."""
+
+    def __init__(self, **answers: Any) -> None:
+        self._answers = answers
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda **_: self._answers[name]
+
+    def get_paginator(self, name: str) -> Any:
+        return SimpleNamespace(paginate=lambda **_: [self._answers[name]])
+
+
+TORN = base64.b64encode(gzip.compress(b"nothing")[:-5]).decode()
+TWICE = base64.b64encode(gzip.compress(b"nothing") + gzip.compress(OTHER.encode())).decode()
+
+
+@pytest.mark.parametrize(
+    ("service", "answers"),
+    [
+        (
+            "codebuild",
+            {
+                "list_projects": {"projects": ["p"]},
+                "batch_get_projects": {"projects": [], "projectsNotFound": ["p"]},
+            },
+        ),
+        (
+            "ssm",
+            {
+                "describe_parameters": {"Parameters": [{"Name": "p", "Type": "String"}]},
+                "get_parameters": {"Parameters": [], "InvalidParameters": ["p"]},
+            },
+        ),
+        *(
+            (
+                "ec2",
+                {
+                    "describe_instances": {"Reservations": [{"Instances": [{"InstanceId": "p"}]}]},
+                    "describe_instance_attribute": {"UserData": {"Value": data}},
+                    "describe_launch_templates": {},
+                },
+            )
+            for data in (TORN, TWICE)
+        ),
+    ],
+)
+def test_what_an_answer_leaves_out_is_said(service: str, answers: dict[str, Any]) -> None:
+    found = READERS[service].read(lambda _: Answers(**answers), False)
+    assert [each.resource for each in found if isinstance(each, Unread)] == ["p"]

@@ -88,7 +88,10 @@ class Changes:
         self._of_set: defaultdict[str, list[model.Claim]] = defaultdict(list)
         for claim in claims:
             self._of_set[claim.grant.permission_set].append(claim)
-        self._holder = {claim.grant.permission_set: claim.subject.arn for claim in claims}
+        #: Permission set -> a user of each account whose claims have it: an account has policies of its own.
+        self._holders = defaultdict[str, dict[str, str]](dict)
+        for claim in claims:
+            self._holders[claim.grant.permission_set][claim.subject.account_id] = claim.subject.arn
         self._group_ids: dict[str, str | Ref] = {}
         self._fresh = self._unassigned(claims)
         self._by_person: defaultdict[model.PersonKey, list[model.Claim]] = defaultdict(list)
@@ -118,6 +121,12 @@ class Changes:
                 for name in sorted({claim.group for claim in claims}):
                     yield self._membership(person, name)
 
+    def _administrative(self, name: str, requested: PermissionSet) -> str:
+        """What makes its holders administrators in one of the accounts; empty if nothing does."""
+        holders = self._holders.get(name, {}).values() or [""]
+        documents = (self._proofs.documents(arn, requested.customer_policies) for arn in holders)
+        return next(filter(None, (administrative(requested, each) for each in documents)), "")
+
     def _permission_set(self, name: str) -> Iterator[access_plan.Change]:
         """The change of its settings, then those that provision it to accounts."""
         requested, known = self._desired.permission_sets[name], self._state.permission_sets.get(name)
@@ -132,8 +141,7 @@ class Changes:
         )
         subject = self._shared_subject(model.PERMISSION_SET, name, accounts)
         details = granted(requested) if known is None else changed(known.settings, requested) if calls else ()
-        documents = self._proofs.documents(self._holder.get(name, ""), requested.customer_policies)
-        admin = administrative(requested, documents)
+        admin = self._administrative(name, requested)
         holders = list(self._side_effects.changing(name))
         yield access_plan.Change(
             set_key(name),

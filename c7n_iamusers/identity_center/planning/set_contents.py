@@ -60,9 +60,8 @@ def administrative(requested: PermissionSet, documents: Mapping[str, Any]) -> st
     """
     found = [AppliedPolicy(arn.rpartition("/")[2], arn) for arn in sorted(requested.managed_policies)]
     found += [
-        AppliedPolicy(policy, policy, document=documents[policy])
+        AppliedPolicy(policy, policy, document=documents.get(policy))
         for policy in sorted(requested.customer_policies)
-        if policy in documents
     ]
     if requested.inline_policy:
         found.append(AppliedPolicy("its inline policy", document=requested.inline_policy))
