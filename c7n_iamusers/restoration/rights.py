@@ -24,6 +24,8 @@ from c7n_iamusers.policy_comparison.statements import ALLOW, EVERYTHING, PolicyS
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
 #: Allows all: a Deny takes the same from it as from what a resource's own policy allows.
+#: Denies of a user that are compared. A snapshot may claim any number, and each takes longer than the one before.
+_MOST_DENIES = 500
 _EVERYTHING = PolicyStatement(ALLOW, EVERYTHING, EVERYTHING, source="everything")
 _USER_ID = "aws:userid"
 
@@ -102,6 +104,8 @@ def rights_change(
         then = Rights.of(was.user, _by_name(was.groups), known, without)
         people = Rights.of(after, current.groups, {**today, **by_aws}, without)
         now = Rights.of(after, current.groups, today, without)
+        for each in (then, people, now):
+            each.require_few_denies()
     except (ValueError, EvidenceUnreadable) as error:
         return RightsChange(unknown=(*lines, str(error)))
     wider = (*_other_groups(was, after, current, own_groups), *then.exceeded_by(people))
@@ -121,6 +125,7 @@ def _lost_since(begun: Snapshot | None, people: Rights) -> Iterator[str]:
     without = frozenset(arn for arn in policy_arns(begun.user, begun.groups) if arn not in documents)
     try:
         first = Rights.of(begun.user, _by_name(begun.groups), documents, without)
+        first.require_few_denies()
     except (ValueError, EvidenceUnreadable) as error:
         yield f"what it was denied when its deletion began can't be read: {error}"
         return
@@ -227,6 +232,11 @@ class Rights:
             yield f"new statement: {statement.source}: {_text(_rest(statement, before.statements))}"
         for statement in raised:
             yield f"new statement: {statement.source}: {_text(_rest(statement, before.boundary or ()))}"
+
+    def require_few_denies(self) -> None:
+        """Raises ValueError if there are more Denies than are compared: each is, with all others."""
+        if len(self.denies) > _MOST_DENIES:
+            raise ValueError(f"it has {len(self.denies)} Denies, and at most {_MOST_DENIES} are compared")
 
     def denies_gone_from(self, other: Rights) -> list[PolicyStatement]:
         """The Denies that ``other`` lacks without a substitute."""

@@ -296,6 +296,19 @@ def test_rights_that_depend_on_the_unique_id_are_not_taken_for_the_same() -> Non
     assert rights_change(was, living, now) == RightsChange()
 
 
+def test_a_snapshot_with_more_denies_than_any_user_has_takes_no_time() -> None:
+    """Each is compared with all others."""
+    denies = [
+        statement(f"s3:a{number}*", "Deny", Condition={"StringLike": {"aws:userid": f"*{number}*"}})
+        for number in range(501)
+    ]
+    of = user(inline_policy=({"PolicyName": "own", "PolicyDocument": document(*denies)},))
+    was = Snapshot(of, "2026-11-24T00:00:00+00:00", "0" * 64, policies=())
+    now = CurrentRights()
+    found = rights_change(was, user_after(was, None, (), now), now)
+    assert found == RightsChange(unknown=("it has 501 Denies, and at most 500 are compared",))
+
+
 def test_what_belongs_to_the_new_unique_id_is_the_new_users_own() -> None:
     own = statement("redshift-data:*", Condition={"StringEquals": {"redshift-data:owner": "${aws:userid}"}})
     of = user(inline_policy=({"PolicyName": "own", "PolicyDocument": document(own)},))
