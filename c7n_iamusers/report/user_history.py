@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
-from c7n_iamusers.execution.calls import AFTER, Subject, is_key_id
+from c7n_iamusers.execution.calls import AFTER, Subject
 from c7n_iamusers.execution.journal import OUTCOME
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEASED, RESTORED
 from c7n_iamusers.notices.exempted import Exempted
@@ -143,10 +143,10 @@ def key_ids(
     name: str, outputs: Iterable[PolicyOutput], notices: Mapping[str, Notices]
 ) -> list[tuple[str, str]]:
     """Account and id of each access key of users of the ``name`` that policies on keys acted on, or told of."""
-    rows = ((str(row["arn"]), str(row["unique_id"])) for each in outputs for row in each.rows)
-    told = ((user.arn, user.unique_id) for its in notices.values() for user, _ in its.named(name))
-    found = {_key(*each) for each in (*rows, *told) if is_key_id(each[1]) and _is_named(each[0], name)}
-    return sorted(found)
+    done = ((str(row["arn"]), str(row["unique_id"])) for each in outputs for row in each.key_rows)
+    told = (user for its in notices.values() for user, _ in its.named(name) if user.is_key)
+    found = {_key(*each) for each in done if _is_named(each[0], name)}
+    return sorted(found | {_key(user.arn, user.unique_id) for user in told})
 
 
 def key_histories(
@@ -176,10 +176,6 @@ def _is_named(arn: str, name: str | None) -> bool:
     return name is None or arn.rpartition("/")[2].casefold() == name.casefold()
 
 
-def _is_told(arn: str, unique_id: str, name: str | None) -> bool:
-    return _is_named(arn, name) and not is_key_id(str(unique_id))
-
-
 def _key(arn: str, unique_id: str) -> tuple[str, str]:
     return arn.split(":")[4], unique_id
 
@@ -202,11 +198,11 @@ class _Users:
 
 def _add_output(found: _Users, output: PolicyOutput, name: str | None) -> None:
     with_rows = set[tuple[str, str]]()
-    for row in (each for each in output.rows if _is_told(str(each["arn"]), each["unique_id"], name)):
+    for row in (each for each in output.rows if _is_named(str(each["arn"]), name)):
         _add_row(found.of(str(row["arn"]), row["unique_id"]), output, row)
         with_rows.add(_key(str(row["arn"]), row["unique_id"]))
     for user in output.users or ():
-        if _is_told(user.arn, user.unique_id, name) and _key(user.arn, user.unique_id) not in with_rows:
+        if _is_named(user.arn, name) and _key(user.arn, user.unique_id) not in with_rows:
             known = found.of(user.arn, user.unique_id)
             known.account_name = output.name or known.account_name
             # of a policy that runs daily, the last time

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
-from shutil import copy, copytree
+from shutil import copy, copytree, rmtree
 from typing import Any
 
 import pytest
@@ -169,6 +169,10 @@ def test_what_was_done_to_single_keys_is_not_done_to_their_user(org: LocalOrg, i
     result = user("jane")
     assert (result.exit_code, told in result.output) == (1, True)
     assert "no user jane is on record in output, but for its access keys" in result.output
+    assert json.loads(user("jane", "--format", "json").stdout)["keys"] == [
+        {"account": ACCOUNT, "key": unused}
+    ]
+    rmtree("notices")  # the outcomes tell of it, too
     assert json.loads(user("jane", "--format", "json").stdout)["keys"] == [
         {"account": ACCOUNT, "key": unused}
     ]
