@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from c7n_iamusers_cli.organization_checks import BUDGET
+from c7n_iamusers_cli.organization_checks import probes_of
 from c7n_iamusers_cli.output import end_check, print_json, progress_bar, say
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _WORKERS = 8
 def check(guardrail: Guardrail, targets: Sequence[Target], as_json: bool) -> None:
     """Print who called what. Ends with 1 if an account can't be read, otherwise with 3 if somebody would be denied."""
     found, problems = list["DeniedCalls"](), list[str]()
-    probes = _probes(targets)
+    probes = probes_of(targets)
     with ThreadPoolExecutor(_WORKERS) as pool, progress_bar("accounts") as progress:
         for number, (rows, problem) in enumerate(
             pool.map(lambda each: _of_account(probes, each, guardrail), targets), 1
@@ -75,13 +75,3 @@ def _lines(found: Sequence[DeniedCalls]) -> Iterator[str]:
         through = f" through {each.through}" if each.through else ""
         last = f"{each.last:%Y-%m-%d %H:%M} UTC"
         yield f"{each.account}  {each.action}  {each.count}  last {last}  {each.principal}{through}"
-
-
-def _probes(targets: Sequence[Target]) -> Probes:
-    from c7n_iamusers.execution.callers import caller_of
-    from c7n_iamusers.execution.retries import Backoff
-    from c7n_iamusers.execution.sessions import account_session
-    from c7n_iamusers.organization.preflight_checks import Probes
-
-    session = account_session(region=targets[0].region if targets else "")
-    return Probes(session, caller_of(session), Backoff(budget=BUDGET))

@@ -13,10 +13,25 @@ from c7n_iamusers_cli.arguments import targets_in
 
 if TYPE_CHECKING:
     from c7n_iamusers.organization.owners import Member
+    from c7n_iamusers.organization.preflight_checks import Probes
     from c7n_iamusers.organization.readiness import Check, Target
 
 #: Seconds to retry one call.
 BUDGET = 30
+
+
+def probes_of(targets: Sequence[Target], budget: float = BUDGET) -> Probes:
+    """What reads the accounts of ``targets``, each by its roles. ``budget``: seconds to retry one call.
+
+    Raises EvidenceUnreadable if there are no credentials.
+    """
+    from c7n_iamusers.execution.callers import caller_of
+    from c7n_iamusers.execution.retries import Backoff
+    from c7n_iamusers.execution.sessions import account_session
+    from c7n_iamusers.organization.preflight_checks import Probes
+
+    session = account_session(region=targets[0].region if targets else "")
+    return Probes(session, caller_of(session), Backoff(budget=budget))
 
 
 def center(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers_cli.arguments import account_choice, accounts_file, role_arn, targets_in
-from c7n_iamusers_cli.organization_checks import BUDGET, Members, center
+from c7n_iamusers_cli.organization_checks import Members, center, probes_of
 from c7n_iamusers_cli.output import format_option, print_json, progress_bar, say
 from c7n_iamusers_cli.preflight_needs import Wanted, wanted_by
 from c7n_iamusers_cli.preflight_output import end, lines_of
@@ -141,7 +141,7 @@ def preflight(
     from c7n_iamusers.organization.likely_mistakes import refused_for_mfa
 
     targets = targets_in(config, names, tags, strict=False)
-    probes, read = _probes(targets), Read()
+    probes, read = probes_of(targets), Read()
     wanted = wanted_by(files, restore, targets, probes.caller)
     organization = Members.read(_center_roles(targets, wanted, role), targets[0].region if targets else "")
     found = [
@@ -210,16 +210,6 @@ def _shared(
     if wanted.deployed:
         yield from map(probes.lets_in, wanted.deployed.resources)
         yield from map(probes.list_of_functions, wanted.deployed.lists)
-
-
-def _probes(found: Sequence[Target]) -> Probes:
-    from c7n_iamusers.execution.callers import caller_of
-    from c7n_iamusers.execution.retries import Backoff
-    from c7n_iamusers.execution.sessions import account_session
-    from c7n_iamusers.organization.preflight_checks import Probes
-
-    session = account_session(region=found[0].region if found else "")
-    return Probes(session, caller_of(session), Backoff(budget=BUDGET))
 
 
 def _mail(

@@ -273,10 +273,8 @@ def _print(
     output_format: str,
 ) -> None:
     if output_format == "json":
-        users, its = (
-            [each.as_data() for each in found],
-            [{"account": at, "key": key_id} for at, key_id in keys],
-        )
+        users = [each.as_data() for each in found]
+        its = [{"account": account, "key": key_id} for account, key_id in keys]
         print_json({"name": name, "users": users, "keys": its, "unread": [*problems]})
     else:
         for each in found:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers_cli.arguments import account_choice, targets_in
+from c7n_iamusers_cli.organization_checks import probes_of
 from c7n_iamusers_cli.output import end_check, format_option, print_json, print_table, progress_bar, say
 
 if TYPE_CHECKING:
     from c7n_iamusers.key_places.key_ids import KeyPlace
-    from c7n_iamusers.organization.preflight_checks import Probes
     from c7n_iamusers.organization.readiness import Target
 
 #: Accounts and Regions that are read at once.
@@ -93,6 +93,8 @@ def where(
         raise click.UsageError("give a KEY_ID, a USER, or --all")
     if not accounts_file and not files:
         raise click.UsageError("give -c FILE with the accounts, --files PATH, or both")
+    if not accounts_file and (names or tags or regions or decrypt):
+        raise click.UsageError("-a, -t, -r and --decrypt are about accounts: give -c FILE too")
     search = _Search(targets_in(accounts_file, names, tags) if accounts_file else (), regions, decrypt)
     keys = None if everything else search.keys_of(str(asked))
     search.read(keys)
@@ -122,6 +124,18 @@ class _Row:
     place: KeyPlace
     user: str = ""
 
+    def cells(self) -> tuple[str, ...]:
+        """As the table has it."""
+        key = f"{self.place.key_id}{' (another key)' if self.place.other else ''}"
+        place = self.place
+        return (self.account, self.region, self.service, place.resource, place.where, key, self.user)
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON types only."""
+        place = {"resource": self.place.resource, "where": self.place.where}
+        whose = {"key": self.place.key_id, "user": self.user, "other": self.place.other}
+        return {"account": self.account, "region": self.region, "service": self.service, **place, **whose}
+
 
 @dataclass
 class _Search:
@@ -134,7 +148,7 @@ class _Search:
     unread: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._probes = _probes(self.targets) if self.targets else None
+        self._probes = probes_of(self.targets, _BUDGET) if self.targets else None
         #: Account id -> makes clients there; accounts that can't be reached have none.
         self._clients: dict[str, Callable[..., Any]] = {}
         self._of_user: dict[str, str] = {}
@@ -248,8 +262,6 @@ class _Search:
 
     def _with_user(self, row: _Row) -> _Row:
         """With the user whose key it is, by the account in which it stands."""
-        from dataclasses import replace
-
         from botocore.exceptions import BotoCoreError, ClientError
 
         key_id = row.place.key_id
@@ -327,34 +339,13 @@ def _encoding(begins: bytes) -> str:
 def _print(search: _Search, output_format: str) -> None:
     from c7n_iamusers.key_places.readers import NOT_READ
 
-    rows = [
-        (
-            *(row.account, row.region, row.service, row.place.resource, row.place.where),
-            f"{row.place.key_id}{' (another key)' if row.place.other else ''}",
-            row.user,
-        )
-        for row in search.found
-    ]
     if output_format == "json":
-        names = ("account", "region", "service", "resource", "where", "key", "user")
-        places = [
-            {**dict(zip(names, row, strict=True)), "key": each.place.key_id, "other": each.place.other}
-            for row, each in zip(rows, search.found, strict=True)
-        ]
+        places = [row.as_data() for row in search.found]
         print_json({"places": places, "unread": search.unread, "not_looked_at": [*NOT_READ]})
         return
+    rows = [row.cells() for row in search.found]
     print_table(_COLUMNS, rows)
     for each in search.unread:
         say(f"not read: {each}", err=True)
     read = ", as far as it was read" if search.unread else ""
     say(f"{len(rows)} places{read}. Not looked at: {'; '.join(NOT_READ)}", err=True)
-
-
-def _probes(targets: Sequence[Target]) -> Probes:
-    from c7n_iamusers.execution.callers import caller_of
-    from c7n_iamusers.execution.retries import Backoff
-    from c7n_iamusers.execution.sessions import account_session
-    from c7n_iamusers.organization.preflight_checks import Probes
-
-    session = account_session(region=targets[0].region)
-    return Probes(session, caller_of(session), Backoff(budget=_BUDGET))

@@ -18,6 +18,7 @@ import pytest
 
 import c7n_iamusers
 from aws_local_org import LocalOrg, Settings
+from c7n_iamusers.execution import executor
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.rate_limit import IDENTITY_CENTER_RATE, RateLimit
 from c7n_iamusers.execution.retries import Backoff
@@ -210,7 +211,11 @@ def functions_queue(org: LocalOrg) -> None:
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait a fraction of the time between two calls, tries or polls of AWS in this process."""
+    """Wait a fraction of the time between two calls, tries or polls of AWS in this process.
+
+    However slow the machine is, no line of a journal takes long enough to be followed by another read.
+    """
+    monkeypatch.setattr(executor, "_SLOW", float("inf"))
     start, delays = RateLimit.__init__, Backoff.delays
 
     def start_hurried(limit: RateLimit, rate: float = IDENTITY_CENTER_RATE, *clock: Any) -> None:

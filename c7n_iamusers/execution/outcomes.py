@@ -409,14 +409,14 @@ def _unanswered_deletion(lines: Iterable[Line]) -> Line | None:
 
 def _unsettled_call(lines: Sequence[Line]) -> Line | None:
     """The line before the last call that AWS did not refuse, if all outcomes since are failures; else None."""
-    found = begun = None
+    found = earlier = None
     for line in lines:
         if line.get("phase") == BEFORE:
-            found, begun = line, found
+            found, earlier = line, found
         elif line.get("phase") == AFTER and line.get("result") == FAILED:
-            found = begun
+            found = earlier
         elif line.get("phase") == OUTCOME and line.get("status") != FAILED:
-            found = begun = None
+            found = earlier = None
     return found
 
 

@@ -22,12 +22,10 @@ from c7n_iamusers.iam.attachments import ACCESS_KEY, ACTIVE, INACTIVE
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.lockout.applied_calls import AppliedCall
 from c7n_iamusers.lockout.deny_all import identified_call
-from c7n_iamusers.lockout.journal_lines import history_of
+from c7n_iamusers.lockout.journal_lines import GIVING_BACK, PARKING, RETIREMENT, history_of
 from c7n_iamusers.lockout.lockout_state import SETTLED
 from c7n_iamusers.text.times import as_text, moment
 
-#: What a call on a key was made for: the note ``for`` of its journal line.
-PARKING, GIVING_BACK, RETIREMENT = "parking", "giving-back", "retirement"
 #: The note with the unique id of the key's user, which may be renamed.
 _OF_USER = "user_id"
 _NEVER_ENDING = datetime.max.replace(tzinfo=timezone.utc)

@@ -209,9 +209,8 @@ class UserKeys:
         if unseen := self._applied(turn, plan):
             return FAILED, unseen
         certain = turn.applied.ended(plan.calls[-1].operation) not in UNANSWERED
-        return DEACTIVATED, reasons.KEY_COMES_BACK() if certain else reasons.KEY_NOT_PROVEN_OURS(
-            since=self.now()
-        )
+        proven, unproven = reasons.KEY_COMES_BACK(), reasons.KEY_NOT_PROVEN_OURS(since=self.now())
+        return DEACTIVATED, proven if certain else unproven
 
     def _activate(self, turn: _Turn) -> tuple[str, Reason]:
         user, parking = turn.user, turn.history.parking

@@ -25,6 +25,8 @@ QUARANTINE = "quarantine"
 #: The phase of a line that says what a run saw of a user that contradicts its record. Its members: ``gone``, forms of
 #: our Deny-all that are not on it any more; ``active``, ids of credentials that we had deactivated.
 LAPSED = "lapsed"
+#: What a call on an access key is made for: the note ``for`` of its journal line.
+PARKING, GIVING_BACK, RETIREMENT = "parking", "giving-back", "retirement"
 
 
 def history_of(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> CallHistory:

@@ -190,7 +190,7 @@ class Notices:
 
     def announcements(self, unique_id: str) -> list[tuple[datetime, Notice]]:
         """All announcements of a user or key, each with the time when it was told, in that order."""
-        its = (each for each in self._by_user.get(unique_id, ()) if each.step == ANNOUNCED)
+        its = (each for each in self.about(unique_id) if each.step == ANNOUNCED)
         sent = ((self.told_at(each), each) for each in its if not each.held or self.digest_of(each))
         return sorted(sent, key=itemgetter(0))
 

@@ -22,14 +22,12 @@ from c7n_iamusers.execution.journaled_call import ADOPTED, DONE, GONE
 from c7n_iamusers.execution.journaled_call import FAILED as REFUSED
 from c7n_iamusers.execution.outcomes import ACTIVATED, DEACTIVATED, FAILED, RETIRED, SKIPPED, UNCHANGED
 from c7n_iamusers.iam.attachments import ACCESS_KEY, ACTIVE, INACTIVE
-from c7n_iamusers.lockout.journal_lines import LAPSED
+from c7n_iamusers.lockout.journal_lines import GIVING_BACK, LAPSED, PARKING, RETIREMENT
 from c7n_iamusers.report.checks import BLOCKING
 from c7n_iamusers.report.derived_status import Line, Since
 from c7n_iamusers.report.journal_calls import IAM, time_of, who_in
 from c7n_iamusers.text.times import moment
 
-#: What a call on a key was made for: the note ``for`` of its journal line. ``key_history`` writes them.
-PARKING, GIVING_BACK, RETIREMENT = "parking", "giving-back", "retirement"
 assert ACCESS_KEY.status_change
 _SWITCH, _REMOVAL = ACCESS_KEY.status_change.operation, ACCESS_KEY.removals[0].operation
 #: What a call does -> the status of a key to which that was done, and the notes of its line beside ``for``.

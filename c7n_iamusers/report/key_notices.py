@@ -15,9 +15,10 @@ from itertools import groupby
 from operator import attrgetter, itemgetter
 
 from c7n_iamusers.execution.output_layout import DATE_PARTS
+from c7n_iamusers.lockout.journal_lines import PARKING, RETIREMENT
 from c7n_iamusers.notices.notices import LAPSE_DAYS, Notice, Notices
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
-from c7n_iamusers.report.key_lines import PARKING, RETIREMENT, KeyCall, KeyRecords
+from c7n_iamusers.report.key_lines import KeyCall, KeyRecords
 from c7n_iamusers.report.outputs import PolicyOutput
 from c7n_iamusers.report.users import began
 from c7n_iamusers.text.wording import counted

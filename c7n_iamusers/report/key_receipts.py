@@ -16,13 +16,10 @@ from c7n_iamusers.execution.journal import OUTCOME
 from c7n_iamusers.execution.journaled_call import FAILED as REFUSED
 from c7n_iamusers.execution.journaled_call import GONE
 from c7n_iamusers.execution.outcomes import RETIRED
-from c7n_iamusers.lockout.journal_lines import LAPSED
+from c7n_iamusers.lockout.journal_lines import GIVING_BACK, LAPSED, PARKING, RETIREMENT
 from c7n_iamusers.report import controls
 from c7n_iamusers.report.comparisons import ALONE_IN_WORDS
 from c7n_iamusers.report.key_lines import (
-    GIVING_BACK,
-    PARKING,
-    RETIREMENT,
     KeyCall,
     KeyRecords,
     key_fault,

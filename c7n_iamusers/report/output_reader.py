@@ -208,8 +208,11 @@ def _read(files: OutputFiles, known: Mapping[str, str], rules: Kept, bounds: _Bo
     layout = Layout.of(files.directory.parts, known)
     owner = layout.of_account or layout.name
     try:
-        found = None if (fault := bounds.reached.get(owner, "")) else _output(files, known)
-        if not (fault := fault or bounds.fault(owner, files.packed, found)):
+        fault, found = bounds.reached.get(owner, ""), None
+        if not fault:
+            found = _output(files, known)
+            fault = bounds.fault(owner, files.packed, found)
+        if not fault:
             return found and replace(found, rules=tuple(map(rules.of, found.rules)))
     except MemoryError:
         raise  # of all that is kept, and no fault of this directory

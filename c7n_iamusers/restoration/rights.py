@@ -23,9 +23,9 @@ from c7n_iamusers.policy_comparison.principals import RequestContext, principal_
 from c7n_iamusers.policy_comparison.statements import ALLOW, EVERYTHING, PolicyStatement
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
-#: Allows all: a Deny takes the same from it as from what a resource's own policy allows.
 #: Denies of a user that are compared. A snapshot may claim any number, and each takes longer than the one before.
 _MOST_DENIES = 500
+#: Allows all: a Deny takes the same from it as from what a resource's own policy allows.
 _EVERYTHING = PolicyStatement(ALLOW, EVERYTHING, EVERYTHING, source="everything")
 _USER_ID = "aws:userid"
 

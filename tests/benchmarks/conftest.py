@@ -2,14 +2,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
+from benchmarks import __main__ as program
 from benchmarks import access_keys, first_run
 from benchmarks.access_keys import KeyResults
 from benchmarks.first_run import FirstRun, Size
 from benchmarks.results import Plan
-from tests.benchmarks.measurements import FIRST_RUNS, keys
+from tests.benchmarks.measurements import FIRST_RUNS, deletion, keys, results
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +38,11 @@ def key_plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
 
     monkeypatch.setattr(access_keys, "measured", measured)
     return asked
+
+
+@pytest.fixture
+def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the program writes its page, with the figures of one deletion."""
+    monkeypatch.setattr(program, "REPORT", tmp_path / "benchmarks.md")
+    monkeypatch.setattr(program, "_run", lambda _: results(deletion(calls=30, seconds=12.0)))
+    return tmp_path / "benchmarks.md"

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from click.testing import CliRunner
+
+from benchmarks import __main__ as program
 from benchmarks import access_keys
 from benchmarks.access_keys import KeyResults
 from benchmarks.first_run import FirstRun
@@ -114,3 +117,10 @@ FIRST_RUNS = [
     FirstRun("three", 10, 5_000, 30, 14_000, 12_000, 11.0, 9.5, 50.0, 101.0, 120.0),
     FirstRun("derived", 10, 300, 200, 3_000, 1_200, 11.5, 0.9, 50.0, 71.0, 74.0),
 ]
+
+
+def ran(*arguments: str) -> str:
+    """The output of the program, which must succeed."""
+    done = CliRunner().invoke(program.main, arguments)
+    assert done.exit_code == 0, done.output
+    return done.output

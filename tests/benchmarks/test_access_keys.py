@@ -9,7 +9,6 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from benchmarks import __main__ as program
 from benchmarks import access_keys
@@ -30,7 +29,7 @@ from benchmarks.access_keys import (
 from benchmarks.results import BenchmarkError, Plan
 from benchmarks.suite import Run
 from benchmarks.workload import account_with_keys
-from tests.benchmarks.measurements import deletion, keys, results
+from tests.benchmarks.measurements import keys, ran
 
 PLAN = Plan((20, 40), (60,), (0,), deleted=2, deletion_latency=0, repeats=1)
 #: From the measurements of the tests: extrapolated, and of one action.
@@ -84,19 +83,6 @@ def test_one_key_of_every_tenth_user_is_unused_and_all_are_active() -> None:
         sum(key.last_use is None or key.last_use.date < before for key in user.access_keys) for user in users
     ]
     assert unused == [1, *[0] * 9] * 10
-
-
-@pytest.fixture
-def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(program, "REPORT", tmp_path / "benchmarks.md")
-    monkeypatch.setattr(program, "_run", lambda _: results(deletion(calls=30, seconds=12.0)))
-    return tmp_path / "benchmarks.md"
-
-
-def ran(*arguments: str) -> str:
-    done = CliRunner().invoke(program.main, arguments)
-    assert done.exit_code == 0, done.output
-    return done.output
 
 
 def test_the_section_is_written_by_a_full_run_and_alone(report: Path, key_plans: list[Plan]) -> None:

@@ -28,7 +28,7 @@ from c7n_iamusers.iam.policy_documents import PolicyInterner
 from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
 from c7n_iamusers.identity_center.provisioning import provision
 from c7n_iamusers.identity_center.requests.member_accounts import LiveAccount
-from tests.benchmarks.measurements import FIRST_RUNS, deletion, results
+from tests.benchmarks.measurements import FIRST_RUNS, ran
 from tests.desired import ABLE
 
 #: Users of an account, and their different policies: two groups for three users, as in the benchmark.
@@ -50,19 +50,6 @@ def test_the_floor_is_the_slower_of_calls_and_assignments() -> None:
     calls, slots = FIRST_RUNS
     assert calls.floor == pytest.approx(12_000 / 20 / 60)
     assert slots.floor == pytest.approx(200 * 45 / 15 / 60)
-
-
-@pytest.fixture
-def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(program, "REPORT", tmp_path / "benchmarks.md")
-    monkeypatch.setattr(program, "_run", lambda _: results(deletion(calls=30, seconds=12.0)))
-    return tmp_path / "benchmarks.md"
-
-
-def ran(*arguments: str) -> str:
-    done = CliRunner().invoke(program.main, arguments)
-    assert done.exit_code == 0, done.output
-    return done.output
 
 
 def test_the_section_is_written_by_a_full_run_and_alone(

@@ -259,6 +259,8 @@ def test_files_of_a_checkout(key: str, tmp_path: Path, monkeypatch: pytest.Monke
         ([], 2, "give a KEY_ID, a USER, or --all"),
         ([OTHER, "--all"], 2, "give a KEY_ID, a USER, or --all"),
         ([OTHER], 2, "give -c FILE with the accounts, --files PATH, or both"),
+        ([OTHER, "--files", ".", "-a", "payments"], 2, "are about accounts: give -c FILE too"),
+        ([OTHER, "--files", ".", "--decrypt"], 2, "are about accounts: give -c FILE too"),
         (["jane", "--files", "."], 1, "jane is no id of an access key: give -c FILE"),
         (["nobody", "-c", "accounts.yml", "-r", REGION], 1, "user nobody is in none of the accounts"),
     ],

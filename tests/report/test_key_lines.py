@@ -11,11 +11,13 @@ import pytest
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.exemptions import parse_rules
+from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.key_retirement import key_history
+from c7n_iamusers.lockout.journal_lines import GIVING_BACK, PARKING, RETIREMENT
 from c7n_iamusers.notices.exempted import Exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
-from c7n_iamusers.report.key_lines import GIVING_BACK, PARKING, RETIREMENT, KeyRecords
+from c7n_iamusers.report.key_lines import KeyRecords
 from c7n_iamusers.report.key_notices import announcement_of, key_notice_faults
 from c7n_iamusers.report.line_checks import Lines
 from c7n_iamusers.report.outputs import RAN, Mail, PolicyOutput
@@ -236,11 +238,15 @@ def test_another_accounts_journal_proves_nothing_on_a_key() -> None:
 
 
 def test_purposes_are_those_that_runs_write() -> None:
-    assert (PARKING, GIVING_BACK, RETIREMENT) == (
-        key_history.PARKING,
-        key_history.GIVING_BACK,
-        key_history.RETIREMENT,
+    assert (PARKING, GIVING_BACK, RETIREMENT) == ("parking", "giving-back", "retirement")
+    plans = (
+        key_history.park(JANE, KeyUse(KEY, None), "p", "r"),
+        key_history.give_back(JANE, KEY),
+        key_history.retire(
+            JANE, KEY, key_history.Parking(datetime.fromisoformat(at(1)), "p", "r", None, True)
+        ),
     )
+    assert [plan.calls[0].notes["for"] for plan in plans] == [PARKING, GIVING_BACK, RETIREMENT]
 
 
 def test_a_user_has_no_status_of_keys() -> None:

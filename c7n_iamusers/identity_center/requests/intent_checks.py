@@ -125,9 +125,9 @@ class PeopleAuthority:
         keys = {folded(key) for key in self.username_tags}
         tags = [tag for tag in detail.get("Tags") or () if not keys or folded(str(tag["Key"])) in keys]
         name = str(detail["UserName"])
-        said = [*(str(tag["Value"]).strip() for tag in tags), *([] if keys else [name])]
+        said = [str(tag["Value"]).strip() for tag in tags]
         if not keys:  # unless the policy names the tag, an address is another person's
-            said = [each for each in said if "@" not in each]
+            said = [each for each in (*said, name) if "@" not in each]
         known = (person.email, *said, *([name] if self.username_is_name else []))
         if self.trusted or folded(person.username) in map(folded, known):
             return ""
