@@ -35,7 +35,7 @@ WHOLE = {"SOAK_PAIRS", "LEARNS_LINES"}
 #: Fixtures that see what a run says otherwise.
 _OBSERVERS = {"caplog", "capsys", "capfd"}
 #: What the fixtures of every test patch.
-_PATCHED = {"_LONGEST_IDLE", "_SHORTEST_POLL", "__init__", "call", "delays", "send", "sleep"}
+_PATCHED = {"_LONGEST_IDLE", "_SHORTEST_POLL", "_SLOW", "__init__", "call", "delays", "send", "sleep"}
 #: Of all files, in bytes: those of thousands of users are hardly given twice.
 _LARGE = 500_000
 #: Of roles that a permission set has in an account; all others are the organization's own, or a test's.
