@@ -112,6 +112,7 @@ docs: $(INSTALLED)  ## write the generated references below docs/; a test fails 
 	$(BIN)/python -m tests.architecture_picture
 	$(BIN)/python -m tests.comparison_table
 	$(BIN)/python -m tests.cli_reference
+	$(BIN)/python -m tests.module_index
 
 # from the output's own directory, so that the page names no path of this machine; --no-sandbox: also as root
 picture: demo  ## draw docs/report.png, the picture of a report, from the demo; needs chromium

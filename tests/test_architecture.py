@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import module_index
 from tests.architecture_picture import drawn, picture
 
 pytestmark = pytest.mark.pure
@@ -35,3 +36,13 @@ def test_the_picture_is_that_of_the_contracts() -> None:
 
 def test_the_picture_has_every_room() -> None:
     assert {*ROOMS} <= set(re.findall(r"\w+", picture()))
+
+
+def test_the_index_of_modules_is_that_of_the_files() -> None:
+    assert module_index.PAGE.read_text(encoding="utf-8") == module_index.page(), "run: make docs"
+
+
+def test_every_file_of_the_index_says_what_it_is() -> None:
+    rows = re.findall(r"^\| `(.+)` \| (.*) \|$", module_index.page(), re.MULTILINE)
+    assert len(rows) > 500
+    assert [name for name, words in rows if len(words) < 10] == []
