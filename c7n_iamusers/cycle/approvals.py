@@ -13,7 +13,7 @@ import io
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,7 +21,8 @@ from c7n_iamusers.cycle.steps import APPROVABLE, DELETE
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion
 from c7n_iamusers.lockout.deny_all import is_denial
 from c7n_iamusers.text.documents import NotInFormat, read_json
-from c7n_iamusers.text.rows import read_rows
+from c7n_iamusers.text.documents import as_text as decoded
+from c7n_iamusers.text.rows import csv_header, read_rows
 from c7n_iamusers.text.times import CLOCKS_APART, as_text, moment
 from c7n_iamusers.text.validators import listing, maybe, one_of, record, text
 from c7n_iamusers.text.wording import visible
@@ -73,18 +74,16 @@ def _header_fault(columns: list[str]) -> str:
 
 
 def with_approval(content: bytes | None, approval: Approval) -> bytes:
-    """The file with one more row. Raises NotInFormat where it can't be read."""
-    known = parse_approvals(content) if content else []
+    """The file with one more row, in its own columns. Raises NotInFormat where it can't be read."""
+    before = decoded(content or f"{','.join(COLUMNS)}\n".encode())
+    columns, separator = csv_header(before)
     lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    if not content:
-        writer.writerow(COLUMNS)
-    if all(_key(each) != _key(approval) for each in known):
-        row = (approval.sha256, approval.step, approval.who, as_text(approval.when), approval.note)
-        writer.writerow([_cell(str(each)) for each in row])
-    before = content or b""
-    gap = b"" if not before or before.endswith(b"\n") else b"\n"
-    return before + gap + lines.getvalue().encode()
+    writer = csv.writer(lines, lineterminator="\n", delimiter=separator)
+    if all(_key(each) != _key(approval) for each in parse_approvals(before.encode())):
+        told = asdict(approval) | {"when": as_text(approval.when)}
+        writer.writerow([_cell(str(told.get(column, ""))) for column in columns])
+    gap = "" if before.endswith("\n") else "\n"
+    return f"{before}{gap}{lines.getvalue()}".encode()
 
 
 def _key(approval: Approval) -> tuple[str, str, datetime]:

@@ -18,6 +18,8 @@ GUIDE = "IAM User Guide: Permissions boundaries for IAM entities"
 HACKTRICKS = "HackTricks Cloud: AWS - IAM Privesc"
 PRIVESC = "HackTricks Cloud: AWS - Privilege Escalation"
 CENTER = "IAM Identity Center API Reference"
+#: What takes a role, by the service's own reference, and runs what its caller chooses as that role.
+API = "AWS API reference"
 PROWLER = "Prowler: iam_policy_allows_privilege_escalation"
 
 
@@ -142,6 +144,16 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (f"{PATHFINDING} stepfunctions-001", "iam:PassRole states:CreateStateMachine states:StartExecution"),
     (f"{PRIVESC}: Step Functions", "iam:PassRole states:CreateStateMachine states:StartSyncExecution"),
     (f"{PRIVESC}: Step Functions", "iam:PassRole states:TestState"),
+    (f"{API}: Amplify, CreateApp", "iam:PassRole amplify:CreateApp"),
+    (f"{API}: Amazon MWAA, CreateEnvironment", "iam:PassRole airflow:CreateEnvironment"),
+    (f"{API}: EMR on EKS, StartJobRun", "iam:PassRole emr-containers:StartJobRun"),
+    (f"{API}: EventBridge, PutTargets", "iam:PassRole events:PutTargets"),
+    (f"{API}: EventBridge Pipes, CreatePipe", "iam:PassRole pipes:CreatePipe"),
+    (
+        f"{API}: FIS, CreateExperimentTemplate",
+        "iam:PassRole fis:CreateExperimentTemplate fis:StartExperiment",
+    ),
+    (f"{API}: CloudWatch Synthetics, CreateCanary", "iam:PassRole synthetics:CreateCanary"),
     # the role of something that already exists
     (f"{PATHFINDING} apprunner-002", "apprunner:UpdateService"),
     (f"{PATHFINDING} batch-002", "batch:SubmitJob"),

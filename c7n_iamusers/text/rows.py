@@ -46,6 +46,14 @@ def read_rows(data: str | bytes, form: str, header: HeaderCheck) -> Iterator[Row
     return _READERS[form](text)
 
 
+def csv_header(data: str | bytes) -> tuple[list[str], str]:
+    """The columns of a list in CSV, in lower case, and what separates them. Raises NotInFormat."""
+    text = as_text(data)
+    separator = _separator(text)
+    _, cells = next(csv_lines(text, separator), (1, []))
+    return [cell.lower() for cell in cells], separator
+
+
 def csv_lines(text: str, separator: str = ",", *, strict: bool = True) -> Iterator[tuple[int, list[str]]]:
     """The lines of CSV that are not empty, each with its number and its cells. Raises NotInFormat."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=strict, delimiter=separator)

@@ -49,6 +49,21 @@ def test_an_approval_is_added_once_and_read_again() -> None:
     assert [each.sha256 for each in parse_approvals(both)] == [A, B]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"when,WHO,step,sha256,ticket,note\n", id="another order"),
+        pytest.param(b"step;sha256;who;when\n", id="semicolons"),
+        pytest.param(
+            f"step,sha256,who,when,note\ndelete,{B},j\xf6,2026-11-30,\n".encode("utf-16"), id="UTF-16"
+        ),
+    ],
+)
+def test_a_row_has_the_columns_of_its_file(content: bytes) -> None:
+    found = parse_approvals(with_approval(content, replace(JANE, note="")))
+    assert found[-1] == replace(JANE, note="")
+
+
 def test_no_cell_is_a_formula() -> None:
     content = with_approval(None, Approval(A, "delete", "=cmd|' /C calc'!A0", NOW, "a\nb,c"))
     (found,) = parse_approvals(content)
