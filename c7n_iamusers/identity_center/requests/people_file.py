@@ -129,6 +129,8 @@ def _header_fault(names: list[str]) -> str:
 def _row(row: Row) -> PersonRow:
     if row.problem or not isinstance(row.value, Mapping):
         return PersonRow(row.line, {}, row.problem or "is not an object")
+    if len({*map(_column, row.value)}) < len(row.value):
+        return PersonRow(row.line, {}, "has a column twice, in other letters")
     return PersonRow(row.line, {_column(key): _text(part) for key, part in row.value.items()})
 
 

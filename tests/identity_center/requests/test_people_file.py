@@ -121,6 +121,9 @@ def test_a_file_that_is_of_no_form(name: str, text: str, told: str) -> None:
         pytest.param("p.json", '["a"]', "is not an object", id="json-text"),
         pytest.param("p.yml", "- a", "is not an object", id="yaml-text"),
         pytest.param(
+            "p.json", '[{"Email": "a@example.com", "email": "b@example.com"}]', "twice", id="json-twice"
+        ),
+        pytest.param(
             "p.yml", f"- {{account: {ACCOUNT}, user: [a], email: a@x.org}}", "has no user", id="list"
         ),
     ],
