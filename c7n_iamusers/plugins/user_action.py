@@ -30,10 +30,10 @@ from c7n_iamusers.execution.outcomes import (
     Outcome,
     OutcomeWriter,
     Work,
-    missing_outcomes,
     outcome_of,
 )
 from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers.execution.stopped_runs import missing_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
 from c7n_iamusers.iam import sign_in_sessions
 from c7n_iamusers.iam.accounts import AccountDetails, read_account

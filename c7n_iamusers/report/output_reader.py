@@ -23,12 +23,11 @@ from c7n_iamusers.execution.journal import RESTORE_JOURNAL, utc_now
 from c7n_iamusers.execution.outcomes import (
     MEMBERS,
     OUTCOMES,
-    missing_outcomes,
     provisioned_fault,
-    unfinished_restorations,
 )
 from c7n_iamusers.execution.output_layout import DATE, DATE_PARTS, Layout, Owner
 from c7n_iamusers.execution.output_layout import REGION as REGION
+from c7n_iamusers.execution.stopped_runs import missing_outcomes, unfinished_restorations
 from c7n_iamusers.execution.stores import JOURNAL, Store
 from c7n_iamusers.exemptions import KEYS as RULE_KEYS
 from c7n_iamusers.iam.user_fields import named_alone

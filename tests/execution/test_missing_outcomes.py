@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.outcomes import missing_outcomes
+from c7n_iamusers.execution.stopped_runs import missing_outcomes
 
 pytestmark = pytest.mark.pure
 
@@ -179,3 +180,20 @@ def test_two_users_with_one_name_have_separate_outcomes() -> None:
         ("AIDA1", "deleted"),
         ("AIDA2", "failed"),
     ]
+
+
+@pytest.mark.parametrize(("shown", "status"), [(True, "retired"), (False, "failed")])
+def test_a_killed_run_is_settled_by_the_call_that_was_not_refused(shown: bool, status: str) -> None:
+    key = ALICE.key("AKIAIOSFODNN7EXAMPLE")
+    its = {"arn": key.arn, "unique_id": key.unique_id}
+    lost = [line(1, "before"), line(2, "after", result="unknown")]
+    refused = [line(3, "before"), line(4, "after", result="failed")]
+    asked: list[str] = []
+
+    def shows(_: Subject, call: Mapping[str, Any]) -> bool:
+        asked.append(call["time"])
+        return shown
+
+    lines = [{**each, **its} for each in (*lost, *refused)]
+    ((subject, found),) = missing_outcomes(lines, [], lambda _: None, shown=shows)
+    assert (subject.is_key, found.status, asked) == (True, status, [lost[0]["time"]])

@@ -21,9 +21,9 @@ from c7n_iamusers.execution.outcomes import (
     Outcome,
     OutcomeWriter,
     merged_outcomes,
-    missing_outcomes,
     outcome_of,
 )
+from c7n_iamusers.execution.stopped_runs import missing_outcomes
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.reasons import DONE
 from tests.records import said

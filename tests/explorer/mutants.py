@@ -151,7 +151,7 @@ MUTANTS = {
         ),
         Mutant(
             "a-clock-orders-lines",
-            "c7n_iamusers/execution/outcomes.py",
+            "c7n_iamusers/execution/stopped_runs.py",
             "        is_known = last",
             "        its.sort(key=lambda line: str(line.get('time')))\n        last = its[-1]\n        is_known = last",
             "composite-delete: clock-back@DetachUserPolicy",
