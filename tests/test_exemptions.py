@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -223,6 +223,9 @@ def without(key: str) -> dict[str, Any]:
             {**GOOD, "expires": "2027-02-30"}, r"expires is not a date: '2027-02-30'", id="no-such-day"
         ),
         pytest.param({**GOOD, "expires": 20270131}, r"expires is not a date: 20270131", id="date-as-number"),
+        pytest.param(
+            {**GOOD, "expires": datetime(2027, 1, 31)}, r"expires is not a date", id="date-with-time"
+        ),
         pytest.param(
             {**GOOD, "name": "x"}, r"there is no key 'name': a rule has one of user, path", id="unknown-key"
         ),
