@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plans that wait for somebody's approval, and the approvals: rows of approvals.csv in the workspace. Pure.
+"""Plans that wait for approval, for how long a plan counts, and the approvals: rows of approvals.csv. Pure.
 
 A plan is approved by the SHA-256 of what it would change, without the time at which it was made: the plan of the next
 day is the same one as long as it would change the same.

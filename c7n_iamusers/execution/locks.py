@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The locks on files, and on the output directory of a run."""
+"""The locks on files, and on the output directory of a run; and what a lock says of who holds it, and since when."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls to AWS: what an answer proves, and when to make the call again.
+"""Calls to AWS: what an answer proves, when to make the call again, and how long anything is waited for.
 
 A change has failed only if AWS says so, and is made only if AWS says so. Proxies and gateways answer, too, and botocore
 parses what they send: it takes an HTML page with status 200 for a success without a request id, and one with status 502

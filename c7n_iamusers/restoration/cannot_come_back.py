@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Limits of a restoration: what can't be restored, users that must not be changed, and missing groups. Pure."""
+"""Limits of a restoration: what can't be restored, users that must not be changed, which groups are missing. Pure."""
 
 from __future__ import annotations
 

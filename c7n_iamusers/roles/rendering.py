@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Roles and service control policies as JSON, CloudFormation templates and Terraform's JSON syntax. Pure."""
+"""Roles with their properties, and SCPs, as JSON, CloudFormation templates and Terraform's JSON syntax. Pure."""
 
 from __future__ import annotations
 
