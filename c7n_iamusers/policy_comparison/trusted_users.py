@@ -164,9 +164,10 @@ def _outcomes(condition: Condition, context: RequestContext) -> frozenset[bool]:
 
 
 class TrustIndex:
-    """The roles of an account, by the users that their trust policies name."""
+    """The roles of an account, by the users that their trust policies name. ``called``: what doubts call a policy."""
 
-    def __init__(self, roles: Iterable[Item]) -> None:
+    def __init__(self, roles: Iterable[Item], called: str = "trust policy") -> None:
+        self._called = called
         self._roles: defaultdict[str, list[str]] = defaultdict(list)
         #: The roles of each clause that distinguishes principals.
         self._clauses: defaultdict[_Clause, list[str]] = defaultdict(list)
@@ -186,7 +187,7 @@ class TrustIndex:
     def of(self, user: IamUser) -> Trust:
         """The roles that name ``user``, or have a condition on the caller that it may meet."""
         named = {*self._roles.get(user.arn, ()), *self._roles.get(user.unique_id, ())}
-        doubts = [f"the trust policy of {shown(self._unreadable)} can't be read"] if self._unreadable else []
+        doubts = [f"the {self._called} of {shown(self._unreadable)} can't be read"] if self._unreadable else []
         if self._clauses:
             account, tags = user.arn.split(":")[4], user.tags if TAG.name in user.attachments else None
             context = _context(user.arn, user.unique_id, user.name, tags)
@@ -204,14 +205,14 @@ class TrustIndex:
                 self._left -= clause.cost
             if self._left < 0 and own < 0:
                 return (
-                    f"trust policies, such as that of {self._clauses[clause][0]}, have conditions on who calls that "
-                    "take too long to compare with the account's users: shorten them"
+                    f"conditions on who calls, such as in the {self._called} of {self._clauses[clause][0]}, take too "
+                    "long to compare with the account's users: shorten them"
                 )
             try:
                 if clause.may_name(account, context):
                     named.update(self._clauses[clause])
             except Exception as error:  # noqa: BLE001  # whatever one of them has, it concerns this user alone
-                failed.add(f"the trust policy of {self._clauses[clause][0]} can't be compared ({error!r})")
+                failed.add(f"the {self._called} of {self._clauses[clause][0]} can't be compared ({error!r})")
         return "; ".join(sorted(failed)[:_MOST_TOLD])
 
     def _asked(self, context: RequestContext) -> Iterator[_Clause]:
