@@ -126,8 +126,22 @@ class Assessment:
             "attachments": counts,
             "unread": unread,
             "trusted_by": None if trusted_by is None else list(trusted_by),
+            **_named_by(self.evidence),
             "sources": {piece: source.as_data() for piece, source in self.evidence.sources.items()},
         }
+
+
+#: The policies in an annotation, which travels in messages; the finding's text counts all of them.
+_MOST_POLICIES = 20
+
+
+def _named_by(evidence: Evidence) -> dict[str, Any]:
+    """The policies that name the user, if they were asked for; None if it is unknown whether any does."""
+    if evidence.naming is None:
+        return {}
+    named, unknown = evidence.naming.named, evidence.naming.unknown
+    told = [each.as_data() for each in named[:_MOST_POLICIES]]
+    return {"named_by": told if named or not unknown else None}
 
 
 #: Characters of a finding's text that an announcement keeps.

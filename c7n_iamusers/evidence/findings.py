@@ -333,6 +333,28 @@ def role_trusts_user(case: Case) -> Texts:
 
 
 @_finding(
+    "resource-policy-names-user",
+    MEDIUM,
+    rests_on="policies of resources, where `blast-radius` asks for them",
+    basis="AWS JSON policy elements: Principal",
+    note="""\
+`resource-policy-names-user` needs the option `blast-radius`: see [What breaks](blast-radius.md). Without it, nothing is
+read, and the finding is neither found nor unknown.""",
+)
+def resource_policy_names_user(case: Case) -> Texts:
+    """The policy of a bucket, key, queue or other resource names it, maybe in a condition, or an access entry of an
+    EKS cluster does; that breaks when it is deleted."""
+    naming = case.evidence.naming
+    if naming is None or not (naming.named or naming.unknown):
+        return ()
+    if not naming.named:
+        return None
+    more = f"; there may be more, since not all could be read: {naming.unknown}" if naming.unknown else ""
+    places = _some(tuple(map(str, naming.named)))
+    return (f"Policies of these resources name it and break when it is deleted: {places}{more}.",)
+
+
+@_finding(
     "compromised-key",
     HIGH,
     rests_on="authorization details",

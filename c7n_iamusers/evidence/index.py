@@ -15,6 +15,8 @@ from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import AppliedPolicy, objects
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
+from c7n_iamusers.resource_policies.naming import NamingIndex
+from c7n_iamusers.resource_policies.reading import Reading
 from c7n_iamusers.text.times import moment
 
 #: The names of the pieces of evidence, the keys of ``sources``.
@@ -31,7 +33,7 @@ class Inventory:
     ``groups``: name -> botocore's ``GroupDetail``. ``roles``: ``RoleDetail``. ``policies``: ARN -> document.
     ``virtual_mfa``: ``VirtualMFADevice``. ``service_credentials``: ``ServiceSpecificCredentialMetadata``.
     ``creators``: unique id of a user -> ARN of the principal that created it in the last 90 days.
-    ``sources``: piece of evidence -> its source.
+    ``resource_policies``: of the services that were asked for. ``sources``: piece of evidence -> its source.
     """
 
     groups: Mapping[str, Item] | None = None
@@ -41,6 +43,7 @@ class Inventory:
     virtual_mfa: tuple[Item, ...] | None = None
     service_credentials: tuple[Item, ...] | None = None
     creators: Mapping[str, str] | None = None
+    resource_policies: Reading | None = None
     sources: Mapping[str, Source] = field(default_factory=dict)
 
 
@@ -92,6 +95,8 @@ class EvidenceIndex:
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
         self._trust = TrustIndex(inventory.roles or ())
+        policies = inventory.resource_policies
+        self._naming = None if policies is None else NamingIndex(policies)
         self.doubts = Counter[str]()
         self._service_credentials = _by_owner(inventory.service_credentials or ())
         assigned = [each for each in inventory.virtual_mfa or () if each.get("User")]
@@ -116,6 +121,7 @@ class EvidenceIndex:
             virtual_mfa=virtual,
             orphaned_mfa=None if inventory.virtual_mfa is None else self._orphans_named(user),
             trusted_by=self._trusting_roles(user),
+            naming=self._naming.of(user) if self._naming else None,
             grants=applied_policies(user, inventory),
             creator=(inventory.creators or {}).get(user.unique_id),
             sources={**inventory.sources, USER: source, **self._missing_row(row)},

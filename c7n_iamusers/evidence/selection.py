@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from c7n_iamusers.evidence.index import USER, with_listed_credentials
 from c7n_iamusers.evidence.model import KINDS, Hint, Provisioning, Thresholds
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.user_fields import pattern_fault
+from c7n_iamusers.resource_policies.sources import ALL, SERVICES
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import quoted
 
@@ -91,16 +92,45 @@ class Selection:
 
 
 BULK, FULL = "bulk", "full"
-OPTIONS = ("kinds", "unused-for", "min-age", "findings", "hints", "thresholds", "provisioning", "attachments")
+#: The finding that rests on the option BLAST_RADIUS.
+NAMES_USER, BLAST_RADIUS, BLAST_REGIONS = (
+    "resource-policy-names-user",
+    "blast-radius",
+    "blast-radius-regions",
+)
+OPTIONS = (
+    "kinds",
+    "unused-for",
+    "min-age",
+    "findings",
+    "hints",
+    "thresholds",
+    "provisioning",
+    "attachments",
+    BLAST_RADIUS,
+    BLAST_REGIONS,
+)
+
+
+@dataclass(frozen=True)
+class BlastRadius:
+    """The policies of resources to read. ``services``: none by default. ``regions``: empty for all enabled ones."""
+
+    services: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class FilterOptions:
-    """``selection``: the users to flag. ``full``: whether to list, for each user, what no bulk operation returns."""
+    """``selection``: the users to flag. ``full``: whether to list, for each user, what no bulk operation returns.
+
+    ``blast_radius``: the policies of resources to read.
+    """
 
     selection: Selection
     criteria: Criteria
     full: bool
+    blast_radius: BlastRadius = field(default_factory=BlastRadius)
 
 
 def parse_options(data: Mapping[str, Any], where: str) -> FilterOptions:
@@ -119,10 +149,13 @@ def parse_options(data: Mapping[str, Any], where: str) -> FilterOptions:
         reader.names(findings.get("none-of"), "findings.none-of", FINDING_IDS),
     )
     criteria = Criteria(reader.hints(), reader.thresholds(), reader.provisioning())
+    blast_radius = reader.blast_radius()
+    if NAMES_USER in (*selection.any_of, *selection.none_of) and not blast_radius.services:
+        reader.fault("findings", f"{NAMES_USER} needs {BLAST_RADIUS}: [s3, kms, ...] or {ALL}")
     full = reader.names([given.get("attachments", BULK)], "attachments", (BULK, FULL)) == (FULL,)
     if reader.faults:
         raise InvalidPolicyData("; ".join(reader.faults))
-    return FilterOptions(selection, criteria, full)
+    return FilterOptions(selection, criteria, full, blast_radius)
 
 
 class _Reader:
@@ -185,6 +218,17 @@ class _Reader:
     def provisioning(self) -> Provisioning:
         given = self.mapping("provisioning", ("tag", "role"))
         return Provisioning(tuple(self._patterns(given, "tag")), tuple(self._patterns(given, "role")))
+
+    def blast_radius(self) -> BlastRadius:
+        asked = self.given.get(BLAST_RADIUS)
+        services = SERVICES if asked == ALL else self.names(asked, BLAST_RADIUS, (ALL, *SERVICES))
+        regions = self.given.get(BLAST_REGIONS, [])
+        if not isinstance(regions, list) or not all(isinstance(each, str) and each for each in regions):
+            self.fault(BLAST_REGIONS, f"must be a list of Regions, not {quoted(regions)}")
+            regions = []
+        if BLAST_REGIONS in self.given and not services:
+            self.fault(BLAST_REGIONS, f"needs {BLAST_RADIUS}")
+        return BlastRadius(SERVICES if ALL in services else services, tuple(regions))
 
     def _patterns(self, given: Mapping[str, Any], key: str) -> Iterator[str]:
         patterns = given.get(key, [])

@@ -181,6 +181,12 @@ class Flagging:
     def _assessor(self) -> Assessor:
         pieces = (*DEFAULT_PIECES, CREATION) if self.options.criteria.provisioning.roles else DEFAULT_PIECES
         inventory = AccountReadings.of(self.manager).inventory(pieces, self.backoff)
+        if self.options.blast_radius.services:
+            from c7n_iamusers.plugins.policy_reader import with_policies  # it loads c7n's resources
+
+            inventory = with_policies(
+                self.manager, inventory, self.options.blast_radius, self.backoff, self.clock
+            )
         index = EvidenceIndex(inventory)
         self._log_account(inventory, index)
         return Assessor(index, self.options.criteria, self.client, self.backoff, self.clock)

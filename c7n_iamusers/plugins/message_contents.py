@@ -28,6 +28,7 @@ _SENT_OF_ANNOTATION = frozenset(
         "last_activity",
         "attachments",
         "unread",
+        "named_by",
         "attempts",
         "created",
         "would-be-exempt",

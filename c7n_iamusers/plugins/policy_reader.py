@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -21,10 +22,23 @@ from c7n.config import Config
 from c7n.executor import MainThreadExecutor
 from c7n.policy import Policy
 from c7n.resources import load_resources
+from c7n.utils import local_session
 
-from c7n_iamusers.execution.retries import BUSY_CODES, error_code
+from c7n_iamusers.evidence.event_history import enabled_regions
+from c7n_iamusers.evidence.index import Inventory
+from c7n_iamusers.evidence.model import Source
+from c7n_iamusers.evidence.reader import Piece
+from c7n_iamusers.evidence.selection import BlastRadius
+from c7n_iamusers.execution.retries import BUSY_CODES, Backoff, error_code
+from c7n_iamusers.plugins.resources import AccountReadings
 from c7n_iamusers.resource_policies.reading import AccessEntry, Reading, ResourcePolicy, Unread, parsed
-from c7n_iamusers.resource_policies.sources import EKS, FIRST, PolicySource, sources_of
+from c7n_iamusers.resource_policies.sources import (
+    EKS,
+    FIRST,
+    RESOURCE_POLICIES,
+    PolicySource,
+    sources_of,
+)
 
 #: Regions that are read at once.
 _AT_ONCE = 8
@@ -101,8 +115,9 @@ class PolicyReader:
         """A new session there."""
         profile = self.session.profile_name
         core = botocore.session.Session(profile=None if profile == "default" else profile)
+        core.set_default_client_config(self.session._session.get_default_client_config())
         # boto3 has no public way to take over credentials that refresh themselves
-        core._credentials = self.session.get_credentials()
+        core._credentials = self.session.get_credentials()  # type: ignore[attr-defined]
         return boto3.Session(botocore_session=core, region_name=region)
 
     def read(self, services: Collection[str], regions: Sequence[str]) -> Reading:
@@ -117,7 +132,8 @@ class PolicyReader:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             found = list(
                 pool.map(
-                    lambda each: _Region(self, *each).read(EKS in services and each[0] in regions), asked.items()
+                    lambda each: _Region(self, *each).read(EKS in services and each[0] in regions),
+                    asked.items(),
                 )
             )
         return Reading(
@@ -128,6 +144,42 @@ class PolicyReader:
             tuple(problem for each in found for problem in each.unread),
             sum(each.calls.number for each in found),
         )
+
+
+def with_policies(
+    manager: Any, inventory: Inventory, asked: BlastRadius, backoff: Backoff, clock: Callable[[], datetime]
+) -> Inventory:
+    """``inventory`` with the policies of resources in the account of ``manager``, of a run of c7n.
+
+    They are read once a run, and once for all policies that c7n runs in the account with its cache.
+    """
+    name = ":".join((RESOURCE_POLICIES, *sorted(asked.services), *sorted(asked.regions)))
+    piece = AccountReadings.of(manager).kept(name, lambda: _piece(manager, asked, backoff, clock()))
+    sources = {**inventory.sources, RESOURCE_POLICIES: piece.source}
+    return replace(inventory, resource_policies=piece.value, sources=sources)
+
+
+def _piece(manager: Any, asked: BlastRadius, backoff: Backoff, began: datetime) -> Piece:
+    session = manager.session_factory(region=manager.config.region)
+    reading = read_everywhere(PolicyReader(session, manager.config), asked, backoff)
+    where = f"{', '.join(reading.services)} in {', '.join(reading.regions)}"
+    return Piece(reading, Source(where, began, reading.problem))
+
+
+def read_everywhere(reader: PolicyReader, asked: BlastRadius, backoff: Backoff) -> Reading:
+    """What is ``asked`` for, in all Regions that are enabled in the account unless it names some.
+
+    Where these can't be listed, it is told as unread, and only the Region of c7n's configuration is read.
+    """
+    here, unread = str(reader.config.region), tuple[Unread, ...]()
+    regions = asked.regions
+    try:
+        regions = regions or enabled_regions(reader.in_region(here).client("ec2"), backoff)
+    except (ClientError, BotoCoreError) as error:
+        why = f"which Regions are enabled: {error}: allow ec2:DescribeRegions, or name the Regions"
+        regions, unread = (here,), (Unread("ec2", "", why),)
+    reading = reader.read(asked.services, regions)
+    return replace(reading, unread=(*unread, *reading.unread))
 
 
 def _is_read_in(row: PolicySource, region: str, first: str) -> bool:
@@ -181,7 +233,10 @@ class _Region:
         if row.resource == "s3":
             data["query"] = [{"augment-keys": ["Policy"]}]  # or c7n reads ten properties of each bucket
         factory = _Factory(self._factory, self.region)
-        return Policy(data, config, factory).resource_manager
+        manager = Policy(data, config, factory).resource_manager
+        if row.service == "sqs":  # c7n has the endpoint of one partition in it
+            manager.get_client = lambda: local_session(factory).client(row.service)
+        return manager
 
     def _read(self, row: PolicySource) -> None:
         if not _is_offered(self._factory(), row, self.region):
@@ -210,9 +265,10 @@ class _Region:
         for operation, code in self.calls.taken().items():
             self._note(row.service, f"{operation}: {code}", arn)
         region = _region_of(resource, self.region)
-        for text in filter(None, checker.noted):
+        for number, text in enumerate(filter(None, checker.noted), 1):
+            name = f"policy {number}" if len(checker.noted) > 1 else ""  # an identity of SES has several
             try:
-                self.policies.append(ResourcePolicy(row.service, arn, region, parsed(text)))
+                self.policies.append(ResourcePolicy(row.service, arn, region, parsed(text), name))
             except ValueError as error:
                 self._note(row.service, f"its policy is not a policy in JSON: {error}", arn)
 
@@ -243,10 +299,7 @@ class _Factory:
 
 def _is_offered(session: Any, row: PolicySource, region: str) -> bool:
     """Whether the service has an endpoint in the Region, as far as the SDK knows."""
-    from c7n.resources.aws import AWS
-
-    service = AWS.resources.get(row.resource).resource_type.service
-    known = session.get_available_regions(service, session.get_partition_for_region(region))
+    known = session.get_available_regions(row.service, session.get_partition_for_region(region))
     return not known or region in known
 
 

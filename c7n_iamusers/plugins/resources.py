@@ -6,7 +6,7 @@ Data of the account as a whole is read once a run, and shared with other policie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -84,6 +84,15 @@ class AccountReadings:
         with _open(self._manager._cache) as cache:
             self._pieces[name] = piece
             self._share(cache, name, piece)
+
+    def kept(self, name: str, read: Callable[[], reader.Piece]) -> reader.Piece:
+        """The piece ``name``, which ``read`` reads where neither this run nor another policy's has."""
+        with _open(self._manager._cache) as cache:
+            if name not in self._pieces:
+                piece = cache.get(self._key(name)) or read()
+                self._pieces[name] = piece
+                cache.save(self._key(name), piece)
+        return self._pieces[name]
 
     def _read(self, names: list[str], backoff: Backoff) -> dict[str, reader.Piece]:
         config, session = self._manager.config, local_session(self._manager.session_factory)

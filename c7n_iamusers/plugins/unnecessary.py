@@ -14,7 +14,7 @@ from c7n.utils import local_session, type_schema
 
 from c7n_iamusers import exemptions
 from c7n_iamusers.evidence.seen_users import SEEN, SeenUser, SeenUsers, sees_all
-from c7n_iamusers.evidence.selection import FilterOptions
+from c7n_iamusers.evidence.selection import BLAST_RADIUS, FilterOptions
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
@@ -70,6 +70,13 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     all other signs of a kind; ``thresholds`` (``unused``, ``rotation``: days, 90 each) are for findings;
     ``provisioning`` (``tag``: Key=glob, ``role``: globs over ARNs in CloudTrail's last 90 days) is how users should
     have been created.
+
+    ``blast-radius``: services, as boto3 names them, or ``all``: the policies of their resources (buckets, keys, queues,
+    topics, secrets, repositories, ...) and the access entries of EKS clusters are read, as Cloud Custodian's filters
+    ``cross-account`` read them. Those that name a user are in ``named_by``, and the finding ``resource-policy-names-user`` names
+    them. What can't be read makes that finding unknown. ``blast-radius-regions``: only there; by default, in each
+    Region that is enabled in the account. Without ``blast-radius`` nothing of it is read: it takes a call for each
+    resource, once a run and account.
 
     Each flagged user is annotated with ``c7n:IamUser``: ``kind``, ``reasons``, ``replacement``, ``findings``,
     ``unknown_findings``, ``last_activity``, ``credentials`` (with ages), ``attachments`` (kind -> count), ``unread``,
@@ -153,6 +160,11 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         validate_lambda_packaging(self.manager)
         policy_checks.require_own_roles(self.manager)
         policy_checks.require_real_time(self.manager, self.data.get("spare"))
+        if BLAST_RADIUS in self.data and not policy_checks.is_pull(self.manager):
+            raise PolicyValidationError(
+                f"policy {self.manager.data.get('name')}: filter unnecessary: {BLAST_RADIUS} takes hundreds of calls: "
+                "leave it out of a function, and state it in a policy without mode"
+            )
         self._warn(self.known_rules())
         return self
 

@@ -16,7 +16,14 @@ from c7n_iamusers.evidence.findings import FINDING_IDS
 from c7n_iamusers.evidence.index import CREATION
 from c7n_iamusers.evidence.model import KINDS
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES, PIECES
-from c7n_iamusers.evidence.selection import BULK, FULL, FilterOptions, parse_options
+from c7n_iamusers.evidence.selection import (
+    BLAST_RADIUS,
+    BLAST_REGIONS,
+    BULK,
+    FULL,
+    FilterOptions,
+    parse_options,
+)
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
 from c7n_iamusers.exemptions import NOBODY, ExemptionRule, parse_rules
 from c7n_iamusers.iam.attachments import LISTED_BY_USER
@@ -24,6 +31,7 @@ from c7n_iamusers.iam.user_fields import FIELDS
 from c7n_iamusers.iam.users import LISTED_KINDS
 from c7n_iamusers.plugins.exemption_list import ExemptionSource, parse_source
 from c7n_iamusers.plugins.policy_checks import is_variable
+from c7n_iamusers.resource_policies.sources import ALL, SERVICES, permissions_for
 from c7n_iamusers.text.rows import FORMATS
 
 #: Cloud Custodian fills in variables after it has validated a policy.
@@ -104,6 +112,9 @@ class FilterText:
         }
         if "s3://" in str(self._data.get("exempt-from")):
             needed.add("s3:GetObject")
+        asked = self._data.get(BLAST_RADIUS) or ()
+        services = SERVICES if ALL in asked else asked
+        needed |= {*permissions_for(services, not self._data.get(BLAST_REGIONS))}
         return sorted(needed)
 
     def _own_rules(self, data: Mapping[str, Any]) -> tuple[ExemptionRule, ...]:
@@ -236,4 +247,9 @@ SCHEMA: dict[str, Any] = {
         },
     },
     "attachments": {"enum": [BULK, FULL]},
+    BLAST_RADIUS: {
+        "description": f"services whose policies are read: which of them name a user; or {ALL}",
+        "items": {"enum": [ALL, *SERVICES]},
+    },
+    BLAST_REGIONS: {"description": "only there; by default in each Region that is enabled in the account"},
 }

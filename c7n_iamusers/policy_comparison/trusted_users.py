@@ -187,7 +187,9 @@ class TrustIndex:
     def of(self, user: IamUser) -> Trust:
         """The roles that name ``user``, or have a condition on the caller that it may meet."""
         named = {*self._roles.get(user.arn, ()), *self._roles.get(user.unique_id, ())}
-        doubts = [f"the {self._called} of {shown(self._unreadable)} can't be read"] if self._unreadable else []
+        doubts = (
+            [f"the {self._called} of {shown(self._unreadable)} can't be read"] if self._unreadable else []
+        )
         if self._clauses:
             account, tags = user.arn.split(":")[4], user.tags if TAG.name in user.attachments else None
             context = _context(user.arn, user.unique_id, user.name, tags)

@@ -148,6 +148,7 @@ def _detail(user: Row) -> dict[str, Any]:
         "held": {kind: count for kind, count in (user["attachments"] or {}).items() if count},
         "unread": user["unread"],
         "trusted": user["trusted_by"] or [],
+        "breaks": [f"{each['resource']} ({each['where']})" for each in user["named_by"] or ()],
         "sources": _sources(user["sources"] or {}),
         "center": user["identity-center"],
         "outcomes": [

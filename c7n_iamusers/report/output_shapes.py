@@ -35,6 +35,7 @@ _CREDENTIAL = record(
     others=True,
 )
 _SOURCE = record({}, {"source": _TEXT, "time": maybe(_TEXT), "problem": _TEXT}, others=True)
+_NAMED_BY = record({"service": _TEXT, "resource": _TEXT, "region": _TEXT, "where": _TEXT}, others=True)
 #: What is read of the annotation.
 _ASSESSMENT = record(
     {},
@@ -49,6 +50,7 @@ _ASSESSMENT = record(
         "attachments": mapping(_TEXT, whole(0)),
         "unread": _TEXTS,
         "trusted_by": maybe(_TEXTS),
+        "named_by": maybe(listing(_NAMED_BY, _MANY)),
         "sources": mapping(_TEXT, _SOURCE),
         "identity-center": mapping(_TEXT, maybe(_TEXT)),
         KEY: record({}, {}, others=True),

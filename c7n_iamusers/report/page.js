@@ -188,6 +188,7 @@
         Object.entries(it.held).map(([kind, count]) => `${kind}: ${count}`).join(", "),
         it.unread.length && `Not read, so at least so many: ${it.unread.join(", ")}`,
         ...it.trusted.map((role) => `Trusted by ${role}`),
+        ...it.breaks.map((place) => `Breaks when it is deleted: ${place}`),
       ]),
       part("Replacement", [it.replacement.join(" or "), center && `Identity Center: ${[center.state, center.reason, center.username, center["permission-set"]].filter(Boolean).join(", ")}`]),
       part("User", [user.arn, user.uid, it.created && `created ${it.created}`, it.seen && `last selected ${minute(it.seen)}`]),

@@ -24,6 +24,7 @@ EVIDENCE: dict[str, Any] = {
     "attachments": {},
     "unread": [],
     "trusted_by": None,
+    "named_by": None,
     "sources": {},
     "identity-center": None,
     "attempts": None,

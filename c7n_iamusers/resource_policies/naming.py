@@ -72,7 +72,9 @@ class NamingIndex:
                     yield self._part(policy, f"{element} of statement {number}", document, policy.document)
         for entry in reading.entries:
             place = NamedBy(EKS, entry.cluster, entry.region, ACCESS_ENTRY)
-            yield self._noted(place, {"Statement": _allow(Principal={"AWS": entry.principal})}, entry.principal)
+            yield self._noted(
+                place, {"Statement": _allow(Principal={"AWS": entry.principal})}, entry.principal
+            )
 
     def _part(
         self, policy: ResourcePolicy, where: str, statement: Statement, whole: Mapping[str, Any]

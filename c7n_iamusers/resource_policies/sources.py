@@ -20,20 +20,16 @@ EKS = "eks"
 
 @dataclass(frozen=True)
 class PolicySource:
-    """``resource``: as c7n names it. ``permissions``: the actions that c7n needs for its list and its policies.
+    """``service``: as boto3 names it. ``resource``: as c7n names it.
 
-    ``service``: the prefix of the action that reads a policy. ``only_in``: the Region in which it is read for all;
-    empty if each Region has its own, and ``FIRST`` if any Region lists all of them.
+    ``permissions``: the actions that c7n needs for its list and its policies. ``only_in``: the Region in which it is
+    read for all; empty if each Region has its own, and ``FIRST`` if any Region lists all of them.
     """
 
+    service: str
     resource: str
     permissions: tuple[str, ...]
     only_in: str = ""
-
-    @property
-    def service(self) -> str:
-        """The name to ask for."""
-        return self.permissions[-1].partition(":")[0]
 
 
 #: Where any Region lists what all have.
@@ -41,88 +37,119 @@ FIRST = "first"
 _TAGS = "tag:GetResources"
 
 
-def _source(resource: str, policy: str, *lists: str, only_in: str = "") -> PolicySource:
-    """``policy``: the action that reads a policy."""
-    return PolicySource(resource, (*lists, policy), only_in)
+def _source(service: str, resource: str, *permissions: str, only_in: str = "") -> PolicySource:
+    return PolicySource(service, resource, tuple(sorted({*permissions})), only_in)
 
 
 SOURCES: tuple[PolicySource, ...] = (
-    _source("rest-api", "apigateway:GET", _TAGS),
+    _source("apigateway", "rest-api", "apigateway:GET", _TAGS),
     _source(
+        "codeartifact",
         "artifact-domain",
         "codeartifact:GetDomainPermissionsPolicy",
         *("codeartifact:DescribeDomain", "codeartifact:ListDomains", "codeartifact:ListTagsForResource"),
     ),
     _source(
-        "artifact-repo", "codeartifact:GetRepositoryPermissionsPolicy", "codeartifact:ListRepositories"
+        "codeartifact",
+        "artifact-repo",
+        "codeartifact:GetRepositoryPermissionsPolicy",
+        "codeartifact:ListRepositories",
     ),
     _source(
+        "comprehend",
         "comprehend-document-classifier",
         *("comprehend:DescribeResourcePolicy", "comprehend:ListDocumentClassifiers", _TAGS),
     ),
     _source(
+        "comprehend",
         "comprehend-entity-recognizer",
         *("comprehend:DescribeResourcePolicy", "comprehend:ListEntityRecognizers", _TAGS),
     ),
-    _source("dsql-cluster", "dsql:GetClusterPolicy", "dsql:GetCluster", "dsql:ListClusters"),
+    _source("dsql", "dsql-cluster", "dsql:GetClusterPolicy", "dsql:GetCluster", "dsql:ListClusters"),
     _source(
+        "dynamodb",
         "dynamodb-table",
         "dynamodb:GetResourcePolicy",
         *("dynamodb:DescribeTable", "dynamodb:ListTables", "dynamodb:ListTagsOfResource", _TAGS),
     ),
-    _source("vpc-endpoint", "ec2:DescribeVpcEndpoints", _TAGS),
-    _source("ecr", "ecr:GetRepositoryPolicy", "ecr:DescribeRepositories", "ecr:ListTagsForResource"),
+    _source("ec2", "vpc-endpoint", "ec2:DescribeVpcEndpoints", _TAGS),
+    _source("ecr", "ecr", "ecr:GetRepositoryPolicy", "ecr:DescribeRepositories", "ecr:ListTagsForResource"),
     _source(
+        "efs",
         "efs",
         "elasticfilesystem:DescribeFileSystemPolicy",
         *("elasticfilesystem:DescribeFileSystems", "elasticfilesystem:ListTagsForResource", _TAGS),
     ),
-    _source("elasticsearch", "es:DescribeElasticsearchDomainConfig", "es:ListDomainNames", "es:ListTags"),
     _source(
+        "es", "elasticsearch", "es:DescribeElasticsearchDomainConfig", "es:ListDomainNames", "es:ListTags"
+    ),
+    _source(
+        "events",
         "event-bus",
         *("events:ListEventBuses", "events:DescribeEventBus", "events:ListTagsForResource", _TAGS),
     ),
     _source(
-        "glacier", "glacier:GetVaultAccessPolicy", "glacier:ListTagsForVault", "glacier:ListVaults", _TAGS
+        "glacier",
+        "glacier",
+        "glacier:GetVaultAccessPolicy",
+        "glacier:ListTagsForVault",
+        "glacier:ListVaults",
+        _TAGS,
     ),
-    _source("glue-catalog", "glue:GetResourcePolicy", "glue:GetDataCatalogEncryptionSettings"),
-    _source("kafka", "kafka:GetClusterPolicy", "kafka:ListClustersV2", "kafka:ListTagsForResource", _TAGS),
+    _source("glue", "glue-catalog", "glue:GetResourcePolicy", "glue:GetDataCatalogEncryptionSettings"),
     _source(
+        "kafka", "kafka", "kafka:GetClusterPolicy", "kafka:ListClustersV2", "kafka:ListTagsForResource", _TAGS
+    ),
+    _source(
+        "kinesis",
         "kinesis",
         "kinesis:GetResourcePolicy",
         *("kinesis:DescribeStream", "kinesis:ListStreams", "kinesis:ListTagsForStream", _TAGS),
     ),
     _source(
-        "kms-key", "kms:GetKeyPolicy", "kms:DescribeKey", "kms:ListKeys", "kms:ListResourceTags", _TAGS
+        "kms", "kms-key", "kms:GetKeyPolicy", "kms:DescribeKey", "kms:ListKeys", "kms:ListResourceTags", _TAGS
     ),
-    _source("lambda", "lambda:GetPolicy", "lambda:ListFunctions", "lambda:ListTags", _TAGS),
-    _source("lexv2-bot", "lex:DescribeResourcePolicy", "lex:ListBots", _TAGS),
+    _source("lambda", "lambda", "lambda:GetPolicy", "lambda:ListFunctions", "lambda:ListTags", _TAGS),
+    _source("lexv2-models", "lexv2-bot", "lex:DescribeResourcePolicy", "lex:ListBots", _TAGS),
     _source(
+        "lexv2-models",
         "lexv2-bot-alias",
         "lex:DescribeResourcePolicy",
         *("lex:DescribeBotAlias", "lex:ListBotAliases", "lex:ListBots", _TAGS),
     ),
-    _source("delivery-destination", "logs:GetDeliveryDestinationPolicy", "logs:DescribeDeliveryDestinations", _TAGS),
-    _source("destination", "logs:DescribeDestinations", _TAGS),
-    _source("opensearch-ingestion", "osis:GetResourcePolicy", "osis:GetPipeline", "osis:ListPipelines"),
     _source(
+        "logs",
+        "delivery-destination",
+        "logs:GetDeliveryDestinationPolicy",
+        "logs:DescribeDeliveryDestinations",
+        _TAGS,
+    ),
+    _source("logs", "destination", "logs:DescribeDestinations", _TAGS),
+    _source(
+        "osis", "opensearch-ingestion", "osis:GetResourcePolicy", "osis:GetPipeline", "osis:ListPipelines"
+    ),
+    _source(
+        "payment-cryptography",
         "payment-cryptography-key",
         "payment-cryptography:GetResourcePolicy",
         *("payment-cryptography:GetKey", "payment-cryptography:ListKeys"),
     ),
     _source(
+        "qbusiness",
         "qbusiness-application",
         "qbusiness:GetPolicy",
         *("qbusiness:GetApplication", "qbusiness:ListApplications", _TAGS),
     ),
     _source(
         "s3",
+        "s3",
         "s3:GetBucketPolicy",
         *("s3:GetBucketLocation", "s3:GetBucketTagging", "s3:ListAllMyBuckets"),
         only_in=FIRST,
     ),
-    _source("s3-access-point", "s3:GetAccessPointPolicy", "s3:ListAccessPoints"),
+    _source("s3control", "s3-access-point", "s3:GetAccessPointPolicy", "s3:ListAccessPoints"),
     _source(
+        "s3control",
         "s3-access-point-multi",
         "s3:GetMultiRegionAccessPointPolicy",
         "s3:ListMultiRegionAccessPoints",
@@ -130,26 +157,32 @@ SOURCES: tuple[PolicySource, ...] = (
         only_in="us-west-2",
     ),
     _source(
+        "s3files",
         "s3files-file-system",
         "s3files:GetFileSystemPolicy",
         *("s3files:GetFileSystem", "s3files:ListFileSystems", _TAGS),
     ),
-    _source("s3-table", "s3tables:GetTablePolicy", "s3tables:ListTables", _TAGS),
-    _source("s3-table-bucket", "s3tables:GetTableBucketPolicy", "s3tables:ListTableBuckets", _TAGS),
+    _source("s3tables", "s3-table", "s3tables:GetTablePolicy", "s3tables:ListTables", _TAGS),
     _source(
+        "s3tables", "s3-table-bucket", "s3tables:GetTableBucketPolicy", "s3tables:ListTableBuckets", _TAGS
+    ),
+    _source(
+        "secretsmanager",
         "secrets-manager",
         "secretsmanager:GetResourcePolicy",
         *("secretsmanager:DescribeSecret", "secretsmanager:ListSecrets"),
     ),
-    _source("ses-email-identity", "ses:ListEmailIdentities", "ses:GetEmailIdentity", _TAGS),
-    _source("sns", "sns:GetTopicAttributes", "sns:ListTagsForResource", "sns:ListTopics", _TAGS),
-    _source("sqs", "sqs:GetQueueAttributes", "sqs:ListQueueTags", "sqs:ListQueues", _TAGS),
+    _source("sesv2", "ses-email-identity", "ses:ListEmailIdentities", "ses:GetEmailIdentity", _TAGS),
+    _source("sns", "sns", "sns:GetTopicAttributes", "sns:ListTagsForResource", "sns:ListTopics", _TAGS),
+    _source("sqs", "sqs", "sqs:GetQueueAttributes", "sqs:ListQueueTags", "sqs:ListQueues", _TAGS),
     _source(
+        "vpc-lattice",
         "vpc-lattice-service",
         "vpc-lattice:GetAuthPolicy",
         *("vpc-lattice:GetService", "vpc-lattice:ListServices", "vpc-lattice:ListTagsForResource", _TAGS),
     ),
     _source(
+        "vpc-lattice",
         "vpc-lattice-service-network",
         "vpc-lattice:GetAuthPolicy",
         *(
