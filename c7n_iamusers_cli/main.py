@@ -64,6 +64,10 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "user": ("c7n_iamusers_cli.user:user", "Show what was done to one user, or give it back."),
         "key": ("c7n_iamusers_cli.key:key", "Show what was done to one access key, or give it back."),
         "where": ("c7n_iamusers_cli.where:where", "Show in which configuration access keys stand."),
+        "leftovers": (
+            "c7n_iamusers_cli.leftovers:leftovers",
+            "Show which policies still name deleted users.",
+        ),
         "receipt": ("c7n_iamusers_cli.receipt:receipt", "Write what is on record of the deletion of users."),
         "verify": ("c7n_iamusers_cli.verify:verify", "Verify digests and journals, also against CloudTrail."),
     },

@@ -123,11 +123,15 @@ def _lines(user: PlannedDeletion) -> list[str]:
     ]
 
 
+def _breaks(user: PlannedDeletion) -> list[str]:
+    return [visible(f"    breaks: {each}") for each in user.breaks]
+
+
 def lines_of(found: DeletionPlan, digest: str = "") -> Iterator[str]:
     """The lines of a plan of deletions. ``digest``: of its file, if it is to be named."""
     yield _head(found, digest)
     for user in found.users:
-        yield from ("", _title(user), *_lines(user))
+        yield from ("", _title(user), *_breaks(user), *_lines(user))
 
 
 def _write(found: DeletionPlan, digest: str) -> None:
@@ -143,6 +147,6 @@ def _draw(found: DeletionPlan, digest: str) -> None:
     tree = Tree(Text(_head(found, digest)))
     for user in found.users:
         branch = tree.add(Text(_title(user), style="dim" if user.skipped else "bold"))
-        for line in _lines(user):
+        for line in (*_breaks(user), *_lines(user)):
             branch.add(Text(line))
     Console().print(tree)

@@ -133,16 +133,31 @@ class Probes:
         It takes the service, and if need be other options of boto3's ``client``, such as ``region_name``.
         Raises EvidenceUnreadable if the last role, or the profile, acts in another account; ClientError, BotoCoreError.
         """
-        region, keys = target.region, dict[str, str]()
+        region = target.region
+        if not target.roles:
+            make: Any = self.session_in(target).client
+            return lambda service, **options: make(service, **{"config": SINGLE_TRY, **options})
+        keys = self._keys(target)
+        return lambda service, **options: self._client(service, region, **keys, **options)
+
+    def session_in(self, target: Target) -> boto3.Session:
+        """A session in the account. Raises as ``clients`` does."""
+        region = target.region
         if target.role_fault:
             raise EvidenceUnreadable(target.role_fault)
-        if not target.roles:
-            session = boto3.Session(profile_name=target.profile, region_name=region)
-            acting = account_of(session)
-            if acting != target.account_id:
-                raise EvidenceUnreadable(f"profile {target.profile} acts in account {acting}")
-            make: Any = session.client
-            return lambda service, **options: make(service, **{"config": SINGLE_TRY, **options})
+        if target.roles:
+            return boto3.Session(region_name=region, **self._keys(target))
+        session = boto3.Session(profile_name=target.profile, region_name=region)
+        acting = account_of(session)
+        if acting != target.account_id:
+            raise EvidenceUnreadable(f"profile {target.profile} acts in account {acting}")
+        return session
+
+    def _keys(self, target: Target) -> dict[str, Any]:
+        """The credentials of the last of its roles, as arguments of a client."""
+        region, keys = target.region, dict[str, Any]()
+        if target.role_fault:
+            raise EvidenceUnreadable(target.role_fault)
         for role in target.roles:
             call = self._client("sts", region, **keys).assume_role
             found = self.backoff.call(
@@ -154,7 +169,7 @@ class Probes:
                 "aws_secret_access_key": credentials["SecretAccessKey"],
                 "aws_session_token": credentials["SessionToken"],
             }
-        return lambda service, **options: self._client(service, region, **keys, **options)
+        return keys
 
     def _client(self, service: str, region: str | None, **options: Any) -> Any:
         # A session makes clients for one thread at a time.

@@ -84,7 +84,8 @@ def _proposal(deletion: UserDeletion, interruption: Interruption, resource: Reso
     subject, found = subject_of(resource), []
 
     def work(evidence: Subject, _: Applied) -> tuple[str, Reason]:
-        found.append(readable(deletion.propose(evidence)))
+        proposed = replace(deletion.propose(evidence), breaks=_breaks(resource))
+        found.append(readable(proposed))
         planned = found[0]
         if planned.skipped:
             return reasons_to_spare.left_alone(planned.skipped), planned.skipped
@@ -93,6 +94,14 @@ def _proposal(deletion: UserDeletion, interruption: Interruption, resource: Reso
     outcome = outcome_of(subject, work, interruption)
     # Users that could not be read are in the plan too, so that it lists all users.
     return (found[0] if found else PlannedDeletion(subject, skipped=outcome.reason)), outcome
+
+
+def _breaks(resource: Resource) -> tuple[str, ...]:
+    """What names the user, as the filter annotated it; empty if nobody asked for that."""
+    known = resource.get(ANNOTATION, {})
+    if "named_by" in known and known["named_by"] is None:
+        return ("it is not known: not all policies of resources could be read",)
+    return tuple(f"{each['resource']} ({each['where']})" for each in known.get("named_by", ()))
 
 
 def _write(manager: Any, store: Store, plan: DeletionPlan) -> None:

@@ -73,10 +73,10 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
 
     ``blast-radius``: services, as boto3 names them, or ``all``: the policies of their resources (buckets, keys, queues,
     topics, secrets, repositories, ...) and the access entries of EKS clusters are read, as Cloud Custodian's filters
-    ``cross-account`` read them. Those that name a user are in ``named_by``, and the finding ``resource-policy-names-user`` names
-    them. What can't be read makes that finding unknown. ``blast-radius-regions``: only there; by default, in each
-    Region that is enabled in the account. Without ``blast-radius`` nothing of it is read: it takes a call for each
-    resource, once a run and account.
+    ``cross-account`` read them. Those that name a user are in ``named_by``, and in the finding
+    ``resource-policy-names-user``. What can't be read makes that finding unknown. ``blast-radius-regions``: only there;
+    by default, in each Region that is enabled in the account. Without ``blast-radius`` nothing of it is read: it takes
+    a call for each resource, once a run and account.
 
     Each flagged user is annotated with ``c7n:IamUser``: ``kind``, ``reasons``, ``replacement``, ``findings``,
     ``unknown_findings``, ``last_activity``, ``credentials`` (with ages), ``attachments`` (kind -> count), ``unread``,
