@@ -44,6 +44,8 @@ from c7n_iamusers.resource_policies.sources import (
 _AT_ONCE = 8
 #: Parts of the codes by which services say that there is no policy, or no such resource any more.
 _NOTHING = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist")
+#: What services return in place of a policy.
+_NO_POLICY = (None, "", "{}", {})
 #: What a filter of c7n raises where it takes a missing policy for one.
 _MISTAKES = (AttributeError, KeyError, NameError, TypeError)
 
@@ -113,9 +115,11 @@ class PolicyReader:
 
     def in_region(self, region: str) -> Any:
         """A new session there."""
-        profile = self.session.profile_name
+        profile, given = self.session.profile_name, self.session._session
         core = botocore.session.Session(profile=None if profile == "default" else profile)
-        core.set_default_client_config(self.session._session.get_default_client_config())
+        core.set_default_client_config(given.get_default_client_config())
+        for name in ("user_agent_name", "user_agent_version", "user_agent_extra"):
+            setattr(core, name, getattr(given, name))
         # boto3 has no public way to take over credentials that refresh themselves
         core._credentials = self.session.get_credentials()  # type: ignore[attr-defined]
         return boto3.Session(botocore_session=core, region_name=region)
@@ -265,7 +269,7 @@ class _Region:
         for operation, code in self.calls.taken().items():
             self._note(row.service, f"{operation}: {code}", arn)
         region = _region_of(resource, self.region)
-        for number, text in enumerate(filter(None, checker.noted), 1):
+        for number, text in enumerate((each for each in checker.noted if each not in _NO_POLICY), 1):
             name = f"policy {number}" if len(checker.noted) > 1 else ""  # an identity of SES has several
             try:
                 self.policies.append(ResourcePolicy(row.service, arn, region, parsed(text), name))

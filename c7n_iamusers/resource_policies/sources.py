@@ -2,7 +2,8 @@
 """Which resources have policies that can name a user, and what reading them needs. Pure.
 
 The resources are those for which Cloud Custodian has the filter ``cross-account``, which knows how their policies are
-read. A test compares both tables with the installed c7n, the permissions included.
+read. A test compares both tables with the installed c7n, the permissions included. Some rows have an action more than
+c7n declares, since it makes the call.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ SOURCES: tuple[PolicySource, ...] = (
         "comprehend-entity-recognizer",
         *("comprehend:DescribeResourcePolicy", "comprehend:ListEntityRecognizers", _TAGS),
     ),
-    _source("dsql", "dsql-cluster", "dsql:GetClusterPolicy", "dsql:GetCluster", "dsql:ListClusters"),
+    _source("dsql", "dsql-cluster", "dsql:GetClusterPolicy", "dsql:GetCluster", "dsql:ListClusters", _TAGS),
     _source(
         "dynamodb",
         "dynamodb-table",
@@ -81,7 +82,12 @@ SOURCES: tuple[PolicySource, ...] = (
         *("elasticfilesystem:DescribeFileSystems", "elasticfilesystem:ListTagsForResource", _TAGS),
     ),
     _source(
-        "es", "elasticsearch", "es:DescribeElasticsearchDomainConfig", "es:ListDomainNames", "es:ListTags"
+        "es",
+        "elasticsearch",
+        "es:DescribeElasticsearchDomainConfig",
+        "es:DescribeElasticsearchDomains",
+        "es:ListDomainNames",
+        "es:ListTags",
     ),
     _source(
         "events",
@@ -107,7 +113,14 @@ SOURCES: tuple[PolicySource, ...] = (
         *("kinesis:DescribeStream", "kinesis:ListStreams", "kinesis:ListTagsForStream", _TAGS),
     ),
     _source(
-        "kms", "kms-key", "kms:GetKeyPolicy", "kms:DescribeKey", "kms:ListKeys", "kms:ListResourceTags", _TAGS
+        "kms",
+        "kms-key",
+        "kms:GetKeyPolicy",
+        "kms:DescribeKey",
+        "kms:ListAliases",
+        "kms:ListKeys",
+        "kms:ListResourceTags",
+        _TAGS,
     ),
     _source("lambda", "lambda", "lambda:GetPolicy", "lambda:ListFunctions", "lambda:ListTags", _TAGS),
     _source("lexv2-models", "lexv2-bot", "lex:DescribeResourcePolicy", "lex:ListBots", _TAGS),

@@ -345,7 +345,10 @@ def test_trust_policies_that_take_too_long_are_said(
     trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     iam.create_role(RoleName="slow", AssumeRolePolicyDocument=trust)
     assert all(annotation["trusted_by"] is None for annotation in flagged().values())
-    assert "it is unknown whether a role trusts 4 users: conditions on who calls, such as in the trust policy of" in caplog.text
+    assert (
+        "it is unknown whether a role trusts 4 users: conditions on who calls, such as in the trust policy of"
+        in caplog.text
+    )
 
 
 def test_a_user_that_is_gone_meanwhile_is_not_flagged(iam: Any, monkeypatch: pytest.MonkeyPatch) -> None:
