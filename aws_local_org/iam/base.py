@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
+from moto.backends import get_backend
 from moto.core.exceptions import ServiceException
 from moto.core.responses import TYPE_RESPONSE, ActionResult
 from moto.core.utils import camelcase_to_underscores, get_service_model
@@ -177,17 +179,43 @@ def entity_of(arn: str) -> Any:
 
 # A trust policy keeps a user or role that its Principal names by its unique id, and shows its ARN while it exists: "if
 # you delete the role, then you break the relationship ... even if you recreate the role" (IAM User Guide, "AWS JSON
-# policy elements: Principal"). Here it keeps the ARN until the ARN changes.
+# policy elements: Principal"). Here it keeps the ARN until the ARN changes. So do the policies of other resources.
+
+#: Service of moto -> the member of its backend with the resources that have a policy as JSON.
+_WITH_POLICIES = {
+    "ecr": "repositories",
+    "kms": "keys",
+    "s3": "buckets",
+    "secretsmanager": "secrets",
+    "sns": "topics",
+    "sqs": "queues",
+}
 
 
 def replace_principal(old: str, new: str) -> None:
-    """Replace the ARN ``old`` in all accounts' trust policies by ``new``: another ARN, or a unique id."""
+    """Replace the ARN ``old`` in all accounts' trust policies, and in those of buckets, keys, queues, topics, secrets
+    and repositories, by ``new``: another ARN, or a unique id.
+    """
     current = settings.current()
     for account in current.account_ids:
         backend: Any = iam_backends[account][current.partition]
         for role in backend.roles.values():
             if old in role.assume_role_policy_document:
                 role.assume_role_policy_document = _replaced(role.assume_role_policy_document, old, new)
+        for resource in _resources_with_policies(account):
+            policy = resource.policy
+            text = policy.decode() if isinstance(policy, bytes) else policy
+            if text and old in text:
+                changed = _replaced(text, old, new)
+                resource.policy = changed.encode() if isinstance(policy, bytes) else changed
+
+
+def _resources_with_policies(account: str) -> Iterator[Any]:
+    for service, member in _WITH_POLICIES.items():
+        if f"moto.{service}.models" in sys.modules:  # nobody has any, otherwise
+            backends: Any = get_backend(service)  # type: ignore[call-overload]
+            for backend in [*backends[account].values()]:
+                yield from getattr(backend, member).values()
 
 
 def _replaced(document: str, old: str, new: str) -> str:
