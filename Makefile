@@ -30,7 +30,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .PHONY: help install test test-fast test-second coverage soak explore mutants check check-types check-code check-policies check-site format docs picture site demo lifecycle bench dist renew renew-tools clean
 
-REFERENCES := attachment-kinds findings outcomes replacements
+REFERENCES := attachment-kinds findings outcomes replacements resource-policies
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))

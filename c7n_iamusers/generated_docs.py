@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generated references: ``docs/attachment-kinds.md``, ``findings.md``, ``outcomes.md`` and ``replacements.md``."""
+"""The generated references: ``docs/attachment-kinds.md``, ``findings.md``, ``outcomes.md``, and more."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from c7n_iamusers.iam.permissions import (
     RESTORATION,
 )
 from c7n_iamusers.reasons import REASONS, Kind
+from c7n_iamusers.resource_policies.sources import EKS, EKS_PERMISSIONS, LEFT_OUT, SOURCES
 
 _ATTACHMENTS_HEAD = """# Attachments of an IAM user
 
@@ -184,6 +185,41 @@ def replacement_reference() -> str:
     return f"{_REPLACEMENTS_HEAD}{''.join(rows)}{_REPLACEMENTS_END}"
 
 
+_POLICIES_HEAD = """# Resource policies
+
+The resources whose policies can name a user, by the services that the option `blast-radius` and `c7n-iamusers leftovers
+--service` take. They are those for which Cloud Custodian has the filter `cross-account`, and it reads them: a test
+compares this table with the installed version. What it costs, and what is done with it, is in
+[What breaks](blast-radius.md).
+
+| service | resource of Cloud Custodian | actions that reading needs |
+| --- | --- | --- |
+"""
+_NOT_READ_HEAD = """
+`ec2:DescribeRegions` is needed beside them, unless the Regions are named. A bucket is read once, whatever its Region;
+Multi-Region Access Points are read in us-west-2.
+
+## Left out
+
+Cloud Custodian has the filter for these, too, but no policy of theirs can name a user, or it is read elsewhere.
+
+| resource | why |
+| --- | --- |
+"""
+
+
+def policy_source_reference() -> str:
+    """The reference as Markdown."""
+    rows = [(each.service, f"`{each.resource}`", each.permissions) for each in SOURCES]
+    rows.append((EKS, "access entries, by the SDK alone", EKS_PERMISSIONS))
+    read = "".join(
+        f"| `{service}` | {resource} | {_named(needs)} |\n" for service, resource, needs in sorted(rows)
+    )
+    return f"{_POLICIES_HEAD}{read}{_NOT_READ_HEAD}" + "".join(
+        f"| `{resource}` | {why} |\n" for resource, why in LEFT_OUT.items()
+    )
+
+
 _PARAMETER = re.compile(r"\{(\w+)(?::[^{}]*)?\}")
 #: Name of the document in ``docs/``, without extension -> the function that generates it.
 REFERENCES: Mapping[str, Callable[[], str]] = {
@@ -191,6 +227,7 @@ REFERENCES: Mapping[str, Callable[[], str]] = {
     "findings": finding_reference,
     "outcomes": outcome_reference,
     "replacements": replacement_reference,
+    "resource-policies": policy_source_reference,
 }
 
 if __name__ == "__main__":

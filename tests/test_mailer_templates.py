@@ -189,6 +189,33 @@ def noticed(name: str, day: str) -> dict[str, Any]:
     return {**user("flagged", name), "c7n:IamUser": {**STATES["flagged"], "notice": notice}}
 
 
+def naming(*resources: str, **known: Any) -> dict[str, Any]:
+    """A user that policies of ``resources`` name."""
+    place = {"service": "s3", "region": "eu-west-1", "where": "Principal of statement 1"}
+    finding = {"id": "resource-policy-names-user", "severity": "medium", "text": "A text of its own."}
+    named = [{**place, "resource": each} for each in resources]
+    annotation = {**STATES["flagged"], "findings": [*FINDINGS, finding], "named_by": named, **known}
+    return {**user("flagged"), "c7n:IamUser": annotation}
+
+
+def test_a_notice_says_what_breaks() -> None:
+    text = render("flagged", "template", [naming("arn:aws:s3:::b0", "arn:aws:s3:::b1")])
+    place = "(Principal of statement 1)"
+    assert f"<b>Breaks when it is deleted:</b> arn:aws:s3:::b0 {place}, arn:aws:s3:::b1 {place}<br>" in text
+    assert "A text of its own" not in text
+    many = render("flagged", "template", [naming(*(f"arn:aws:s3:::b{each}" for each in range(9)))])
+    assert "arn:aws:s3:::b4 (Principal of statement 1) and 4 more<br>" in many
+    assert "&lt;b&gt;" in render("flagged", "template", [naming("arn:aws:s3:::<b>")])
+
+
+def test_a_notice_says_that_it_is_not_known_what_breaks() -> None:
+    assert "What breaks when it is deleted is not known" in render(
+        "flagged", "template", [naming(named_by=None, findings=FINDINGS)]
+    )
+    assert "reaks when it is deleted" not in render("flagged", "template", [naming(findings=FINDINGS)])
+    assert "reaks when it is deleted" not in render("flagged", "template", [user("flagged")])
+
+
 @pytest.mark.parametrize("days", [30, None], ids=["beside-a-mark", "alone"])
 def test_the_day_is_that_of_the_notice(days: int | None) -> None:
     """Of the record, and not of the day on which a reminder is sent, nor of a tag."""

@@ -37,6 +37,7 @@ RUN_BY = {
 }
 #: Pages whose commands only have to be there with their options. What they do is tried by what they name.
 PARSED = {
+    "blast-radius": "cli/test_leftovers.py",
     "cycle": "cli/test_cycle_in_an_organization.py",
     "first-week": "cli/test_cycle_in_an_organization.py",
     "guardrail": "cli/test_guardrail.py",

@@ -444,6 +444,15 @@ def test_slack_reads_no_mention_no_link_and_no_formatting_in_what_people_write(
     assert links == ["<https://d-1.awsapps.com/start|the AWS access portal>"]
 
 
+def test_slack_says_what_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = fated("going", "goes", "deleted on 2026-12-24")
+    named = [{"resource": "arn:aws:s3:::b"}, {"resource": "arn:aws:sqs:eu-west-1:1:q"}]
+    row["c7n:IamUser"]["named_by"] = named
+    _, payload = posted(monkeypatch, of("flagged", [row]))
+    told = told_of(payload)["going"]
+    assert told == "deleted on 2026-12-24. Breaks when it is deleted: arn:aws:s3:::b and 1 more"
+
+
 @pytest.mark.parametrize(
     "contact", ["#cloud-help", "cloud team", "a@b.c|<!channel>", "https://x.example/<!here>"]
 )

@@ -213,7 +213,7 @@ def replace_principal(old: str, new: str) -> None:
 def _resources_with_policies(account: str) -> Iterator[Any]:
     for service, member in _WITH_POLICIES.items():
         if f"moto.{service}.models" in sys.modules:  # nobody has any, otherwise
-            backends: Any = get_backend(service)  # type: ignore[call-overload]
+            backends: Any = get_backend(service)
             for backend in [*backends[account].values()]:
                 yield from getattr(backend, member).values()
 

@@ -106,9 +106,9 @@ OPTIONS = (
     "hints",
     "thresholds",
     "provisioning",
-    "attachments",
     BLAST_RADIUS,
     BLAST_REGIONS,
+    "attachments",
 )
 
 

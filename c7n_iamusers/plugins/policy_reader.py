@@ -45,7 +45,7 @@ _AT_ONCE = 8
 #: Parts of the codes by which services say that there is no policy, or no such resource any more.
 _NOTHING = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist")
 #: What services return in place of a policy.
-_NO_POLICY = (None, "", "{}", {})
+_NO_POLICY: Sequence[Any] = (None, "", "{}", {})
 #: What a filter of c7n raises where it takes a missing policy for one.
 _MISTAKES = (AttributeError, KeyError, NameError, TypeError)
 

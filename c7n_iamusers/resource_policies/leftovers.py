@@ -181,7 +181,7 @@ def _principal_again(principal: Mapping[str, Any], users: Mapping[str, GoneUser 
 
 def _named_again(name: Any, users: Mapping[str, GoneUser | None]) -> Any:
     """A principal; a deleted user by its ARN if it was restored, else empty."""
-    if name not in users:
+    if not isinstance(name, str) or name not in users:
         return name
     user = users[name]
     return user.arn if user and user.restored_as else ""

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -15,6 +15,7 @@ from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.deny_all import BROWNOUT_NAME, DENY_ALL_NAME, Brownout, deny_all_document
 from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
+from c7n_iamusers.resource_policies.naming import NamedBy, Naming
 from tests.evidence_records import CREDENTIAL_KINDS, NOW, days_ago, evidence, key, password, used
 from tests.records import groups, user
 
@@ -142,6 +143,25 @@ def test_an_annotation_has_json_types_only() -> None:
     assert credential["used"] == days_ago(3).isoformat()
     unknown = assess(LISTED, evidence(trusted_by=None), Exemption(None), Criteria(), NOW).as_data()
     assert unknown["trusted_by"] is None
+    assert "named_by" not in unknown
+
+
+def places(number: int) -> tuple[NamedBy, ...]:
+    return tuple(NamedBy("s3", f"arn:aws:s3:::b{each:02}", "eu-west-1", "x") for each in range(number))
+
+
+@pytest.mark.parametrize(
+    ("naming", "told"),
+    [
+        pytest.param(Naming(()), [], id="none"),
+        pytest.param(Naming((), "AccessDenied"), None, id="unknown"),
+        pytest.param(Naming(places(1), "AccessDenied"), [asdict(*places(1))], id="known-and-unknown"),
+        pytest.param(Naming(places(30)), list(map(asdict, places(20))), id="many"),
+    ],
+)
+def test_an_annotation_says_what_names_the_user(naming: Naming, told: Any) -> None:
+    data = assess(LISTED, evidence(naming=naming), Exemption(None), Criteria(), NOW).as_data()
+    assert data["named_by"] == told
 
 
 @pytest.mark.parametrize(

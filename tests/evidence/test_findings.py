@@ -13,6 +13,7 @@ from c7n_iamusers.evidence.model import Evidence, Provisioning, Thresholds
 from c7n_iamusers.exemptions import Exemption, ExemptionRule
 from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.resource_policies.naming import NamedBy, Naming
 from tests.evidence_records import NOW, days_ago, evidence, key, password, used
 from tests.records import user
 
@@ -77,6 +78,12 @@ def row(
 
 
 row("nothing")
+NAMED = NamedBy("s3", "arn:aws:s3:::invoices", "eu-west-1", "Principal of statement 2")
+NAMES, UNREAD = {"resource-policy-names-user"}, "kms in eu-west-1: AccessDenied"
+row("named-by-a-policy", evidence(naming=Naming((NAMED,))), NAMES)
+row("named-and-more-unread", evidence(naming=Naming((NAMED,), UNREAD)), NAMES)
+row("named-by-none-that-was-read", evidence(naming=Naming((), UNREAD)), unknown=NAMES)
+row("named-by-none", evidence(naming=Naming(())))
 row("password-without-mfa", evidence(password(used(1), FRESH)), {"console-without-mfa"})
 row("password-with-mfa", evidence(password(used(1), FRESH), mfa=True))
 row("password-never", evidence(password(), mfa=True), {"password-never-used"})
@@ -238,3 +245,11 @@ def test_ids_are_stable_and_documented() -> None:
         assert (row.rule.__doc__ or "").endswith("."), row.id
         assert row.rests_on, row.id
         assert row.basis, row.id
+
+
+def test_what_names_a_user_is_told_with_what_was_not_read() -> None:
+    text = found(evidence(naming=Naming((NAMED,), UNREAD)))["resource-policy-names-user"]
+    assert text == (
+        "Policies of these resources name it and break when it is deleted: arn:aws:s3:::invoices (Principal of "
+        f"statement 2); there may be more, since not all could be read: {UNREAD}."
+    )

@@ -53,6 +53,9 @@ from c7n_iamusers.plugins.run_outputs import content_at
 from c7n_iamusers.report.output_reader import read_outputs
 from c7n_iamusers.report.outputs import UNREADABLE
 from c7n_iamusers.report.verification import Verified, verify_outputs
+from c7n_iamusers.resource_policies.leftovers import GoneUser, leftovers
+from c7n_iamusers.resource_policies.naming import NamingIndex
+from c7n_iamusers.resource_policies.reading import Reading, ResourcePolicy, parsed
 from c7n_iamusers.restoration.snapshot_files import collected
 from c7n_iamusers_cli.cycle.plans import approvals_in
 from c7n_iamusers_cli.mail_templates import refused_by_mailer
@@ -61,6 +64,7 @@ from c7n_iamusers_cli.policies import loaded
 from c7n_iamusers_cli.provision.opening import account_ids, external_ids, people
 from tests.examples import share
 from tests.hostile.corpus import CORPUS, Hostile
+from tests.records import user
 
 ACCOUNT = "111122223333"
 NOW = datetime(2027, 1, 1, tzinfo=timezone.utc)
@@ -144,6 +148,13 @@ def resource_policies(path: Path) -> object:
     return read_resource_policies([path], timedelta(days=1), NOW)
 
 
+def named_by_a_policy(text: bytes) -> object:
+    """As an answer of AWS has it: text."""
+    found = ResourcePolicy("s3", "arn:aws:s3:::b", "eu-west-1", parsed(text.decode(errors="replace")))
+    NamingIndex(Reading(("s3",), ("eu-west-1",), (found,))).of(user())
+    return leftovers((found,), (), (GoneUser(user().arn, user().unique_id),))
+
+
 def content(parse: Callable[[bytes], object]) -> Callable[[Path], object]:
     return lambda path: parse(read_given(path))
 
@@ -197,6 +208,7 @@ READERS = [
     Reader("accounts.yml", account_ids),
     Reader("external-ids.yml", lambda path: external_ids("", path)(ACCOUNT)),
     Reader("policy.json", inline_policy),
+    Reader("policy-of-a-resource.json", content(named_by_a_policy), _STORE, names_it=False),
     Reader("mailer-emails.yml", mailer_emails, (OSError, ValueError), names_it=False),
     Reader("details.json", lambda path: read_details(path).users),
     Reader("credentials.csv", read_report),

@@ -13,7 +13,7 @@ from tests.policies import ACCOUNT
 REGION = "us-east-1"
 SERVICES = ("ecr", "kms", "s3", "secretsmanager", "sns", "sqs")
 #: Those, as the policy of a filter names them.
-BLAST = {"blast-radius": [*SERVICES], "blast-radius-regions": [REGION]}
+BLAST: dict[str, Any] = {"blast-radius": [*SERVICES], "blast-radius-regions": [REGION]}
 
 
 def document(*statements: dict[str, Any]) -> str:

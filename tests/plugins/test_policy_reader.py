@@ -189,9 +189,9 @@ def test_an_answer_that_no_filter_foresees_is_unread(
     assert {"KeyError('Policy')" in each.why for each in read(org, "kms").unread} == {True}
 
 
-def flagged(output: Path | None = None, **options: Any) -> dict[str, dict[str, Any]]:
+def flagged(**options: Any) -> dict[str, dict[str, Any]]:
     filters = [{"type": "unnecessary", "exempt": "none", **options}]
-    found = policy({"filters": filters}, output).resource_manager.resources()
+    found = policy({"filters": filters}).resource_manager.resources()
     return {resource["UserName"]: resource["c7n:IamUser"] for resource in found}
 
 

@@ -124,6 +124,9 @@ def test_every_user_is_embedded_with_evidence_and_outcomes(left: Outputs) -> Non
             {"kind": "login-profile", "title": "password", "active": True, "created": at(9), "used": False}
         ],
         trusted_by=["arn:aws:iam::1:role/x"],
+        named_by=[
+            {"service": "s3", "resource": "arn:aws:s3:::b", "region": "", "where": "Principal of statement 1"}
+        ],
         attachments={"group": 2, "tag": 0},
     )
     alice["c7n:IamUser"]["identity-center"] = {"state": "provisioned", "reason": ""}
@@ -150,6 +153,7 @@ def test_every_user_is_embedded_with_evidence_and_outcomes(left: Outputs) -> Non
     assert detail["credentials"] == [["password", True, at(9)[:10], "never"]]
     assert detail["held"] == {"group": 2}
     assert detail["trusted"] == ["arn:aws:iam::1:role/x"]
+    assert detail["breaks"] == ["arn:aws:s3:::b (Principal of statement 1)"]
     assert detail["sources"] == [["account", "ListUsers", at(0)[:16], ""]]
     assert detail["center"] == {"state": "provisioned", "reason": ""}
     assert [each[1:4] for each in detail["outcomes"]] == [[DELETE, "skipped", "active within 14 days"]]
