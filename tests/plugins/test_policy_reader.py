@@ -10,6 +10,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+import yaml
 from botocore.client import BaseClient
 from c7n.exceptions import PolicyValidationError
 
@@ -19,6 +20,7 @@ from c7n_iamusers.resource_policies.reading import AccessEntry, Reading
 from tests.fakes import client_error
 from tests.plugins.named_users import BLAST, REGION, SERVICES, NamedUsers, allow, document
 from tests.policies import ACCOUNT, policy
+from tests.readme import ROOT
 from tests.used_permissions import observed
 
 Answer = Callable[[Any, dict[str, Any]], Any]
@@ -289,6 +291,12 @@ def test_regions_that_can_not_be_listed_make_it_unknown(org: LocalOrg, alice: st
 def test_options_are_checked(org: LocalOrg, options: dict[str, Any], told: str) -> None:
     with pytest.raises(PolicyValidationError, match=told):
         policy({"filters": [{"type": "unnecessary", "exempt": "none", **options}]})
+
+
+def test_the_policy_of_the_page_is_valid(org: LocalOrg) -> None:
+    page = (ROOT / "docs" / "blast-radius.md").read_text(encoding="utf-8")
+    (data,) = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])["policies"]
+    assert "s3:GetBucketPolicy" in policy(data).get_permissions()
 
 
 def test_a_function_can_not_ask_for_it(org: LocalOrg) -> None:
