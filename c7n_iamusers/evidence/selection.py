@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -118,6 +118,14 @@ class BlastRadius:
 
     services: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
+
+    @classmethod
+    def of_all(cls, several: Iterable[BlastRadius]) -> BlastRadius:
+        """What ``several`` ask for together."""
+        asking = [each for each in several if each.services]
+        services = dict.fromkeys(service for each in asking for service in each.services)
+        regions = dict.fromkeys(region for each in asking for region in each.regions)
+        return cls(tuple(services), tuple(regions) if all(each.regions for each in asking) else ())
 
 
 @dataclass(frozen=True)

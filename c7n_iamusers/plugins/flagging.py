@@ -24,6 +24,7 @@ from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.deny_all import is_denied
 from c7n_iamusers.lockout.lockout_state import quarantine_of
+from c7n_iamusers.plugins.policy_reader import with_policies
 from c7n_iamusers.plugins.resources import AccountReadings, Resource, UserRecord, annotate_anew, user_records
 from c7n_iamusers.text.wording import VisibleLog, shown
 
@@ -181,12 +182,9 @@ class Flagging:
     def _assessor(self) -> Assessor:
         pieces = (*DEFAULT_PIECES, CREATION) if self.options.criteria.provisioning.roles else DEFAULT_PIECES
         inventory = AccountReadings.of(self.manager).inventory(pieces, self.backoff)
-        if self.options.blast_radius.services:
-            from c7n_iamusers.plugins.policy_reader import with_policies  # it loads c7n's resources
-
-            inventory = with_policies(
-                self.manager, inventory, self.options.blast_radius, self.backoff, self.clock
-            )
+        inventory = with_policies(
+            self.manager, inventory, self.options.blast_radius, self.backoff, self.clock
+        )
         index = EvidenceIndex(inventory)
         self._log_account(inventory, index)
         return Assessor(index, self.options.criteria, self.client, self.backoff, self.clock)

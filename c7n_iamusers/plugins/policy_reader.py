@@ -18,10 +18,7 @@ from typing import Any
 import boto3
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
-from c7n.config import Config
 from c7n.executor import MainThreadExecutor
-from c7n.policy import Policy
-from c7n.resources import load_resources
 from c7n.utils import local_session
 
 from c7n_iamusers.evidence.event_history import enabled_regions
@@ -111,6 +108,8 @@ class PolicyReader:
     @classmethod
     def of(cls, session: Any, account_id: str, region: str) -> PolicyReader:
         """Outside of a run of c7n."""
+        from c7n.config import Config
+
         return cls(session, Config.empty(account_id=account_id, region=region))
 
     def in_region(self, region: str) -> Any:
@@ -126,6 +125,8 @@ class PolicyReader:
 
     def read(self, services: Collection[str], regions: Sequence[str]) -> Reading:
         """The policies of ``services`` in ``regions``, read now. It raises nothing: see ``Reading.unread``."""
+        from c7n.resources import load_resources  # each resource, only where it is read
+
         rows = sources_of(services)
         load_resources(tuple(f"aws.{row.resource}" for row in rows))
         first = regions[0] if regions else ""
@@ -153,10 +154,12 @@ class PolicyReader:
 def with_policies(
     manager: Any, inventory: Inventory, asked: BlastRadius, backoff: Backoff, clock: Callable[[], datetime]
 ) -> Inventory:
-    """``inventory`` with the policies of resources in the account of ``manager``, of a run of c7n.
+    """``inventory`` with the policies of resources that are ``asked`` for, if any, in the account of ``manager``.
 
     They are read once a run, and once for all policies that c7n runs in the account with its cache.
     """
+    if not asked.services:
+        return inventory
     name = ":".join((RESOURCE_POLICIES, *sorted(asked.services), *sorted(asked.regions)))
     piece = AccountReadings.of(manager).kept(name, lambda: _piece(manager, asked, backoff, clock()))
     sources = {**inventory.sources, RESOURCE_POLICIES: piece.source}
@@ -230,6 +233,8 @@ class _Region:
         return self.calls.attach(self.reader.in_region(region or self.region))
 
     def _manager(self, row: PolicySource) -> Any:
+        from c7n.policy import Policy
+
         config = self.reader.config.copy(
             region=self.region, cache=None, cache_period=0, output_dir="", metrics_enabled=None, tracer=None
         )

@@ -18,7 +18,7 @@ from c7n.utils import local_session
 
 from c7n_iamusers.evidence.index import CREATION, EvidenceIndex
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES
-from c7n_iamusers.evidence.selection import Selection
+from c7n_iamusers.evidence.selection import BlastRadius, Selection
 from c7n_iamusers.exceptions import RunLockLost
 from c7n_iamusers.execution.callers import callers
 from c7n_iamusers.execution.calls import Subject
@@ -43,6 +43,7 @@ from c7n_iamusers.iam.users import change_shows, key_shows
 from c7n_iamusers.key_retirement import key_history
 from c7n_iamusers.plugins import gates, policy_checks, run_outputs
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
+from c7n_iamusers.plugins.policy_reader import with_policies
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of, unreadable
 from c7n_iamusers.plugins.run_outputs import visible_errors, write_privately
 from c7n_iamusers.reasons import Reason
@@ -220,6 +221,8 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         if any(option.criteria.provisioning.roles for option in options):
             pieces.append(CREATION)
         inventory = AccountReadings.of(self.manager).inventory(pieces, run.backoff)
+        asked = BlastRadius.of_all(option.blast_radius for option in options)
+        inventory = with_policies(self.manager, inventory, asked, run.backoff, utc_now)
         index = EvidenceIndex(replace(inventory, roles=account.roles, groups=account.groups))
         return LiveRecheck(index, options)
 

@@ -318,3 +318,14 @@ def test_a_plan_says_what_breaks(org: LocalOrg, alice: str, tmp_path: Path) -> N
     assert len(breaks["alice"]) == len(SERVICES)
     assert "arn:aws:s3:::invoices (Principal of statement 1)" in breaks["alice"]
     assert breaks["bob"] == []
+
+
+def test_a_deletion_judges_the_user_by_the_same_policies(org: LocalOrg, alice: str, tmp_path: Path) -> None:
+    NamedUsers(org, allow(alice))
+    filters = [
+        {"type": "unnecessary", "exempt": "none", **BLAST, "findings": ["resource-policy-names-user"]},
+        {"type": "unnecessary", "exempt": "none", "blast-radius": ["sns"], "blast-radius-regions": [REGION]},
+    ]
+    found = policy({"filters": filters, "actions": ["composite-delete"]}, tmp_path).run()
+    (outcome,) = (each["c7n:IamUser"]["outcome"] for each in found)
+    assert outcome["status"] == "deleted", outcome
