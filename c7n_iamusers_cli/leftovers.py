@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.resource_policies.sources import SERVICES, permissions_for
+from c7n_iamusers.resource_policies.sources import EKS, SERVICES, permissions_for
 from c7n_iamusers_cli.arguments import account_choice, output_places, targets_in
 from c7n_iamusers_cli.organization_checks import probes_of
 from c7n_iamusers_cli.output import end_check, format_option, print_json, print_table, progress_bar, say
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.organization.readiness import Target
     from c7n_iamusers.report.user_history import UserHistory
     from c7n_iamusers.resource_policies.leftovers import GoneUser, Leftover
-    from c7n_iamusers.resource_policies.reading import ResourcePolicy
+    from c7n_iamusers.resource_policies.reading import AccessEntry, ResourcePolicy
 
 #: Seconds that one call may wait for AWS in all.
 _BUDGET = 60.0
@@ -80,7 +80,8 @@ def leftovers(
     """
     asked = services or SERVICES
     if policy:
-        actions = sorted({_ROLES, *permissions_for(asked, not regions)})
+        more = (_ROLES, *(("eks:DescribeAccessEntry",) if EKS in asked else ()))
+        actions = sorted({*more, *permissions_for(asked, not regions)})
         statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
         print_json({"Version": "2012-10-17", "Statement": [statement]})
         return
@@ -136,7 +137,9 @@ class _Search:
         self.unread += (f"{target}: {each}" for each in reading.unread)
         policies = (*reading.policies, *self._of_roles(target, session))
         gone = list(_gone(self.histories, target.account_id))
-        self.found += ((target, each) for each in left_in(policies, reading.entries, gone))
+        back = {each.arn for each in gone if each.restored_as}
+        entries = [_dated(session, each) if each.principal in back else each for each in reading.entries]
+        self.found += ((target, each) for each in left_in(policies, entries, gone))
 
     def _of_roles(self, target: Target, session: Any) -> Iterator[ResourcePolicy]:
         """The trust policies of the account's roles."""
@@ -158,6 +161,18 @@ class _Search:
                 self.unread.append(f"{target}: {role['Arn']}: its trust policy can't be read: {error}")
 
 
+def _dated(session: Any, entry: AccessEntry) -> AccessEntry:
+    """With the time of its creation; without it where that can't be read: then it counts as an old one."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    its = {"clusterName": entry.cluster.rpartition("/")[2], "principalArn": entry.principal}
+    try:
+        found = session.client("eks", region_name=entry.region).describe_access_entry(**its)
+    except (ClientError, BotoCoreError):
+        return entry
+    return replace(entry, created=found["accessEntry"].get("createdAt"))
+
+
 def _gone(histories: Sequence[UserHistory], account_id: str) -> Iterator[GoneUser]:
     """The users of an account that were deleted, and as whom they came back."""
     from c7n_iamusers.execution.outcomes import DELETED, RESTORED
@@ -165,9 +180,13 @@ def _gone(histories: Sequence[UserHistory], account_id: str) -> Iterator[GoneUse
 
     for history in histories:
         if history.account == account_id and any(each.what == DELETED for each in history.events):
-            back = [each.made[-1] for each in history.events if each.what == RESTORED and each.made]
-            again = back[-1] if back and back[-1] != history.subject.unique_id else ""
-            yield GoneUser(history.subject.arn, history.subject.unique_id, again)
+            back = [
+                (each.made[-1], each.time) for each in history.events if each.what == RESTORED and each.made
+            ]
+            again, at = back[-1] if back else ("", None)
+            if again == history.subject.unique_id:
+                again, at = "", None
+            yield GoneUser(history.subject.arn, history.subject.unique_id, again, at)
 
 
 def _print(search: _Search, output_format: str) -> None:

@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from shlex import quote
 from typing import Any
 
@@ -29,11 +30,19 @@ CHANGE, DROP, BY_HAND, DELETE_ENTRY, RENEW_ENTRY = "change", "drop", "by hand", 
 
 @dataclass(frozen=True)
 class GoneUser:
-    """A user that was deleted. ``restored_as``: the unique id of the one that a restoration made; or empty."""
+    """A user that was deleted. ``restored_as``: the unique id of the one that a restoration made; or empty.
+
+    ``restored_at``: when (UTC).
+    """
 
     arn: str
     unique_id: str
     restored_as: str = ""
+    restored_at: datetime | None = None
+
+    def is_served_by(self, entry: AccessEntry) -> bool:
+        """Whether ``entry`` is of the restored user, since it was created later."""
+        return bool(entry.created and self.restored_at and entry.created > self.restored_at)
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,8 @@ def leftovers(
     by_id = {each.unique_id: each for each in gone if each.unique_id}
     by_arn = {each.arn: each for each in by_id.values()}
     found = [_of_policy(policy, by_id) for policy in policies]
-    of_entries = (_of_entry(entry, by_arn[entry.principal]) for entry in entries if entry.principal in by_arn)
+    named = ((entry, by_arn[entry.principal]) for entry in entries if entry.principal in by_arn)
+    of_entries = [_of_entry(entry, user) for entry, user in named if not user.is_served_by(entry)]
     return [*(each for each in found if each), *of_entries]
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from c7n_iamusers.iam.policy_documents import Statement, parse_document, statements
@@ -37,11 +38,15 @@ class ResourcePolicy:
 
 @dataclass(frozen=True)
 class AccessEntry:
-    """An access entry of an EKS cluster. ``cluster``: its ARN. ``principal``: the ARN that the entry is for."""
+    """An access entry of an EKS cluster. ``cluster``: its ARN. ``principal``: the ARN that the entry is for.
+
+    ``created``: when (UTC); None if nobody asked.
+    """
 
     cluster: str
     region: str
     principal: str
+    created: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from botocore.client import BaseClient
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
+from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.resource_policies.sources import permissions_for
 from c7n_iamusers_cli.main import main
 from tests.full_users import create_full_user
@@ -107,6 +110,29 @@ def test_a_restored_user_must_be_saved_again_by_name(place: Place) -> None:
         if row["service"] == "s3":
             place.named.save(json.dumps(row["policy"]))
     assert {each["service"] for each in found()[0]} == {"iam"}
+
+
+@pytest.mark.parametrize(("created", "told"), [(-1, "renew entry"), (1, None)], ids=["before", "after"])
+def test_an_access_entry_of_a_restored_user_is_shown_until_it_is_made_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch, created: int, told: str | None
+) -> None:
+    place.delete()
+    role = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
+    CliRunner().invoke(main, ["restore", "output", "--role", role, "--user", "alice", "--yes"])
+    answers = {
+        "ListClusters": {"clusters": ["shop"]},
+        "ListAccessEntries": {"accessEntries": [place.arn, ROLE]},
+        "DescribeAccessEntry": {"accessEntry": {"createdAt": utc_now() + timedelta(days=created)}},
+    }
+    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+    monkeypatch.setattr(
+        *(BaseClient, "_make_api_call"),
+        lambda self, name, given: answers[name] if name in answers else original(self, name, given),
+    )
+    rows, result = found(services=("eks",))
+    assert result.exit_code == 0
+    shown = [each["shown"][0]["what"] for each in rows if each["service"] == "eks"]
+    assert shown == ([told] if told else [])
 
 
 def test_the_command_stays_within_the_policy_that_it_prints(place: Place) -> None:

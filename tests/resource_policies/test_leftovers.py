@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -157,3 +158,12 @@ def test_an_access_entry_is_deleted_and_made_again_for_a_restored_user(gone: Gon
     assert (found.resource, found.shown[0].what) == (CLUSTER, what)
     assert found.command.startswith(f"aws eks delete-access-entry --region {REGION} --cluster-name shop")
     assert ("create-access-entry" in found.command) == (what == RENEW_ENTRY)
+
+
+@pytest.mark.parametrize(("hour", "left"), [(None, 1), (11, 1), (13, 0)], ids=["unknown", "before", "after"])
+def test_an_access_entry_that_was_made_after_the_restoration_is_none_that_is_left(
+    hour: int | None, left: int
+) -> None:
+    back = GoneUser(ARN, OLD, NEW, datetime(2027, 1, 1, 12, tzinfo=timezone.utc))
+    created = datetime(2027, 1, 1, hour, tzinfo=timezone.utc) if hour else None
+    assert len(leftovers((), [AccessEntry(CLUSTER, REGION, ARN, created)], [back])) == left
