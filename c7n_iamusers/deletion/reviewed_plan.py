@@ -44,6 +44,10 @@ _USER: dict[str, Any] = {
         "calls": {"type": "array", "items": _CALL},
         "skipped": {"type": "string", "description": "why the user is left alone; then it has no calls"},
         "code": {"type": "string", "description": "the code of that reason, see docs/outcomes.md"},
+        "noted": {
+            "type": "string",
+            "description": "what a reviewer should know: which code manages the user",
+        },
     },
 }
 SCHEMA: dict[str, Any] = {
@@ -87,7 +91,8 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 class PlannedDeletion:
     """One user in a plan. ``calls``: in order; none if ``skipped`` says why the user is left alone.
 
-    ``fingerprint``: of the user when the plan was made. ``attachments``: kind -> count.
+    ``fingerprint``: of the user when the plan was made. ``attachments``: kind -> count. ``noted``: what a reviewer
+    should know of it.
     """
 
     subject: Subject
@@ -95,6 +100,7 @@ class PlannedDeletion:
     calls: tuple[ApiCall, ...] = ()
     attachments: Mapping[str, int] = field(default_factory=dict)
     skipped: Reason | None = None
+    noted: Reason | None = None
 
     def as_data(self) -> dict[str, Any]:
         """The user's entry in the file."""
@@ -106,7 +112,8 @@ class PlannedDeletion:
         who = {"user": subject.name, "arn": subject.arn, "unique_id": subject.unique_id}
         what = {"fingerprint": self.fingerprint, "attachments": dict(self.attachments)}
         skipped, code = (self.skipped.text, self.skipped.code) if self.skipped else ("", "")
-        return {**who, **what, "calls": calls, "skipped": skipped, "code": code}
+        noted = {"noted": self.noted.text} if self.noted else {}
+        return {**who, **what, "calls": calls, "skipped": skipped, "code": code, **noted}
 
 
 @dataclass(frozen=True)
@@ -167,7 +174,8 @@ def _planned(data: Mapping[str, Any]) -> PlannedDeletion:
     calls = tuple(ApiCall(each["service"], each["operation"], each["parameters"]) for each in data["calls"])
     subject = Subject(data["user"], data["arn"], data["unique_id"])
     skipped = read_reason({"reason": data["skipped"], "code": data["code"]}) if data["skipped"] else None
-    return PlannedDeletion(subject, data["fingerprint"], calls, data["attachments"], skipped)
+    noted = read_reason({"reason": data["noted"]}) if data.get("noted") else None
+    return PlannedDeletion(subject, data["fingerprint"], calls, data["attachments"], skipped, noted)
 
 
 def _require_consistency(account_id: str, users: tuple[PlannedDeletion, ...]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from c7n_iamusers import defaults
 from c7n_iamusers.iam.policy_documents import AppliedPolicy
+from c7n_iamusers.infrastructure_code.model import Managed
 from c7n_iamusers.text.times import as_text, moment
 
 
@@ -73,6 +74,7 @@ class Evidence:
     ``trusted_by``: ARNs of the account's roles whose trust policy names the user.
     ``grants``: the policies that apply to the user, boundary excluded.
     ``creator``: the ARN of the principal that created the user.
+    ``managed``: which code manages it, by its tags and by what was asked.
     ``sources``: piece of evidence -> its source, for each piece that was requested; see ``Inventory``.
     """
 
@@ -83,6 +85,7 @@ class Evidence:
     trusted_by: tuple[str, ...] | None = None
     grants: tuple[AppliedPolicy, ...] | None = None
     creator: str | None = None
+    managed: Managed = field(default_factory=Managed)
     sources: Mapping[str, Source] = field(default_factory=dict)
 
     def time_of(self, piece: str) -> datetime | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from typing import Any
 
 from c7n_iamusers.evidence.assessment import Assessment, Criteria, activity_of, is_unused, unread_kinds
 from c7n_iamusers.evidence.classification import parse_hints
-from c7n_iamusers.evidence.findings import FINDING_IDS
+from c7n_iamusers.evidence.findings import FINDING_IDS, MANAGED_AS_CODE
 from c7n_iamusers.evidence.index import USER, with_listed_credentials
 from c7n_iamusers.evidence.model import KINDS, Hint, Provisioning, Thresholds
 from c7n_iamusers.exceptions import InvalidPolicyData
@@ -31,6 +32,11 @@ class Selection:
     min_age: float | None = None
     any_of: tuple[str, ...] = ()
     none_of: tuple[str, ...] = ()
+
+    @property
+    def asks_who_manages(self) -> bool:
+        """Whether a condition depends on which code manages the user."""
+        return MANAGED_AS_CODE in (*self.any_of, *self.none_of)
 
     def left_out_by(self, assessment: Assessment, now: datetime) -> str:
         """The first condition that the user does not meet, or that can't be decided; "" if the user is selected.
@@ -91,16 +97,38 @@ class Selection:
 
 
 BULK, FULL = "bulk", "full"
-OPTIONS = ("kinds", "unused-for", "min-age", "findings", "hints", "thresholds", "provisioning", "attachments")
+OPTIONS = (
+    *("kinds", "unused-for", "min-age", "findings", "hints", "thresholds", "provisioning", "attachments"),
+    "managed-by",
+)
+#: The keys of ``managed-by``.
+STACKS, STATES = "cloudformation", "terraform-states"
+#: "Regions", AWS Regions and Availability Zones User Guide.
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]")
+
+
+@dataclass(frozen=True)
+class AskedCode:
+    """What is asked of the code that manages users, beside their tags. ``regions``: those of stacks.
+
+    ``states``: the places of Terraform states.
+    """
+
+    regions: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class FilterOptions:
-    """``selection``: the users to flag. ``full``: whether to list, for each user, what no bulk operation returns."""
+    """``selection``: the users to flag. ``full``: whether to list, for each user, what no bulk operation returns.
+
+    ``code``: what is asked of the code that manages them.
+    """
 
     selection: Selection
     criteria: Criteria
     full: bool
+    code: AskedCode = AskedCode()
 
 
 def parse_options(data: Mapping[str, Any], where: str) -> FilterOptions:
@@ -119,10 +147,11 @@ def parse_options(data: Mapping[str, Any], where: str) -> FilterOptions:
         reader.names(findings.get("none-of"), "findings.none-of", FINDING_IDS),
     )
     criteria = Criteria(reader.hints(), reader.thresholds(), reader.provisioning())
+    code = reader.code()
     full = reader.names([given.get("attachments", BULK)], "attachments", (BULK, FULL)) == (FULL,)
     if reader.faults:
         raise InvalidPolicyData("; ".join(reader.faults))
-    return FilterOptions(selection, criteria, full)
+    return FilterOptions(selection, criteria, full, code)
 
 
 class _Reader:
@@ -181,6 +210,22 @@ class _Reader:
         unused = self.days(given.get("unused"), "thresholds.unused")
         rotation = self.days(given.get("rotation"), "thresholds.rotation")
         return Thresholds(unused or default.unused, rotation or default.rotation)
+
+    def code(self) -> AskedCode:
+        given = self.mapping("managed-by", (STACKS, STATES))
+        regions = self._texts(given, STACKS, "Regions")
+        for region in (each for each in regions if not _REGION.fullmatch(each)):
+            self.fault(f"managed-by.{STACKS}", f"{quoted(region)} is no Region")
+        return AskedCode(regions, self._texts(given, STATES, "paths or s3://BUCKET/KEY"))
+
+    def _texts(self, given: Mapping[str, Any], key: str, what: str) -> tuple[str, ...]:
+        value = given.get(key, ())
+        if key in given and not (
+            isinstance(value, list) and value and all(isinstance(each, str) and each for each in value)
+        ):
+            self.fault(f"managed-by.{key}", f"must be a list of {what}, not {quoted(value)}")
+            return ()
+        return tuple(dict.fromkeys(value))
 
     def provisioning(self) -> Provisioning:
         given = self.mapping("provisioning", ("tag", "role"))

@@ -56,9 +56,9 @@ class ManagedBy:
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> ManagedBy:
         """The reverse of ``as_data``."""
-        texts = (str(data.get(key) or "") for key in ("by", "where", "known"))
+        by, where, known = (str(data.get(key) or "") for key in ("by", "where", "known"))
         what = ACCESS_KEY if data.get("what") == ACCESS_KEY else USER
-        return cls(*texts, what=what, claim=bool(data.get("claim")))
+        return cls(by, where, known, what, bool(data.get("claim")))
 
 
 @dataclass(frozen=True)

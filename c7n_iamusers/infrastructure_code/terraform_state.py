@@ -99,7 +99,9 @@ def _list(data: Mapping[str, Any], key: str) -> list[Any]:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise NotInFormat(0, "is no Terraform state: it has no object where a resource or its attributes should be")
+        raise NotInFormat(
+            0, "is no Terraform state: it has no object where a resource or its attributes should be"
+        )
     return value
 
 
@@ -117,9 +119,9 @@ class StateIndex:
         index = cls(tuple(unread))
         for each in found:
             # IAM tells names apart without regard to case (CreateUser, IAM API reference)
-            (index._users[each.identifier.lower()] if each.what == USER else index._keys[each.identifier]).append(
-                each
-            )
+            (
+                index._users[each.identifier.lower()] if each.what == USER else index._keys[each.identifier]
+            ).append(each)
         return index
 
     def of_user(self, user: Subject) -> Managed:
@@ -136,7 +138,9 @@ class StateIndex:
             ManagedBy(
                 TERRAFORM,
                 f"{each.address} of {each.place}",
-                "by its state" if each.account_id or each.what == ACCESS_KEY else "by its state, which has no account",
+                "by its state"
+                if each.account_id or each.what == ACCESS_KEY
+                else "by its state, which has no account",
                 each.what,
             )
             for each in held

@@ -30,6 +30,7 @@ _SENT_OF_ANNOTATION = frozenset(
         "unread",
         "attempts",
         "created",
+        "managed",
         "would-be-exempt",
         "used",
         "notice",
