@@ -98,8 +98,8 @@ class Selection:
 
 BULK, FULL = "bulk", "full"
 OPTIONS = (
-    *("kinds", "unused-for", "min-age", "findings", "hints", "thresholds", "provisioning", "attachments"),
-    "managed-by",
+    *("kinds", "unused-for", "min-age", "findings", "hints", "thresholds", "provisioning", "managed-by"),
+    "attachments",
 )
 #: The keys of ``managed-by``.
 STACKS, STATES = "cloudformation", "terraform-states"

@@ -116,9 +116,7 @@ def test_keys_by_their_id_and_no_secret_is_kept() -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        pytest.param(
-            json.dumps({"version": 3, "modules": []}), "of version 3: terraform 0.12 or newer", id="v3"
-        ),
+        pytest.param(json.dumps({"version": 3, "modules": []}), "but of 3: terraform 0.12 or newer", id="v3"),
         pytest.param(json.dumps({"version": 5}), "but of 5", id="v5"),
         pytest.param(json.dumps({"version": True}), "but of True", id="no-version"),
         pytest.param(
