@@ -83,7 +83,7 @@ def _activated(_: Any) -> EmptyResult:
 
 
 def _resources_of(self: Any) -> Any:
-    """DescribeStackResources: moto knows no PhysicalResourceId, by which AWS gives all resources of that one's stack."""
+    """DescribeStackResources by PhysicalResourceId: all resources of the stack that has this one. moto lacks it."""
     name, physical = self._get_param("StackName"), self._get_param("PhysicalResourceId")
     if not physical:
         return _describe_resources(self)

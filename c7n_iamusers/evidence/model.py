@@ -74,8 +74,8 @@ class Evidence:
     ``trusted_by``: ARNs of the account's roles whose trust policy names the user.
     ``grants``: the policies that apply to the user, boundary excluded.
     ``creator``: the ARN of the principal that created the user.
-    ``managed``: which code manages it, by its tags and by what was asked.
     ``sources``: piece of evidence -> its source, for each piece that was requested; see ``Inventory``.
+    ``managed``: which code manages it, by its tags and by what was asked.
     """
 
     credentials: Mapping[str, tuple[Credential, ...]] = field(default_factory=dict)
@@ -85,8 +85,8 @@ class Evidence:
     trusted_by: tuple[str, ...] | None = None
     grants: tuple[AppliedPolicy, ...] | None = None
     creator: str | None = None
-    managed: Managed = field(default_factory=Managed)
     sources: Mapping[str, Source] = field(default_factory=dict)
+    managed: Managed = field(default_factory=Managed)
 
     def time_of(self, piece: str) -> datetime | None:
         """As of when ``piece`` is known (UTC); None if it was not read."""

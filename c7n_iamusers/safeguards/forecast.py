@@ -134,11 +134,15 @@ class Forecast:
         denied = f"denied everything on {self.denied}" if self.denied else ""
         state = f"denied everything{since}" if self.held else denied
         why = self.reason.for_owners if self.reason else ""
-        said = "not deleted" if state and self.group == STAYS else _SAID[self.group]
-        end = f"{said}: {why}" if why else f"deleted on {self.deleted}"
+        # a quarantine takes them all the same
+        kept = state and self.reason and self.reason.code in _MANAGED
+        end = (
+            f"{'not deleted' if kept else _SAID[self.group]}: {why}" if why else f"deleted on {self.deleted}"
+        )
         return ", ".join(filter(None, [state, end]))
 
 
+_MANAGED = frozenset({reasons.MANAGED_AS_CODE.code, reasons.MANAGED_UNKNOWN.code})
 _SAID = {IN_USE: "in use", REPLACE_FIRST: "needs a replacement first", STAYS: "left alone"}
 
 
