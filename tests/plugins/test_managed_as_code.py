@@ -248,7 +248,7 @@ def test_the_announcement_says_what_becomes_of_a_managed_user(
 def test_a_key_of_a_state_is_not_retired_unless_asked(org: LocalOrg, tmp_path: Path) -> None:
     keys = {name: key_of(org, name, created=400, used=200) for name in ("ci", "by-hand")}
     place = states_in_a_bucket(org, a=a_state(key_in_state(keys["ci"])))
-    asked = {"managed-by": {"terraform-states": [place]}}
+    asked: dict[str, Any] = {"managed-by": {"terraform-states": [place]}}
     parked = deactivate(tmp_path, unused=90, **asked)
     assert (
         "the next deploy may undo this: Terraform manages its access key in aws_iam_access_key.ci"
@@ -265,7 +265,7 @@ def test_a_key_of_a_stack(org: LocalOrg, tmp_path: Path) -> None:
     client = org.client("cloudformation", ACCOUNT, region_name=REGION)
     client.create_stack(StackName="users", TemplateBody=json.dumps(template))
     new_report(org)
-    options = {"unused": 0.00000001, "min-age": 0, "managed-by": STACKS}
+    options: dict[str, Any] = {"unused": 0.00000001, "min-age": 0, "managed-by": STACKS}
     found = {each["AccessKeyId"]: each[ANNOTATION]["managed"] for each in on_keys(tmp_path, **options)}
     assert sorted(len(each) for each in found.values()) == [0, 1]
 
