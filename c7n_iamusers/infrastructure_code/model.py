@@ -45,7 +45,7 @@ class ManagedBy:
         fails = "" if self.by in (TERRAFORM, OPENTOFU, PULUMI) else ", or that fails"
         return (
             f"{self.by} manages {_TITLES[self.what]}{place} ({self.known}): {again} at the next deploy{fails}: "
-            f"delete it {f'in {self.where}' if self.where else 'in that code'}"
+            f"delete it {'there' if self.where else 'in that code'}"
         )
 
     def as_data(self) -> dict[str, Any]:
