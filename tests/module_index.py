@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -21,8 +21,6 @@ HEAD = """\
 Which file to open: every file of the package with what it says of itself, by room. What the rooms are for, and how a
 user goes through them, is in [Architecture](architecture.md); what each command takes is in [Commands](cli.md).
 """
-#: What begins a policy or a template of CloudFormation before it says what it is.
-_NOISE = re.compile(r"(?:---|#!.*|# SPDX-License-Identifier: .*)?")
 #: What a template says of itself, in its first comment.
 _TITLE = re.compile(r"{# (.+?)\.\s", re.DOTALL)
 
@@ -55,7 +53,7 @@ def _table(folder: Path, rows: list[tuple[Path, str]]) -> Iterator[str]:
 
 def _cell(words: str) -> str:
     """As one cell, in which code stands as Markdown has it."""
-    return " ".join(words.split()).replace("``", "`").replace("|", "\\|").replace("<", "&lt;")
+    return " ".join(words.split()).replace("``", "`").replace("|", "\\|")
 
 
 def _docstring(path: Path) -> str:
@@ -64,16 +62,9 @@ def _docstring(path: Path) -> str:
 
 def _comment(path: Path) -> str:
     """The first sentence of the comment with which a file begins."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    said = [
-        line[2:] for line in lines[: lines.index(next(filter(_says, lines))) + 12] if line.startswith("# ")
-    ]
-    words = " ".join(line for line in said if not line.startswith("SPDX"))
+    lines = path.read_text(encoding="utf-8").removeprefix("---\n").splitlines()
+    words = " ".join(line[2:] for line in takewhile(lambda line: line.startswith("# "), lines))
     return re.split(r"(?<=[.:]) (?=[A-Z`])", words)[0]
-
-
-def _says(line: str) -> bool:
-    return line.startswith("# ") and not _NOISE.fullmatch(line)
 
 
 def _title(path: Path) -> str:

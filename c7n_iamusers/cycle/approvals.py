@@ -20,8 +20,7 @@ from typing import Any
 from c7n_iamusers.cycle.steps import APPROVABLE, DELETE
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion
 from c7n_iamusers.lockout.deny_all import is_denial
-from c7n_iamusers.text.documents import NotInFormat, read_json
-from c7n_iamusers.text.documents import as_text as decoded
+from c7n_iamusers.text.documents import NotInFormat, decoded, read_json
 from c7n_iamusers.text.rows import csv_header, read_rows
 from c7n_iamusers.text.times import CLOCKS_APART, as_text, moment
 from c7n_iamusers.text.validators import listing, maybe, one_of, record, text
@@ -74,9 +73,13 @@ def _header_fault(columns: list[str]) -> str:
 
 
 def with_approval(content: bytes | None, approval: Approval) -> bytes:
-    """The file with one more row, in its own columns. Raises NotInFormat where it can't be read."""
-    before = decoded(content or f"{','.join(COLUMNS)}\n".encode())
+    """The file with one more row, in its own columns. Raises NotInFormat where it can't be read, or takes no note."""
+    before = decoded(content or b"")
+    if not before.strip():
+        before = f"{','.join(COLUMNS)}\n"
     columns, separator = csv_header(before)
+    if approval.note and "note" not in columns:
+        raise NotInFormat(1, "the header has no column note: add it, or approve without a note")
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n", delimiter=separator)
     if all(_key(each) != _key(approval) for each in parse_approvals(before.encode())):

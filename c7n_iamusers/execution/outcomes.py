@@ -19,7 +19,6 @@ from c7n_iamusers.exceptions import IamUsersError, JournalRefused, RunLockLost
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
-from c7n_iamusers.execution.journal import CREATED as CREATED
 from c7n_iamusers.execution.journal import OUTCOME, JournalWriter, utc_now
 from c7n_iamusers.execution.retries import error_code
 from c7n_iamusers.execution.stores import Store, as_store

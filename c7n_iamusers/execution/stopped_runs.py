@@ -16,6 +16,8 @@ from c7n_iamusers.reasons import Reason, read_reason
 from c7n_iamusers.text.times import moment
 
 Line = Mapping[str, Any]
+#: Results of a call that AWS may have applied.
+_UNSURE = ("unknown", "interrupted")
 _NEVER = datetime.min.replace(tzinfo=timezone.utc)
 
 
@@ -53,11 +55,7 @@ def missing_outcomes(
         if isinstance(each, Mapping)
     }
     failed = {(row["arn"], row["unique_id"]) for row in rows if row.get("status") == FAILED}
-    users: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
-    for line in lines:
-        if line.get("phase") in (BEFORE, AFTER, OUTCOME):
-            users[line["arn"], line["unique_id"]].append(line)
-    for key, its in users.items():
+    for key, its in _by_user(lines).items():
         subject, last = Subject(str(its[-1].get("user")), *key), its[-1]
         # an outcome's line has the time of its row
         is_known = last["phase"] == OUTCOME and (*key, str(last.get("time"))) in known
@@ -77,11 +75,7 @@ def unfinished_restorations(lines: Iterable[Line]) -> Iterator[tuple[str, Outcom
     Each is of the existing user, which may have been created anew, and comes with the unique id of the user that is
     restored.
     """
-    users: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
-    for line in lines:
-        if line.get("phase") in (BEFORE, AFTER, OUTCOME):
-            users[line["arn"], line["unique_id"]].append(line)
-    for (arn, unique_id), its in users.items():
+    for (arn, unique_id), its in _by_user(lines).items():
         its.sort(key=lambda line: moment(line.get("time")) or _NEVER)
         ended = [number for number, line in enumerate(its, 1) if line["phase"] == OUTCOME]
         since = its[ended[-1] :] if ended else its
@@ -94,6 +88,15 @@ def unfinished_restorations(lines: Iterable[Line]) -> Iterator[tuple[str, Outcom
         yield unique_id, Outcome.of(subject, FAILED, reason, calls=calls, time=str(since[-1].get("time")))
 
 
+def _by_user(lines: Iterable[Line]) -> dict[tuple[str, str], list[Line]]:
+    """ARN and unique id -> the lines of calls and outcomes, in the order of ``lines``."""
+    users: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
+    for line in lines:
+        if line.get("phase") in (BEFORE, AFTER, OUTCOME):
+            users[line["arn"], line["unique_id"]].append(line)
+    return users
+
+
 def _shown_time(line: Line) -> str:
     return str(line.get("time"))[:19].replace("T", " ")
 
@@ -101,9 +104,7 @@ def _shown_time(line: Line) -> str:
 def _unanswered_deletion(lines: Iterable[Line]) -> Line | None:
     """The line of a DeleteUser with an unknown result; None if there is none."""
     unsure = (
-        line
-        for line in lines
-        if line.get("operation") == "DeleteUser" and line.get("result") in ("unknown", "interrupted")
+        line for line in lines if line.get("operation") == "DeleteUser" and line.get("result") in _UNSURE
     )
     return next(unsure, None)
 
@@ -151,7 +152,7 @@ def _outcome(
     note = note_on(subject, begun)
     if last.get("operation") == "DeleteUser":
         done = last.get("result") == "done"
-        unsure = last["phase"] == BEFORE or last.get("result") in ("unknown", "interrupted")
+        unsure = last["phase"] == BEFORE or last.get("result") in _UNSURE
         if done or (unsure and name_of(subject.unique_id) is None):
             reason = reasons.DELETED_BY_STOPPED_RUN(at=when).and_also(note)
             return Outcome.of(subject, DELETED, reason, calls=calls)

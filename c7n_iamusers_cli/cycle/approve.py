@@ -47,7 +47,7 @@ def approve(sha256: str, directory: Path, note: str, by: str) -> None:
     from c7n_iamusers.cycle.approvals import APPROVALS_FILE, Approval, differences, with_approval
     from c7n_iamusers.execution.locks import file_lock
     from c7n_iamusers.execution.stores import DirectoryStore
-    from c7n_iamusers.text.documents import read_json
+    from c7n_iamusers.text.documents import NotInFormat, read_json
     from c7n_iamusers_cli.cycle.plans import Plans, approvals_in
     from c7n_iamusers_cli.cycle.workspace import Workspace
 
@@ -67,7 +67,7 @@ def approve(sha256: str, directory: Path, note: str, by: str) -> None:
         with file_lock(directory / f".{APPROVALS_FILE}.lock"):
             content = file.read_bytes() if file.exists() else None
             DirectoryStore(directory).replace(APPROVALS_FILE, with_approval(content, approval))
-    except OSError as error:
+    except (OSError, NotInFormat) as error:
         raise PlanInvalid(f"{file} can't be written: {error}: nothing was approved") from error
     for line in differences({**plan, "deletions": [], "changes": []}, plan):
         say(f"{state.step}: {line}")

@@ -193,6 +193,16 @@ def test_a_plan_that_nobody_approved_in_time_is_made_again(
     assert len(planned(workspace, {"payments": ["joe"]}, 9).commands.applied) == 1
 
 
+def test_a_note_that_the_file_has_no_column_for_is_said_and_nothing_is_approved(workspace: Path) -> None:
+    sha256 = waiting(planned(workspace, {"payments": ["joe"]}))
+    file, header = workspace / "approvals.csv", b"sha256,step,who,when\n"
+    file.write_bytes(header)
+    refused = approve(workspace, sha256, "--note", "ticket 7")
+    assert refused.exit_code != 0
+    assert "no column note: add it, or approve without a note" in refused.output
+    assert file.read_bytes() == header
+
+
 @pytest.mark.parametrize(
     ("place", "content", "stops"),
     [

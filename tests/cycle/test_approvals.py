@@ -64,6 +64,15 @@ def test_a_row_has_the_columns_of_its_file(content: bytes) -> None:
     assert found[-1] == replace(JANE, note="")
 
 
+def test_a_file_of_blank_lines_gets_its_header() -> None:
+    assert parse_approvals(with_approval(b"\n \n", JANE)) == [JANE]
+
+
+def test_a_note_is_not_lost_where_the_file_has_no_column_for_it() -> None:
+    with pytest.raises(NotInFormat, match="no column note: add it, or approve without a note"):
+        with_approval(b"sha256,step,who,when\n", JANE)
+
+
 def test_no_cell_is_a_formula() -> None:
     content = with_approval(None, Approval(A, "delete", "=cmd|' /C calc'!A0", NOW, "a\nb,c"))
     (found,) = parse_approvals(content)

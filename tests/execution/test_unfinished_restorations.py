@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.execution.outcomes import CREATED, FAILED
+from c7n_iamusers.execution.journal import CREATED
+from c7n_iamusers.execution.outcomes import FAILED
 from c7n_iamusers.execution.stopped_runs import unfinished_restorations
 
 ARN = "arn:aws:iam::111122223333:user/alice"
