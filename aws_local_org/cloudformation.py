@@ -11,8 +11,8 @@ from typing import Any
 from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import AlreadyExistsException, ValidationError
 from moto.cloudformation.models import CloudFormationBackend, Event, Stack, StackInstances
-from moto.cloudformation.responses import CloudFormationResponse
-from moto.core.responses import EmptyResult
+from moto.cloudformation.responses import CloudFormationResponse, StackResourceDTO
+from moto.core.responses import ActionResult, EmptyResult
 
 from aws_local_org import cloudformation_resources
 
@@ -23,11 +23,14 @@ _delete_stack = CloudFormationBackend.delete_stack
 _create_instances = StackInstances.create_instances
 _load_parameters = parsing.ResourceMap.load_parameters
 _create_resources, _update_stack = Stack.create_resources, Stack.update
+_describe_resources = CloudFormationResponse.describe_stack_resources
 _create_resource, _update_resource = parsing.parse_and_create_resource, parsing.parse_and_update_resource
 #: What Fn::Sub replaces: the name of a resource or a parameter, with or without an attribute.
 _PUT_IN = re.compile(r"\$\{(\w+)[.}]", re.ASCII)
 #: Kinds that any change replaces, because moto updates few of their members.
 _NEVER_UPDATED = frozenset({"AWS::ECS::TaskDefinition", "AWS::EC2::SecurityGroup"})
+#: "Only the first 100 resources will be returned" (DescribeStackResources, CloudFormation API Reference).
+_MOST_RESOURCES = 100
 #: The state of a stack with only a change set so far.
 _NEW = "REVIEW_IN_PROGRESS"
 
@@ -43,6 +46,7 @@ def install() -> None:
     CloudFormationBackend.delete_stack = _deleted
     StackInstances.create_instances = _in_members
     CloudFormationResponse.activate_organizations_access = _activated
+    CloudFormationResponse.describe_stack_resources = _resources_of
     Stack.create_resources = _created_or_rolled_back
     Stack.update = _updated_or_rolled_back
     Stack.stack_parameters = property(_as_given)
@@ -76,6 +80,21 @@ def _in_members(
 def _activated(_: Any) -> EmptyResult:
     """ActivateOrganizationsAccess: stack sets of the organization work here from the beginning."""
     return EmptyResult()
+
+
+def _resources_of(self: Any) -> Any:
+    """DescribeStackResources by PhysicalResourceId: all resources of the stack that has this one. moto lacks it."""
+    name, physical = self._get_param("StackName"), self._get_param("PhysicalResourceId")
+    if not physical:
+        return _describe_resources(self)
+    if name:
+        raise ValidationError(message="You cannot specify both StackName and PhysicalResourceId")
+    for stack in self.cloudformation_backend.stacks.values():
+        made = [each for each in stack.stack_resources if each is not None]
+        if any(getattr(each, "physical_resource_id", None) == physical for each in made):
+            shown = [StackResourceDTO(stack, each) for each in made[:_MOST_RESOURCES]]
+            return ActionResult({"StackResources": shown})
+    raise ValidationError(message=f"Stack for {physical} does not exist")
 
 
 def _without_no_values(data: Any, resources: Any) -> Any:

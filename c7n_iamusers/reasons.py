@@ -275,6 +275,21 @@ TRUSTED = _kind(
     "restoration)",
 )
 TRUST_UNKNOWN = _kind("TrustUnknown", "it is unknown whether a role trusts it: {why}")
+MANAGED_AS_CODE = _kind(
+    "ManagedAsCode",
+    "{what}",
+    "; or set include-managed: true",
+    owners="{what}",
+    meaning="a stack, a Terraform state or another tool manages it, by its tags or by what `managed-by` asks",
+)
+MANAGED_UNKNOWN = _kind(
+    "ManagedUnknown",
+    "it is unknown whether code manages it: {why}",
+    "; include-managed: true accepts that",
+    owners="it is unknown whether code manages it",
+)
+MANAGED_NEVERTHELESS = _kind("ManagedNevertheless", "{what}", meaning="it was deleted all the same")
+MANAGED_DRIFT = _kind("ManagedDrift", "the next deploy may undo this: {what}")
 KIND_NOT_TAKEN = _kind(
     "KindNotTaken",
     "AWS does not report when its Bedrock API key is used, so this tool leaves it alone",

@@ -118,8 +118,11 @@ def _call(number: int, operation: str, parameters: Mapping[str, Any]) -> str:
 
 def _lines(user: PlannedDeletion) -> list[str]:
     return [
-        _call(number, f"{call.service}:{call.operation}", call.parameters)
-        for number, call in enumerate(user.calls, 1)
+        *([visible(f"    {user.noted.text}")] if user.noted else []),
+        *(
+            _call(number, f"{call.service}:{call.operation}", call.parameters)
+            for number, call in enumerate(user.calls, 1)
+        ),
     ]
 
 

@@ -247,6 +247,20 @@ HELD_BACK = fated(
 )
 USED_NOW = fated("busy", "in-use", "in use: active within 30 days: its password was used <today>")
 LACKING = fated("jane", "replace-first", "needs a replacement first: no user has that name")
+MANAGED = fated(
+    "managed",
+    "stays",
+    "denied everything on 2026-12-10, not deleted: CloudFormation manages it",
+    denied="2026-12-10",
+)
+MANAGED["c7n:IamUser"]["managed"] = [{"by": "CloudFormation", "text": "CloudFormation manages it"}]
+GOING_MANAGED = {
+    **GOING,
+    "c7n:IamUser": {
+        **GOING["c7n:IamUser"],
+        "managed": [{"text": "Terraform manages it in <b>: delete it there"}],
+    },
+}
 
 
 KEY_DENIED = {"denied": "2026-12-10", "deleted": "2026-12-24"}
@@ -473,6 +487,16 @@ def in_lines(text: str) -> str:
             ],
             ["to be denied everything"],
             id="denied-already",
+        ),
+        pytest.param(
+            [MANAGED, GOING_MANAGED],
+            [
+                "1 is left alone for another reason; of these, 1 denied everything, as its row says, and not deleted",
+                "Denied everything on 2026-12-10, not deleted: CloudFormation manages it",
+                "Terraform manages it in <b>: delete it there",
+            ],
+            ["1 is left alone for another reason Before"],
+            id="managed-as-code",
         ),
     ],
 )

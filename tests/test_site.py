@@ -46,6 +46,7 @@ PARSED = {
     "receipts": "cli/test_receipt.py",
     "reliability": "test_mutants.py",
     "roles": "cli/test_roles.py",
+    "managed-as-code": "plugins/test_managed_as_code.py",
     "where": "cli/test_where.py",
 }
 CONFIG = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))

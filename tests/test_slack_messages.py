@@ -25,6 +25,7 @@ from tests.test_mailer_templates import (
     KEY_OUTCOMES,
     KEYS,
     LACKING,
+    MANAGED,
     SAID_OF_KEY_OUTCOMES,
     SAID_OF_KEYS,
     STATES,
@@ -155,6 +156,12 @@ CASES = [
             "jane": "needs a replacement first: no user has that name",
         },
         id="announcement",
+    ),
+    pytest.param(
+        of("flagged", [MANAGED], step="announce"),
+        ["• 1 is left alone for another reason; of these, 1 denied everything, and not deleted"],
+        {"managed": "denied everything on 2026-12-10, not deleted: CloudFormation manages it"},
+        id="managed-as-code",
     ),
     pytest.param(
         of("flagged", [HELD_BACK], step="remind"),

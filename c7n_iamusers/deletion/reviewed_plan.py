@@ -49,6 +49,10 @@ _USER: dict[str, Any] = {
             "items": _TEXT,
             "description": "what names the user and breaks when it is deleted, where blast-radius asked for it",
         },
+        "noted": {
+            "type": "string",
+            "description": "what a reviewer should know: which code manages the user",
+        },
     },
 }
 SCHEMA: dict[str, Any] = {
@@ -93,6 +97,7 @@ class PlannedDeletion:
     """One user in a plan. ``calls``: in order; none if ``skipped`` says why the user is left alone.
 
     ``fingerprint``: of the user when the plan was made. ``attachments``: kind -> count. ``breaks``: what names it.
+    ``noted``: what a reviewer should know of it.
     """
 
     subject: Subject
@@ -101,6 +106,7 @@ class PlannedDeletion:
     attachments: Mapping[str, int] = field(default_factory=dict)
     skipped: Reason | None = None
     breaks: tuple[str, ...] = ()
+    noted: Reason | None = None
 
     def as_data(self) -> dict[str, Any]:
         """The user's entry in the file."""
@@ -113,7 +119,8 @@ class PlannedDeletion:
         what = {"fingerprint": self.fingerprint, "attachments": dict(self.attachments)}
         skipped, code = (self.skipped.text, self.skipped.code) if self.skipped else ("", "")
         breaks = {"breaks": [*self.breaks]} if self.breaks else {}
-        return {**who, **what, "calls": calls, "skipped": skipped, "code": code, **breaks}
+        noted = {"noted": self.noted.text} if self.noted else {}
+        return {**who, **what, "calls": calls, "skipped": skipped, "code": code, **breaks, **noted}
 
 
 @dataclass(frozen=True)
@@ -175,7 +182,8 @@ def _planned(data: Mapping[str, Any]) -> PlannedDeletion:
     subject = Subject(data["user"], data["arn"], data["unique_id"])
     skipped = read_reason({"reason": data["skipped"], "code": data["code"]}) if data["skipped"] else None
     held, breaks = data["attachments"], tuple(data.get("breaks", ()))
-    return PlannedDeletion(subject, data["fingerprint"], calls, held, skipped, breaks=breaks)
+    noted = read_reason({"reason": data["noted"]}) if data.get("noted") else None
+    return PlannedDeletion(subject, data["fingerprint"], calls, held, skipped, breaks, noted)
 
 
 def _require_consistency(account_id: str, users: tuple[PlannedDeletion, ...]) -> None:

@@ -67,7 +67,7 @@ class UserDeletion:
     ``guards``: asked anew for each user, right before its first change; see Gates. ``recheck``: why the policy's filter
     no longer selects a user. ``adopt``: continue deletions that began with another output. ``note_exempt``: records
     that a user was exempt, which voids its announcement. ``spared``: unique id -> why an earlier step leaves the user
-    alone.
+    alone. ``noted``: unique id -> what people are told of a user that is deleted all the same.
 
     A user whose deletion is unfinished is judged as it was before the deletion, and is never skipped: see RecordedUser.
     """
@@ -83,6 +83,7 @@ class UserDeletion:
     now: Callable[[], datetime] = utc_now
     note_exempt: NoteExempt = note_nobody
     spared: Mapping[str, Reason] = field(default_factory=dict)
+    noted: Mapping[str, Reason] = field(default_factory=dict)
 
     def delete(self, evidence: Subject, applied: Applied) -> StatusAndReason:
         """Delete one user. Returns status and reason. Raises CallFailed, ClientError or an IamUsersError."""
@@ -90,7 +91,8 @@ class UserDeletion:
             return SKIPPED, reason
         deletion = _Deletion(self, evidence, applied)
         status, reason = deletion.run()
-        return status, self.records.named_if_back(evidence, reason.and_also(deletion.sessions))
+        noted = self.noted.get(evidence.unique_id) if status == DELETED else None
+        return status, self.records.named_if_back(evidence, reason.and_also(deletion.sessions, noted))
 
     def propose(self, evidence: Subject) -> PlannedDeletion:
         """What ``delete`` would do now. Changes nothing. Raises ClientError or an IamUsersError."""
@@ -110,7 +112,8 @@ class UserDeletion:
         except NotRestorable as error:
             return PlannedDeletion(evidence, skipped=failure_reason(evidence, error))
         held = {kind: count for kind, count in found.snapshot.user.counts().items() if count}
-        return PlannedDeletion(evidence, found.snapshot.fingerprint, deletion.plan(found).calls, held)
+        calls, noted = deletion.plan(found).calls, self.noted.get(evidence.unique_id)
+        return PlannedDeletion(evidence, found.snapshot.fingerprint, calls, held, noted=noted)
 
 
 class _AnotherRound(Exception):

@@ -32,6 +32,7 @@ from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import LISTED_KINDS, list_kind
+from c7n_iamusers.infrastructure_code.model import Managed, as_data
 from c7n_iamusers.lockout import deny_all
 from c7n_iamusers.lockout.quarantine_record import OWN_TAGS, tagged_since
 from c7n_iamusers.text.times import moment
@@ -127,6 +128,7 @@ class Assessment:
             "unread": unread,
             "trusted_by": None if trusted_by is None else list(trusted_by),
             **_named_by(self.evidence),
+            "managed": as_data(self.evidence.managed.found),
             "sources": {piece: source.as_data() for piece, source in self.evidence.sources.items()},
         }
 
@@ -247,6 +249,14 @@ class Assessor:
             items = list_kind(self.client, found.user.name, kind, self.backoff)
             operation = kind.reading.operation if kind.reading else ""
             evidence = with_listed_credentials(evidence, kind, items, Source(operation, began))
+        return self._assess(found.user, evidence, found.exemption)
+
+    def with_managed(self, found: Assessment, managed: Managed, sources: Mapping[str, Source]) -> Assessment:
+        """The assessment with which code manages the user. ``sources``: those that were asked for it."""
+        known = found.evidence
+        evidence = replace(
+            known, managed=known.managed.and_also(managed), sources={**known.sources, **sources}
+        )
         return self._assess(found.user, evidence, found.exemption)
 
     def with_all_attachments(self, found: Assessment) -> Assessment:

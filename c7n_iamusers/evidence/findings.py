@@ -389,6 +389,23 @@ def unknown_provisioning(case: Case) -> Texts:
     return (f"Created{by}, which matches none of: {', '.join((*known.tags, *known.roles))}.",)
 
 
+#: Of a user that a stack, a state or another tool manages.
+MANAGED_AS_CODE = "managed-as-code"
+
+
+@_finding(
+    MANAGED_AS_CODE,
+    LOW,
+    rests_on="tags; with `managed-by`, CloudFormation and Terraform states",
+    basis="CloudFormation best practices: Manage all stack resources through CloudFormation",
+    note="See [Managed as code](managed-as-code.md) for the tags, and for what is asked by `managed-by`.",
+)
+def managed_as_code(case: Case) -> Texts:
+    """A stack, a Terraform state or another tool manages it, so it comes back if it is deleted elsewhere."""
+    managed = case.evidence.managed
+    return managed.texts or (None if managed.unread else ())
+
+
 FINDING_RULES = tuple(_RULES)
 FINDING_IDS = tuple(row.id for row in FINDING_RULES)
 

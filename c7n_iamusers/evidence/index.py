@@ -14,6 +14,8 @@ from c7n_iamusers.evidence.model import Credential, Evidence, LastUse, Source
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import AppliedPolicy, objects
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.infrastructure_code.model import Managed
+from c7n_iamusers.infrastructure_code.tags import managed_by_tags
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
 from c7n_iamusers.resource_policies.naming import NamingIndex
 from c7n_iamusers.resource_policies.reading import Reading
@@ -89,11 +91,12 @@ Credentials = dict[str, tuple[Credential, ...]]
 class EvidenceIndex:
     """The evidence on each user of ``inventory``, which is indexed by user once.
 
-    ``doubts``: why it is unknown whether roles trust users, in words -> for how many of the users.
+    ``doubts``: why it is unknown whether roles trust users, in words -> for how many of the users. ``managed``: unique
+    id -> which code manages the user, as far as somebody asked already.
     """
 
-    def __init__(self, inventory: Inventory) -> None:
-        self._inventory = inventory
+    def __init__(self, inventory: Inventory, managed: Mapping[str, Managed] | None = None) -> None:
+        self._inventory, self._managed = inventory, managed or {}
         self._trust = TrustIndex(inventory.roles or ())
         policies = inventory.resource_policies
         self._naming = None if policies is None else NamingIndex(policies)
@@ -124,6 +127,9 @@ class EvidenceIndex:
             naming=self._naming.of(user) if self._naming else None,
             grants=applied_policies(user, inventory),
             creator=(inventory.creators or {}).get(user.unique_id),
+            managed=Managed(managed_by_tags(user.tags)).and_also(
+                self._managed.get(user.unique_id, Managed())
+            ),
             sources={**inventory.sources, USER: source, **self._missing_row(row)},
         )
 

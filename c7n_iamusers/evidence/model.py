@@ -10,6 +10,7 @@ from typing import Any
 
 from c7n_iamusers import defaults
 from c7n_iamusers.iam.policy_documents import AppliedPolicy
+from c7n_iamusers.infrastructure_code.model import Managed
 from c7n_iamusers.resource_policies.naming import Naming
 from c7n_iamusers.text.times import as_text, moment
 
@@ -76,6 +77,7 @@ class Evidence:
     ``creator``: the ARN of the principal that created the user.
     ``sources``: piece of evidence -> its source, for each piece that was requested; see ``Inventory``.
     ``naming``: the policies of resources that name the user; None if nobody asked for them.
+    ``managed``: which code manages it, by its tags and by what was asked.
     """
 
     credentials: Mapping[str, tuple[Credential, ...]] = field(default_factory=dict)
@@ -87,6 +89,7 @@ class Evidence:
     creator: str | None = None
     sources: Mapping[str, Source] = field(default_factory=dict)
     naming: Naming | None = None
+    managed: Managed = field(default_factory=Managed)
 
     def time_of(self, piece: str) -> datetime | None:
         """As of when ``piece`` is known (UTC); None if it was not read."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from typing import Any
 
 from c7n_iamusers.evidence.assessment import Assessment, Criteria, activity_of, is_unused, unread_kinds
 from c7n_iamusers.evidence.classification import parse_hints
-from c7n_iamusers.evidence.findings import FINDING_IDS
+from c7n_iamusers.evidence.findings import FINDING_IDS, MANAGED_AS_CODE
 from c7n_iamusers.evidence.index import USER, with_listed_credentials
 from c7n_iamusers.evidence.model import KINDS, Hint, Provisioning, Thresholds
 from c7n_iamusers.exceptions import InvalidPolicyData
@@ -32,6 +33,11 @@ class Selection:
     min_age: float | None = None
     any_of: tuple[str, ...] = ()
     none_of: tuple[str, ...] = ()
+
+    @property
+    def asks_who_manages(self) -> bool:
+        """Whether a condition depends on which code manages the user."""
+        return MANAGED_AS_CODE in (*self.any_of, *self.none_of)
 
     def left_out_by(self, assessment: Assessment, now: datetime) -> str:
         """The first condition that the user does not meet, or that can't be decided; "" if the user is selected.
@@ -106,6 +112,7 @@ OPTIONS = (
     "hints",
     "thresholds",
     "provisioning",
+    "managed-by",
     BLAST_RADIUS,
     BLAST_REGIONS,
     "attachments",
@@ -128,17 +135,35 @@ class BlastRadius:
         return cls(tuple(services), tuple(regions) if all(each.regions for each in asking) else ())
 
 
+#: The keys of ``managed-by``.
+STACKS, STATES = "cloudformation", "terraform-states"
+#: "Regions", AWS Regions and Availability Zones User Guide.
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]")
+
+
+@dataclass(frozen=True)
+class AskedCode:
+    """What is asked of the code that manages users, beside their tags. ``regions``: those of stacks.
+
+    ``states``: the places of Terraform states.
+    """
+
+    regions: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class FilterOptions:
     """``selection``: the users to flag. ``full``: whether to list, for each user, what no bulk operation returns.
 
-    ``blast_radius``: the policies of resources to read.
+    ``blast_radius``: the policies of resources to read. ``code``: what is asked of the code that manages them.
     """
 
     selection: Selection
     criteria: Criteria
     full: bool
     blast_radius: BlastRadius = field(default_factory=BlastRadius)
+    code: AskedCode = AskedCode()
 
 
 def parse_options(data: Mapping[str, Any], where: str) -> FilterOptions:
@@ -160,10 +185,11 @@ def parse_options(data: Mapping[str, Any], where: str) -> FilterOptions:
     blast_radius = reader.blast_radius()
     if NAMES_USER in (*selection.any_of, *selection.none_of) and not blast_radius.services:
         reader.fault("findings", f"{NAMES_USER} needs {BLAST_RADIUS}: [s3, kms, ...] or {ALL}")
+    code = reader.code()
     full = reader.names([given.get("attachments", BULK)], "attachments", (BULK, FULL)) == (FULL,)
     if reader.faults:
         raise InvalidPolicyData("; ".join(reader.faults))
-    return FilterOptions(selection, criteria, full, blast_radius)
+    return FilterOptions(selection, criteria, full, blast_radius, code)
 
 
 class _Reader:
@@ -222,6 +248,22 @@ class _Reader:
         unused = self.days(given.get("unused"), "thresholds.unused")
         rotation = self.days(given.get("rotation"), "thresholds.rotation")
         return Thresholds(unused or default.unused, rotation or default.rotation)
+
+    def code(self) -> AskedCode:
+        given = self.mapping("managed-by", (STACKS, STATES))
+        regions = self._texts(given, STACKS, "Regions")
+        for region in (each for each in regions if not _REGION.fullmatch(each)):
+            self.fault(f"managed-by.{STACKS}", f"{quoted(region)} is no Region")
+        return AskedCode(regions, self._texts(given, STATES, "paths or s3://BUCKET/KEY"))
+
+    def _texts(self, given: Mapping[str, Any], key: str, what: str) -> tuple[str, ...]:
+        value = given.get(key, ())
+        if key in given and not (
+            isinstance(value, list) and value and all(isinstance(each, str) and each for each in value)
+        ):
+            self.fault(f"managed-by.{key}", f"must be a list of {what}, not {quoted(value)}")
+            return ()
+        return tuple(dict.fromkeys(value))
 
     def provisioning(self) -> Provisioning:
         given = self.mapping("provisioning", ("tag", "role"))

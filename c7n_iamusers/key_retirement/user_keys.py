@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -43,6 +43,7 @@ from c7n_iamusers.safeguards.reasons_to_spare import (
     gates_refusal,
     identity_refusal,
     left_alone,
+    managed_refusal,
     no_recheck,
     used_within,
 )
@@ -100,7 +101,7 @@ class UserKeys:
     longer selects the user of a key. ``criteria``: what the filters ask of a key.
     ``parked_for``: days, before a parked key is deleted. ``include_last``: also a user's last active key that is in
     use. ``include_compromised``, ``adopt``: see the action ``activate``. ``note_exempt``: records that the user was
-    exempt, which voids the announcement of the key.
+    exempt, which voids the announcement of the key. ``noted``: key id -> what else people are told of a changed key.
     """
 
     run: Run
@@ -117,6 +118,7 @@ class UserKeys:
     adopt: bool = False
     now: Callable[[], datetime] = utc_now
     note_exempt: NoteExempt = note_nobody
+    noted: Mapping[str, Reason] = field(default_factory=dict)
 
     def deactivate(self, key: Subject, applied: Applied) -> tuple[str, Reason]:
         """Park one key. Returns status and reason. Raises CallFailed, ClientError or an IamUsersError."""
@@ -210,7 +212,7 @@ class UserKeys:
             return FAILED, unseen
         certain = turn.applied.ended(plan.calls[-1].operation) not in UNANSWERED
         proven, unproven = reasons.KEY_COMES_BACK(), reasons.KEY_NOT_PROVEN_OURS(since=self.now())
-        return DEACTIVATED, proven if certain else unproven
+        return DEACTIVATED, (proven if certain else unproven).and_also(self.noted.get(turn.key.unique_id))
 
     def _activate(self, turn: _Turn) -> tuple[str, Reason]:
         user, parking = turn.user, turn.history.parking
@@ -245,11 +247,13 @@ class UserKeys:
             reason := self._not_selected(turn)
             or self._too_soon(turn, parking)
             or self._last(turn, parking.used, parking.since)
+            or managed_refusal(turn.key, turn.user, turn.guards())
         ):
             return SKIPPED, reason
         if unseen := self._applied(turn, key_history.retire(turn.user.subject, turn.key.unique_id, parking)):
             return FAILED, unseen
-        return RETIRED, reasons.KEY_WAS_PARKED(since=parking.since, policy=parking.policy or "-")
+        parked = reasons.KEY_WAS_PARKED(since=parking.since, policy=parking.policy or "-")
+        return RETIRED, parked.and_also(self.noted.get(turn.key.unique_id))
 
     def _too_soon(self, turn: _Turn, parking: Parking) -> Reason | None:
         """Why an inactive key is not deleted; None if it was inactive all the time since ``parking``, unused."""

@@ -42,9 +42,9 @@ from c7n_iamusers.plugins.run_outputs import (
     visible_errors,
     why_in_no_quarantine,
 )
-from c7n_iamusers.plugins.safeguarded_action import OPTIONS, RECORD_OPTIONS, TakingAction
+from c7n_iamusers.plugins.safeguarded_action import INCLUDE_MANAGED, OPTIONS, RECORD_OPTIONS, TakingAction
 from c7n_iamusers.plugins.user_action import UserAction
-from c7n_iamusers.reasons import NO_QUARANTINE, PLANNED_CALLS, Reason
+from c7n_iamusers.reasons import MANAGED_NEVERTHELESS, NO_QUARANTINE, PLANNED_CALLS, Reason
 from c7n_iamusers.safeguards import reasons_to_spare
 from c7n_iamusers.snapshots.user_records import unfinished_deletions
 from c7n_iamusers.text.times import moment
@@ -184,6 +184,9 @@ class CompositeDelete(TakingAction):
       ``none-seen`` also accepts users that no source could have shown (``unobservable``), as when a quarantine has
       deactivated their credentials. Users with attempts, or whose attempts could not be read, are skipped with the
       reason
+    - ``include-managed: true``: also users that a stack, a Terraform state or another tool manages, by their tags or by
+      what ``managed-by`` of the filter ``unnecessary`` asks, and users of which that could not be read. Such a user
+      comes back at the next deploy. Without it they are skipped
     - ``include-compromised: true``: also users with an AWSCompromisedKeyQuarantine policy
     - ``plan-only: true``: change nothing, and write ``deletion-plan.json``: for each user the calls in their order, or
       why it would be skipped. ``c7n-iamusers plan FILE`` prints it. (``custodian run --dryrun`` runs no action, so it
@@ -241,6 +244,7 @@ class CompositeDelete(TakingAction):
             "plan-sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"},
             **OPTIONS,
             "quarantined-for": DAYS,
+            **INCLUDE_MANAGED,
             **RECORD_OPTIONS,
             "quiet": {"enum": [reasons_to_spare.PROVEN, reasons_to_spare.NONE_SEEN]},
         },
@@ -362,6 +366,7 @@ class CompositeDelete(TakingAction):
             adopt,
             sessions=sessions,
             note_exempt=self.note_exempt,
+            noted=self.managed_notes(MANAGED_NEVERTHELESS),
             spared={
                 str(resource["UserId"]): reason
                 for resource in self._resources
@@ -403,6 +408,7 @@ class CompositeDelete(TakingAction):
             self.data.get("include-compromised", False),
             self.days("noticed"),
             listened=self._listened,
+            managed=self.managed(),
         )
 
 

@@ -24,6 +24,7 @@ from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.deny_all import is_denied
 from c7n_iamusers.lockout.lockout_state import quarantine_of
+from c7n_iamusers.plugins.code_owners import CodeOwners
 from c7n_iamusers.plugins.policy_reader import with_policies
 from c7n_iamusers.plugins.resources import AccountReadings, Resource, UserRecord, annotate_anew, user_records
 from c7n_iamusers.text.wording import VisibleLog, shown
@@ -45,6 +46,8 @@ class Flagging:
     ``otherwise``: rules that protect nobody in real time; None if they can't be read. The annotation of a flagged user
     says by which one it would be exempt.
 
+    ``code``: asks which code manages users; None if only their tags are to say it.
+
     After ``flagged``: ``exempt``: the users that exemptions protect, each with the first rule that does. ``seen``:
     unique id -> what became of each user that exists.
     """
@@ -59,6 +62,7 @@ class Flagging:
     seen: dict[str, SeenUser] = field(default_factory=dict)
     unfinished: Callable[[Sequence[IamUser]], Collection[str]] = lambda _: ()
     otherwise: Sequence[exemptions.ExemptionRule] | None = ()
+    code: CodeOwners | None = None
 
     def flagged(
         self,
@@ -159,6 +163,8 @@ class Flagging:
         assessor = self._assessor()
         assessed = [(record.resource, self._assessed(assessor, record, why)) for record, why in users]
         known = [(resource, assessment) for resource, assessment in assessed if assessment]
+        early = self.options.selection.asks_who_manages
+        known = self._with_code(assessor, known, pool) if early else known
         for why, count in assessor.index.doubts.items():
             self.log.warning("unnecessary: it is unknown whether a role trusts %d users: %s", count, why)
         selection, now = self.options.selection, self.clock()
@@ -174,10 +180,27 @@ class Flagging:
                 chosen.append((resource, assessment))
         for reason, names in sorted(left_out.items()):
             self.log.info("unnecessary: %d left out by %s: %s", len(names), reason, shown(names))
+        chosen = chosen if early else self._with_code(assessor, chosen, pool)
         if not self.options.full:
             return chosen
         in_full = pool.map(lambda user: self._in_full(assessor, *user), chosen)
         return [user for user in in_full if user]
+
+    def _with_code(self, assessor: Assessor, users: list[Found], pool: Executor) -> list[Found]:
+        """``users`` with which code manages each, if the policy asks for more than their tags."""
+        if not self.code:
+            return users
+        answers = list(pool.map(self.code.of_user, (found.user.subject for _, found in users)))
+        problems = {source.problem: name for _, sources in answers for name, source in sources.items()}
+        for problem, name in problems.items():
+            if problem:
+                self.log.warning(
+                    "unnecessary: %s can't be read, so what it manages is unknown: %s", name, problem
+                )
+        return [
+            (resource, assessor.with_managed(found, *answer))
+            for (resource, found), answer in zip(users, answers, strict=True)
+        ]
 
     def _assessor(self) -> Assessor:
         pieces = (*DEFAULT_PIECES, CREATION) if self.options.criteria.provisioning.roles else DEFAULT_PIECES

@@ -14,6 +14,7 @@ from c7n_iamusers import defaults
 from c7n_iamusers.evidence.index import ACCOUNT
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.access_state import PROVISIONED, USED
+from c7n_iamusers.infrastructure_code.model import Managed
 from c7n_iamusers.key_retirement.key_forecast import forecast_key
 from c7n_iamusers.notices.notices import Notices
 from c7n_iamusers.plugins import safeguarded_action
@@ -51,7 +52,9 @@ def foreseen(action: Any, step: Step, due: Sequence[Due], notices: Notices, now:
 def _foreseen_key(action: Any, step: Step, due: Due, now: datetime) -> Due:
     active = action.data.get("active-within", defaults.ACTIVE_WITHIN)
     within = None if active == safeguarded_action.NONE else active
-    fate = forecast_key(due.resource.get(ANNOTATION) or {}, due.day, step.stop(due.day), within, now)
+    known = due.resource.get(ANNOTATION) or {}
+    managed = Managed() if action.data.get("include-managed") else Managed.of_annotation(known)
+    fate = forecast_key(known, due.day, step.stop(due.day), within, now, managed)
     notice = {**due.annotation["notice"], **fate.as_data()}
     return replace(due, annotation={**due.annotation, "notice": notice}, forecast=fate)
 
@@ -69,6 +72,7 @@ def _later(action: Any, resources: Sequence[Resource]) -> Later:
         None if data.get("trusted-by-role") else TrustIndex(roles or ()),
         None if required == safeguarded_action.NONE else _missing(resources, accepted),
         tuple(sorted({key for each in filters for key in each.naming_tags})),
+        None if data.get("include-managed") else safeguarded_action.managed_of(resources),
     )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from c7n.utils import type_schema
@@ -15,7 +16,8 @@ from c7n_iamusers.key_retirement.user_keys import UserKeys
 from c7n_iamusers.plugins.gates import gates_of
 from c7n_iamusers.plugins.policy_checks import DAYS, check_options
 from c7n_iamusers.plugins.resources import subject_of, user_of
-from c7n_iamusers.plugins.safeguarded_action import OPTIONS, RECORD_OPTIONS, TakingAction
+from c7n_iamusers.plugins.safeguarded_action import INCLUDE_MANAGED, OPTIONS, RECORD_OPTIONS, TakingAction
+from c7n_iamusers.reasons import MANAGED_DRIFT, MANAGED_NEVERTHELESS
 from c7n_iamusers.safeguards.gate_readings import Gates
 from c7n_iamusers.safeguards.reasons_to_spare import Guards
 
@@ -129,6 +131,7 @@ class Deactivate(_KeyAction):
             recheck=self.recheck(run, account).problem,
             criteria=[each.key_criteria() for each in self._filters()],
             include_last=self.data.get("include-last", False),
+            noted=self.managed_notes(MANAGED_DRIFT),
         ).deactivate
 
 
@@ -188,7 +191,9 @@ class Retire(_KeyAction):
     It deletes a key only if a journal shows that this tool parked it, in this output, one beside it or ``record-from``;
     it is inactive; its owner was addressed (``noticed``), and the announced day has come; and GetAccessKeyLastUsed,
     asked right before, says what it said when the key was parked. Other keys are skipped. So is the last key of a user
-    that was in use until it was parked, unless ``include-last: true``. The secret of a key can't be read from AWS, so
+    that was in use until it was parked, unless ``include-last: true``; and, unless ``include-managed: true``, a key
+    that code manages, or whose user code manages, by its tags or by what ``managed-by`` of the filter ``unnecessary``
+    asks, and one of which that could not be read. The secret of a key can't be read from AWS, so
     nothing restores it: a new key has another id.
 
     :example:
@@ -216,6 +221,7 @@ class Retire(_KeyAction):
         **{
             "parked-for": DAYS,
             "include-last": {"type": "boolean"},
+            **INCLUDE_MANAGED,
             "record-from": RECORD_OPTIONS["record-from"],
             **{key: each for key, each in _TAKING.items() if key != "active-within"},
             "required": ["parked-for"],
@@ -234,9 +240,10 @@ class Retire(_KeyAction):
         account = self.account(run)
         return self._keys(
             run,
-            self.gates(run, self._guards(run, before_day=False)),
+            self.gates(run, replace(self._guards(run, before_day=False), managed=self.managed())),
             recheck=self.recheck(run, account).problem,
             criteria=[each.key_criteria() for each in self._filters()],
             parked_for=self.data["parked-for"],
             include_last=self.data.get("include-last", False),
+            noted=self.managed_notes(MANAGED_NEVERTHELESS),
         ).retire

@@ -31,6 +31,7 @@ _SENT_OF_ANNOTATION = frozenset(
         "named_by",
         "attempts",
         "created",
+        "managed",
         "would-be-exempt",
         "used",
         "notice",

@@ -31,7 +31,8 @@ _COPIES = ("cc", "cc_from", "cc_manager", "owner_absent_contact")
 _OF_OVERDUE = ("every", "escalate-after", "escalate-to")
 #: The options of the later steps, for the steps that predict what these will do.
 OF_LATER: Mapping[str, Any] = {
-    key: safeguarded_action.OPTIONS[key] for key in ("active-within", "trusted-by-role", "require")
+    **{key: safeguarded_action.OPTIONS[key] for key in ("active-within", "trusted-by-role", "require")},
+    **safeguarded_action.INCLUDE_MANAGED,
 }
 
 

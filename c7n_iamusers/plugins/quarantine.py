@@ -23,6 +23,7 @@ from c7n_iamusers.plugins.safeguarded_action import OPTIONS, RECORD_OPTIONS, Tak
 from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.quarantine.user_quarantine import UserQuarantine
 from c7n_iamusers.quarantine.user_release import UserRelease
+from c7n_iamusers.reasons import MANAGED_DRIFT
 from c7n_iamusers.safeguards.reasons_to_spare import Guards
 from c7n_iamusers.text.times import moment
 
@@ -195,6 +196,7 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
             new=bool(self._event and self._event.name == "CreateUser"),
             note_exempt=self.note_exempt,
             adopt=self.data.get("adopt", False),
+            noted=self.managed_notes(MANAGED_DRIFT),
         )
         return users.quarantine
 

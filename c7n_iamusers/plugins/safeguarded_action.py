@@ -18,13 +18,15 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import read_account
 from c7n_iamusers.identity_center.access_state import PROVISIONED, USED
+from c7n_iamusers.infrastructure_code.model import Managed
 from c7n_iamusers.notices.delivery import UNCHECKED
 from c7n_iamusers.notices.notices import record_exempt
 from c7n_iamusers.plugins import policy_checks, run_outputs
 from c7n_iamusers.plugins.gates import Access, gates_of, unreadable_notices
-from c7n_iamusers.plugins.resources import subject_of
+from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.user_action import Resource, UserAction
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
+from c7n_iamusers.reasons import Kind, Reason
 from c7n_iamusers.safeguards.forecast import PEOPLE
 from c7n_iamusers.safeguards.gate_readings import Calls, Gate, Gates
 from c7n_iamusers.safeguards.reasons_to_spare import Guards
@@ -48,6 +50,15 @@ RECORD_OPTIONS: Mapping[str, Any] = {
     "record-from": {"type": "string", "minLength": 1},
     "adopt": {"type": "boolean"},
 }
+#: Of actions that delete: also what code manages.
+INCLUDE_MANAGED: Mapping[str, Any] = {"include-managed": {"type": "boolean"}}
+
+
+def managed_of(resources: Iterable[Resource]) -> dict[str, Managed]:
+    """Unique id of each user, or id of each key -> which code manages it, as the filter ``unnecessary`` found it."""
+    return {
+        subject_of(each).unique_id: Managed.of_annotation(each.get(ANNOTATION) or {}) for each in resources
+    }
 
 
 class TakingAction(UserAction):
@@ -63,6 +74,19 @@ class TakingAction(UserAction):
         self._resources = resources
         self.require_statements(PolicyExecutionError)
         super().process(resources)
+
+    def managed(self) -> Mapping[str, Managed] | None:
+        """``managed`` of the guards of a deletion: None with ``include-managed``."""
+        return None if self.data.get("include-managed") else managed_of(self._resources)
+
+    def managed_found(self) -> Mapping[str, Managed]:
+        """See UserAction."""
+        return managed_of(self._resources)
+
+    def managed_notes(self, kind: Kind) -> dict[str, Reason]:
+        """Unique id of each user, or id of each key, that code manages -> that, as a note of ``kind``."""
+        found = managed_of(self._resources).items()
+        return {key: kind(what=each.text) for key, each in found if each.found}
 
     def days(self, option: str) -> float | None:
         """The option in days; None if it is waived or not given."""

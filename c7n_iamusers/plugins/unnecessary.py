@@ -14,13 +14,14 @@ from c7n.utils import local_session, type_schema
 
 from c7n_iamusers import exemptions
 from c7n_iamusers.evidence.seen_users import SEEN, SeenUser, SeenUsers, sees_all
-from c7n_iamusers.evidence.selection import BLAST_RADIUS, FilterOptions
+from c7n_iamusers.evidence.selection import BLAST_RADIUS, AskedCode, FilterOptions
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.user_fields import ID
 from c7n_iamusers.plugins import policy_checks
+from c7n_iamusers.plugins.code_owners import CodeOwners
 from c7n_iamusers.plugins.exemption_list import OneSession
 from c7n_iamusers.plugins.flagging import Flagging
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
@@ -78,9 +79,16 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     by default, in each Region that is enabled in the account. Without ``blast-radius`` nothing of it is read: it takes
     a call for each resource, once a run and account.
 
+    ``managed-by`` asks which code manages each flagged user, beside its tags, which are always looked at:
+    ``cloudformation``: a list of Regions (one call a user and Region); ``terraform-states``: a list of paths or
+    s3://BUCKET/KEY, read with the credentials that Cloud Custodian runs with; a place that ends with / stands for all
+    names below it that end with .tfstate. What can't be read is in ``sources``; whether code manages the user is then
+    unknown, and deletions leave it alone.
+
     Each flagged user is annotated with ``c7n:IamUser``: ``kind``, ``reasons``, ``replacement``, ``findings``,
     ``unknown_findings``, ``last_activity``, ``credentials`` (with ages), ``attachments`` (kind -> count), ``unread``,
-    ``trusted_by`` (roles), ``sources`` (with times) and ``exemption``. This takes tens of calls for each account, not
+    ``trusted_by`` (roles), ``managed`` (by which
+    code), ``sources`` (with times) and ``exemption``. This takes tens of calls for each account, not
     for each user. AWS lists SSH keys and non-virtual MFA devices for one user at a time only, so these kinds are in
     ``unread``, where a count is a minimum; ``attachments: full`` lists them for each flagged user, and leaves a user
     alone if that fails. ``kinds`` and ``unused-for`` list SSH keys if the selection depends on them.
@@ -131,6 +139,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     schema_alias = False
     max_workers = 8
     _warned = False
+    _code: CodeOwners | None = None
 
     def __init__(self, data: Any, manager: Any = None) -> None:
         super().__init__(data, manager)
@@ -239,9 +248,12 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         rules = self._protecting(held or ())
         self._warn((*rules, *elsewhere))
         client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
+        asked = options.code
+        self._code = CodeOwners(self.manager, asked, Backoff()) if asked != AskedCode() else None
         flagging = Flagging(
             *(self.manager, client, Backoff(), options, utc_now, self.log),
             unfinished=self._unfinished,
+            code=self._code,
             otherwise=held and [rule for rule in held if rule not in rules],
         )
         with self.executor_factory(max_workers=self.max_workers) as pool:

@@ -12,13 +12,16 @@ from c7n.utils import type_schema
 
 from c7n_iamusers import defaults, exemptions
 from c7n_iamusers.evidence.credential_report import is_row_of
+from c7n_iamusers.evidence.findings import LOW, MANAGED_AS_CODE
 from c7n_iamusers.evidence.key_findings import ONLY_ACTIVE, KeyCriteria, KeyEvidence, listed_keys
+from c7n_iamusers.evidence.model import Finding
 from c7n_iamusers.evidence.seen_users import SeenUser
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.infrastructure_code.model import as_data
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.access_keys import NAME, USER
 from c7n_iamusers.plugins.resources import ANNOTATION, AccountReadings, Resource, subject_of, user_of
@@ -64,10 +67,10 @@ class UnnecessaryKeys(Unnecessary):
     GetAccessKeyLastUsed for each key right before they change it.
 
     ``exempt``, ``exempt-from``, ``kinds``, ``findings``, ``hints``, ``thresholds`` and ``provisioning`` are those
-    of the filter on users, and about the key's user. The annotation ``c7n:IamUser`` is that of the user, with ``key``:
-    ``id``, ``status``, ``created``, ``used`` (false if never, null if unknown), ``service``, ``region``, ``source``,
-    ``as_of`` and ``only-active`` (its user has no other active key). Its ``findings`` begin with those of the key:
-    ``key-unused``, ``key-old``, ``key-superseded``.
+    of the filter on users, and about the key's user; ``managed-by`` asks about the user and each flagged key. The
+    annotation ``c7n:IamUser`` is that of the user, with ``key``: ``id``, ``status``, ``created``, ``used`` (false if
+    never, null if unknown), ``service``, ``region``, ``source``, ``as_of`` and ``only-active`` (its user has no other
+    active key). Its ``findings`` begin with those of the key: ``key-unused``, ``key-old``, ``key-superseded``.
 
     The policy must have ``source: access-keys``.
 
@@ -154,6 +157,7 @@ class UnnecessaryKeys(Unnecessary):
                     left_out.setdefault(why, []).append(evidence.key_id)
                 else:
                     _annotate(key, user, evidence, criteria, others, now)
+                    self._note_code(key, evidence.key_id)
                     found.append(key)
         for why, names in sorted(left_out.items()):
             self.log.info("unnecessary: %d keys left out by %s: %s", len(names), why, shown(names))
@@ -168,6 +172,26 @@ class UnnecessaryKeys(Unnecessary):
         row = row if row and is_row_of(IamUser(user), row) else None
         found = listed_keys(keys, row, report.time if report else None)
         return [(key, evidence, found) for key, evidence in zip(keys, found, strict=True)]
+
+    def _note_code(self, key: Resource, key_id: str) -> None:
+        """Annotate which code manages the key, beside that of its user."""
+        if not self._code:
+            return
+        managed, sources = self._code.of_key(key_id)
+        known = key[ANNOTATION]
+        told = [Finding(MANAGED_AS_CODE, LOW, each).as_data() for each in managed.texts]
+        asked = {
+            # a source that can't be read for one of them stays unread
+            name: each.as_data()
+            for name, each in sources.items()
+            if not (known["sources"].get(name) or {}).get("problem")
+        }
+        key[ANNOTATION] = {
+            **known,
+            "managed": [*known["managed"], *as_data(managed.found)],
+            "findings": [*told, *known["findings"]],
+            "sources": {**known["sources"], **asked},
+        }
 
     def _note_seen(self, rules: Sequence[exemptions.ExemptionRule], users: Sequence[SeenUser]) -> None:
         """Nothing: the output of this policy is about keys, and what it saw of users says nothing about them."""

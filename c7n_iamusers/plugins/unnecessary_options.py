@@ -21,6 +21,8 @@ from c7n_iamusers.evidence.selection import (
     BLAST_REGIONS,
     BULK,
     FULL,
+    STACKS,
+    STATES,
     FilterOptions,
     parse_options,
 )
@@ -29,6 +31,7 @@ from c7n_iamusers.exemptions import NOBODY, ExemptionRule, parse_rules
 from c7n_iamusers.iam.attachments import LISTED_BY_USER
 from c7n_iamusers.iam.user_fields import FIELDS
 from c7n_iamusers.iam.users import LISTED_KINDS
+from c7n_iamusers.infrastructure_code import stacks
 from c7n_iamusers.plugins.exemption_list import ExemptionSource, parse_source
 from c7n_iamusers.plugins.policy_checks import is_variable
 from c7n_iamusers.resource_policies.sources import ALL, SERVICES, permissions_for
@@ -67,7 +70,7 @@ class FilterText:
         source: ExemptionSource | None = None
         with self._raising(error):
             with _gathering(faults):
-                parse_options(_without_unfilled_days(filled, self._data), self._where)
+                parse_options(_without_unfilled(filled, self._data), self._where)
             with _gathering(faults):
                 rules = self._own_rules(filled)
             with _gathering(faults):
@@ -110,6 +113,8 @@ class FilterText:
             *(f"iam:{kind.reading.operation}" for kind in kinds if kind.reading),
             *(permission for name in pieces for permission in PIECES[name].permissions),
         }
+        if (self._data.get("managed-by") or {}).get(STACKS):
+            needed.update(stacks.PERMISSIONS)
         if "s3://" in str(self._data.get("exempt-from")):
             needed.add("s3:GetObject")
         asked = self._data.get(BLAST_RADIUS) or ()
@@ -164,9 +169,13 @@ def _filled(value: Any) -> Any:
     return f"{_VARIABLE.sub('x', key)}{mark}{_VARIABLE.sub('*a*', glob)}"
 
 
-def _without_unfilled_days(filled: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """``filled`` without the days that come from a variable. Without their number they are refused at the run."""
-    return {key: value for key, value in filled.items() if not (key in _DAYS and is_variable(data[key]))}
+def _without_unfilled(filled: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """``filled`` without days and Regions that come from a variable. Without their value they are refused at the
+    run."""
+    unfilled = {key for key in _DAYS if key in data and is_variable(data[key])}
+    if "managed-by" in data and _VARIABLE.search(str(data["managed-by"])):
+        unfilled.add("managed-by")
+    return {key: value for key, value in filled.items() if key not in unfilled}
 
 
 def _list_of(names: Sequence[str]) -> dict[str, Any]:
@@ -244,6 +253,16 @@ SCHEMA: dict[str, Any] = {
         "properties": {
             "tag": {"description": "Key=glob, or a list of them"},
             "role": {"description": "a glob over the ARNs of creators, or a list of them"},
+        },
+    },
+    "managed-by": {
+        "description": "which code manages each flagged user, beside what its tags say",
+        "properties": {
+            STACKS: {"description": "Regions whose stacks are asked", "items": {"type": "string"}},
+            STATES: {
+                "description": "Terraform states: paths or s3://BUCKET/KEY; ending with /, all .tfstate below",
+                "items": {"type": "string"},
+            },
         },
     },
     "attachments": {"enum": [BULK, FULL]},

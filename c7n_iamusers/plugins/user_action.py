@@ -40,6 +40,7 @@ from c7n_iamusers.iam.accounts import AccountDetails, read_account
 from c7n_iamusers.iam.live_policies import ENTITIES, LivePolicies
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.users import change_shows, key_shows
+from c7n_iamusers.infrastructure_code.model import Managed
 from c7n_iamusers.key_retirement import key_history
 from c7n_iamusers.plugins import gates, policy_checks, run_outputs
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
@@ -223,8 +224,13 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         inventory = AccountReadings.of(self.manager).inventory(pieces, run.backoff)
         asked = BlastRadius.of_all(option.blast_radius for option in options)
         inventory = with_policies(self.manager, inventory, asked, run.backoff, utc_now)
-        index = EvidenceIndex(replace(inventory, roles=account.roles, groups=account.groups))
+        inventory = replace(inventory, roles=account.roles, groups=account.groups)
+        index = EvidenceIndex(inventory, self.managed_found())
         return LiveRecheck(index, options)
+
+    def managed_found(self) -> Mapping[str, Managed]:
+        """Unique id of each user -> which code manages it, as the filter ``unnecessary`` found it."""
+        return {}
 
     def record_stores(self, run: Run) -> RecordStores:
         """The stores of snapshots and journals: this output, its siblings, and the one that ``record-from`` names.

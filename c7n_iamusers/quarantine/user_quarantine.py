@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from c7n_iamusers import reasons
@@ -73,6 +73,7 @@ class UserQuarantine:
     Each user's attachments are read from the user's own lists: a credential that a list of the account might miss would
     stay active unnoticed. ``recheck``: why the policy's filter no longer selects a user. ``note_exempt``: records that
     a user was exempt, which voids its announcement. ``adopt``: also users under an AWSDenyAll that is not ours.
+    ``noted``: unique id -> what else people are told of a user that is put in quarantine.
     """
 
     run: Run
@@ -90,6 +91,7 @@ class UserQuarantine:
     now: Callable[[], datetime] = utc_now
     note_exempt: NoteExempt = note_nobody
     adopt: bool = False
+    noted: Mapping[str, Reason] = field(default_factory=dict)
 
     def quarantine(self, evidence: Subject, applied: Applied) -> tuple[str, Reason]:
         """Quarantine one user. Returns status and reason. Raises CallFailed, ClientError or an IamUsersError."""
@@ -180,7 +182,7 @@ class UserQuarantine:
         if recorded.broken:
             broken = quarantine_broken(user, recorded.broken)
             return FAILED, broken.and_also(reasons.QUARANTINED_AGAIN(), *notes)
-        return QUARANTINED, reasons.joined(notes)
+        return QUARANTINED, reasons.joined([*notes, *filter(None, [self.noted.get(evidence.unique_id)])])
 
     def _undone(self, turn: _Turn, plan: Plan) -> Reason | None:
         """What AWS does not show of the quarantine after ``plan``; None if it shows all of it.

@@ -18,6 +18,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.attachments import ACCESS_KEY, ATTACHMENT_KINDS
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
+from c7n_iamusers.infrastructure_code.model import Managed
 from c7n_iamusers.lockout.deny_all import is_denied
 from c7n_iamusers.lockout.lockout_state import quarantine_of
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
@@ -56,6 +57,7 @@ class Later:
     None if there is no Deny before it. ``trust``: the account's roles by whom they trust; None if that spares nobody.
     ``missing``: ARN -> why the access of the user's person is not enough, None if it is; None if no policy asks.
     ``naming_tags``: the keys of tags that name a person: a user with one needs access, whatever its kind.
+    ``managed``: unique id -> which code manages the user; None if the deletion takes such users too.
     """
 
     active_within: float | None = None
@@ -63,6 +65,7 @@ class Later:
     trust: TrustIndex | None = None
     missing: Mapping[str, Reason | None] | None = None
     naming_tags: tuple[str, ...] = ()
+    managed: Mapping[str, Managed] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,10 +134,15 @@ class Forecast:
         denied = f"denied everything on {self.denied}" if self.denied else ""
         state = f"denied everything{since}" if self.held else denied
         why = self.reason.for_owners if self.reason else ""
-        end = f"{_SAID[self.group]}: {why}" if why else f"deleted on {self.deleted}"
+        # a quarantine takes them all the same
+        kept = state and self.reason and self.reason.code in _MANAGED
+        end = (
+            f"{'not deleted' if kept else _SAID[self.group]}: {why}" if why else f"deleted on {self.deleted}"
+        )
         return ", ".join(filter(None, [state, end]))
 
 
+_MANAGED = frozenset({reasons.MANAGED_AS_CODE.code, reasons.MANAGED_UNKNOWN.code})
 _SAID = {IN_USE: "in use", REPLACE_FIRST: "needs a replacement first", STAYS: "left alone"}
 
 
@@ -172,7 +180,7 @@ def forecast(flagged: Flagged, day: date, notices: Notices, later: Later, now: d
         denied = None if reason else first.date()
     if reason is None:
         quarantined = later.quarantined_for if quarantine else None
-        guards = Guards(callers, (), later.active_within, quarantined, noticed=0)
+        guards = Guards(callers, (), later.active_within, quarantined, noticed=0, managed=later.managed)
         reason = refused(guards, end, Before(quarantine=quarantine))
     group = group_of(reason.code) if reason else GOES
     return Forecast(group, reason, denied, since, held, None if reason else end.date())

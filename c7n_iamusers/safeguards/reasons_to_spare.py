@@ -26,6 +26,8 @@ from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import KeyUse
+from c7n_iamusers.infrastructure_code.model import Managed
+from c7n_iamusers.infrastructure_code.tags import managed_by_tags
 from c7n_iamusers.lockout.lockout_state import denied, lapses
 from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.notices.notices import Notices, notice_refusal
@@ -114,7 +116,8 @@ class Guards:
     ``missing``: ARN of each user -> why its access through Identity Center is not enough, None if it is; None if none
     is required. ``naming_tags``: ARN of each user -> the tags that said who its person is, if tags do. ``trust``: the
     roles of the account by the users that they trust; None if that spares nobody. ``rules_sha256``: of ``rules``, see
-    exemptions.digest_of.
+    exemptions.digest_of. ``managed``: unique id of a user, or id of a key -> which code manages it, as the filter found
+    it; None if that spares nobody.
     """
 
     callers: tuple[str, ...]
@@ -131,6 +134,7 @@ class Guards:
     naming_tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     trust: TrustIndex | None = None
     rules_sha256: str = ""
+    managed: Mapping[str, Managed] | None = None
 
     @classmethod
     def of_quarantine(
@@ -187,7 +191,27 @@ def refusal(
         or _active(user, guards.active_within, now, keys)
         or (None if before.emptied else _not_quarantined(user, quarantine, days, now, keys))
         or (None if before.emptied else _not_listened(user, quarantine, guards.listened))
+        or (None if before.emptied else managed_refusal(evidence, user, guards))
     )
+
+
+def managed_refusal(evidence: Subject, user: IamUser, guards: Guards) -> Reason | None:
+    """Why a user or key that code manages, by its live tags or as it was found, is left alone; None if nothing does.
+
+    ``evidence``: the flagged user, or one of its keys.
+    """
+    if guards.managed is None:
+        return None
+    return managed_reason(
+        Managed(managed_by_tags(user.tags)).and_also(guards.managed.get(evidence.unique_id, Managed()))
+    )
+
+
+def managed_reason(managed: Managed) -> Reason | None:
+    """Why what code manages, or may manage, is left alone; None if no code does."""
+    if managed.found:
+        return reasons.MANAGED_AS_CODE(what=managed.text)
+    return reasons.MANAGED_UNKNOWN(why="; ".join(managed.unread)) if managed.unread else None
 
 
 def gates_refusal(evidence: Subject, user: IamUser, guards: Guards, now: datetime) -> Reason | None:

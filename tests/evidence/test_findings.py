@@ -13,6 +13,7 @@ from c7n_iamusers.evidence.model import Evidence, Provisioning, Thresholds
 from c7n_iamusers.exemptions import Exemption, ExemptionRule
 from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.infrastructure_code.model import Managed, ManagedBy
 from c7n_iamusers.resource_policies.naming import NamedBy, Naming
 from tests.evidence_records import NOW, days_ago, evidence, key, password, used
 from tests.records import user
@@ -51,6 +52,7 @@ def unknown(known: Evidence, subject: IamUser = BOUNDED, **case: Any) -> set[str
 
 FRESH = days_ago(5)
 EXPIRED = Exemption(None, (ExemptionRule("user", "al*", "old times", date(2026, 1, 1)),))
+MANAGED = ManagedBy("CloudFormation", "stack users", "by DescribeStackResources")
 TAG, ROLE = ("ManagedBy=terraform*",), ("*role/iac",)
 
 
@@ -154,6 +156,8 @@ row(
 )
 row("age-unknown", evidence(replace(key(used(1)), created=None)), unknown={"key-not-rotated"})
 row("policies-not-read", evidence(grants=None), unknown=ADMINS)
+row("managed-as-code", evidence(managed=Managed((MANAGED,), ("not read",))), {"managed-as-code"})
+row("what-manages-it-not-read", evidence(managed=Managed(unread=("not read",))), unknown={"managed-as-code"})
 row("a-document-not-read", evidence(grants=UNREAD_POLICY), unknown=ADMINS)
 row("roles-not-read", evidence(trusted_by=None), unknown={"role-trusts-user"})
 row("devices-not-read", evidence(orphaned_mfa=None), unknown={"orphaned-mfa"})

@@ -42,6 +42,7 @@ from c7n_iamusers.identity_center.output.plan_files import read_plan
 from c7n_iamusers.identity_center.requests.intent_files import read_intents
 from c7n_iamusers.identity_center.requests.resource_policies import read_resource_policies
 from c7n_iamusers.identity_center.sign_ins import parse_sign_ins
+from c7n_iamusers.infrastructure_code.terraform_state import resources_in
 from c7n_iamusers.notices.exempted import parse_exempted
 from c7n_iamusers.notices.forwarding import Addressed, forwarded
 from c7n_iamusers.notices.held import parse_held
@@ -272,6 +273,7 @@ READERS = [
     Reader("approvals.csv", lambda path: approvals_in(path.parent)),
     Reader("record-of-a-cycle.json", content(waves.parse_record), _STORE, names_it=False),
     Reader("state-of-a-plan.json", content(parse_state), _STORE, names_it=False),
+    Reader("terraform.tfstate", content(lambda text: resources_in(text, "-")), _STORE, names_it=False),
 ]
 
 

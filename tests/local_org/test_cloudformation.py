@@ -234,3 +234,26 @@ def test_a_bucket_outlives_its_stack_but_not_a_creation_that_failed(org: LocalOr
     create(org, MANAGEMENT, "realtime", template, QueueName="free", **given)
     stacks.delete_stack(StackName="realtime")
     assert buckets() == ["of-functions"]
+
+
+def test_the_stack_of_a_resource_by_its_physical_id(org: LocalOrg) -> None:
+    user = {"Type": "AWS::IAM::User", "Properties": {"UserName": "made"}}
+    key = {"Type": "AWS::IAM::AccessKey", "Properties": {"UserName": {"Ref": "User"}}}
+    template = {"Resources": {"User": user, "Key": key}}
+    client, iam = org.client("cloudformation", MEMBER), org.client("iam", MEMBER)
+    client.create_stack(StackName="users", TemplateBody=json.dumps(template))
+    (made,) = iam.list_access_keys(UserName="made")["AccessKeyMetadata"]
+    for physical_id in ("made", made["AccessKeyId"]):
+        found = client.describe_stack_resources(PhysicalResourceId=physical_id)["StackResources"]
+        assert {(each["ResourceType"], each["PhysicalResourceId"], each["StackName"]) for each in found} == {
+            ("AWS::IAM::User", "made", "users"),
+            ("AWS::IAM::AccessKey", made["AccessKeyId"], "users"),
+        }
+        assert {each["ResourceStatus"] for each in found} == {"CREATE_COMPLETE"}
+    for asked, why in (
+        ({"PhysicalResourceId": "other"}, "Stack for other does not exist"),
+        ({"PhysicalResourceId": "made", "StackName": "users"}, "both"),
+    ):
+        with pytest.raises(ClientError, match=why) as refused:
+            client.describe_stack_resources(**asked)
+        assert refused.value.response["Error"]["Code"] == "ValidationError"
