@@ -2,93 +2,108 @@
 """Reads CloudTrail's event history for single keys: LookupEvents by AccessKeyId, within its two calls a second.
 
 It has management events of 90 days, in the Region of the call; 50 a page, the newest first, one attribute a question
-(LookupEvents, CloudTrail API reference). So it shows no data events, such as reads of objects.
+(LookupEvents, CloudTrail API Reference). So it shows no data events, such as reads of objects.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.execution.paging import items, pages
+from c7n_iamusers.execution.paging import pages
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.execution.retries import Backoff, error_code
-from c7n_iamusers.evidence.attempted_calls import HISTORY  # to move below evidence
 from c7n_iamusers.key_usage.model import KeyUsage
 from c7n_iamusers.key_usage.tally import Tally
+from c7n_iamusers.text.documents import NotInFormat, read_json
 
+PERMISSION = "cloudtrail:LookupEvents"
 #: "The rate of lookup requests is limited to two per second, per account, per Region" (LookupEvents).
 PER_SECOND = 2.0
-#: What it is called in ``KeyUsage.source``.
+#: How far back the event history goes (LookupEvents).
+HISTORY = timedelta(days=90)
+#: What it is called in ``KeyUsage.source``, before its Region.
 SOURCE = "CloudTrail's event history"
+#: Errors about the question, not about whoever asks: the next key may have an answer.
+_OF_ONE_KEY = frozenset({"InvalidLookupAttributesException", "InvalidNextTokenException"})
 
 
-def look_up(
-    client: Any, region: str, key_ids: Sequence[str], now: datetime, backoff: Backoff, most_pages: int = 1
-) -> dict[str, KeyUsage]:
-    """Key -> its calls in ``region``, the newest ``most_pages`` of 50 events. ``client``: of CloudTrail there.
+@dataclass
+class EventLookup:
+    """The event history of one account in ``region``. ``client``: of CloudTrail there, for this alone. Thread-safe.
 
-    A question that fails is a ``problem`` of its key. After a refusal of access no other key is asked for.
+    ``most_pages``: pages of 50 events to read of a key, at least 1. After a call that fails, no other key is asked for:
+    it would fail too, after all retries. So each of them has that as its ``problem``.
     """
-    RateLimit(PER_SECOND).attach(client)
-    found, refused = dict[str, KeyUsage](), ""
-    source = f"{SOURCE} in {region}"
-    for key_id in key_ids:
-        if not refused:
-            try:
-                found[key_id] = _look_up(client, key_id, now, backoff, most_pages, source)
-                continue
-            except (ClientError, BotoCoreError, KeyError, TypeError, ValueError) as error:
-                why = f"cloudtrail:LookupEvents does not answer ({error_code(error)})"
-                found[key_id] = KeyUsage(key_id, (), source, None, problem=why)
-                refused = why if error_code(error).startswith("AccessDenied") else ""
-                continue
-        found[key_id] = KeyUsage(key_id, (), source, None, problem=refused)
-    return found
 
+    client: Any
+    region: str
+    backoff: Backoff
+    most_pages: int = 1
+    _refused: str = ""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-def _look_up(
-    client: Any, key_id: str, now: datetime, backoff: Backoff, most_pages: int, source: str
-) -> KeyUsage:
-    tally, more = Tally({key_id}), False
-    asked = {
-        "LookupAttributes": [{"AttributeKey": "AccessKeyId", "AttributeValue": key_id}],
-        "StartTime": now - HISTORY,
-        "EndTime": now,
-    }
-    for number, page in enumerate(pages(client, "LookupEvents", backoff, **asked), 1):
+    def __post_init__(self) -> None:
+        RateLimit(PER_SECOND).attach(self.client)
+
+    @property
+    def source(self) -> str:
+        """What it is called in ``KeyUsage.source``."""
+        return f"{SOURCE} in {self.region}"
+
+    def usage_of(self, key_id: str, now: datetime) -> KeyUsage:
+        """The newest calls by ``key_id``. ``now``: UTC. It raises nothing of AWS: see ``KeyUsage.problem``.
+
+        If a further page can't be read, what was read is there, with ``more`` and the ``problem``.
+        """
+        with self._lock:
+            refused = self._refused
+        if refused:
+            return KeyUsage(key_id, (), self.source, None, problem=refused)
+        tally = Tally({key_id})
+        found = KeyUsage(key_id, (), self.source, None)
+        try:
+            for page in self._pages(key_id, now):
+                self._add(tally, page)
+                more = bool(page.get("NextToken") or tally.unclear or tally.overfull)
+                groups = tally.groups_of(key_id)
+                found = KeyUsage(key_id, groups, self.source, now, now - HISTORY, more)
+        except (ClientError, BotoCoreError) as error:
+            return replace(found, more=found.as_of is not None, problem=self._failed(error))
+        except (KeyError, TypeError, ValueError) as error:
+            why = f"its events can't be read: {error!r}"
+            return replace(found, more=found.as_of is not None, problem=why)
+        return found
+
+    def _pages(self, key_id: str, now: datetime) -> Any:
+        asked = {
+            "LookupAttributes": [{"AttributeKey": "AccessKeyId", "AttributeValue": key_id}],
+            "StartTime": now - HISTORY,
+            "EndTime": now,
+        }
+        read = pages(self.client, "LookupEvents", self.backoff, **asked)
+        for _, page in zip(range(self.most_pages), read, strict=False):
+            yield page
+
+    def _add(self, tally: Tally, page: Mapping[str, Any]) -> None:
+        """Count the events of ``page``. One that can't be read is counted as unclear, and loses no other."""
         for event in page["Events"]:
-            tally.add(json.loads(event["CloudTrailEvent"]))
-        if number == most_pages:
-            more = bool(page.get("NextToken"))
-            break
-    more = more or bool(tally.unclear)
-    return KeyUsage(key_id, tally.groups_of(key_id), source, now, now - HISTORY, more)
+            try:
+                tally.add(read_json(str(event["CloudTrailEvent"])))
+            except (NotInFormat, KeyError, TypeError):
+                tally.unclear += 1
 
-
-def own_addresses(ec2: Any, backoff: Backoff) -> dict[str, str]:
-    """Address -> what has it, of the elastic addresses and network interfaces of one Region. ``ec2``: a client there.
-
-    DescribeAddresses, DescribeNetworkInterfaces (EC2 API reference). Raises ClientError, BotoCoreError.
-    """
-    found = dict[str, str]()
-    for interface in items(ec2, "DescribeNetworkInterfaces", "NetworkInterfaces", backoff):
-        attachment = interface.get("Attachment")
-        of = attachment.get("InstanceId") if isinstance(attachment, Mapping) else None
-        name = str(of or interface.get("Description") or interface.get("NetworkInterfaceId"))
-        found |= dict.fromkeys(_addresses(interface), name)
-    for address in items(ec2, "DescribeAddresses", "Addresses", backoff):
-        if public := address.get("PublicIp"):
-            found.setdefault(str(public), str(address.get("InstanceId") or address.get("AllocationId") or public))
-    return found
-
-
-def _addresses(interface: Mapping[str, Any]) -> Iterable[str]:
-    for private in interface.get("PrivateIpAddresses") or ():
-        yield str(private.get("PrivateIpAddress"))
-        yield str((private.get("Association") or {}).get("PublicIp"))
-    yield from (str(each.get("Ipv6Address")) for each in interface.get("Ipv6Addresses") or ())
+    def _failed(self, error: Exception) -> str:
+        """Why nothing was read, in words; kept for the other keys, unless it is about this one."""
+        code = error_code(error)
+        denied = f": allow {PERMISSION}" if "AccessDenied" in code else ""
+        why = f"{PERMISSION} does not answer in {self.region} ({code}){denied}"
+        if code not in _OF_ONE_KEY:
+            with self._lock:
+                self._refused = why
+        return why
