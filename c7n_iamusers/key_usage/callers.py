@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -47,7 +47,7 @@ class Places:
         for network, name in self.ranges:
             if known.version == network.version and known in network:
                 return RANGE, name
-        return (OUTSIDE, "") if known.is_global else (UNKNOWN, "")
+        return (OUTSIDE, "") if known.is_global and self.own is not None else (UNKNOWN, "")
 
 
 @dataclass(frozen=True)
@@ -106,19 +106,16 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]])) if parts else "unknown"
 
 
-def callers_of(usages: Iterable[KeyUsage], places: Places = Places()) -> tuple[Caller, ...]:
-    """Who calls with the key of ``usages``, from whichever sources; those with the most calls first."""
-    groups: dict[tuple[str, UserAgent], list[tuple[CallGroup, bool]]] = {}
-    for usage in usages:
-        for group in usage.groups:
-            agent = read_user_agent(group.user_agent)
-            groups.setdefault((group.address, agent), []).append((group, usage.more))
-    found = [_caller(address, agent, its, places) for (address, agent), its in groups.items()]
+def callers_of(usage: KeyUsage, places: Places = Places()) -> tuple[Caller, ...]:
+    """Who calls with the key of ``usage``; those with the most calls first."""
+    groups: dict[tuple[str, UserAgent], list[CallGroup]] = {}
+    for group in usage.groups:
+        groups.setdefault((group.address, read_user_agent(group.user_agent)), []).append(group)
+    found = [_caller(address, agent, its, usage.more, places) for (address, agent), its in groups.items()]
     return tuple(sorted(found, key=lambda caller: (-caller.calls, caller.address, str(caller.agent))))
 
 
-def _caller(address: str, agent: UserAgent, groups: list[tuple[CallGroup, bool]], places: Places) -> Caller:
-    its = [group for group, _ in groups]
+def _caller(address: str, agent: UserAgent, its: list[CallGroup], more: bool, places: Places) -> Caller:
     kind, name = places.of(address)
     return Caller(
         address,
@@ -131,6 +128,5 @@ def _caller(address: str, agent: UserAgent, groups: list[tuple[CallGroup, bool]]
         sum(group.denied for group in its),
         min(group.first for group in its),
         max(group.last for group in its),
-        any(more for _, more in groups),
+        more,
     )
-

@@ -24,7 +24,11 @@ def read_own_addresses(ec2: Any, backoff: Backoff) -> dict[str, str]:
     found = dict[str, str]()
     for interface in items(ec2, "DescribeNetworkInterfaces", "NetworkInterfaces", backoff):
         attachment = interface.get("Attachment") or {}
-        names = (attachment.get("InstanceId"), interface.get("Description"), interface.get("NetworkInterfaceId"))
+        names = (
+            attachment.get("InstanceId"),
+            interface.get("Description"),
+            interface.get("NetworkInterfaceId"),
+        )
         name = next((str(each) for each in names if each), "")
         found |= dict.fromkeys(_of_interface(interface), name)
     for address in items(ec2, "DescribeAddresses", "Addresses", backoff):

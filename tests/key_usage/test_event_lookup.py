@@ -60,14 +60,19 @@ class History:
 
 def test_one_page_is_read_and_that_there_are_more_is_said() -> None:
     found = History().with_page(an_event(), an_event(eventName="RunInstances"), token="next").of()
-    assert [(group.event, group.calls) for group in found.groups] == [("DescribeInstances", 1), ("RunInstances", 1)]
+    assert [(group.event, group.calls) for group in found.groups] == [
+        ("DescribeInstances", 1),
+        ("RunInstances", 1),
+    ]
     assert (found.more, found.problem) == (True, "")
     assert found.as_data()["source"] == f"CloudTrail's event history in {REGION}"
     assert (found.as_of, found.since) == (NOW, NOW - timedelta(days=90))
 
 
 def test_further_pages_are_read_as_far_as_is_asked() -> None:
-    history = History(most_pages=2).with_page(an_event(), token="a").with_page(an_event(eventName="B"), token="b")
+    history = (
+        History(most_pages=2).with_page(an_event(), token="a").with_page(an_event(eventName="B"), token="b")
+    )
     found = history.of()
     assert [group.event for group in found.groups] == ["DescribeInstances", "B"]
     assert found.more
@@ -155,7 +160,9 @@ def test_the_rate_is_that_of_the_client_not_of_each_key(monkeypatch: pytest.Monk
     taken = list[float]()
     monkeypatch.setattr(event_lookup, "PER_SECOND", 2.0)
     monkeypatch.setattr(
-        event_lookup, "RateLimit", lambda rate: type("Limit", (), {"attach": lambda self, client: taken.append(rate)})()
+        event_lookup,
+        "RateLimit",
+        lambda rate: type("Limit", (), {"attach": lambda self, client: taken.append(rate)})(),
     )
     history = History().with_page().with_page()
     history.of()

@@ -32,7 +32,9 @@ def test_private_public_and_ipv6_addresses_of_an_instance() -> None:
         ],
         "Ipv6Addresses": [{"Ipv6Address": "2001:DB8::1"}],
     }
-    assert found([interface], []) == dict.fromkeys(("10.0.0.4", "192.0.2.4", "10.0.0.5", "2001:db8::1"), "i-1")
+    assert found([interface], []) == dict.fromkeys(
+        ("10.0.0.4", "192.0.2.4", "10.0.0.5", "2001:db8::1"), "i-1"
+    )
 
 
 def test_what_has_no_instance_is_named_by_its_description_or_id() -> None:
