@@ -26,6 +26,7 @@ from c7n_iamusers.evidence.model import (
     Provisioning,
     Source,
     Thresholds,
+    UsedKey,
 )
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.exemptions import Exemption
@@ -88,6 +89,8 @@ def _unknown(user: IamUser, evidence: Evidence, held: list[Credential]) -> Itera
             yield f"{credential.title}: age unknown"
 
 
+#: The source that says why a user's access keys could not be listed, where ``usage`` asks who calls with them.
+KEYS_UNLISTED = "usage keys"
 #: The key of a resource under which Cloud Custodian's output holds the assessment.
 ANNOTATION = "c7n:IamUser"
 
@@ -129,6 +132,7 @@ class Assessment:
             "trusted_by": None if trusted_by is None else list(trusted_by),
             **_named_by(self.evidence),
             "managed": as_data(self.evidence.managed.found),
+            **_usage(self.evidence),
             "sources": {piece: source.as_data() for piece, source in self.evidence.sources.items()},
         }
 
@@ -144,6 +148,13 @@ def _named_by(evidence: Evidence) -> dict[str, Any]:
     named, unknown = evidence.naming.named, evidence.naming.unknown
     told = [each.as_data() for each in named[:_MOST_POLICIES]]
     return {"named_by": told if named or not unknown else None}
+
+
+def _usage(evidence: Evidence) -> dict[str, Any]:
+    """Who calls with each access key, if that was asked for; None if its keys could not be listed."""
+    if evidence.usage is not None:
+        return {"usage": [each.as_data() for each in evidence.usage]}
+    return {"usage": None} if KEYS_UNLISTED in evidence.sources else {}
 
 
 #: Characters of a finding's text that an announcement keeps.
@@ -257,6 +268,14 @@ class Assessor:
         evidence = replace(
             known, managed=known.managed.and_also(managed), sources={**known.sources, **sources}
         )
+        return self._assess(found.user, evidence, found.exemption)
+
+    def with_usage(
+        self, found: Assessment, usage: tuple[UsedKey, ...] | None, sources: Mapping[str, Source]
+    ) -> Assessment:
+        """The assessment with who calls with the user's access keys. ``sources``: those that were asked for it."""
+        known = found.evidence
+        evidence = replace(known, usage=usage, sources={**known.sources, **sources})
         return self._assess(found.user, evidence, found.exemption)
 
     def with_all_attachments(self, found: Assessment) -> Assessment:

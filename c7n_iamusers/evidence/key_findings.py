@@ -11,47 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
-
 from c7n_iamusers import defaults
 from c7n_iamusers.evidence.assessment import MAX_AGE
 from c7n_iamusers.evidence.credential_report import SAME_MOMENT, Row, credentials_of
-from c7n_iamusers.evidence.model import Credential, Finding, LastUse
-from c7n_iamusers.iam.attachments import ACCESS_KEY, ACTIVE, INACTIVE
+from c7n_iamusers.evidence.model import Credential, Finding, KeyEvidence, LastUse
+from c7n_iamusers.iam.attachments import ACCESS_KEY, ACTIVE
 from c7n_iamusers.iam.user import Item
 from c7n_iamusers.iam.users import KeyUse
-from c7n_iamusers.text.times import as_text, moment
+from c7n_iamusers.text.times import moment
 
 #: The member of a key's annotation that says whether its user has no other active key.
 ONLY_ACTIVE = "only-active"
 #: The ids of the findings on a key.
 UNUSED, OLD, SUPERSEDED = KEY_FINDING_IDS = ("key-unused", "key-old", "key-superseded")
-
-
-@dataclass(frozen=True)
-class KeyEvidence:
-    """One access key. ``created``, ``last_use``: None if unknown. ``doubt``: why its use is unknown, in words.
-
-    ``as_of``: as of when the use is known (UTC). ``source``: what says it, in words.
-    """
-
-    key_id: str
-    active: bool
-    created: datetime | None
-    last_use: LastUse | None = None
-    as_of: datetime | None = None
-    source: str = ""
-    doubt: str = ""
-
-    def as_data(self) -> dict[str, Any]:
-        """The key as the annotation shows it. ``used``: false if never, null if unknown."""
-        use = self.last_use
-        used = as_text(use.at) or False if use else None
-        data: dict[str, Any] = {"id": self.key_id, "status": ACTIVE if self.active else INACTIVE}
-        data |= {"created": as_text(self.created), "used": used, "source": self.source}
-        data |= {"as_of": as_text(self.as_of)}
-        where = {"service": use.service, "region": use.region} if use and use.service else {}
-        return {**data, **where, **({"unknown": self.doubt} if self.doubt else {})}
 
 
 def listed_keys(items: Iterable[Item], row: Row | None, as_of: datetime | None) -> list[KeyEvidence]:

@@ -9,8 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from c7n_iamusers import defaults
+from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE
 from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from c7n_iamusers.infrastructure_code.model import Managed
+from c7n_iamusers.key_usage.callers import Caller
+from c7n_iamusers.key_usage.data_plane import is_data_plane
+from c7n_iamusers.key_usage.model import KeyUsage
 from c7n_iamusers.resource_policies.naming import Naming
 from c7n_iamusers.text.times import as_text, moment
 
@@ -66,6 +70,112 @@ class Credential:
 
 
 @dataclass(frozen=True)
+class KeyEvidence:
+    """One access key. ``created``, ``last_use``: None if unknown. ``doubt``: why its use is unknown, in words.
+
+    ``as_of``: as of when the use is known (UTC). ``source``: what says it, in words.
+    """
+
+    key_id: str
+    active: bool
+    created: datetime | None
+    last_use: LastUse | None = None
+    as_of: datetime | None = None
+    source: str = ""
+    doubt: str = ""
+
+    def as_data(self) -> dict[str, Any]:
+        """The key as the annotation shows it. ``used``: false if never, null if unknown."""
+        use = self.last_use
+        used = as_text(use.at) or False if use else None
+        data: dict[str, Any] = {"id": self.key_id, "status": ACTIVE if self.active else INACTIVE}
+        data |= {"created": as_text(self.created), "used": used, "source": self.source}
+        data |= {"as_of": as_text(self.as_of)}
+        where = {"service": use.service, "region": use.region} if use and use.service else {}
+        return {**data, **where, **({"unknown": self.doubt} if self.doubt else {})}
+
+
+#: What is known of the calls by a key: ``UsedKey.result``.
+CALLS, DATA_PLANE_ONLY, NO_EVENT, NEVER_USED, UNKNOWN_CALLS = (
+    "calls",
+    "data-plane-only",
+    "no-event",
+    "never-used",
+    "unknown",
+)
+#: Callers that an annotation has of a key. It travels in messages.
+_MOST_CALLERS = 10
+
+
+@dataclass(frozen=True)
+class UsedKey:
+    """Who calls with an access key, of a user whose policy asks for it. ``key``: with its last use.
+
+    ``sources``: what was asked for its calls; none where it was never used. ``callers``: those with the most calls
+    first.
+    """
+
+    key: KeyEvidence
+    sources: tuple[KeyUsage, ...] = ()
+    callers: tuple[Caller, ...] = ()
+
+    @property
+    def result(self) -> str:
+        """CALLS: there are callers. NEVER_USED: by IAM. UNKNOWN_CALLS: a source was not read in full.
+
+        DATA_PLANE_ONLY: no event by a key whose last use was of a service with data events, which no source has to
+        have. NO_EVENT: none in the sources, which say where and since when.
+        """
+        use = self.key.last_use
+        if self.callers:
+            return CALLS
+        if any(each.problem or each.more or each.as_of is None for each in self.sources):
+            return UNKNOWN_CALLS
+        if use and use.at is None:
+            return NEVER_USED
+        if not self.sources:
+            return UNKNOWN_CALLS
+        return DATA_PLANE_ONLY if use and is_data_plane(use.service) else NO_EVENT
+
+    @property
+    def is_known_in_full(self) -> bool:
+        """Whether every source that was asked was read to its end."""
+        return bool(self.sources) and not any(each.problem or each.more for each in self.sources)
+
+    def as_data(self) -> dict[str, Any]:
+        """As annotations show it."""
+        told = self.callers[:_MOST_CALLERS]
+        more = {"more-callers": len(self.callers) - len(told)} if len(self.callers) > len(told) else {}
+        return {
+            **self.key.as_data(),
+            "result": self.result,
+            "callers": [each.as_data() for each in told],
+            **more,
+            "sources": [each.as_data() for each in self.sources],
+            "text": self.text,
+        }
+
+    @property
+    def text(self) -> str:
+        """In one line, for people."""
+        use = self.key.last_use
+        where = f" for {use.service} in {use.region or 'an unknown Region'}" if use and use.service else ""
+        last = f"last used on {use.at:%Y-%m-%d}{where}" if use and use.at else "last used at an unknown time"
+        unread = "; ".join(dict.fromkeys(each.problem for each in self.sources if each.problem))
+        return {
+            CALLS: "; ".join(map(str, self.callers[:_MOST_TOLD])),
+            NEVER_USED: f"never used, by {self.key.source}",
+            DATA_PLANE_ONLY: f"{last}, data plane only: it reads and writes data, of which CloudTrail keeps no events",
+            NO_EVENT: f"{last}; no call in {' or '.join(each.source for each in self.sources)}",
+            UNKNOWN_CALLS: f"{last}; who calls with it is unknown{': ' if unread else ''}{unread}",
+        }[self.result]
+
+
+#: Callers in one line.
+_MOST_TOLD = 3
+
+
+@dataclass(frozen=True)
 class Evidence:
     """The evidence on one user. None always means unknown.
 
@@ -78,6 +188,7 @@ class Evidence:
     ``sources``: piece of evidence -> its source, for each piece that was requested; see ``Inventory``.
     ``naming``: the policies of resources that name the user; None if nobody asked for them.
     ``managed``: which code manages it, by its tags and by what was asked.
+    ``usage``: who calls with each of its access keys; None if nobody asked, or its keys could not be listed.
     """
 
     credentials: Mapping[str, tuple[Credential, ...]] = field(default_factory=dict)
@@ -90,6 +201,7 @@ class Evidence:
     sources: Mapping[str, Source] = field(default_factory=dict)
     naming: Naming | None = None
     managed: Managed = field(default_factory=Managed)
+    usage: tuple[UsedKey, ...] | None = None
 
     def time_of(self, piece: str) -> datetime | None:
         """As of when ``piece`` is known (UTC); None if it was not read."""

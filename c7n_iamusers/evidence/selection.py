@@ -104,6 +104,11 @@ NAMES_USER, BLAST_RADIUS, BLAST_REGIONS = (
     "blast-radius",
     "blast-radius-regions",
 )
+#: The options that ask who calls with access keys. ``CLOUDTRAIL``: the value of USAGE.
+USAGE, USAGE_PAGES, USAGE_REGIONS, USAGE_FROM = "usage", "usage-pages", "usage-regions", "usage-from"
+CLOUDTRAIL = "cloudtrail"
+#: Pages of a key and Region that can be asked for: half a minute at two calls a second.
+MOST_PAGES = 60
 OPTIONS = (
     "kinds",
     "unused-for",
@@ -115,6 +120,7 @@ OPTIONS = (
     "managed-by",
     BLAST_RADIUS,
     BLAST_REGIONS,
+    *(USAGE, USAGE_PAGES, USAGE_REGIONS, USAGE_FROM),
     "attachments",
 )
 
@@ -153,10 +159,25 @@ class AskedCode:
 
 
 @dataclass(frozen=True)
+class AskedUsage:
+    """What is asked of the calls by access keys. ``history``: whether CloudTrail's event history is read.
+
+    ``pages``: of 50 events, a key and Region. ``regions``: beside that of a key's last use. ``place``: a path or
+    s3://BUCKET/KEY of CloudTrail's files, or of a query's result; empty for none.
+    """
+
+    history: bool = False
+    pages: int = 1
+    regions: tuple[str, ...] = ()
+    place: str = ""
+
+
+@dataclass(frozen=True)
 class FilterOptions:
     """``selection``: the users to flag. ``full``: whether to list, for each user, what no bulk operation returns.
 
     ``blast_radius``: the policies of resources to read. ``code``: what is asked of the code that manages them.
+    ``usage``: what is asked of who calls with their access keys.
     """
 
     selection: Selection
@@ -164,6 +185,7 @@ class FilterOptions:
     full: bool
     blast_radius: BlastRadius = field(default_factory=BlastRadius)
     code: AskedCode = AskedCode()
+    usage: AskedUsage = AskedUsage()
 
 
 def parse_options(data: Mapping[str, Any], where: str) -> FilterOptions:
@@ -185,11 +207,11 @@ def parse_options(data: Mapping[str, Any], where: str) -> FilterOptions:
     blast_radius = reader.blast_radius()
     if NAMES_USER in (*selection.any_of, *selection.none_of) and not blast_radius.services:
         reader.fault("findings", f"{NAMES_USER} needs {BLAST_RADIUS}: [s3, kms, ...] or {ALL}")
-    code = reader.code()
+    code, usage = reader.code(), reader.usage()
     full = reader.names([given.get("attachments", BULK)], "attachments", (BULK, FULL)) == (FULL,)
     if reader.faults:
         raise InvalidPolicyData("; ".join(reader.faults))
-    return FilterOptions(selection, criteria, full, blast_radius, code)
+    return FilterOptions(selection, criteria, full, blast_radius, code, usage)
 
 
 class _Reader:
@@ -279,6 +301,23 @@ class _Reader:
         if BLAST_REGIONS in self.given and not services:
             self.fault(BLAST_REGIONS, f"needs {BLAST_RADIUS}")
         return BlastRadius(SERVICES if ALL in services else services, tuple(regions))
+
+    def usage(self) -> AskedUsage:
+        given, regions = self.given, self.given.get(USAGE_REGIONS, [])
+        history = self.names([given[USAGE]], USAGE, (CLOUDTRAIL,)) != () if USAGE in given else False
+        for key in (USAGE_PAGES, USAGE_REGIONS):
+            if key in given and USAGE not in given:
+                self.fault(key, f"needs {USAGE}: {CLOUDTRAIL}")
+        pages = given.get(USAGE_PAGES, 1)
+        if not isinstance(pages, int) or isinstance(pages, bool) or not 1 <= pages <= MOST_PAGES:
+            self.fault(USAGE_PAGES, f"must be a number of pages from 1 to {MOST_PAGES}, not {quoted(pages)}")
+        if not isinstance(regions, list) or not all(_REGION.fullmatch(str(each)) for each in regions):
+            self.fault(USAGE_REGIONS, f"must be a list of Regions, not {quoted(regions)}")
+            regions = []
+        place = given.get(USAGE_FROM, "")
+        if USAGE_FROM in given and (not isinstance(place, str) or not place):
+            self.fault(USAGE_FROM, f"must be a path or s3://BUCKET/KEY, not {quoted(place)}")
+        return AskedUsage(history, pages, tuple(dict.fromkeys(map(str, regions))), str(place))
 
     def _patterns(self, given: Mapping[str, Any], key: str) -> Iterator[str]:
         patterns = given.get(key, [])

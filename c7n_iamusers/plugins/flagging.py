@@ -25,6 +25,7 @@ from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.deny_all import is_denied
 from c7n_iamusers.lockout.lockout_state import quarantine_of
 from c7n_iamusers.plugins.code_owners import CodeOwners
+from c7n_iamusers.plugins.key_usage_reader import UsageReader
 from c7n_iamusers.plugins.policy_reader import with_policies
 from c7n_iamusers.plugins.resources import AccountReadings, Resource, UserRecord, annotate_anew, user_records
 from c7n_iamusers.text.wording import VisibleLog, shown
@@ -46,7 +47,8 @@ class Flagging:
     ``otherwise``: rules that protect nobody in real time; None if they can't be read. The annotation of a flagged user
     says by which one it would be exempt.
 
-    ``code``: asks which code manages users; None if only their tags are to say it.
+    ``code``: asks which code manages users; None if only their tags are to say it. ``usage``: asks who calls with the
+    access keys of flagged users; None if the policy does not ask.
 
     After ``flagged``: ``exempt``: the users that exemptions protect, each with the first rule that does. ``seen``:
     unique id -> what became of each user that exists.
@@ -63,6 +65,7 @@ class Flagging:
     unfinished: Callable[[Sequence[IamUser]], Collection[str]] = lambda _: ()
     otherwise: Sequence[exemptions.ExemptionRule] | None = ()
     code: CodeOwners | None = None
+    usage: UsageReader | None = None
 
     def flagged(
         self,
@@ -181,6 +184,7 @@ class Flagging:
         for reason, names in sorted(left_out.items()):
             self.log.info("unnecessary: %d left out by %s: %s", len(names), reason, shown(names))
         chosen = chosen if early else self._with_code(assessor, chosen, pool)
+        chosen = self._with_usage(assessor, chosen, pool)
         if not self.options.full:
             return chosen
         in_full = pool.map(lambda user: self._in_full(assessor, *user), chosen)
@@ -199,6 +203,17 @@ class Flagging:
                 )
         return [
             (resource, assessor.with_managed(found, *answer))
+            for (resource, found), answer in zip(users, answers, strict=True)
+        ]
+
+    def _with_usage(self, assessor: Assessor, users: list[Found], pool: Executor) -> list[Found]:
+        """``users`` with who calls with their access keys, if the policy asks. It takes calls for each key, so only the
+        selected are asked for: it changes no selection."""
+        if not self.usage or not users:
+            return users
+        answers = self.usage.of_users([found.user for _, found in users], pool)
+        return [
+            (resource, assessor.with_usage(found, *answer))
             for (resource, found), answer in zip(users, answers, strict=True)
         ]
 

@@ -14,16 +14,18 @@ from c7n.utils import local_session, type_schema
 
 from c7n_iamusers import exemptions
 from c7n_iamusers.evidence.seen_users import SEEN, SeenUser, SeenUsers, sees_all
-from c7n_iamusers.evidence.selection import BLAST_RADIUS, AskedCode, FilterOptions
+from c7n_iamusers.evidence.selection import BLAST_RADIUS, AskedCode, AskedUsage, FilterOptions
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.iam.attachments import ACCESS_KEY
+from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.user_fields import ID
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.code_owners import CodeOwners
 from c7n_iamusers.plugins.exemption_list import OneSession
 from c7n_iamusers.plugins.flagging import Flagging
+from c7n_iamusers.plugins.key_usage_reader import UsageReader
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.resources import Resource, subject_of
 from c7n_iamusers.plugins.run_outputs import visible_errors, write_privately
@@ -84,6 +86,13 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     s3://BUCKET/KEY, read with the credentials that Cloud Custodian runs with; a place that ends with / stands for all
     names below it that end with .tfstate. What can't be read is in ``sources``; whether code manages the user is then
     unknown, and deletions leave it alone.
+
+    ``usage: cloudtrail`` asks who calls with each access key of the flagged users: CloudTrail's event history in the
+    Region of the key's last use, one page of 50 events, two calls a second (``usage-pages``: more of them;
+    ``usage-regions``: there as well). It has management events of 90 days. ``usage-from`` reads CloudTrail's files, or
+    the result of the query that ``c7n-iamusers usage --athena-query`` prints: a path or s3://BUCKET/KEY. Each key is in
+    ``usage`` of the annotation, with its callers and sources; what can't be read makes its callers unknown, never none.
+    ``priority`` says which flagged user to look at first, and why. It changes who is flagged in nothing.
 
     Each flagged user is annotated with ``c7n:IamUser``: ``kind``, ``reasons``, ``replacement``, ``findings``,
     ``unknown_findings``, ``last_activity``, ``credentials`` (with ages), ``attachments`` (kind -> count), ``unread``,
@@ -254,6 +263,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
             *(self.manager, client, Backoff(), options, utc_now, self.log),
             unfinished=self._unfinished,
             code=self._code,
+            usage=self._usage(client, options.usage),
             otherwise=held and [rule for rule in held if rule not in rules],
         )
         with self.executor_factory(max_workers=self.max_workers) as pool:
@@ -261,6 +271,15 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         self._note_seen((*rules, *elsewhere), list(flagging.seen.values()))
         self._note_exempt(flagging.exempt)
         return flagged
+
+    def _usage(self, client: Any, asked: AskedUsage) -> UsageReader | None:
+        if asked == AskedUsage():
+            return None
+        return UsageReader(self.manager, client, asked, Backoff(), utc_now, self.log, self._keys_read)
+
+    def _keys_read(self, user: IamUser) -> Sequence[Item] | None:
+        """The access keys of a user to ask about, where they are read already; None to list them."""
+        return user.attachments.get(ACCESS_KEY.name)
 
     def _told(
         self, account_id: str

@@ -13,14 +13,14 @@ from c7n.utils import type_schema
 from c7n_iamusers import defaults, exemptions
 from c7n_iamusers.evidence.credential_report import is_row_of
 from c7n_iamusers.evidence.findings import LOW, MANAGED_AS_CODE
-from c7n_iamusers.evidence.key_findings import ONLY_ACTIVE, KeyCriteria, KeyEvidence, listed_keys
-from c7n_iamusers.evidence.model import Finding
+from c7n_iamusers.evidence.key_findings import ONLY_ACTIVE, KeyCriteria, listed_keys
+from c7n_iamusers.evidence.model import Finding, KeyEvidence
 from c7n_iamusers.evidence.seen_users import SeenUser
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
-from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.infrastructure_code.model import as_data
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.access_keys import NAME, USER
@@ -146,7 +146,7 @@ class UnnecessaryKeys(Unnecessary):
         criteria, by_user = self.key_criteria(), dict[str, list[Resource]]()
         for key in resources:
             by_user.setdefault(user_of(key).unique_id, []).append(key)
-        self._keys = by_user
+        self._keys, self._criteria = by_user, criteria
         flagged = super().process([keys[0][USER] for keys in by_user.values()], event)
         now, left_out, found = utc_now(), dict[str, list[str]](), list[Resource]()
         for user in flagged:
@@ -164,8 +164,16 @@ class UnnecessaryKeys(Unnecessary):
         self.log.info("unnecessary: %d of %d access keys are flagged", len(found), len(resources))
         return found
 
+    def _keys_read(self, user: IamUser) -> Sequence[Item] | None:
+        """Those of a user's keys that are flagged: no other one is asked about."""
+        keys, now = self._keys.get(user.unique_id, []), utc_now()
+        known = self._evidence(user.detail, keys)
+        return [
+            key for key, evidence, others in known if not self._criteria.left_out_by(evidence, others, now)
+        ]
+
     def _evidence(
-        self, user: Resource, keys: Sequence[Resource]
+        self, user: Mapping[str, Any], keys: Sequence[Resource]
     ) -> list[tuple[Resource, KeyEvidence, list[KeyEvidence]]]:
         report = AccountReadings.of(self.manager).inventory((CREDENTIAL_REPORT,), Backoff()).report
         row = report.row(user["UserName"]) if report else None
@@ -217,4 +225,6 @@ def _annotate(
     alone = not any(each.active for each in others if each is not evidence)
     about = {**evidence.as_data(), ONLY_ACTIVE: alone}
     told = {"findings": [*findings, *(known.get("findings") or ())], KEY: about}
+    if known.get("usage"):
+        told["usage"] = [each for each in known["usage"] if each["id"] == evidence.key_id]
     key[ANNOTATION] = {**known, **told}

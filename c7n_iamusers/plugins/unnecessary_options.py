@@ -20,9 +20,15 @@ from c7n_iamusers.evidence.selection import (
     BLAST_RADIUS,
     BLAST_REGIONS,
     BULK,
+    CLOUDTRAIL,
     FULL,
+    MOST_PAGES,
     STACKS,
     STATES,
+    USAGE,
+    USAGE_FROM,
+    USAGE_PAGES,
+    USAGE_REGIONS,
     FilterOptions,
     parse_options,
 )
@@ -32,6 +38,7 @@ from c7n_iamusers.iam.attachments import LISTED_BY_USER
 from c7n_iamusers.iam.user_fields import FIELDS
 from c7n_iamusers.iam.users import LISTED_KINDS
 from c7n_iamusers.infrastructure_code import stacks
+from c7n_iamusers.key_usage import event_lookup, own_addresses
 from c7n_iamusers.plugins.exemption_list import ExemptionSource, parse_source
 from c7n_iamusers.plugins.policy_checks import is_variable
 from c7n_iamusers.resource_policies.sources import ALL, SERVICES, permissions_for
@@ -120,7 +127,14 @@ class FilterText:
         asked = self._data.get(BLAST_RADIUS) or ()
         services = SERVICES if ALL in asked else asked
         needed |= {*permissions_for(services, not self._data.get(BLAST_REGIONS))}
-        return sorted(needed)
+        return sorted({*needed, *self._for_usage()})
+
+    def _for_usage(self) -> Iterator[str]:
+        """A key's id takes ListAccessKeys; its last use GetAccessKeyLastUsed, where the report does not say."""
+        if USAGE in self._data or USAGE_FROM in self._data:
+            yield from ("iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", *own_addresses.PERMISSIONS)
+        if USAGE in self._data:
+            yield event_lookup.PERMISSION
 
     def _own_rules(self, data: Mapping[str, Any]) -> tuple[ExemptionRule, ...]:
         given = data.get("exempt", [])
@@ -175,6 +189,9 @@ def _without_unfilled(filled: Mapping[str, Any], data: Mapping[str, Any]) -> dic
     unfilled = {key for key in _DAYS if key in data and is_variable(data[key])}
     if "managed-by" in data and _VARIABLE.search(str(data["managed-by"])):
         unfilled.add("managed-by")
+    unfilled |= {
+        key for key in (USAGE_PAGES, USAGE_REGIONS) if key in data and _VARIABLE.search(str(data[key]))
+    }
     return {key: value for key, value in filled.items() if key not in unfilled}
 
 
@@ -271,4 +288,20 @@ SCHEMA: dict[str, Any] = {
         "items": {"enum": [ALL, *SERVICES]},
     },
     BLAST_REGIONS: {"description": "only there; by default in each Region that is enabled in the account"},
+    USAGE: {
+        "description": "who calls with each access key, by CloudTrail's event history: a call or more a key",
+        "enum": [CLOUDTRAIL],
+    },
+    USAGE_PAGES: {
+        "description": f"of 50 events, a key and Region: 1 by default, {MOST_PAGES} at most",
+        "minimum": 1,
+        "maximum": MOST_PAGES,
+    },
+    USAGE_REGIONS: {
+        "description": "beside that of a key's last use",
+        "items": {"type": "string"},
+    },
+    USAGE_FROM: {
+        "description": "CloudTrail's files, or the result of the query of c7n-iamusers usage: a path or s3://BUCKET/KEY"
+    },
 }

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.evidence.credential_report import SAME_MOMENT
-from c7n_iamusers.evidence.key_findings import KeyCriteria, KeyEvidence, listed_keys, live_keys
-from c7n_iamusers.evidence.model import LastUse
+from c7n_iamusers.evidence.key_findings import KeyCriteria, listed_keys, live_keys
+from c7n_iamusers.evidence.model import KeyEvidence, LastUse
 from c7n_iamusers.iam.users import KeyUse
 from tests.evidence_records import NEVER, NOW, days_ago, used
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.evidence.model import Hint, Provisioning, Thresholds
-from c7n_iamusers.evidence.selection import Selection, parse_options
+from c7n_iamusers.evidence.selection import AskedUsage, Selection, parse_options
 from c7n_iamusers.exceptions import InvalidPolicyData
 
 pytestmark = pytest.mark.pure
@@ -40,6 +40,18 @@ def test_every_option() -> None:
     assert found.full
 
 
+def test_what_is_asked_of_calls() -> None:
+    assert parse_options({}, "here").usage == AskedUsage()
+    given = {
+        "usage": "cloudtrail",
+        "usage-pages": 3,
+        "usage-regions": ["us-east-1"],
+        "usage-from": "events.csv",
+    }
+    assert parse_options(given, "here").usage == AskedUsage(True, 3, ("us-east-1",), "events.csv")
+    assert parse_options({"usage": "cloudtrail"}, "here").usage == AskedUsage(True)
+
+
 def test_a_list_of_findings_means_any_of_them() -> None:
     assert parse_options({"findings": ["key-unused"]}, "here").selection.any_of == ("key-unused",)
 
@@ -47,6 +59,31 @@ def test_a_list_of_findings_means_any_of_them() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
+        pytest.param(
+            {"usage": "trail"}, "here: usage: there is no 'trail': known are cloudtrail", id="usage"
+        ),
+        pytest.param({"usage-pages": 2}, "here: usage-pages: needs usage: cloudtrail", id="pages-alone"),
+        pytest.param(
+            {"usage-regions": ["eu-west-1"]}, "here: usage-regions: needs usage", id="regions-alone"
+        ),
+        pytest.param(
+            {"usage": "cloudtrail", "usage-pages": 0},
+            "usage-pages: must be a number of pages from 1",
+            id="no-page",
+        ),
+        pytest.param(
+            {"usage": "cloudtrail", "usage-pages": True},
+            "must be a number of pages from 1 to 60, not True",
+            id="yes",
+        ),
+        pytest.param(
+            {"usage": "cloudtrail", "usage-regions": ["Ireland"]},
+            "usage-regions: must be a list of Regions, not",
+            id="usage-region",
+        ),
+        pytest.param(
+            {"usage-from": []}, "usage-from: must be a path or s3://BUCKET/KEY, not", id="usage-from"
+        ),
         pytest.param(
             {"kinds": ["robot"]}, "here: kinds: there is no 'robot': known are human, machine", id="kind"
         ),

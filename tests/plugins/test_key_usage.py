@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who calls with the access keys of flagged users, by events that are planted in the local organization."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aws_local_org import LocalOrg, scripted_events
+from c7n_iamusers.evidence.assessment import ANNOTATION
+from c7n_iamusers.key_usage import event_lookup
+from tests.interference import deny
+from tests.plugins.keys import days_ago, key_of, new_report, on_keys
+from tests.policies import ACCOUNT, policy
+from tests.used_permissions import observed, run_within_permissions
+
+REGION = "eu-west-1"
+ASKED = {"usage": "cloudtrail"}
+GITHUB = "aws-sdk-nodejs/2.1692.0 linux/v20.18.0 configure-aws-credentials-for-github-actions promise"
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_lookup, "PER_SECOND", 100_000.0)
+
+
+def call(
+    org: LocalOrg, user: str, action: str = "ec2:DescribeInstances", days: float = 3, **more: Any
+) -> dict[str, Any]:
+    """A call by a key of the user so many days ago."""
+    given = {"region": REGION, "time": days_ago(days).isoformat(), **more}
+    return scripted_events.attempt(org, ACCOUNT, user, action, **given)
+
+
+def flagged(**options: Any) -> dict[str, dict[str, Any]]:
+    """User name -> its annotation."""
+    data = {"filters": [{"type": "unnecessary", "exempt": "none", **options}]}
+    return {each["UserName"]: each[ANNOTATION] for each in run_within_permissions(policy(data))}
+
+
+def usage_of(name: str, **options: Any) -> dict[str, Any]:
+    """What the annotation has of the only key of the user."""
+    (found,) = flagged(**(options or ASKED))[name]["usage"]
+    return found
+
+
+def test_nobody_pays_unasked(org: LocalOrg) -> None:
+    key_of(org, "app", 200, 3)
+    with observed() as used:
+        assert "usage" not in flagged()["app"]
+    assert not used & {"cloudtrail:LookupEvents", "iam:ListAccessKeys", "ec2:DescribeAddresses"}
+
+
+def test_who_calls_with_a_key(org: LocalOrg) -> None:
+    key = key_of(org, "app", 200)
+    for days in (5, 4, 3):
+        call(
+            org, "app", days=days, user_agent="Boto3/1.34.0 md/Botocore#1.34.0 m/e", source_ip="198.51.100.4"
+        )
+    found = usage_of("app")
+    assert (found["id"], found["result"]) == (key, "calls")
+    (caller,) = found["callers"]
+    assert (caller["calls"], caller["denied"], caller["address"]) == (3, 0, "198.51.100.4")
+    assert "boto3 1.34.0" in found["text"].lower()
+    assert f"in {REGION}" in found["text"]
+    (source,) = found["sources"]
+    assert source["source"] == f"CloudTrail's event history in {REGION}"
+    assert source["as_of"] and source["since"]
+
+
+def test_a_key_whose_calls_are_data_events_is_never_unused(org: LocalOrg) -> None:
+    key_of(org, "app", 200)
+    assert call(org, "app", "s3:GetObject")["event"] is None
+    found = usage_of("app")
+    assert (found["result"], found["callers"]) == ("data-plane-only", [])
+    assert "data plane only" in found["text"]
+
+
+def test_a_key_without_any_event_says_where_nothing_was_found(org: LocalOrg) -> None:
+    key_of(org, "app", 200)
+    call(org, "app", days=120)
+    found = usage_of("app")
+    assert found["result"] == "no-event"
+    assert f"no call in CloudTrail's event history in {REGION}" in found["text"]
+
+
+def test_a_key_that_was_never_used_costs_no_lookup(org: LocalOrg) -> None:
+    key_of(org, "app", 200)
+    with observed() as used:
+        found = usage_of("app")
+    assert found["result"] == "never-used"
+    assert "cloudtrail:LookupEvents" not in used
+
+
+def test_refused_calls_are_attempts(org: LocalOrg) -> None:
+    key_of(org, "app", 200)
+    call(org, "app")
+    org.client("iam", ACCOUNT).attach_user_policy(
+        UserName="app", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll"
+    )
+    call(org, "app", days=1)
+    (caller,) = usage_of("app")["callers"]
+    assert (caller["calls"], caller["denied"]) == (2, 1)
+
+
+def test_only_selected_users_are_asked_about(org: LocalOrg) -> None:
+    for name in ("app", "other"):
+        key_of(org, name, 200)
+        call(org, name)
+    with observed() as used:
+        assert set(flagged(**ASKED, findings=["compromised-key"])) == set()
+    assert "cloudtrail:LookupEvents" not in used
+
+
+def test_further_regions_are_asked_by_option_only(org: LocalOrg) -> None:
+    key_of(org, "app", 200)
+    call(org, "app", days=5, region="ap-southeast-2")
+    call(org, "app", days=3)
+    assert len(usage_of("app")["callers"][0]["regions"]) == 1
+    found = usage_of("app", **ASKED, **{"usage-regions": ["ap-southeast-2"]})
+    assert found["callers"][0]["regions"] == ["ap-southeast-2", REGION]
+    assert found["callers"][0]["calls"] == 2
+    assert len(found["sources"]) == 2
+
+
+def test_more_than_a_page_is_a_minimum(org: LocalOrg) -> None:
+    key_of(org, "app", 200)
+    for _ in range(60):
+        call(org, "app")
+    (first,) = usage_of("app")["sources"]
+    assert first["more"]
+    found = usage_of("app", **ASKED, **{"usage-pages": 2})
+    assert "more" not in found["sources"][0]
+    assert found["callers"][0]["calls"] == 60
+
+
+def test_denied_lookups_are_unknown_never_none(
+    org: LocalOrg, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("app", "other"):
+        key_of(org, name, 200)
+        call(org, name)
+    deny(monkeypatch, "LookupEvents")
+    with caplog.at_level(logging.WARNING):
+        found = flagged(**ASKED)
+    for name in ("app", "other"):
+        (usage,) = found[name]["usage"]
+        assert usage["result"] == "unknown"
+        assert "allow cloudtrail:LookupEvents" in usage["sources"][0]["problem"]
+        assert found[name]["sources"][f"usage {REGION}"]["problem"]
+    said = [each for each in caplog.messages if "LookupEvents does not answer" in each]
+    assert len(said) == 1
+
+
+def test_one_users_keys_that_cant_be_listed_hide_no_others(
+    org: LocalOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("app", "other"):
+        key_of(org, name, 200)
+        call(org, name)
+    deny(monkeypatch, "ListAccessKeys", "app")
+    found = flagged(**ASKED)
+    assert found["app"]["usage"] is None
+    assert found["app"]["sources"]["usage keys"]["problem"]
+    assert found["other"]["usage"][0]["result"] == "calls"
+
+
+def test_addresses_of_the_account_are_its_own(org: LocalOrg) -> None:
+    public = org.client("ec2", ACCOUNT, region_name=REGION).allocate_address(Domain="vpc")
+    key_of(org, "app", 200)
+    call(org, "app", source_ip=public["PublicIp"])
+    call(org, "app", source_ip="8.8.8.8")
+    places = {each["address"]: each["place"] for each in usage_of("app")["callers"]}
+    assert places == {public["PublicIp"]: "own", "8.8.8.8": "outside"}
+
+
+def test_unread_addresses_are_unknown_and_said_once(
+    org: LocalOrg, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("app", "other"):
+        key_of(org, name, 200)
+        call(org, name, source_ip="8.8.8.8")
+    deny(monkeypatch, "DescribeNetworkInterfaces")
+    with caplog.at_level(logging.WARNING):
+        found = flagged(**ASKED)
+    assert {each["usage"][0]["callers"][0]["place"] for each in found.values()} == {"unknown"}
+    assert found["app"]["sources"][f"usage addresses {REGION}"]["problem"]
+    assert len([each for each in caplog.messages if "the account's own is unknown" in each]) == 1
+
+
+def test_a_key_of_unknown_use_is_asked_for_it(org: LocalOrg) -> None:
+    """Two keys of the same second: the report does not say which is which."""
+    key_of(org, "app", 200)
+    key_of(org, "app", 200)
+    call(org, "app")
+    found = flagged(**ASKED)["app"]["usage"]
+    assert {each["source"] for each in found} == {"GetAccessKeyLastUsed"}
+    assert sorted(each["result"] for each in found) == ["calls", "never-used"]
+
+
+def test_of_keys_only_those_that_are_flagged_are_asked_about(org: LocalOrg, tmp_path: Path) -> None:
+    old, young = key_of(org, "app", 400), key_of(org, "app", 5)
+    call(org, "app", access_key_id=old)
+    call(org, "app", access_key_id=young)
+    new_report(org)
+    (found,) = on_keys(tmp_path, **{"older-than": 90, **ASKED})
+    assert found["AccessKeyId"] == old
+    (usage,) = found[ANNOTATION]["usage"]
+    assert (usage["id"], usage["result"]) == (old, "calls")
