@@ -21,9 +21,10 @@ MOST_GROUPS, MOST_KEYS = 1_000, 100_000
 MOST_IN_ALL = 300_000
 #: Ids of events that are remembered, so that one which is delivered twice counts once: within so many events.
 _REMEMBERED = 200_000
-#: Codes by which services refuse access. Others, such as NoSuchKey and ThrottlingException, are calls that failed
-#: otherwise ("Common Errors" of the services' API references; those of EC2 begin with Client. in CloudTrail).
-_REFUSALS = (
+#: The beginnings of codes, in lower case, by which services refuse access ("Common Errors" of the services' API
+#: references; those of EC2 begin with Client. in CloudTrail). Others, such as NoSuchKey and ThrottlingException, are
+#: of calls that failed otherwise.
+REFUSALS = (
     "accessdenied",
     "unauthorized",
     "forbidden",
@@ -66,10 +67,9 @@ class Tally:
             return
         time = time_of(text(record, "eventTime"))
         if self._is_asked(key_id) and self._is_new(record.get("eventID")):
-            like = (
-                text(record, "eventSource").removesuffix(".amazonaws.com"),
-                *(text(record, name) for name in ("eventName", "awsRegion", "sourceIPAddress", "userAgent")),
-            )
+            service = text(record, "eventSource").removesuffix(".amazonaws.com")
+            event, region = text(record, "eventName"), text(record, "awsRegion")
+            like = (service, event, region, text(record, "sourceIPAddress"), text(record, "userAgent"))
             self._count(key_id, like, time, time, 1, int(is_refusal(text(record, "errorCode"))))
 
     def add_group(self, key_id: str, group: CallGroup) -> None:
@@ -138,7 +138,7 @@ def time_of(value: str) -> datetime | None:
 
 def is_refusal(code: str) -> bool:
     """Whether an ``errorCode`` of CloudTrail says that AWS refused access, so that the call was an attempt."""
-    return code.removeprefix("Client.").casefold().startswith(_REFUSALS)
+    return code.removeprefix("Client.").casefold().startswith(REFUSALS)
 
 
 def text(record: Mapping[str, Any], name: str) -> str:
