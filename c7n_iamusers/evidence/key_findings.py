@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
 from c7n_iamusers import defaults
 from c7n_iamusers.evidence.assessment import MAX_AGE
 from c7n_iamusers.evidence.credential_report import SAME_MOMENT, Row, credentials_of
