@@ -383,7 +383,7 @@ def _policies(place: str) -> Iterator[str]:
     Raises OutputUnreadable.
     """
     from c7n_iamusers.execution.given import parsed_file
-    from c7n_iamusers.report.output_reader import is_reported
+    from c7n_iamusers.report.policy_text import is_reported
     from c7n_iamusers.text.yaml_documents import read_yaml
 
     whole, _, only = (place, "", "") if Path(place).is_file() else place.partition("#")

@@ -21,9 +21,9 @@ from aws_local_org import LocalOrg, Settings
 from c7n_iamusers.entry import ACTIONS, FILTERS, load_classes, register
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.attachments import ACTIVE
+from c7n_iamusers.iam.switchable import switchable
 from c7n_iamusers.iam.users import read_user
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
-from c7n_iamusers.lockout.lockout_state import switchable
 from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.quarantine.user_quarantine import UserQuarantine
 from tests.full_users import create_full_user

@@ -41,15 +41,8 @@ from c7n_iamusers.reasons import DONE as NOTHING_TO_SAY
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.safeguards import gate_readings, user_identity
 from c7n_iamusers.safeguards.gate_readings import AskedOfUser, NoteExempt, before_first_change, note_nobody
-from c7n_iamusers.safeguards.reasons_to_spare import (
-    Before,
-    Guards,
-    Recheck,
-    exempting_rule,
-    left_alone,
-    no_recheck,
-    refusal,
-)
+from c7n_iamusers.safeguards.live_recheck import Recheck, no_recheck
+from c7n_iamusers.safeguards.reasons_to_spare import Before, Guards, exempting_rule, left_alone, refusal
 from c7n_iamusers.snapshots.snapshot import Snapshot, known_attachments
 from c7n_iamusers.snapshots.user_records import RecordedUser, UserRecords
 from c7n_iamusers.text.wording import visible_log

@@ -87,7 +87,7 @@ def _of_instance(kind: str, address: str, known: Mapping[str, Any], place: str) 
 
 def _index(key: Any) -> str:
     """The index of an instance in its address: none, ``[0]`` of count, ``["name"]`` of for_each."""
-    return "" if key is None else f"[{json.dumps(key)}]"
+    return "" if key is None else f"[{json.dumps(key, ensure_ascii=False)}]"
 
 
 def _list(data: Mapping[str, Any], key: str) -> list[Any]:

@@ -41,6 +41,7 @@ def _functions(clients: Clients, _: bool) -> Iterator[Text | Unread]:
         environment = function.get("Environment") or {}
         if error := environment.get("Error"):
             yield Unread(f"its environment: {error.get('ErrorCode')}", function["FunctionArn"])
+        yield from _labels(function["FunctionArn"], function.get("Description"))
         yield from _variables(function["FunctionArn"], (environment.get("Variables") or {}).items())
 
 
@@ -54,12 +55,14 @@ def _projects(clients: Clients, _: bool) -> Iterator[Text | Unread]:
             # the value of another type is the name of a parameter or secret
             plain = [each for each in variables if each.get("type", "PLAINTEXT") == "PLAINTEXT"]
             yield from _variables(project["arn"], ((each["name"], each["value"]) for each in plain))
+            yield from _labels(project["arn"], project.get("description"), project.get("tags"))
             if buildspec := (project.get("source") or {}).get("buildspec"):
                 yield Text(project["arn"], "buildspec", buildspec)
 
 
 def _stacks(clients: Clients, _: bool) -> Iterator[Text | Unread]:
     for stack in _items(clients("cloudformation"), "describe_stacks", "Stacks"):
+        yield from _labels(stack["StackId"], stack.get("Description"), stack.get("Tags"))
         for kind, name, value in (
             ("Parameters", "ParameterKey", "ParameterValue"),
             ("Outputs", "OutputKey", "OutputValue"),
@@ -67,6 +70,7 @@ def _stacks(clients: Clients, _: bool) -> Iterator[Text | Unread]:
             for each in stack.get(kind) or ():
                 what = f"{kind.lower().removesuffix('s')} {each.get(name)}"
                 yield Text(stack["StackId"], what, str(each.get(value) or ""), str(each.get(name)))
+                yield from _labels(stack["StackId"], each.get("Description"), its=f"{what}: ")
 
 
 def _parameters(clients: Clients, decrypt: bool) -> Iterator[Text | Unread]:
@@ -77,8 +81,7 @@ def _parameters(clients: Clients, decrypt: bool) -> Iterator[Text | Unread]:
             sealed += 1
         else:
             names.append(each["Name"])
-        if description := each.get("Description"):
-            yield Text(each["Name"], "description", description)
+        yield from _labels(each["Name"], each.get("Description"))
     for batch in _batches(names, 10):
         found = client.get_parameters(Names=batch, WithDecryption=decrypt)
         yield from (
@@ -95,6 +98,7 @@ def _user_data(clients: Clients, _: bool) -> Iterator[Text | Unread]:
     for reservation in _items(client, "describe_instances", "Reservations"):
         for instance in reservation["Instances"]:
             if instance.get("State", {}).get("Name") != "terminated":
+                yield from _labels(instance["InstanceId"], None, instance.get("Tags"))
                 asked = {"InstanceId": instance["InstanceId"], "Attribute": "userData"}
                 data = client.describe_instance_attribute(**asked).get("UserData") or {}
                 yield from _packed(instance["InstanceId"], data.get("Value"))
@@ -114,9 +118,10 @@ def _task_definitions(clients: Clients, _: bool) -> Iterator[Text | Unread]:
             its = f"container {container.get('name')}: "
             variables = container.get("environment") or ()
             yield from _variables(arn, ((each.get("name"), each.get("value")) for each in variables), its)
-            for name in ("command", "entryPoint"):
-                if words := container.get(name):
-                    yield Text(arn, f"{its}{name}", " ".join(words))
+            others = (
+                (name, value) for name, value in container.items() if name not in ("environment", "name")
+            )
+            yield from (Text(arn, f"{its}{name}", json.dumps(value)) for name, value in others if value)
 
 
 def _in_use(client: Any) -> set[str]:
@@ -139,9 +144,7 @@ def _secrets(clients: Clients, decrypt: bool) -> Iterator[Text | Unread]:
         arn = secret["ARN"]
         ids.append(arn)
         yield Text(arn, "name", secret["Name"])
-        yield Text(arn, "description", secret.get("Description") or "")
-        for tag in secret.get("Tags") or ():
-            yield Text(arn, f"tag {tag['Key']}", f"{tag['Key']} {tag['Value']}", tag["Key"])
+        yield from _labels(arn, secret.get("Description"), secret.get("Tags"))
     if ids and not decrypt:
         yield Unread(f"the values of {len(ids)} secrets: give --decrypt")
         return
@@ -179,21 +182,25 @@ def _secret(arn: str, text: str | None, binary: bytes | None) -> Iterator[Text]:
 
 #: Service, as boto3 names it -> how it is read.
 READERS: Mapping[str, Reader] = {
-    "lambda": Reader("environment variables of functions", ("lambda:ListFunctions",), _functions),
+    "lambda": Reader(
+        "environment variables and descriptions of functions", ("lambda:ListFunctions",), _functions
+    ),
     "codebuild": Reader(
-        "environment variables and buildspecs of projects",
+        "environment variables, buildspecs, descriptions and tags of projects",
         ("codebuild:BatchGetProjects", "codebuild:ListProjects"),
         _projects,
     ),
-    "cloudformation": Reader("parameters and outputs of stacks", ("cloudformation:DescribeStacks",), _stacks),
+    "cloudformation": Reader(
+        "parameters, outputs, descriptions and tags of stacks", ("cloudformation:DescribeStacks",), _stacks
+    ),
     "ssm": Reader(
-        "parameters",
+        "parameters and their descriptions",
         ("ssm:DescribeParameters", "ssm:GetParameters"),
         _parameters,
         decrypts=("kms:Decrypt",),
     ),
     "ec2": Reader(
-        "user data of instances and launch templates",
+        "user data of instances and launch templates, and tags of instances",
         (
             "ec2:DescribeInstanceAttribute",
             "ec2:DescribeInstances",
@@ -203,7 +210,7 @@ READERS: Mapping[str, Reader] = {
         _user_data,
     ),
     "ecs": Reader(
-        "environment variables and commands of task definitions in use",
+        "containers of task definitions in use: environment variables, commands, options of logs, labels",
         (
             "ecs:DescribeServices",
             "ecs:DescribeTaskDefinition",
@@ -224,7 +231,7 @@ READERS: Mapping[str, Reader] = {
 
 #: Where keys are found to stand, too, and nothing here looks.
 NOT_READ: Sequence[str] = (
-    "code and layers of functions, and published versions other than the latest",
+    "code, layers and tags of functions, and published versions other than the latest",
     "images of containers and machines, and their disks",
     "task definitions that only schedules or pipelines start",
     "objects in buckets, and repositories: search checkouts with --files",
@@ -248,6 +255,15 @@ def _batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
 def _variables(resource: str, variables: Iterable[tuple[Any, Any]], its: str = "") -> Iterator[Text]:
     for name, value in variables:
         yield Text(resource, f"{its}environment variable {name}", str(value or ""), str(name))
+
+
+def _labels(resource: str, description: Any, tags: Any = None, its: str = "") -> Iterator[Text]:
+    """What people write on a resource, where the call that lists it returns that."""
+    if description:
+        yield Text(resource, f"{its}description", str(description))
+    for tag in tags or ():
+        key, value = (str(tag.get(name) or tag.get(name.lower()) or "") for name in ("Key", "Value"))
+        yield Text(resource, f"tag {key}", f"{key} {value}", key)
 
 
 def _last(name: str) -> str:

@@ -35,16 +35,15 @@ from c7n_iamusers.lockout.journal_lines import LAPSED
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.safeguards import user_identity
 from c7n_iamusers.safeguards.gate_readings import AskedOfUser, NoteExempt, before_first_change, note_nobody
+from c7n_iamusers.safeguards.live_recheck import Recheck, no_recheck
 from c7n_iamusers.safeguards.reasons_to_spare import (
     Guards,
-    Recheck,
     compromised,
     exempting_rule,
     gates_refusal,
     identity_refusal,
     left_alone,
     managed_refusal,
-    no_recheck,
     used_within,
 )
 from c7n_iamusers.snapshots.user_records import RecordedUser, UserRecords

@@ -14,8 +14,20 @@ from typing import Any
 from c7n_iamusers.key_usage.model import CallGroup
 from c7n_iamusers.text.times import moment
 
-#: Groups of one key that are kept. Whoever has a key can send a new user agent with each call.
-MOST_GROUPS = 1_000
+#: Groups of one key, and keys that are kept. Whoever has a key can send a new user agent with each call.
+MOST_GROUPS, MOST_KEYS = 1_000, 100_000
+#: Ids of events that are remembered, so that one which is delivered twice counts once: within so many events.
+_REMEMBERED = 200_000
+#: Codes by which services refuse access. Others, such as NoSuchKey and ThrottlingException, are calls that failed
+#: otherwise ("Common Errors" of the services' API references; those of EC2 begin with Client. in CloudTrail).
+_REFUSALS = (
+    "accessdenied",
+    "unauthorized",
+    "forbidden",
+    "notauthorized",
+    "authfailure",
+    "invalidclienttokenid",
+)
 #: The longest texts of an event that are kept.
 _LONGEST = 1_000
 #: What agrees in a group: service, event, Region, address, user agent.
@@ -26,15 +38,19 @@ _Like = tuple[str, str, str, str, str]
 class Tally:
     """Counts calls. ``keys``: those whose calls are counted; all if None. ``most``: the groups that a key may have.
 
-    ``overfull``: the keys with more; their calls that fit into no group are counted in one of an unknown address and
-    user agent. ``unclear``: the events that do not say which key, or when.
+    ``overfull``: the keys with more; their calls that fit into no group are counted in one of which nothing is known.
+    ``left_out``: calls of keys beyond MOST_KEYS. ``unclear``: events that do not say which key, or when. ``twice``:
+    events that came again, by their id. Counts are exact beyond all bounds but ``left_out``.
     """
 
     keys: Collection[str] | None = None
     most: int = MOST_GROUPS
     overfull: set[str] = field(default_factory=set)
+    left_out: int = 0
     unclear: int = 0
+    twice: int = 0
     _groups: dict[str, dict[_Like, CallGroup]] = field(default_factory=dict)
+    _ids: dict[str, None] = field(default_factory=dict)
 
     def add(self, record: Any) -> None:
         """Count one event, a record of CloudTrail. What is no call that a key signed is left out."""
@@ -45,13 +61,12 @@ class Tally:
             self.unclear += not isinstance(identity, Mapping)
             return
         time = moment(record.get("eventTime"))
-        if self._is_asked(key_id):
+        if self._is_asked(key_id) and self._is_new(record.get("eventID")):
             like = (
                 text(record, "eventSource").removesuffix(".amazonaws.com"),
                 *(text(record, name) for name in ("eventName", "awsRegion", "sourceIPAddress", "userAgent")),
             )
-            denied = bool(record.get("errorCode") or record.get("errorMessage"))
-            self._count(key_id, like, time, time, 1, int(denied))
+            self._count(key_id, like, time, time, 1, int(is_refusal(text(record, "errorCode"))))
 
     def add_group(self, key_id: str, group: CallGroup) -> None:
         """Count calls that are counted already."""
@@ -71,16 +86,31 @@ class Tally:
     def _is_asked(self, key_id: str) -> bool:
         return self.keys is None or key_id in self.keys
 
+    def _is_new(self, event_id: Any) -> bool:
+        """Whether no event of this id was met. CloudTrail delivers one at least once ("CloudTrail log files")."""
+        if not isinstance(event_id, str) or not event_id:
+            return True
+        if event_id in self._ids:
+            self.twice += 1
+            return False
+        if len(self._ids) >= _REMEMBERED:
+            del self._ids[next(iter(self._ids))]
+        self._ids[event_id[:_LONGEST]] = None
+        return True
+
     def _count(
         self, key_id: str, like: _Like, first: datetime | None, last: datetime | None, calls: int, denied: int
     ) -> None:
         if first is None or last is None:
             self.unclear += 1
             return
+        if key_id not in self._groups and len(self._groups) >= MOST_KEYS:
+            self.left_out += calls
+            return
         groups = self._groups.setdefault(key_id, {})
         if like not in groups and len(groups) >= self.most:
             self.overfull.add(key_id)
-            like = (like[0], "", like[2], "", "")
+            like = ("", "", "", "", "")
         known = groups.get(like)
         if known is None:
             service, event, region, address, agent = like
@@ -93,6 +123,11 @@ class Tally:
                 first=min(known.first, first),
                 last=max(known.last, last),
             )
+
+
+def is_refusal(code: str) -> bool:
+    """Whether an ``errorCode`` of CloudTrail says that AWS refused access, so that the call was an attempt."""
+    return code.removeprefix("Client.").casefold().startswith(_REFUSALS)
 
 
 def text(record: Mapping[str, Any], name: str) -> str:

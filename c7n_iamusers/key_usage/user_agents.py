@@ -1,53 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which tool a user agent names, where that runs, and where it took its credentials, as the tool itself reports. Pure.
 
-A caller can send any text, so this is a claim. What no rule knows stays unknown. Sources: AWS SDKs write
-``name/version ua/2.1 os/... lang/... md/... exec-env/... m/...`` (botocore/useragent.py of botocore 1.43, and its
-counterparts in other languages); "CloudTrail record contents", ``userAgent`` (CloudTrail User Guide).
+A caller can send any text, so all of it is a claim. What no rule knows stays unknown. AWS SDKs write
+``name/version ua/2.1 os/... lang/... md/... exec-env/... m/... app/...`` (botocore/useragent.py of botocore 1.43, and
+its counterparts in other languages); S3 writes it in brackets ("CloudTrail record contents", ``userAgent``, and the
+examples of events in the guides of services).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 #: Characters of a user agent that are read. CloudTrail keeps 1 KB.
 _LONGEST = 2_000
+#: Characters of a version, or of a program's own name for itself, that are kept.
+_LONGEST_VERSION = 60
 UNKNOWN = ""
-#: Tools that are not named by a library: what they are is decided by these names.
+#: Callers that are not named by a library.
 GITHUB, CONSOLE, BROWSER, AWS_SERVICE = "GitHub Actions", "AWS console", "browser", "AWS service"
 #: Those that a person uses.
 OF_PEOPLE = frozenset({CONSOLE, BROWSER})
 
-#: Where credentials come from, by the letter behind ``m/`` (``_USERAGENT_FEATURE_MAPPINGS``, botocore 1.43). Letters that
-#: say by which way a profile found them count before those that say that there was a profile.
-CREDENTIAL_SOURCES: Mapping[str, str] = {
+#: The letters of one way to find credentials -> what that means (``CREDENTIALS_...`` in ``_USERAGENT_FEATURE_MAPPINGS``
+#: of botocore 1.43; other SDKs take the letters from the same list of AWS). A profile that assumes a role has two.
+_WAYS: Mapping[str, str] = {
     "e": "passed in code",
-    "g": "environment variables",
-    "h": "environment variables for a web identity",
-    "k": "a web identity",
-    "i": "an assumed role",
-    "n": "a profile in the shared files",
-    "o": "a profile in the shared files",
-    "p": "a profile in the shared files",
-    "q": "a web identity",
-    "r": "IAM Identity Center",
-    "s": "IAM Identity Center",
-    "t": "IAM Identity Center",
-    "u": "IAM Identity Center",
-    "v": "a credential process",
-    "w": "a credential process",
-    "x": "the configuration file of boto2",
-    "z": "a container's endpoint",
-    "0": "the instance's metadata",
-    "AC": "aws login",
-    "AD": "aws login",
+    "g": "from environment variables",
+    "n": "from a profile in the shared files",
+    "v w": "from a credential process",
+    "i o p": "of an assumed role",
+    "h k q": "of a role by web identity",
+    "r s t u": "from IAM Identity Center",
+    "AC AD": "from aws login",
+    "x": "from boto's configuration file",
+    "z": "from a container's endpoint",
+    "0": "from the instance's metadata",
 }
-#: Of several letters, the first of these is the origin of the key; the others are what was made of it.
-_ORDER = ("e", "g", "v", "w", "x", "n", "p", "o", "0", "z", "r", "s", "t", "u", "AC", "AD", "h", "q", "k", "i")
+#: Letter behind ``m/`` -> where credentials come from.
+CREDENTIAL_SOURCES: Mapping[str, str] = {
+    letter: way for letters, way in _WAYS.items() for letter in letters.split()
+}
 
-#: The beginning of ``exec-env/`` -> where it runs (``AWS_EXECUTION_ENV`` in the guides of these services).
+#: The beginning of ``exec-env/`` -> where it runs: ``AWS_EXECUTION_ENV``, which these services set.
 _RUNS_IN: Mapping[str, str] = {
     "AWS_Lambda": "AWS Lambda",
     "AWS_ECS": "Amazon ECS",
@@ -58,15 +54,24 @@ _RUNS_IN: Mapping[str, str] = {
     "AWS_CodeBuild": "AWS CodeBuild",
     "AmazonBedrock": "Amazon Bedrock AgentCore",
     "AppRunner": "AWS App Runner",
+    "GitHub": GITHUB,
 }
 #: Product in a user agent, in lower case -> the tool's name. The first product of this table that a user agent has, in
-#: the table's order, is the tool: Terraform calls by the SDK for Go, and the AWS CLI by botocore.
+#: the table's order, is the tool: Terraform calls by the SDK for Go, and the AWS CLI by botocore. Sources: the code of
+#: the SDKs (aws/*), hashicorp/aws-sdk-go-base, pulumi/pulumi-aws (#1604) and pulumi-aws-native (#128), aws/aws-cdk,
+#: ansible-collections/amazon.aws, rclone, minio/minio-go and minio/mc, and the projects of the other names; or events
+#: that people published.
 _TOOLS: Mapping[str, str] = {
+    "crossplane-provider-aws": "Crossplane",
+    "crossplane-provider-jet-aws": "Crossplane",
+    "upbound-provider-aws": "Crossplane",
+    "pulumi-aws": "Pulumi",
+    "pulumiawsnative": "Pulumi",
+    "pulumiaws": "Pulumi",
+    "pulumi": "Pulumi",
     "terraform": "Terraform",
     "opentofu": "OpenTofu",
     "terraform-provider-aws": "Terraform",
-    "pulumiaws": "Pulumi",
-    "pulumi": "Pulumi",
     "aws-cdk": "AWS CDK",
     "cdk": "AWS CDK",
     "aws-sam-cli": "AWS SAM CLI",
@@ -76,7 +81,6 @@ _TOOLS: Mapping[str, str] = {
     "ansible-collection": "Ansible",
     "packer": "Packer",
     "vault": "Vault",
-    "crossplane-provider-aws": "Crossplane",
     "eksctl": "eksctl",
     "steampipe": "Steampipe",
     "prowler": "Prowler",
@@ -119,6 +123,7 @@ _TOOLS: Mapping[str, str] = {
     "aws-sdk-go-v2": "AWS SDK for Go",
     "aws-sdk-nodejs": "AWS SDK for JavaScript",
     "aws-sdk-js": "AWS SDK for JavaScript",
+    "aws-sdk-javascript": "AWS SDK for JavaScript",
     "aws-sdk-ruby": "AWS SDK for Ruby",
     "aws-sdk-ruby2": "AWS SDK for Ruby",
     "aws-sdk-ruby3": "AWS SDK for Ruby",
@@ -143,12 +148,25 @@ _TOOLS: Mapping[str, str] = {
     "postmanruntime": "Postman",
     "go-http-client": "a program in Go",
 }
-#: A product with its version, or what of it ends at a blank, a bracket or the end.
-_PRODUCT = re.compile(r"(?<![\w./#+-])([A-Za-z][\w.+-]{0,60})(?:/([\w.+~-]{0,60}))?")
-_SERVICE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?")
-_FEATURES = re.compile(r"(?<!\S)m/([A-Za-z0-9+,-]{1,200})")
-_EXEC_ENV = re.compile(r"(?:exec-env/|exec_env/|exec-env#)([\w.+-]{1,100})")
-_GITHUB = re.compile(r"configure-aws-credentials|md/(?:action|run_id)#|exec-env/GitHub", re.IGNORECASE)
+#: A comment in brackets, or what stands between blanks.
+_PART = re.compile(r"\([^()]*\)|[^\s()]+")
+_VERSION = re.compile(r"v?[0-9][\w.+~-]*|RELEASE\.[\w.-]+")
+_SERVICE = re.compile(r"(?:[a-z0-9-]+\.)+amazonaws\.com(?:\.cn)?")
+#: What the console and sign-in call themselves, such as signin.amazonaws.com, S3Console/0.4, and EC2ConsoleFrontend
+#: with aws-internal/3.
+_CONSOLE = re.compile(
+    r"(?:console|signin)\.(?:[a-z0-9-]+\.)*amazonaws\.com"
+    r"|aws[ -]?console\b|s3console/|[a-z0-9]*console\w*, aws-internal/",
+    re.IGNORECASE,
+)
+#: Services of AWS among themselves, the console's own servers too: "AWS Internal", aws-internal/3, Coral/Netty4.
+_INTERNAL = re.compile(r"aws[ -]internal\b|coral/", re.IGNORECASE)
+#: GitHub's configure-aws-credentials (src/CredentialsClient.ts), which since #1774 tells the run.
+_GITHUB = "configure-aws-credentials"
+_RUN = ("md/action#", "md/run_id#")
+_S3_BROWSER = "S3 Browser"
+#: Tools whose product has no version of theirs: it is a fixed one, or that of their provider.
+_WITHOUT_VERSION = frozenset({"Pulumi"})
 
 
 @dataclass(frozen=True)
@@ -156,13 +174,14 @@ class UserAgent:
     """What a user agent says; a member is empty where it says nothing that is known.
 
     ``tool``: its name for people. ``version``: of the tool. ``runs_in``: the service or system it runs in.
-    ``credentials``: where it took them from.
+    ``credentials``: where it took them from. ``app``: what the program calls itself (``AWS_SDK_UA_APP_ID``).
     """
 
     tool: str = UNKNOWN
     version: str = ""
     runs_in: str = ""
     credentials: str = ""
+    app: str = ""
 
     def as_data(self) -> dict[str, str]:
         """The members that are known."""
@@ -170,59 +189,55 @@ class UserAgent:
 
     def __str__(self) -> str:
         named = f"{self.tool} {self.version}".strip()
+        its = f"{named} as {self.app}" if self.app and named else named or self.app
         inside = self.runs_in if self.runs_in != self.tool else ""
-        return f"{named} in {inside}" if named and inside else named or inside
+        return f"{its} in {inside}" if its and inside else its or inside
 
 
 def read_user_agent(text: str) -> UserAgent:
     """What the ``userAgent`` of an event says. Empty for a text that no rule knows."""
-    text = text[:_LONGEST].strip().strip("[]").strip()
-    if _SERVICE.fullmatch(text):
-        return UserAgent(CONSOLE if text in _CONSOLES else AWS_SERVICE)
-    tool, version = _tool(text)
-    return UserAgent(tool, version, _runs_in(text), _credentials(text))
+    text = text[:_LONGEST].strip().removeprefix("[").removesuffix("]").strip()
+    if _CONSOLE.match(text):
+        return UserAgent(CONSOLE)
+    if _SERVICE.fullmatch(text) or _INTERNAL.match(text):
+        return UserAgent(AWS_SERVICE)
+    parts = [part for part in _PART.findall(text) if not part.startswith("(")]
+    tool, version = _tool(parts)
+    return UserAgent(tool, version, _runs_in(parts), _credentials(parts), _after("app/", parts))
 
 
-#: Names that the console gives itself ("AWS Management Console sign-in events", and events of services' consoles).
-_CONSOLES = frozenset({"console.amazonaws.com", "signin.amazonaws.com", "console.ec2.amazonaws.com"})
-_CONSOLE_TEXTS = ("aws console", "awsconsole", "aws-console", "s3console", "console.amazonaws.com")
-
-
-def _tool(text: str) -> tuple[str, str]:
-    lower = text.lower()
-    if lower.startswith(_CONSOLE_TEXTS):
-        return CONSOLE, ""
-    if "aws-internal/" in lower or lower in ("aws internal", "aws-internal"):
-        return AWS_SERVICE, ""
-    products = {name.lower(): version or "" for name, version in reversed(_PRODUCT.findall(text))}
-    if _GITHUB.search(text):
+def _tool(parts: list[str]) -> tuple[str, str]:
+    if any(part.lower().startswith((_GITHUB, *_RUN)) for part in parts):
         return GITHUB, ""
+    if parts[:2] == _S3_BROWSER.split():
+        return _S3_BROWSER, _version(parts[2] if len(parts) > 2 else "")
+    products = dict[str, str]()
+    for part in parts:
+        name, _, version = part.partition("/")
+        products.setdefault(name.lower(), version.partition("#")[0])
     for product, tool in _TOOLS.items():
         if product in products:
-            return tool, _version(products[product])
-    if "windowspowershell" in lower or "awspowershell" in lower:
-        return "AWS Tools for PowerShell", ""
-    return (BROWSER, "") if products.get("mozilla") else (UNKNOWN, "")
+            return tool, "" if tool in _WITHOUT_VERSION else _version(products[product])
+    return (BROWSER, "") if "mozilla" in products else (UNKNOWN, "")
 
 
 def _version(text: str) -> str:
-    """A version begins with a digit; others say what it is that calls."""
-    return text.rstrip(".,;") if text[:1].isdigit() else ""
+    """What looks like a version; others say something else there."""
+    found = _VERSION.match(text)
+    return found[0][:_LONGEST_VERSION].rstrip(".") if found else ""
 
 
-def _runs_in(text: str) -> str:
-    if _GITHUB.search(text):
-        return GITHUB
-    found = _EXEC_ENV.search(text)
-    if not found:
-        return ""
-    return next((name for begin, name in _RUNS_IN.items() if found[1].startswith(begin)), "")
+def _after(prefix: str, parts: list[str]) -> str:
+    return next((part[len(prefix) :][:_LONGEST_VERSION] for part in parts if part.startswith(prefix)), "")
 
 
-def _credentials(text: str) -> str:
-    letters = {letter for found in _FEATURES.findall(text) for letter in found.split(",")}
-    return next(_sources(letters), "")
+def _runs_in(parts: list[str]) -> str:
+    where = _after("exec-env/", parts)
+    return next((name for begin, name in _RUNS_IN.items() if where.startswith(begin)), "")
 
 
-def _sources(letters: set[str]) -> Iterator[str]:
-    return (CREDENTIAL_SOURCES[letter] for letter in _ORDER if letter in letters)
+def _credentials(parts: list[str]) -> str:
+    """Unknown where the letters tell of two ways: one of them may be an earlier client's."""
+    letters = [letter for part in parts if part.startswith("m/") for letter in part[2:].split(",")]
+    ways = {CREDENTIAL_SOURCES[letter] for letter in letters if letter in CREDENTIAL_SOURCES}
+    return ways.pop() if len(ways) == 1 else ""

@@ -8,16 +8,10 @@ from typing import Any
 
 from c7n_iamusers import reasons
 from c7n_iamusers.iam import attachments
+from c7n_iamusers.iam.switchable import identity_of, switchable
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout.applied_calls import CallHistory
-from c7n_iamusers.lockout.lockout_state import (
-    NOTHING_KNOWN,
-    denied,
-    identity_of,
-    recorded_inactive,
-    switchable,
-    without_activated,
-)
+from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, denied, recorded_inactive, without_activated
 from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.reasons import Reason
 

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from c7n_iamusers.iam import attachments
+from c7n_iamusers.iam.switchable import identity_of, switchable
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all
 from c7n_iamusers.lockout.applied_calls import BEGINNING, CallHistory
@@ -430,26 +431,9 @@ def _drop(quarantine: QuarantineRecord, identities: Collection[str]) -> Quaranti
     return replace(quarantine, deactivated=left, dropped=tuple(sorted({*quarantine.dropped, *gone})))
 
 
-def identity_of(credential: tuple[attachments.AttachmentKind, Item]) -> str:
-    """The id of a credential."""
-    kind, item = credential
-    return str(item[kind.identifier])
-
-
 def recorded_inactive(
     user: IamUser, quarantine: QuarantineRecord
 ) -> list[tuple[attachments.AttachmentKind, Item]]:
     """The inactive credentials of ``user`` that ``quarantine`` records as active before it."""
     off = switchable(user, attachments.INACTIVE)
     return [(kind, item) for kind, item in off if item[kind.identifier] in quarantine.deactivated]
-
-
-def switchable(user: IamUser, status: str) -> Iterator[tuple[attachments.AttachmentKind, Item]]:
-    """The credentials of ``user`` that have a status, and have ``status``."""
-    for kind in attachments.SWITCHABLE_KINDS:
-        yield from ((kind, item) for item in user.attachments[kind.name] if item.get("Status") == status)
-
-
-def titles_of(user: IamUser, status: str) -> list[str]:
-    """The same credentials, each as its kind and its id, for people."""
-    return [f"{kind.title} {item[kind.identifier]}" for kind, item in switchable(user, status)]

@@ -46,6 +46,7 @@ from c7n_iamusers.plugins.safeguarded_action import INCLUDE_MANAGED, OPTIONS, RE
 from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.reasons import MANAGED_NEVERTHELESS, NO_QUARANTINE, PLANNED_CALLS, Reason
 from c7n_iamusers.safeguards import reasons_to_spare
+from c7n_iamusers.safeguards.live_recheck import no_recheck
 from c7n_iamusers.snapshots.user_records import unfinished_deletions
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import visible
@@ -354,7 +355,7 @@ class CompositeDelete(TakingAction):
         held = recheck.needed or "quarantined-for" in self.data
         judged = {SERVICE_SPECIFIC_CREDENTIAL} if held else set()
         users = LiveUsers(run.client, run.count, run.backoff, judged=judged)
-        problem = recheck.problem if recheck.needed else reasons_to_spare.no_recheck
+        problem = recheck.problem if recheck.needed else no_recheck
         adopt, sessions = self.data.get("adopt", False), self.sign_in_sessions(run)
         return UserDeletion(
             run,

@@ -12,8 +12,9 @@ from c7n_iamusers import defaults
 from c7n_iamusers.notices import delivery
 from c7n_iamusers.notices.stock_rows import ANNOUNCE, CREATED, DENIED, INFORM, OVERDUE, REMIND, USED
 from c7n_iamusers.plugins import access_keys, policy_checks, safeguarded_action, second_contacts
+from c7n_iamusers.plugins.created_credentials import CreatedCredentials
 from c7n_iamusers.plugins.identity_center import require_keys
-from c7n_iamusers.plugins.notice_steps import Announce, CreatedCredentials, Denied, Inform, Remind, Step
+from c7n_iamusers.plugins.notice_steps import Announce, Denied, Inform, Remind, Step
 from c7n_iamusers.plugins.overdue_step import Overdue
 from c7n_iamusers.plugins.people_of_users import EMAIL_DOMAINS
 from c7n_iamusers.plugins.recorded_notify import notify_schema

@@ -14,14 +14,13 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from c7n_iamusers.evidence.assessment import frozen_evidence
-from c7n_iamusers.evidence.credential_events import credential_event
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.outcomes import BROWNED_OUT, CHANGED, QUARANTINED
 from c7n_iamusers.iam.accounts import detail_attachments
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.lockout_state import quarantine_of
-from c7n_iamusers.notices.notices import ANNOUNCED, CREATED, DENY_REMOVED, INFORMED, Notice, Notices
+from c7n_iamusers.notices.notices import ANNOUNCED, INFORMED, Notice, Notices
 from c7n_iamusers.notices.owed import due_for, reminder
 from c7n_iamusers.plugins import subject_lines
 from c7n_iamusers.plugins.news import DEACTIVATED, is_new, news_of, was_skipped, was_stopped
@@ -35,7 +34,6 @@ from c7n_iamusers.reasons import (
     codes_of,
 )
 from c7n_iamusers.safeguards.forecast import GOES, IN_USE, REPLACE_FIRST, STAYS, Forecast
-from c7n_iamusers.text.addresses import foreign_domain, is_address
 from c7n_iamusers.text.times import moment
 
 #: For a user that does not fit a message in full: characters of a text, and members of a list.
@@ -142,7 +140,7 @@ class Step(ABC):
         return None
 
     @abstractmethod
-    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
+    def subject(self, account: str, users: Sequence[Due], counted: bool) -> str:
         """The subject of a message. ``users``: of all parts. ``counted``: False if each recipient gets other users."""
 
 
@@ -191,9 +189,9 @@ class Announce(Step):
             if notices.announcement(subject_of(user).unique_id, now) is None
         ]
 
-    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
+    def subject(self, account: str, users: Sequence[Due], counted: bool) -> str:
         """See Step."""
-        return _deletion(account, users, counted, part, parts)
+        return _deletion(account, users, counted)
 
 
 @dataclass(frozen=True)
@@ -232,9 +230,9 @@ class Remind(Step):
             ]
         return [found[key] for key in by_id if key in found]
 
-    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
+    def subject(self, account: str, users: Sequence[Due], counted: bool) -> str:
         """See Step."""
-        return _deletion(account, users, counted, part, parts, reminder=True)
+        return _deletion(account, users, counted, reminder=True)
 
 
 def _is_within(notices: Notices, user: Subject, last: date, now: datetime) -> bool:
@@ -301,12 +299,10 @@ class Inform(Step):
         again = news in CHANGED and not notices.was_told(key, self.policy, news, now, now)
         return again or is_new(news, notices.said(key, self.policy, now))
 
-    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
+    def subject(self, account: str, users: Sequence[Due], counted: bool) -> str:
         """See Step."""
         news = [user.news for user in users]
-        return subject_lines.of_news(
-            account, news, users[0].day, counted=counted, noun=_noun(users), part=part, parts=parts
-        )
+        return subject_lines.of_news(account, news, users[0].day, counted=counted, noun=_noun(users))
 
 
 @dataclass(frozen=True)
@@ -334,10 +330,10 @@ class Denied(Inform):
         news = DEACTIVATED if "deactivated" in told and due.news == QUARANTINED else due.news
         return replace(due, annotation={"notice": told}, said=news)
 
-    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
+    def subject(self, account: str, users: Sequence[Due], counted: bool) -> str:
         """See Step."""
         news = [user.said or user.news for user in users]
-        return subject_lines.of_news(account, news, users[0].day, counted=counted, part=part, parts=parts)
+        return subject_lines.of_news(account, news, users[0].day, counted=counted)
 
 
 def _is_brownout(resource: Resource) -> bool:
@@ -376,14 +372,10 @@ def _announced(
     return Due(resource, day, {"notice": notice})
 
 
-def _deletion(
-    account: str, users: Sequence[Due], counted: bool, part: int, parts: int, *, reminder: bool = False
-) -> str:
+def _deletion(account: str, users: Sequence[Due], counted: bool, *, reminder: bool = False) -> str:
     days, noun = [user.day for user in users], _noun(users)
     if not counted:
-        return subject_lines.of_deletion(
-            account, None, days, reminder=reminder, noun=noun, part=part, parts=parts
-        )
+        return subject_lines.of_deletion(account, None, days, reminder=reminder, noun=noun)
     fates = [user.forecast or Forecast(GOES) for user in users]
     groups = Counter(fate.group for fate in fates)
     stops = {fate.denied for fate in fates if fate.group == GOES}
@@ -396,67 +388,8 @@ def _deletion(
         others=(groups[IN_USE], groups[REPLACE_FIRST], groups[STAYS]),
         reminder=reminder,
         noun=noun,
-        part=part,
-        parts=parts,
     )
 
 
 def _noun(users: Sequence[Due]) -> str:
     return subject_lines.KEY if subject_of(users[0].resource).is_key else subject_lines.USER
-
-
-class CreatedCredentials(Step):
-    """Says who created, replaced or activated a credential, or removed our Deny, by the call in an ``event``.
-
-    Without an event, says what was created in the last ``days``.
-    ``domains``: a caller whose session has the name of an address is addressed only if the address is of one of them.
-    """
-
-    missed = "These users were not reported"
-
-    def __init__(self, days: int, event: Any = None, domains: Sequence[str] = ()) -> None:
-        self._days = days
-        self._call = credential_event(event)
-        #: Whether the event is not of a successful call.
-        self._is_nothing = bool(event) and self._call is None
-        name = self._call.session if self._call else ""
-        if domains and is_address(name) and not foreign_domain(name, domains):
-            self.creator = name
-        self.event = self._call.id if self._call else ""
-
-    @property
-    def name(self) -> str:
-        """See Step."""
-        return DENY_REMOVED if self._call and self._call.removes_deny else CREATED
-
-    def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
-        """See Step."""
-        return [
-            Due(user, now.date(), {"created": self._call.as_data(user) if self._call else {}})
-            for user in users
-            if self._is_new(user, notices, now)
-        ]
-
-    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
-        """See Step."""
-        call = self._call.name if self._call else ""
-        return subject_lines.of_credentials(account, call, len(users), users[0].day, counted, part, parts)
-
-    def _is_new(self, resource: Resource, notices: Notices, now: datetime) -> bool:
-        """Whether there is something to report of the user that no message reported."""
-        key = subject_of(resource).unique_id
-        if self._is_nothing:
-            return False
-        if self._call:
-            kept = self._call.removes_deny and not self._call.removed_deny_of(resource)
-            about = self._call.is_about(key, moment(resource.get("CreateDate")), str(resource["UserName"]))
-            return about and not kept and not notices.reports(key, self._call.id)
-        credentials = (resource.get(ANNOTATION) or {}).get("credentials") or ()
-        times = (
-            moment(resource.get("CreateDate")),
-            *(moment(credential.get("created")) for credential in credentials),
-        )
-        newest = max(filter(None, times), default=None)
-        if newest is None or newest < now - timedelta(days=self._days):
-            return False
-        return not notices.has(key, CREATED, newest, now)

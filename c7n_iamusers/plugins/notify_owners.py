@@ -17,7 +17,7 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.held import COMMAND
-from c7n_iamusers.notices.mailer_texts import in_parts
+from c7n_iamusers.notices.mailer_texts import in_parts, part_of
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, record_exempt
 from c7n_iamusers.notices.stock_rows import OVERDUE, action_text, plain
 from c7n_iamusers.plugins import forecasts, notice_options, policy_checks, second_contacts
@@ -407,7 +407,7 @@ class NotifyOwners(RecordedNotify):
         name = str(action.get("account-name") or message.get("account") or message["account_id"])
         # c7n-mailer sends each owner that it finds in a tag only that owner's users
         counted = "resource-owner" not in (*action["to"], *action.get("cc", ()))
-        subject = self._step.subject(name, users, counted, at, parts)
+        subject = f"{self._step.subject(name, users, counted)}{part_of(at, parts)}"
         action.setdefault("subject", subject)
         action.setdefault("violation_desc", plain(f"{subject} (AWS account {message['account_id']})"))
         keys = subject_of(users[0].resource).is_key

@@ -61,8 +61,8 @@ class Overdue(Step):
         self.also = self.escalate_to if self.late else ()
         return found
 
-    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
+    def subject(self, account: str, users: Sequence[Due], counted: bool) -> str:
         """See Step."""
         groups = [user.forecast.group if user.forecast else "" for user in users]
         message = max(int(user.news) for user in users)
-        return subject_lines.of_overdue(account, groups, message, counted, part, parts)
+        return subject_lines.of_overdue(account, groups, message, counted)

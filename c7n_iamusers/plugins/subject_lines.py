@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The subjects of mails about users, one function for each step of a message. Pure.
 
-A policy's own ``subject`` replaces them. ``headline`` and ``part_of``, which all of them end with, are in
-``notices/mailer_texts.py``. ``part`` is the number of a message among the ``parts`` of a split one; ``counted`` is
-false where each recipient gets other users.
+A policy's own ``subject`` replaces them. ``headline``, which all of them are, is in ``notices/mailer_texts.py``.
+``counted`` is false where each recipient gets other users.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from c7n_iamusers.execution.outcomes import (
 )
 from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.requests.intents import INTENDED
-from c7n_iamusers.notices.mailer_texts import headline, part_of
+from c7n_iamusers.notices.mailer_texts import headline
 from c7n_iamusers.plugins.news import ACCESS, DEACTIVATED, SELECTED
 from c7n_iamusers.safeguards.forecast import IN_USE, REPLACE_FIRST
 from c7n_iamusers.text.wording import shown
@@ -63,8 +62,6 @@ def of_deletion(
     stop: date | None = None,
     others: Sequence[int] = (),
     noun: str = USER,
-    part: int = 1,
-    parts: int = 1,
 ) -> str:
     """An announcement or a reminder. ``users``: how many are to be deleted; None if recipients get different users.
 
@@ -90,7 +87,7 @@ def of_deletion(
         said = ", ".join([f"{_counted(int(count), noun)} {what}", *rest])
         moved = f": move {'it' if sum(others) == 1 else 'them'} by {first}"
         said += moved if any(others[:2]) else ", and announced"
-    return headline(f"{account}: {'reminder: ' if reminder else ''}{said}{part_of(part, parts)}")
+    return headline(f"{account}: {'reminder: ' if reminder else ''}{said}")
 
 
 #: What is said of users that are spared, in the order of ``others``.
@@ -108,8 +105,6 @@ def of_news(
     *,
     counted: bool = True,
     noun: str = USER,
-    part: int = 1,
-    parts: int = 1,
 ) -> str:
     """What has become of users, or of keys (``noun``). ``news``: of all of them."""
     counts = Counter(word.partition(":")[0] for word in news)
@@ -121,37 +116,31 @@ def of_news(
         named = "" if said else f" {noun}" if counted and counts[word] == 1 else f" {noun}s"
         text = f"{named} {words.get(word, word.replace('-', ' '))}"
         said.append((f"{counts[word]}{text}" if counted else text).strip())
-    return headline(f"{account}: {', '.join(said)} on {day}{part_of(part, parts)}")
+    return headline(f"{account}: {', '.join(said)} on {day}")
 
 
-def of_overdue(
-    account: str, groups: Sequence[str], message: int, counted: bool, part: int, parts: int
-) -> str:
+def of_overdue(account: str, groups: Sequence[str], message: int, counted: bool) -> str:
     """Who is overdue. ``groups``: of all users, by the forecast; ``message``: the highest number of one's messages."""
     counts = Counter(groups)
     words = ((IN_USE, "in use"), (REPLACE_FIRST, "without a replacement"))
     said = ", ".join(f"{counts[group]} {what}" for group, what in words if counts[group])
     which = f"{_counted(len(groups))} {'is' if len(groups) == 1 else 'are'}" if counted else "IAM users are"
     end = f": {said}" if counted else ""
-    return headline(f"{account}: {which} overdue, message {message}{end}{part_of(part, parts)}")
+    return headline(f"{account}: {which} overdue, message {message}{end}")
 
 
-def of_credentials(
-    account: str, call: str, users: int, day: date, counted: bool, part: int, parts: int
-) -> str:
+def of_credentials(account: str, call: str, users: int, day: date, counted: bool) -> str:
     """New credentials. ``call``: the event's operation; empty without an event."""
     what = f"{call} for" if call else "new long-term credentials of"
     number = _counted(users) if counted else "IAM users"
-    return headline(f"{account}: {what} {number} on {day}{part_of(part, parts)}")
+    return headline(f"{account}: {what} {number} on {day}")
 
 
-def of_use(
-    account: str, names: Sequence[str], day: date, certain: bool, counted: bool, part: int, parts: int
-) -> str:
+def of_use(account: str, names: Sequence[str], day: date, certain: bool, counted: bool) -> str:
     """The use of break-glass users. ``certain``: whether one at least was used for certain."""
     who = f" {shown(names, 3)}" if counted else "s"
     happened = "used" if certain else "may have been used"
-    return headline(f"ALARM: {account}: break-glass user{who} {happened} on {day}{part_of(part, parts)}")
+    return headline(f"ALARM: {account}: break-glass user{who} {happened} on {day}")
 
 
 def of_access(account: str) -> str:

@@ -39,11 +39,11 @@ class Used(Step):
         uses = ((user, *self._use(user, notices, now)) for user in users)
         return [Due(user, now.date(), {"used": {"text": text}}, kind) for user, kind, text in uses if text]
 
-    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
+    def subject(self, account: str, users: Sequence[Due], counted: bool) -> str:
         """See Step."""
         names = [str(user.resource["UserName"]) for user in users]
         certain = any(user.news != UNREAD for user in users)
-        return subject_lines.of_use(account, names, users[0].day, certain, counted, part, parts)
+        return subject_lines.of_use(account, names, users[0].day, certain, counted)
 
     def _use(self, resource: Resource, notices: Notices, now: datetime) -> tuple[str, str]:
         """USED, FAILED_SIGN_IN or UNREAD, and what is to be told of the user's use; empty if nothing is."""

@@ -48,7 +48,7 @@ from c7n_iamusers.plugins.policy_reader import with_policies
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of, unreadable
 from c7n_iamusers.plugins.run_outputs import visible_errors, write_privately
 from c7n_iamusers.reasons import Reason
-from c7n_iamusers.safeguards.reasons_to_spare import LiveRecheck
+from c7n_iamusers.safeguards.live_recheck import LiveRecheck
 from c7n_iamusers.safeguards.user_identity import changed_namesake
 from c7n_iamusers.snapshots.user_records import RecordStores, UserRecords
 from c7n_iamusers.text.times import moment

@@ -18,6 +18,7 @@ from c7n_iamusers.iam.attachments import (
     TAG,
     AttachmentKind,
 )
+from c7n_iamusers.iam.switchable import switchable
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all, lockout_state
 from c7n_iamusers.lockout.applied_calls import CallHistory
@@ -75,7 +76,7 @@ def plan_quarantine(
     deactivated = in_force is not None and not in_force.kept
     if earlier and ((keep and deactivated) or (not lapsed and (keep or deactivated))):
         return QuarantinePlan(Plan(user.subject, ()), earlier, notes_on_given(given, False), lapsed=lapsed)
-    off = [] if keep else list(lockout_state.switchable(user, ACTIVE))
+    off = [] if keep else list(switchable(user, ACTIVE))
     if in_force and stands and not in_force.known:
         # Its record is missing, so it is unknown whether an active one was active before.
         given += [each for each in off if each not in given]
@@ -180,7 +181,7 @@ def _with_ids(
     return replace(
         record,
         deactivated=tuple(sorted(ours)),
-        inactive=tuple(sorted(_identities(lockout_state.switchable(user, INACTIVE)))) if record.kept else (),
+        inactive=tuple(sorted(_identities(switchable(user, INACTIVE)))) if record.kept else (),
         given=tuple(sorted(others)),
         dropped=tuple(sorted({*before.dropped} - ours)),
     )

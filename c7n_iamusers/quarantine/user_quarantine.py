@@ -23,20 +23,20 @@ from c7n_iamusers.execution.outcomes import (
 from c7n_iamusers.iam.attachments import ACTIVE, LOGIN_PROFILE
 from c7n_iamusers.iam.live_users import LiveUsers, read_back
 from c7n_iamusers.iam.sign_in_sessions import NO_SESSIONS, SignInSessions
+from c7n_iamusers.iam.switchable import titles_of
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse, read_key_use
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, FORMS, deny_form
-from c7n_iamusers.lockout.lockout_state import deny_record_of, titles_of
+from c7n_iamusers.lockout.lockout_state import deny_record_of
 from c7n_iamusers.quarantine.plan import QuarantinePlan, plan_brownout, plan_quarantine
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.safeguards import user_identity
 from c7n_iamusers.safeguards.gate_readings import AskedOfUser, NoteExempt, before_first_change, note_nobody
+from c7n_iamusers.safeguards.live_recheck import Recheck, no_recheck
 from c7n_iamusers.safeguards.reasons_to_spare import (
     Guards,
-    Recheck,
     exempting_rule,
     left_alone,
-    no_recheck,
     quarantine_broken,
     quarantine_status,
     refusal,

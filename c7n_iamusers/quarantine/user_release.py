@@ -16,11 +16,12 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import FAILED, RELEASED, SKIPPED, UNCHANGED
 from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE
 from c7n_iamusers.iam.live_users import LiveUsers, read_back
+from c7n_iamusers.iam.switchable import titles_of
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_key_use
 from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.deny_all import GONE_DENY, INLINE, brownout_of, denies, foreign_policies, is_bounded
-from c7n_iamusers.lockout.lockout_state import deletion_begun, foreign_deny, predated, titles_of
+from c7n_iamusers.lockout.lockout_state import deletion_begun, foreign_deny, predated
 from c7n_iamusers.lockout.quarantine_record import QuarantineRecord, tagged_since
 from c7n_iamusers.quarantine.plan import plan_brownout_end
 from c7n_iamusers.quarantine.release_plan import (

@@ -30,7 +30,6 @@ from c7n_iamusers.execution.output_layout import REGION as REGION
 from c7n_iamusers.execution.stopped_runs import missing_outcomes, unfinished_restorations
 from c7n_iamusers.execution.stores import JOURNAL, Store
 from c7n_iamusers.exemptions import KEYS as RULE_KEYS
-from c7n_iamusers.iam.user_fields import named_alone
 from c7n_iamusers.report.output_files import OutputFiles
 from c7n_iamusers.report.output_names import (
     GZ,
@@ -46,7 +45,6 @@ from c7n_iamusers.report.output_names import (
 from c7n_iamusers.report.output_shapes import METADATA_SHAPE, RESULT_SHAPE, ROWS_SHAPE, USER_ARN, USERS_SHAPE
 from c7n_iamusers.report.outputs import (
     ACTION_FAILED,
-    ANNOUNCE,
     DENIED,
     FAILED,
     RAN,
@@ -55,22 +53,25 @@ from c7n_iamusers.report.outputs import (
     STOPPED,
     TOO_MANY,
     UNREADABLE,
-    Asks,
-    Mail,
     PolicyOutput,
+)
+from c7n_iamusers.report.policy_text import (
+    KEY_TYPES,
+    is_reported,
+    mails_of,
+    own_rules,
+    parked_for,
+    selected_names,
 )
 from c7n_iamusers.report.selected_keys import KEY_ID, selected_keys
 from c7n_iamusers.report.selected_users import Selected, selected_users
-from c7n_iamusers.text.kept import Kept, plain, size
+from c7n_iamusers.text.kept import Kept, size
 from c7n_iamusers.text.times import CLOCKS_APART
 from c7n_iamusers.text.validators import record
 
 _NAMES = (*OF_CUSTODIAN, *OF_RUNS)
 #: Directories that are read at once, so that a bucket's answers are waited for together.
 _AT_ONCE = 8
-#: The resources of policies on IAM users, and on access keys; the source of the latter that is this package's.
-_USER_TYPES = frozenset({"iam-user", "aws.iam-user"})
-_KEY_TYPES, _KEY_SOURCE = frozenset({"iam-access-key", "aws.iam-access-key"}), "access-keys"
 _LONGEST_FAULT = 1_000
 #: Bytes in memory of what is kept of one directory: so many, or so many times those of its files as they lie there,
 #: whichever is more. Runs leave up to TIMES times.
@@ -234,7 +235,7 @@ def _output(files: OutputFiles, known: Mapping[str, str], fault: str = "") -> Po
         files.tells_of_others(layout.policy, owner.fault)
         metadata, policy = None, {}  # whoever wrote it chose what it says
     refused = bool(fault or owner.fault)
-    on_keys = policy.get("resource") in _KEY_TYPES
+    on_keys = policy.get("resource") in KEY_TYPES
     resources = None if refused else _resources(files, owner, on_keys)
     of_users, of_keys = _parted(() if refused else _rows(files, owner))
     execution = str((metadata or {}).get("execution", {}).get("id") or "")
@@ -257,25 +258,19 @@ def _output(files: OutputFiles, known: Mapping[str, str], fault: str = "") -> Po
         dry_run=bool((metadata or {}).get("config", {}).get("dryrun")),
         users=users,
         rows=of_users,
-        rules=tuple(map(kept.of, _rules(policy.get("filters")))),
+        rules=tuple(map(kept.of, own_rules(policy.get("filters")))),
         execution=execution,
         sees_all=sees_all(policy.get("filters")),
         seen=seen and _without_selected(seen, users or ()),
-        mails=tuple(dict.fromkeys(_mails(policy.get("actions")))),
-        names=_names(policy.get("filters")),
+        mails=tuple(dict.fromkeys(mails_of(policy.get("actions")))),
+        names=selected_names(policy.get("filters")),
         deployed=state == RAN and resources is None,
         of_others=tuple(files.of_others),
         on_keys=on_keys,
         keys=keys,
         key_rows=of_keys,
-        parked_for=_parked_for(policy.get("actions")) if on_keys else None,
+        parked_for=parked_for(policy.get("actions")) if on_keys else None,
     )
-
-
-def is_reported(policy: Mapping[str, Any]) -> bool:
-    """Whether reports are about what the ``policy`` selects: IAM users, or access keys by this package's source."""
-    resource = policy.get("resource")
-    return resource in _USER_TYPES or (resource in _KEY_TYPES and policy.get("source") == _KEY_SOURCE)
 
 
 def _resources(files: OutputFiles, owner: Owner, on_keys: bool) -> list[_Row] | None:
@@ -344,34 +339,6 @@ def _without_selected(seen: SeenUsers, users: Iterable[Selected]) -> SeenUsers:
         user for user in seen.users if user.expired or user.state != FLAGGED or user.unique_id not in selected
     )
     return replace(seen, users=tuple(kept))
-
-
-def _mails(actions: Any) -> Iterator[Mail]:
-    """Not of actions that report credentials: they announce nothing, and nobody asks what becomes of their messages."""
-    for action in actions if isinstance(actions, list) else ():
-        if isinstance(action, dict) and action.get("notices") and action.get("step") != "created":
-            rests, step = action.get("noticed") not in (None, "none"), str(action.get("step") or "")
-            asks, others = Asks.of(action) if step == ANNOUNCE else None, action.get("of")
-            of = tuple(map(str, others)) if isinstance(others, list) else ()
-            yield Mail(str(action["notices"]), step, rests, asks, of)
-
-
-def _parked_for(actions: Any) -> float | None:
-    """The days for which an action ``retire`` asks a key to be inactive; None if there is none."""
-    for action in actions if isinstance(actions, list) else ():
-        days = (
-            action.get("parked-for") if isinstance(action, dict) and action.get("type") == "retire" else None
-        )
-        if isinstance(days, int | float):
-            return float(days)
-    return None
-
-
-def _names(filters: Any) -> tuple[str, ...] | None:
-    """Of the first of a policy's filters that selects by names alone."""
-    found = map(named_alone, filters if isinstance(filters, list) else ())
-    names = next((each for each in found if each is not None), None)
-    return None if names is None else tuple(dict.fromkeys(names))
 
 
 def _state(files: OutputFiles, metadata: Any, selected: bool, denied: bool, on_keys: bool) -> tuple[str, str]:
@@ -448,14 +415,3 @@ def _began(metadata: Any) -> datetime | None:
 def _account_of(resources: Iterable[Mapping[str, Any]], rows: Iterable[Mapping[str, Any]]) -> str:
     arns = (str(each.get("Arn") or each.get("arn")) for each in (*resources, *rows))
     return next((found[1] for arn in arns if (found := USER_ARN.fullmatch(arn))), "")
-
-
-def _rules(filters: Any) -> Iterator[Mapping[str, Any]]:
-    """The entries of ``exempt`` of a policy's filters, those within and, or, not among them."""
-    for block in filters if isinstance(filters, list) else ():
-        if isinstance(block, dict):
-            exempt = block.get("exempt") if block.get("type") == "unnecessary" else None
-            # a policy that ran had no other
-            yield from (rule for rule in exempt or () if isinstance(rule, dict) and plain(rule, RULE_KEYS))
-            for name in ("and", "or", "not"):
-                yield from _rules(block.get(name))

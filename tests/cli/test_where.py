@@ -70,6 +70,7 @@ def of_lambda(clients: Callable[[str], Any], key: str) -> None:
         Role=role,
         Handler="a.h",
         Code={"ZipFile": packed.getvalue()},
+        Description=f"signs with {key}",
         Environment={"Variables": {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": SECRET}},
     )
 
@@ -86,6 +87,8 @@ def of_codebuild(clients: Callable[[str], Any], key: str) -> None:
         artifacts={"type": "NO_ARTIFACTS"},
         environment={**environment, "environmentVariables": variables},
         serviceRole=f"arn:aws:iam::{ACCOUNT}:role/service-role/x",
+        description=f"with {key}",
+        tags=[{"key": "key", "value": key}],
     )
 
 
@@ -94,9 +97,14 @@ def of_cloudformation(clients: Callable[[str], Any], key: str) -> None:
         "Parameters": {"Key": {"Type": "String"}},
         "Resources": {"T": {"Type": "AWS::SQS::Queue"}},
         "Outputs": {"KeyOut": {"Value": {"Ref": "Key"}}},
+        "Description": f"uploads with {key}",
     }
-    given = [{"ParameterKey": "Key", "ParameterValue": key}]
-    clients("cloudformation").create_stack(StackName="s", TemplateBody=json.dumps(template), Parameters=given)
+    clients("cloudformation").create_stack(
+        StackName="s",
+        TemplateBody=json.dumps(template),
+        Parameters=[{"ParameterKey": "Key", "ParameterValue": key}],
+        Tags=[{"Key": key, "Value": "yes"}],
+    )
 
 
 def of_ssm(clients: Callable[[str], Any], key: str) -> None:
@@ -109,7 +117,14 @@ def of_ssm(clients: Callable[[str], Any], key: str) -> None:
 
 def of_ec2(clients: Callable[[str], Any], key: str) -> None:
     ec2 = clients("ec2")
-    ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, UserData=f"#!/bin/sh\nexport A={key}")
+    tags = [{"ResourceType": "instance", "Tags": [{"Key": "signs-with", "Value": key}]}]
+    ec2.run_instances(
+        ImageId="ami-12c6146b",
+        MinCount=1,
+        MaxCount=1,
+        UserData=f"#!/bin/sh\nexport A={key}",
+        TagSpecifications=tags,
+    )
     packed = base64.b64encode(gzip.compress(f"key%3D{key}".encode())).decode()
     ec2.create_launch_template(LaunchTemplateName="t", LaunchTemplateData={"UserData": packed})
 
@@ -121,7 +136,14 @@ def of_ecs(clients: Callable[[str], Any], key: str) -> None:
         variables = [{"name": "AWS_ACCESS_KEY_ID", "value": key}]
         container = {"name": "app", "image": "i", "memory": 128, "environment": variables}
         ecs.register_task_definition(
-            family=family, containerDefinitions=[{**container, "command": ["run", key]}]
+            family=family,
+            containerDefinitions=[
+                {
+                    **container,
+                    "command": ["run", key],
+                    "logConfiguration": {"logDriver": "fluentd", "options": {"id": key}},
+                }
+            ],
         )
     ecs.create_service(cluster="c", serviceName="s", taskDefinition="used", desiredCount=1)
 
@@ -133,14 +155,22 @@ def of_secretsmanager(clients: Callable[[str], Any], key: str) -> None:
 
 #: How each service gets a key -> in which texts of it the key is found, and in which others with --decrypt.
 PLANTED: dict[str, tuple[Make, list[str], list[str]]] = {
-    "lambda": (of_lambda, ["environment variable AWS_ACCESS_KEY_ID"], []),
-    "codebuild": (of_codebuild, ["environment variable AWS_ACCESS_KEY_ID", "buildspec"], []),
-    "cloudformation": (of_cloudformation, ["parameter Key", "output KeyOut"], []),
+    "lambda": (of_lambda, ["description", "environment variable AWS_ACCESS_KEY_ID"], []),
+    "codebuild": (
+        of_codebuild,
+        ["environment variable AWS_ACCESS_KEY_ID", "description", "tag key", "buildspec"],
+        [],
+    ),
+    "cloudformation": (of_cloudformation, ["description", "tag KEY", "parameter Key", "output KeyOut"], []),
     "ssm": (of_ssm, ["value"], ["value"]),
-    "ec2": (of_ec2, ["user data", "user data"], []),
+    "ec2": (of_ec2, ["tag signs-with", "user data", "user data"], []),
     "ecs": (
         of_ecs,
-        ["container app: environment variable AWS_ACCESS_KEY_ID", "container app: command"],
+        [
+            "container app: environment variable AWS_ACCESS_KEY_ID",
+            "container app: command",
+            "container app: logConfiguration",
+        ],
         [],
     ),
     "secretsmanager": (of_secretsmanager, ["description"], ["value"]),
@@ -155,6 +185,7 @@ def test_each_reader_has_a_planted_place() -> None:
 def test_a_key_is_found_where_it_stands(org: LocalOrg, key: str, service: str) -> None:
     make, plain, sealed = PLANTED[service]
     make(lambda name: org.client(name, ACCOUNT), key)
+    plain = [text.replace("KEY", key) if text == "tag KEY" else text for text in plain]
     assert places(key) == [(service, text, key, "jane") for text in plain]
     assert places("jane") == places("--all") == places(key)
     assert places(key, "--decrypt") == [(service, text, key, "jane") for text in [*plain, *sealed]]
@@ -209,7 +240,7 @@ def test_what_one_service_answers_hides_no_other(
     monkeypatch.setattr(BaseClient, "_make_api_call", strange)
     result = where(key)
     assert result.exit_code == 1
-    assert "cloudformation: parameters and outputs of stacks: its answer can't be read" in result.stderr
+    assert f"cloudformation: {READERS['cloudformation'].title}: its answer can't be read" in result.stderr
     assert "environment variable AWS_ACCESS_KEY_ID" in result.stdout
 
 

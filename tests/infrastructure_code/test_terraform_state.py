@@ -55,6 +55,11 @@ def a_state(*resources: dict[str, Any], **more: Any) -> bytes:
             a_resource("aws_iam_user", a_user("ci", index_key="ci")), 'aws_iam_user.this["ci"]', id="for_each"
         ),
         pytest.param(
+            a_resource("aws_iam_user", a_user("ci", index_key="é")),
+            'aws_iam_user.this["é"]',
+            id="as-people-write",
+        ),
+        pytest.param(
             a_resource("aws_iam_user", a_user("ci"), module='module.team["a"].module.ci'),
             'module.team["a"].module.ci.aws_iam_user.this',
             id="module",

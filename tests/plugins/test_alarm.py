@@ -433,7 +433,7 @@ def test_what_could_not_be_read_is_told_once_a_day(hours: float | None, what: st
     if due:
         text = "it is unknown whether it was used: over 250 events of others"
         assert due[0].annotation["used"]["text"] == text
-        assert "glass may have been used on" in Used().subject("prod", due, True, 1, 1)
+        assert "glass may have been used on" in Used().subject("prod", due, True)
 
 
 def test_the_hourly_policy_also_gets_whom_it_could_not_read() -> None:

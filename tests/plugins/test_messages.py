@@ -36,13 +36,6 @@ DAY, LATER = date(2026, 12, 26), date(2026, 12, 31)
             id="reminder",
         ),
         pytest.param(
-            "payments",
-            900,
-            {"part": 1, "parts": 2},
-            "payments: 900 IAM users are to be deleted on 2026-12-26 (part 1 of 2)",
-            id="parts",
-        ),
-        pytest.param(
             "payments", None, {}, "payments: IAM users are to be deleted on 2026-12-26", id="users-differ"
         ),
         pytest.param(

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.plugins.notice_steps import CreatedCredentials, Due
+from c7n_iamusers.plugins.created_credentials import CreatedCredentials
+from c7n_iamusers.plugins.notice_steps import Due
 from tests import cloudtrail_events as trail
 
 pytestmark = pytest.mark.pure
@@ -44,4 +45,4 @@ def test_step_and_subject(event: Any, users: int, counted: bool, name: str, subj
     step = CreatedCredentials(2, event)
     assert step.name == name
     due = [Due({"UserName": "bob"}, date(2026, 11, 26))] * users
-    assert step.subject("pay {prod}", due, counted, 1, 1) == f"pay (prod): {subject} on 2026-11-26"
+    assert step.subject("pay {prod}", due, counted) == f"pay (prod): {subject} on 2026-11-26"

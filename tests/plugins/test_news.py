@@ -187,12 +187,6 @@ def test_whom_an_action_left_alone() -> None:
             id="users-differ",
         ),
         pytest.param(
-            ["deleted"] * 900,
-            {"part": 1, "parts": 2},
-            "payments: 900 IAM users deleted on 2026-12-26 (part 1 of 2)",
-            id="parts",
-        ),
-        pytest.param(
             ["skipped: active", "activated", "deactivated", "retired", "failed"],
             {"noun": "access key"},
             "payments: 1 access key deleted, 1 made inactive, 1 given back, 1 failed, 1 left alone on 2026-12-26",

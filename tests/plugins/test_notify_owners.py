@@ -140,7 +140,8 @@ def test_a_message_that_is_too_large_is_split(
     assert {each["action"]["parts"] for each in messages} == {len(messages)}
     subjects = {each["action"]["subject"] for each in messages}
     assert all(": 60 IAM users are to be deleted on " in each for each in subjects)
-    assert len(subjects) == len(messages)
+    ends = {f"(part {number} of {len(messages)})" for number in range(1, len(messages) + 1)}
+    assert {each[each.index("(") :] for each in subjects} == ends
     named = [resource["UserName"] for each in messages for resource in each["resources"]]
     recorded = [user["user"] for record in records(tmp_path) for user in record["users"]]
     assert sorted(named) == sorted(recorded) == sorted(user_names(iam))

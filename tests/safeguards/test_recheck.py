@@ -15,7 +15,7 @@ from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SERVICE_CREDENTIALS, SSH_PUBLIC_KEY
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
-from c7n_iamusers.safeguards.reasons_to_spare import LiveRecheck, live_evidence, no_recheck
+from c7n_iamusers.safeguards.live_recheck import LiveRecheck, live_evidence, no_recheck
 from tests.evidence_records import CREDENTIAL_KINDS, NOW, days_ago, key, password, used
 from tests.records import ACCOUNT as ACCOUNT_ID
 from tests.records import text_of, user

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events of CloudTrail counted within bounds: what is one group, what is refused, what comes twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.key_usage import tally as tally_module
+from c7n_iamusers.key_usage.tally import Tally, is_refusal
+
+KEY, OTHER = "AKIAIOSFODNN7EXAMPLE", "AKIAI44QH8DHBEXAMPLE"
+
+
+def event(**members: Any) -> dict[str, Any]:
+    return {
+        "userIdentity": {"accessKeyId": KEY},
+        "eventTime": "2026-11-20T10:00:00Z",
+        "eventSource": "s3.amazonaws.com",
+        "eventName": "GetObject",
+        "awsRegion": "eu-west-1",
+        "sourceIPAddress": "192.0.2.4",
+        "userAgent": "Boto3/1.34",
+        **members,
+    }
+
+
+def test_calls_that_agree_are_one_group() -> None:
+    tally = Tally()
+    tally.add(event())
+    tally.add(event(eventTime="2026-11-21T10:00:00Z", errorCode="AccessDenied"))
+    (group,) = tally.groups_of(KEY)
+    assert (group.service, group.event, group.calls, group.denied) == ("s3", "GetObject", 2, 1)
+    assert f"{group.first:%d} {group.last:%d}" == "20 21"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("AccessDenied", True),
+        ("AccessDeniedException", True),
+        ("Client.UnauthorizedOperation", True),
+        ("Client.InvalidClientTokenId", True),
+        ("UnauthorizedAccess", True),
+        ("NoSuchKey", False),
+        ("ThrottlingException", False),
+        ("ValidationException", False),
+        ("", False),
+    ],
+)
+def test_only_refusals_of_access_are_denied(code: str, expected: bool) -> None:
+    assert is_refusal(code) is expected
+
+
+def test_an_event_that_comes_twice_counts_once() -> None:
+    tally = Tally()
+    for number in ("1", "2", "1", "1"):
+        tally.add(event(eventID=number))
+    assert tally.groups_of(KEY)[0].calls == 2
+    assert tally.twice == 2
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally_module, "_REMEMBERED", 2)
+    tally = Tally()
+    for number in ("1", "2", "3", "1"):
+        tally.add(event(eventID=number))
+    assert tally.groups_of(KEY)[0].calls == 4
+
+
+def test_groups_beyond_the_bound_are_one_of_which_nothing_is_known() -> None:
+    tally = Tally(most=2)
+    for number in range(10):
+        tally.add(event(userAgent=f"agent-{number}", eventSource=f"s{number}.amazonaws.com"))
+    groups = tally.groups_of(KEY)
+    assert [group.calls for group in groups] == [1, 1, 8]
+    assert (groups[2].service, groups[2].region, groups[2].address, groups[2].user_agent) == ("", "", "", "")
+    assert tally.overfull == {KEY}
+
+
+def test_keys_beyond_the_bound_are_counted_as_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally_module, "MOST_KEYS", 1)
+    tally = Tally()
+    for key_id in (KEY, OTHER, OTHER, KEY):
+        tally.add(event(userIdentity={"accessKeyId": key_id}))
+    assert tally.found == [KEY]
+    assert tally.left_out == 2
+
+
+def test_keys_that_nobody_asked_for_are_left_out() -> None:
+    tally = Tally({OTHER})
+    tally.add(event())
+    assert tally.found == []
+
+
+@pytest.mark.parametrize(
+    ("record", "unclear"),
+    [
+        (event(userIdentity={"type": "Root"}), 0),
+        (event(userIdentity={"accessKeyId": ""}), 0),
+        (event(userIdentity=None), 1),
+        (event(userIdentity={"accessKeyId": 7}), 0),
+        (event(eventTime="yesterday"), 1),
+        (event(eventTime=None), 1),
+        ("no event", 1),
+        (None, 1),
+        ([], 1),
+    ],
+)
+def test_what_says_no_key_or_time_is_counted_as_unclear(record: Any, unclear: int) -> None:
+    tally = Tally()
+    tally.add(record)
+    assert (tally.unclear, tally.found) == (unclear, [])
+
+
+def test_members_that_are_no_text_are_empty_and_long_ones_cut() -> None:
+    tally = Tally()
+    tally.add(event(userAgent=None, sourceIPAddress=["x"], eventName="n" * 256_000))
+    (group,) = tally.groups_of(KEY)
+    assert (group.user_agent, group.address, len(group.event)) == ("", "", 1_000)
