@@ -23,6 +23,8 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.exemptions import parse_list
 from c7n_iamusers.identity_center.output.aws_config import Role, aws_config
 from c7n_iamusers.notices.exemption_requests import replies
+from c7n_iamusers.text.wording import all_visible
+from tests.hostile_texts import INVISIBLE, TEXTS
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = Path(c7n_iamusers.__file__).parent / "mailer_templates"
@@ -214,6 +216,62 @@ def test_a_notice_says_that_it_is_not_known_what_breaks() -> None:
     )
     assert "reaks when it is deleted" not in render("flagged", "template", [naming(findings=FINDINGS)])
     assert "reaks when it is deleted" not in render("flagged", "template", [user("flagged")])
+
+
+PRIORITY = {"number": 2, "of": 9, "text": "AKIA1: active, used from outside AWS (8.8.8.8), 412 days old"}
+CALLER = "Passed in code (as the SDK reports) at 8.8.8.8, boto3 1.34.0, s3 in eu-west-1, last 2026-11-20, 312 calls"
+
+
+def called_by(state: str, *callers: str, **more: Any) -> dict[str, Any]:
+    """A user, or key, with one access key that ``callers`` use."""
+    key = {
+        "id": "AKIA1",
+        "result": "calls",
+        "text": "; ".join(callers),
+        "callers": [{"text": each} for each in callers],
+    }
+    known = {**STATES[state], "usage": [{**key, **more}], "priority": PRIORITY}
+    return {**user(state), "c7n:IamUser": known}
+
+
+@pytest.mark.parametrize("state", ["flagged", "keys-flagged"])
+def test_a_notice_says_who_calls_and_what_to_do_first(state: str) -> None:
+    text = render(state, "template", [called_by(state, CALLER)])
+    assert f"<b>Priority 2 of 9</b>: {PRIORITY['text']}<br>" in text
+    assert f"<b>AKIA1</b>: {CALLER}<br>" in text
+    many = render(
+        state, "template", [called_by(state, CALLER, "At 9.9.9.9, boto3", "x", "y", **{"more-callers": 3})]
+    )
+    assert f"{CALLER}; At 9.9.9.9, boto3; and 5 more<br>" in many
+    none = called_by(state, result="data-plane-only", text="last used on 2026-11-20 for s3, data plane only")
+    assert "<b>AKIA1</b>: last used on 2026-11-20 for s3, data plane only<br>" in render(
+        state, "template", [none]
+    )
+
+
+def test_a_long_list_names_one_caller_of_each_key() -> None:
+    rows = [called_by("flagged", CALLER, "second") for _ in range(61)]
+    assert f"{CALLER}; and 1 more<br>" in render("flagged", "template", rows)
+
+
+def test_a_notice_says_that_it_is_not_known_who_calls() -> None:
+    unlisted = {**user("flagged"), "c7n:IamUser": {**STATES["flagged"], "usage": None}}
+    assert "Who calls with its access keys is not known" in render("flagged", "template", [unlisted])
+    assert "Priority" not in render("flagged", "template", [user("flagged")])
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("state", ["flagged", "keys-flagged"])
+def test_what_a_caller_says_of_itself_is_text_in_a_mail(state: str, name: str) -> None:
+    hostile = str(all_visible(TEXTS[name]))
+    plain = render(state, "template", [called_by(state, "x")])
+    text = render(state, "template", [called_by(state, hostile, hostile)])
+    tags = re.compile(r"<[a-z!/][^>]*>")
+    added = [each for each in tags.findall(text) if each not in ("<span>", "</span>", '<span class="day">')]
+    assert added == [
+        each for each in tags.findall(plain) if each not in ("<span>", "</span>", '<span class="day">')
+    ]
+    assert not INVISIBLE & set(text)
 
 
 @pytest.mark.parametrize("days", [30, None], ids=["beside-a-mark", "alone"])

@@ -31,6 +31,7 @@ from tests.test_mailer_templates import (
     STATES,
     TEMPLATES,
     USED_NOW,
+    called_by,
     fated,
     message,
     noticed,
@@ -458,6 +459,19 @@ def test_slack_says_what_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     _, payload = posted(monkeypatch, of("flagged", [row]))
     told = told_of(payload)["going"]
     assert told == "deleted on 2026-12-24. Breaks when it is deleted: arn:aws:s3:::b and 1 more"
+
+
+def test_slack_says_who_calls_and_what_to_do_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = fated("going", "goes", "deleted on 2026-12-24")
+    row["c7n:IamUser"] |= {
+        key: called_by("flagged", "At 8.8.8.8, <boto3>")["c7n:IamUser"][key] for key in ("usage", "priority")
+    }
+    _, payload = posted(monkeypatch, of("flagged", [row]))
+    told = told_of(payload)["going"]
+    assert "Priority 2 of 9: AKIA1: active" in told
+    assert told.endswith(". At 8.8.8.8, &lt;boto3&gt;")
+    _, payload = posted(monkeypatch, of("keys-flagged", [called_by("keys-flagged", "At 8.8.8.8, boto3")]))
+    assert "At 8.8.8.8, boto3" in said_in(payload)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from c7n_iamusers.evidence import model
+from c7n_iamusers.evidence.key_callers import ELSEWHERE, IN_AWS, PERSON, PIPELINE, signs_in, working_callers
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser
@@ -187,14 +188,21 @@ _BY_SERVICE: Mapping[str, tuple[str, ...]] = {
 _OTHER_SERVICES = (SIGNED_REQUESTS, EXEMPT)
 
 
-def replacements(user: IamUser, kind: str, held: Iterable[model.Credential]) -> tuple[str, ...]:
-    """What can replace a user of ``kind`` with the credentials ``held``, the best first; empty if nothing is needed."""
-    fitting = dict.fromkeys(_fitting(user, kind, tuple(held)))
+def replacements(
+    user: IamUser, kind: str, held: Iterable[model.Credential], callers: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """What can replace a user of ``kind`` with the credentials ``held``, the best first; empty if nothing is needed.
+
+    ``callers``: what those of its keys are (``key_callers.signs_in``), where that is known.
+    """
+    fitting = dict.fromkeys(_fitting(user, kind, tuple(held), tuple(callers)))
     last = (EXEMPT,) if EXEMPT in fitting else ()
     return (*(each for each in fitting if each != EXEMPT), *last)
 
 
-def _fitting(user: IamUser, kind: str, held: tuple[model.Credential, ...]) -> Iterator[str]:
+def _fitting(
+    user: IamUser, kind: str, held: tuple[model.Credential, ...], callers: tuple[str, ...]
+) -> Iterator[str]:
     if kind == model.BEDROCK_API_KEY:
         yield SHORT_TERM_KEY
         return
@@ -203,19 +211,22 @@ def _fitting(user: IamUser, kind: str, held: tuple[model.Credential, ...]) -> It
     if kind != model.MACHINE:
         yield IDENTITY_CENTER
     if kind != model.HUMAN and any(attachments.CREDENTIAL_TRAITS[each.kind].signs_requests for each in held):
-        yield from _for_programs(user)
+        yield from _for_programs(user, callers)
     for each in held:
         yield from _for_service(each)
 
 
-def _for_programs(user: IamUser) -> tuple[str, ...]:
+#: What a caller is -> what fits it. Its word may be wrong, so what fits by the name follows.
+_BY_CALLER: Mapping[str, str] = {PIPELINE: OIDC_ROLE, IN_AWS: ROLE, ELSEWHERE: ROLES_ANYWHERE}
+
+
+def _for_programs(user: IamUser, callers: tuple[str, ...]) -> tuple[str, ...]:
     if is_vendor(user):
         return (CROSS_ACCOUNT_ROLE,)
     if is_smtp(user):
         return (SES_BY_ROLE, EXEMPT)
-    if is_ci(user):
-        return (OIDC_ROLE, ROLE)
-    return (ROLE, ROLES_ANYWHERE)
+    by_name = (OIDC_ROLE, ROLE) if is_ci(user) else (ROLE, ROLES_ANYWHERE)
+    return (*(_BY_CALLER[each] for each in callers if each in _BY_CALLER), *by_name)
 
 
 def _for_service(credential: model.Credential) -> tuple[str, ...]:
@@ -293,7 +304,7 @@ def classify(
     every = tuple(each for found in evidence.credentials.values() for each in found)
     held, git = _usable(each for each in every if not _is_git(each)), _usable(filter(_is_git, every))
     kind, why, missing = _by_hint(user, hints) or _by_credentials(user, evidence, held or git)
-    fitting = replacements(user, kind, (*held, *git))
+    fitting = replacements(user, kind, (*held, *git), signs_in(working_callers(evidence)))
     return model.Classification(kind, (why, *reasons_of(user, evidence, fitting)), fitting, missing)
 
 
@@ -392,6 +403,8 @@ def _is_used(credentials: Held) -> bool | None:
 def _without_password(user: IamUser, evidence: model.Evidence, held: Held) -> _Result:
     if all(each.service == BEDROCK for each in held):
         return model.BEDROCK_API_KEY, "holds a Bedrock API key and nothing else", ""
+    if decided := _by_callers(evidence):
+        return decided
     if indicator := machine_indicator(user):
         return model.MACHINE, f"no password, and {indicator}", ""
     if indicator := person_indicator(user):
@@ -401,6 +414,30 @@ def _without_password(user: IamUser, evidence: model.Evidence, held: Held) -> _R
     if evidence.mfa:
         return model.HUMAN, "no password, but MFA: a person who works without the console", ""
     return model.MACHINE, "no password and no MFA", ""
+
+
+def _by_callers(evidence: model.Evidence) -> _Result | None:
+    """By what calls with its keys; None if that decides nothing. A program outside AWS may be a person's."""
+    signs = set(signs_in(working_callers(evidence)))
+    if signs == {PERSON}:
+        return (
+            model.HUMAN,
+            "no password, and its keys are used in a browser or the console, as these report",
+            "",
+        )
+    if signs and signs <= {PIPELINE, IN_AWS}:
+        where = " and ".join(_CALLS_FROM[each] for each in (PIPELINE, IN_AWS) if each in signs)
+        return model.MACHINE, f"no password, and its keys are used by {where}, as the calls report", ""
+    if PERSON in signs and signs & {PIPELINE, IN_AWS}:
+        return (
+            model.MIXED,
+            "no password, and its keys are used by a person and by programs, as the calls report",
+            "",
+        )
+    return None
+
+
+_CALLS_FROM = {PIPELINE: "a pipeline", IN_AWS: "what runs in AWS"}
 
 
 def _is_git(credential: model.Credential) -> bool:

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from c7n_iamusers import exemptions
 from c7n_iamusers.evidence.assessment import Assessment, Assessor, unread_kinds
 from c7n_iamusers.evidence.index import CREATION, EvidenceIndex, Inventory
+from c7n_iamusers.evidence.priority import priorities
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES
 from c7n_iamusers.evidence.seen_users import BY_NOBODY, BY_OTHERS, BY_US, EXEMPT, LEFT_OUT, SeenUser
 from c7n_iamusers.evidence.selection import FilterOptions
@@ -27,9 +28,18 @@ from c7n_iamusers.lockout.lockout_state import quarantine_of
 from c7n_iamusers.plugins.code_owners import CodeOwners
 from c7n_iamusers.plugins.key_usage_reader import UsageReader
 from c7n_iamusers.plugins.policy_reader import with_policies
-from c7n_iamusers.plugins.resources import AccountReadings, Resource, UserRecord, annotate_anew, user_records
+from c7n_iamusers.plugins.resources import (
+    ANNOTATION,
+    AccountReadings,
+    Resource,
+    UserRecord,
+    annotate_anew,
+    user_records,
+)
 from c7n_iamusers.text.wording import VisibleLog, shown
 
+#: The key of the annotation for which flagged user or key comes first.
+PRIORITY = "priority"
 Judged = tuple[UserRecord, exemptions.Exemption]
 Found = tuple[Resource, Assessment]
 #: The key of the annotation for the rule by which a user would be exempt, in words, where rules protect nobody.
@@ -92,6 +102,8 @@ class Flagging:
             rule = assessment.exemption.rule
             exemption = {"exemption": rule and rule.as_data()}
             annotate_anew(resource, {**exemption, **told, **assessment.as_data()})
+        if self.usage:
+            note_priorities([resource for resource, _ in flagged], self.clock(), self.options)
         kinds = Counter(assessment.classification.kind for _, assessment in flagged)
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
         self.log.info(
@@ -295,6 +307,15 @@ class Flagging:
 
     def _leave_out(self, user: IamUser, why: str) -> None:
         self.seen[user.unique_id] = replace(self.seen[user.unique_id], state=LEFT_OUT, why=why)
+
+
+def note_priorities(resources: Sequence[Resource], now: datetime, options: FilterOptions) -> None:
+    """Annotate which of the flagged ``resources``, users or keys, comes first, and why."""
+    known = [resource[ANNOTATION] for resource in resources]
+    rotation = options.criteria.thresholds.rotation
+    for each, priority in zip(known, priorities(known, now, rotation), strict=True):
+        if priority:
+            each[PRIORITY] = priority
 
 
 def _denied(user: IamUser) -> str:

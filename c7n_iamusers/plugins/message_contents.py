@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from typing import Any
 
 from c7n_iamusers.evidence.assessment import ANNOTATION
@@ -29,6 +30,8 @@ _SENT_OF_ANNOTATION = frozenset(
         "attachments",
         "unread",
         "named_by",
+        "usage",
+        "priority",
         "attempts",
         "created",
         "managed",
@@ -83,6 +86,8 @@ def for_message(resources: Iterable[Resource], action: Mapping[str, Any]) -> lis
 def _trimmed(resource: Resource) -> Resource:
     known = resource.get(ANNOTATION, {})
     sent = {key: value for key, value in known.items() if key in _SENT_OF_ANNOTATION}
+    if known.get("usage"):
+        sent["usage"] = [_told_usage(each) for each in known["usage"]]
     if outcome := known.get("outcome"):
         told = {key: value for key, value in outcome.items() if key not in ("earlier", "for_owners")}
         sent["outcome"] = {**told, "reason": reason_for_owners(outcome)}
@@ -90,6 +95,18 @@ def _trimmed(resource: Resource) -> Resource:
         told = {key: value for key, value in made.items() if key != "for_owners"}
         sent["provisioning"] = {**told, "reason": read_reason(made).for_owners}
     return {**{key: value for key, value in resource.items() if key in _SENT}, ANNOTATION: sent}
+
+
+#: Callers of a key that a message has.
+_MOST_CALLERS = 2
+
+
+def _told_usage(key: Mapping[str, Any]) -> dict[str, Any]:
+    """Who calls with a key, without the sources."""
+    callers = key["callers"]
+    more = len(callers[_MOST_CALLERS:]) + (key.get("more-callers") or 0)
+    told = {"callers": [{"text": each["text"]} for each in callers[:_MOST_CALLERS]], "more-callers": more}
+    return {**{name: key[name] for name in ("id", "result", "text")}, **told}
 
 
 def _may_be_sent(value: str, domains: Sequence[str]) -> bool:
@@ -100,10 +117,17 @@ _SEVERITIES = ("low", "medium", "high")
 
 
 def by_risk(resources: Iterable[Resource]) -> list[Resource]:
-    """``resources`` with the highest severity of their findings first, otherwise in their order."""
+    """``resources`` by their priority; then those without one, with the highest severity of their findings first.
+
+    Otherwise they stay in their order.
+    """
 
     def risk(resource: Resource) -> int:
         found = [each.get("severity") for each in resource.get(ANNOTATION, {}).get("findings", ())]
         return max((_SEVERITIES.index(each) for each in found if each in _SEVERITIES), default=-1)
 
-    return sorted(resources, key=risk, reverse=True)
+    def place(resource: Resource) -> tuple[float, int]:
+        priority = resource.get(ANNOTATION, {}).get("priority")
+        return (priority["number"] if priority else inf, -risk(resource))
+
+    return sorted(resources, key=place)

@@ -16,6 +16,7 @@ from c7n_iamusers.evidence.findings import LOW, MANAGED_AS_CODE
 from c7n_iamusers.evidence.key_findings import ONLY_ACTIVE, KeyCriteria, listed_keys
 from c7n_iamusers.evidence.model import Finding, KeyEvidence
 from c7n_iamusers.evidence.seen_users import SeenUser
+from c7n_iamusers.evidence.selection import AskedUsage
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
@@ -24,6 +25,7 @@ from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.infrastructure_code.model import as_data
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.access_keys import NAME, USER
+from c7n_iamusers.plugins.flagging import note_priorities
 from c7n_iamusers.plugins.resources import ANNOTATION, AccountReadings, Resource, subject_of, user_of
 from c7n_iamusers.plugins.run_outputs import visible_errors
 from c7n_iamusers.plugins.unnecessary import Unnecessary
@@ -159,6 +161,9 @@ class UnnecessaryKeys(Unnecessary):
                     _annotate(key, user, evidence, criteria, others, now)
                     self._note_code(key, evidence.key_id)
                     found.append(key)
+        options = self.options()
+        if options.usage != AskedUsage():
+            note_priorities(found, now, options)
         for why, names in sorted(left_out.items()):
             self.log.info("unnecessary: %d keys left out by %s: %s", len(names), why, shown(names))
         self.log.info("unnecessary: %d of %d access keys are flagged", len(found), len(resources))

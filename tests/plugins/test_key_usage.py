@@ -12,8 +12,10 @@ import pytest
 from aws_local_org import LocalOrg, scripted_events
 from c7n_iamusers.evidence.assessment import ANNOTATION
 from c7n_iamusers.key_usage import event_lookup
+from tests.hostile_texts import INVISIBLE, TEXTS
 from tests.interference import deny
 from tests.plugins.keys import days_ago, key_of, new_report, on_keys
+from tests.plugins.test_notify_owners import action, sent
 from tests.policies import ACCOUNT, policy
 from tests.used_permissions import observed, run_within_permissions
 
@@ -70,7 +72,8 @@ def test_who_calls_with_a_key(org: LocalOrg) -> None:
     assert f"in {REGION}" in found["text"]
     (source,) = found["sources"]
     assert source["source"] == f"CloudTrail's event history in {REGION}"
-    assert source["as_of"] and source["since"]
+    assert source["as_of"]
+    assert source["since"]
 
 
 def test_a_key_whose_calls_are_data_events_is_never_unused(org: LocalOrg) -> None:
@@ -212,3 +215,42 @@ def test_of_keys_only_those_that_are_flagged_are_asked_about(org: LocalOrg, tmp_
     assert found["AccessKeyId"] == old
     (usage,) = found[ANNOTATION]["usage"]
     assert (usage["id"], usage["result"]) == (old, "calls")
+
+
+def test_the_notice_names_callers_in_the_order_of_priority(org: LocalOrg, tmp_path: Path) -> None:
+    for name, address in (("a-quiet", None), ("b-own", "10.0.0.4"), ("c-outside", "8.8.8.8")):
+        key_of(org, name, 200)
+        if address:
+            call(org, name, source_ip=address)
+    filters = [{"type": "unnecessary", "exempt": "none", **ASKED}]
+    run_within_permissions(policy({"filters": filters, "actions": [action(tmp_path)]}))
+    (message,) = sent(org)
+    told = [(each["UserName"], each[ANNOTATION]["priority"]["number"]) for each in message["resources"]]
+    assert told == [("c-outside", 1), ("b-own", 2), ("a-quiet", 3)]
+    first = message["resources"][0][ANNOTATION]
+    assert "used from outside AWS (8.8.8.8), 200 days old" in first["priority"]["text"]
+    assert set(first["usage"][0]) == {"id", "result", "text", "callers", "more-callers"}
+    assert first["replacement"][0] == "roles-anywhere"
+
+
+def test_github_is_a_hint_and_the_users_hints_decide(org: LocalOrg) -> None:
+    key_of(org, "jane.doe@example.com", 200)
+    call(org, "jane.doe@example.com", user_agent=GITHUB, source_ip="8.8.8.8")
+    found = flagged(**ASKED)["jane.doe@example.com"]
+    assert (found["kind"], found["replacement"][0]) == ("machine", "oidc-role")
+    hints = {"human": {"user": "*@example.com"}}
+    assert flagged(**ASKED, hints=hints)["jane.doe@example.com"]["kind"] == "human"
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_callers_may_say_anything_of_themselves(org: LocalOrg, text: str) -> None:
+    key_of(org, "app", 200)
+    call(org, "app", user_agent=text, source_ip=text)
+    found = usage_of("app")
+    assert not INVISIBLE & {*found["text"]}
+    if text == TEXTS["surrogate"]:  # no text: the event can't be read
+        assert (found["result"], found["callers"]) == ("unknown", [])
+        return
+    (caller,) = found["callers"]
+    assert (found["result"], caller["place"]) == ("calls", "unknown")
+    assert not INVISIBLE & {*caller["text"]}
