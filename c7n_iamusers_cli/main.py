@@ -64,6 +64,7 @@ _SECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "user": ("c7n_iamusers_cli.user:user", "Show what was done to one user, or give it back."),
         "key": ("c7n_iamusers_cli.key:key", "Show what was done to one access key, or give it back."),
         "where": ("c7n_iamusers_cli.where:where", "Show in which configuration access keys stand."),
+        "usage": ("c7n_iamusers_cli.usage:usage", "Show who calls with access keys, from where."),
         "leftovers": (
             "c7n_iamusers_cli.leftovers:leftovers",
             "Show which policies still name deleted users.",

@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from c7n_iamusers.key_usage.model import KeyUsage
     from c7n_iamusers.organization.readiness import Target
 
-_COLUMNS = ("access key", "user", "from", "tool", "credentials", "services", "regions", "last", "calls", "refused")
+_COLUMNS = (
+    "access key",
+    "user",
+    "from",
+    "tool",
+    "credentials",
+    "services",
+    "regions",
+    "last",
+    "calls",
+    "refused",
+)
 #: The days of CloudTrail's event history; the query's, unless --days says otherwise.
 _DAYS = 90
 
@@ -63,7 +74,9 @@ _DAYS = 90
 @click.option(
     "--pages", type=click.IntRange(1, 1_000), default=1, help="Of the event history: pages of 50 calls a key."
 )
-@click.option("--athena-query", "table", metavar="TABLE", help="Print the query for this table of Athena, and end.")
+@click.option(
+    "--athena-query", "table", metavar="TABLE", help="Print the query for this table of Athena, and end."
+)
 @click.option(
     "--days",
     type=click.IntRange(1, 3_650),
@@ -89,8 +102,9 @@ def usage(
     """Show who calls AWS with access keys: with KEY_ID, those of USER, or --all in the files of --from.
 
     For each caller: the address and what it is, the tool and where its credentials came from, as the SDK reports, and
-    what it called. Calls that AWS refused are attempts, and told apart. It changes nothing, and ends with 1 if something
-    could not be read: there may be more calls. CloudTrail's event history has management events alone, of 90 days.
+    what it called. Calls that AWS refused are attempts, and told apart. It changes nothing, and ends with 1 if
+    something could not be read: there may be more calls. CloudTrail's event history has management events alone, of
+    90 days.
     """
     targets = targets_in(accounts_file, names, tags) if accounts_file else ()
     if table is not None:
@@ -99,7 +113,9 @@ def usage(
     if bool(asked) == everything:
         raise click.UsageError("give a KEY_ID, a USER, or --all")
     if not sources and (everything or not accounts_file):
-        raise click.UsageError("give --from PLACE, or -c FILE with a KEY_ID or USER, whose event history is read then")
+        raise click.UsageError(
+            "give --from PLACE, or -c FILE with a KEY_ID or USER, whose event history is read then"
+        )
     if sources and (regions or pages > 1):
         raise click.UsageError("-r and --pages are about the event history: leave out --from")
     search = _Usage(targets, _ranges(ranges))
@@ -118,7 +134,9 @@ def _print_query(table: str, days: int, accounts: Sequence[str], asked: str | No
     from c7n_iamusers.key_usage.athena_query import athena_query, is_table
 
     if not is_table(table):
-        raise click.UsageError(f"--athena-query: {table!r} is no name of a table, such as cloudtrail_logs_pp or db.table")
+        raise click.UsageError(
+            f"--athena-query: {table!r} is no name of a table, such as cloudtrail_logs_pp or db.table"
+        )
     if asked and not KEY_ID.fullmatch(asked):
         raise click.UsageError("--athena-query takes a KEY_ID, or none: the query does not know users")
     since = utc_now().date() - timedelta(days=days)
@@ -126,8 +144,8 @@ def _print_query(table: str, days: int, accounts: Sequence[str], asked: str | No
 
 
 def _ranges(path: Path | None) -> Sequence[tuple[Any, str]]:
-    from c7n_iamusers.exemptions import format_of
     from c7n_iamusers.execution.given import parsed_file
+    from c7n_iamusers.exemptions import format_of
     from c7n_iamusers.key_usage.ranges import parse_ranges
 
     if path is None:
@@ -232,7 +250,9 @@ class _Usage:
                 ]
                 self.found += found
                 if not found:
-                    self.unread.append(f"{key_id}: it is in none of the accounts, as far as they could be read")
+                    self.unread.append(
+                        f"{key_id}: it is in none of the accounts, as far as they could be read"
+                    )
                 progress(number, len(keys))
 
 
@@ -262,7 +282,11 @@ class _History:
         self.whole.unread += (f"{self.target}: {usage.problem}" for usage in usages if usage.problem)
         together = combined(key_id, usages)
         owned = [self._addresses(each) for each in regions or used_in] if together.groups else []
-        own = None if None in owned else {address: name for each in owned if each for address, name in each.items()}
+        own = (
+            None
+            if None in owned
+            else {address: name for each in owned if each for address, name in each.items()}
+        )
         callers = callers_of(together, Places(own, self.whole.ranges))
         only = not callers and is_data_plane(str(use.get("ServiceName") or ""))
         return _Key(key_id, str(last.get("UserName") or ""), usages, callers, use, only)
