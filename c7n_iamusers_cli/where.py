@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers_cli.arguments import account_choice, targets_in
-from c7n_iamusers_cli.organization_checks import probes_of
+from c7n_iamusers_cli.key_accounts import KeyAccounts
 from c7n_iamusers_cli.output import end_check, format_option, print_json, print_table, progress_bar, say
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 #: Accounts and Regions that are read at once.
 _AT_ONCE = 16
-#: Seconds that one call may wait for AWS in all.
-_BUDGET = 60.0
 #: Bytes of a file that are searched at once, and those of them that are searched again with the next: more than an id.
 _PIECE, _OVERLAP = 1024 * 1024, 64
 _COLUMNS = ("account", "region", "service", "resource", "where", "access key", "user")
@@ -96,7 +94,7 @@ def where(
     if not accounts_file and (names or tags or regions or decrypt):
         raise click.UsageError("-a, -t, -r and --decrypt are about accounts: give -c FILE too")
     search = _Search(targets_in(accounts_file, names, tags) if accounts_file else (), regions, decrypt)
-    keys = None if everything else search.keys_of(str(asked))
+    keys = None if everything else search.accounts.keys_of(str(asked))
     search.read(keys)
     for path in files:
         search.read_files(path, keys)
@@ -148,67 +146,15 @@ class _Search:
     unread: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._probes = probes_of(self.targets, _BUDGET) if self.targets else None
-        #: Account id -> makes clients there; accounts that can't be reached have none.
-        self._clients: dict[str, Callable[..., Any]] = {}
-        self._of_user: dict[str, str] = {}
-        for target in self.targets:
-            self._reach(target)
-
-    def _reach(self, target: Target) -> None:
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        from c7n_iamusers.exceptions import EvidenceUnreadable
-
-        assert self._probes
-        patient = Config(retries={"mode": "adaptive", "total_max_attempts": 8}, read_timeout=_BUDGET)
-        try:
-            self._clients[target.account_id] = partial(self._probes.clients(target), config=patient)
-        except (EvidenceUnreadable, ClientError, BotoCoreError) as error:
-            self.unread.append(f"{target}: {error}")
-
-    def keys_of(self, asked: str) -> frozenset[str]:
-        """The ids of the keys that are asked for. Raises ClickException for a user that no account has."""
-        from c7n_iamusers.key_places.key_ids import KEY_ID
-
-        if KEY_ID.fullmatch(asked):
-            return frozenset({asked})
-        if not self.targets:
-            raise click.ClickException(
-                f"{asked} is no id of an access key: give -c FILE, to look up a user's"
-            )
-        found, known = set[str](), False
-        for target in self.targets:
-            keys = self._keys_in(target, asked)
-            known, found = known or keys is not None, found | {*(keys or ())}
-        if not found and not self.unread:
-            why = "has no access key" if known else "is in none of the accounts"
-            raise click.ClickException(f"user {asked} {why}: correct the name, -c or -a")
-        return frozenset(found)
-
-    def _keys_in(self, target: Target, user: str) -> list[str] | None:
-        """The ids of the user's keys; None where the account has no such user, or can't be read, which is said."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        from c7n_iamusers.execution.retries import error_code
-
-        if target.account_id not in self._clients:
-            return None
-        try:
-            pages = self._clients[target.account_id]("iam").get_paginator("list_access_keys")
-            keys = [each for page in pages.paginate(UserName=user) for each in page["AccessKeyMetadata"]]
-        except (ClientError, BotoCoreError) as error:
-            if not isinstance(error, ClientError) or error_code(error) != "NoSuchEntity":
-                self.unread.append(f"{target}: the keys of {user}: {error}")
-            return None
-        found = [str(each["AccessKeyId"]) for each in keys]
-        self._of_user |= dict.fromkeys(found, user)
-        return found
+        self.accounts = KeyAccounts(self.targets, self.unread)
 
     def read(self, keys: Collection[str] | None) -> None:
         """Read all accounts and Regions for ``keys``; for all if None."""
-        asked = [(target, region) for target in self.targets for region in self._regions_of(target)]
+        asked = [
+            (target, region)
+            for target in self.targets
+            for region in self.accounts.regions_of(target, self.regions)
+        ]
 
         def read(each: tuple[Target, str]) -> tuple[list[_Row], list[str]]:
             return self._in_region(*each, keys)
@@ -218,23 +164,7 @@ class _Search:
                 self.found += found
                 self.unread += unread
                 progress(number, len(asked))
-        self.found = [self._with_user(row) for row in self.found]
-
-    def _regions_of(self, target: Target) -> Sequence[str]:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        from c7n_iamusers.evidence.event_history import enabled_regions
-
-        if target.account_id not in self._clients or self.regions:
-            return self.regions if target.account_id in self._clients else ()
-        assert self._probes
-        try:
-            return enabled_regions(self._clients[target.account_id]("ec2"), self._probes.backoff)
-        except (ClientError, BotoCoreError) as error:
-            self.unread.append(
-                f"{target}: which Regions are enabled: {error}: allow ec2:DescribeRegions, or give -r"
-            )
-            return ()
+        self.found = [replace(row, user=self._user_of(row)) for row in self.found]
 
     def _in_region(
         self, target: Target, region: str, keys: Collection[str] | None
@@ -244,7 +174,7 @@ class _Search:
         from c7n_iamusers.key_places.key_ids import Unread, places_in
         from c7n_iamusers.key_places.readers import READERS
 
-        clients = partial(self._clients[target.account_id], region_name=region)
+        clients = partial(self.accounts.clients[target.account_id], region_name=region)
         found, unread = list[_Row](), list[str]()
         for service, reader in READERS.items():
             its = f"{target}, {region}: {service}: {reader.title}"
@@ -260,26 +190,17 @@ class _Search:
                 unread.append(f"{its}: its answer can't be read: {error!r:.300}")
         return [*dict.fromkeys(found)], unread
 
-    def _with_user(self, row: _Row) -> _Row:
-        """With the user whose key it is, by the account in which it stands."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        key_id = row.place.key_id
-        if key_id not in self._of_user:
-            (target,) = (each for each in self.targets if each.name == row.account)
-            try:
-                last = self._clients[target.account_id]("iam").get_access_key_last_used(AccessKeyId=key_id)
-                self._of_user[key_id] = str(last.get("UserName") or "")
-            except (ClientError, BotoCoreError):
-                self._of_user[key_id] = ""  # it is another account's, or gone
-        return replace(row, user=self._of_user[key_id])
+    def _user_of(self, row: _Row) -> str:
+        """Whose key it is, by the account in which it stands."""
+        (target,) = (each for each in self.targets if each.name == row.account)
+        return self.accounts.user_of(row.place.key_id, target)
 
     def read_files(self, top: Path, keys: Collection[str] | None) -> None:
         """Search a file, or all files below a directory. Links are not followed."""
         for path in _files(top, self.unread):
             try:
                 self.found += [
-                    _Row("", "", "file", place, self._of_user.get(place.key_id, ""))
+                    _Row("", "", "file", place, self.accounts.of_user.get(place.key_id, ""))
                     for place in _in_file(path, keys)
                 ]
             except OSError as error:

@@ -188,7 +188,7 @@ def read_place(
     elif url.scheme == "file":
         content = read_given(Path(unquote(url.path)), largest)
     elif url.scheme == "s3":
-        content = _object(url, s3, largest)
+        content = body_within(f"s3://{url.netloc}{url.path}", _body(url, s3), largest)
     elif url.scheme in _DEFAULT_PORTS:
         content = read_url(place, headers, seconds, largest)
     else:
@@ -210,14 +210,28 @@ def _own_path(place: str) -> Path:
 _OF_OBJECT = frozenset(("VersionId", "ExpectedBucketOwner", "RequestPayer"))
 
 
-def _object(url: SplitResult, s3: Callable[[str | None], Any], largest: int) -> bytes:
+def _body(url: SplitResult, s3: Callable[[str | None], Any]) -> Any:
     more = dict(parse_qsl(url.query))
     region = more.pop("region", None)
     if unknown := sorted(set(more) - _OF_OBJECT):
         known = ", ".join(("region", *sorted(_OF_OBJECT)))
         raise ValueError(f"the query of s3: has {', '.join(unknown)[:80]!r}, and may have {known}")
-    found = s3(region).get_object(Bucket=url.netloc, Key=url.path.lstrip("/"), **more)
-    return body_within(f"s3://{url.netloc}{url.path}", found["Body"], largest)
+    return s3(region).get_object(Bucket=url.netloc, Key=url.path.lstrip("/"), **more)["Body"]
+
+
+def is_directory(place: str) -> bool:
+    """Whether a path, or s3://BUCKET/PREFIX, stands for all below it: it ends with /."""
+    return place.partition("?")[0].endswith("/")
+
+
+def pieces_of(place: str, s3: Callable[[str | None], Any]) -> Iterator[bytes]:
+    """The content of a path or of s3://BUCKET/KEY, piece by piece, whatever its size. Raises as ``read_place``."""
+    if not place.startswith("s3://"):
+        with open(_own_path(place), "rb", opener=_open_at_once) as file:
+            yield from iter(lambda: read_at_once(file, _PIECE), b"")
+        return
+    body = _body(urlsplit(place), s3)
+    yield from iter(lambda: body.read(_PIECE), b"")
 
 
 def body_within(place: str, body: Any, largest: int) -> bytes:

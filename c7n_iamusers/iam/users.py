@@ -168,7 +168,7 @@ class KeyUse:
 
 
 #: The errors of GetAccessKeyLastUsed for a key that does not exist. AccessDenied can also be a missing permission.
-_NO_KEY_OR_DENIED = frozenset({"AccessDenied", "NoSuchEntity"})
+NO_KEY_OR_DENIED = frozenset({"AccessDenied", "NoSuchEntity"})
 
 
 def read_key_use(client: Any, user: IamUser, backoff: Backoff) -> tuple[KeyUse, ...]:
@@ -186,7 +186,7 @@ def _read_all(client: Any, name: str, keys: Iterable[Item], backoff: Backoff) ->
         try:
             uses.append(_read(client, str(key["AccessKeyId"]), backoff))
         except ClientError as error:
-            if error_code(error) not in _NO_KEY_OR_DENIED:
+            if error_code(error) not in NO_KEY_OR_DENIED:
                 raise
             listed = list_kind(client, name, attachments.ACCESS_KEY, backoff)
             if key["AccessKeyId"] in {item["AccessKeyId"] for item in listed}:

@@ -9,7 +9,7 @@ from http.client import HTTPException
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.execution.given import shown_place
+from c7n_iamusers.execution.given import is_directory, shown_place
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.infrastructure_code.terraform_state import InState, StateIndex, resources_in
 from c7n_iamusers.text.documents import LARGEST_GIVEN, unpacked
@@ -43,11 +43,6 @@ def read_states(
             except _UNREADABLE as error:
                 unread.append(f"{shown}: {error}")
     return StateIndex.of(found, unread)
-
-
-def is_directory(place: str) -> bool:
-    """Whether ``place`` stands for the states below it."""
-    return place.partition("?")[0].endswith("/")
 
 
 def _states(

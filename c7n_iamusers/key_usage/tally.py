@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from c7n_iamusers.key_usage.model import CallGroup
@@ -16,11 +17,14 @@ from c7n_iamusers.text.times import moment
 
 #: Groups of one key, and keys that are kept. Whoever has a key can send a new user agent with each call.
 MOST_GROUPS, MOST_KEYS = 1_000, 100_000
+#: Groups of all keys that are kept.
+MOST_IN_ALL = 300_000
 #: Ids of events that are remembered, so that one which is delivered twice counts once: within so many events.
 _REMEMBERED = 200_000
-#: Codes by which services refuse access. Others, such as NoSuchKey and ThrottlingException, are calls that failed
-#: otherwise ("Common Errors" of the services' API references; those of EC2 begin with Client. in CloudTrail).
-_REFUSALS = (
+#: The beginnings of codes, in lower case, by which services refuse access ("Common Errors" of the services' API
+#: references; those of EC2 begin with Client. in CloudTrail). Others, such as NoSuchKey and ThrottlingException, are
+#: of calls that failed otherwise.
+REFUSALS = (
     "accessdenied",
     "unauthorized",
     "forbidden",
@@ -51,6 +55,7 @@ class Tally:
     twice: int = 0
     _groups: dict[str, dict[_Like, CallGroup]] = field(default_factory=dict)
     _ids: dict[str, None] = field(default_factory=dict)
+    _number: int = 0
 
     def add(self, record: Any) -> None:
         """Count one event, a record of CloudTrail. What is no call that a key signed is left out."""
@@ -60,12 +65,11 @@ class Tally:
         if not isinstance(key_id, str) or not key_id:
             self.unclear += not isinstance(identity, Mapping)
             return
-        time = moment(record.get("eventTime"))
+        time = time_of(text(record, "eventTime"))
         if self._is_asked(key_id) and self._is_new(record.get("eventID")):
-            like = (
-                text(record, "eventSource").removesuffix(".amazonaws.com"),
-                *(text(record, name) for name in ("eventName", "awsRegion", "sourceIPAddress", "userAgent")),
-            )
+            service = text(record, "eventSource").removesuffix(".amazonaws.com")
+            event, region = text(record, "eventName"), text(record, "awsRegion")
+            like = (service, event, region, text(record, "sourceIPAddress"), text(record, "userAgent"))
             self._count(key_id, like, time, time, 1, int(is_refusal(text(record, "errorCode"))))
 
     def add_group(self, key_id: str, group: CallGroup) -> None:
@@ -108,12 +112,13 @@ class Tally:
             self.left_out += calls
             return
         groups = self._groups.setdefault(key_id, {})
-        if like not in groups and len(groups) >= self.most:
+        if like not in groups and (len(groups) >= self.most or self._number >= MOST_IN_ALL):
             self.overfull.add(key_id)
             like = ("", "", "", "", "")
         known = groups.get(like)
         if known is None:
             service, event, region, address, agent = like
+            self._number += 1
             groups[like] = CallGroup(service, event, region, address, agent, calls, denied, first, last)
         else:
             groups[like] = replace(
@@ -125,9 +130,15 @@ class Tally:
             )
 
 
+@lru_cache(4_096)
+def time_of(value: str) -> datetime | None:
+    """``moment``, whose texts come again and again."""
+    return moment(value)
+
+
 def is_refusal(code: str) -> bool:
     """Whether an ``errorCode`` of CloudTrail says that AWS refused access, so that the call was an attempt."""
-    return code.removeprefix("Client.").casefold().startswith(_REFUSALS)
+    return code.removeprefix("Client.").casefold().startswith(REFUSALS)
 
 
 def text(record: Mapping[str, Any], name: str) -> str:
