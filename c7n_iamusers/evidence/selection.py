@@ -120,7 +120,7 @@ OPTIONS = (
     "managed-by",
     BLAST_RADIUS,
     BLAST_REGIONS,
-    *(USAGE, USAGE_PAGES, USAGE_REGIONS, USAGE_FROM),
+    *(USAGE_PAGES, USAGE_REGIONS, USAGE_FROM, USAGE),
     "attachments",
 )
 

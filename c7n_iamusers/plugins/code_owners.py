@@ -43,7 +43,7 @@ class CodeOwners:
         )
         self._began = utc_now()
         self._states = (
-            read_states(asked.states, self._content, partial(_store, manager))
+            read_states(asked.states, self._content, partial(store_at, manager))
             if asked.states
             else StateIndex()
         )
@@ -80,7 +80,8 @@ def _source(name: str, time: datetime, managed: Managed) -> Source:
     return Source(name, time)
 
 
-def _store(manager: Any, place: str) -> Store:
+def store_at(manager: Any, place: str) -> Store:
+    """What is below a directory or s3://BUCKET/PREFIX/, read with the credentials that Cloud Custodian runs with."""
     if place.startswith("s3://"):
         return bucket_output(place, manager.session_factory(assume=False))
     return DirectoryStore(Path(place).expanduser())

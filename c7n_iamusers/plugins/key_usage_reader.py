@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -26,13 +27,18 @@ from c7n_iamusers.key_usage import own_addresses
 from c7n_iamusers.key_usage.callers import Places, callers_of
 from c7n_iamusers.key_usage.combination import combined
 from c7n_iamusers.key_usage.event_lookup import EventLookup
+from c7n_iamusers.key_usage.event_places import EventPlaces, read_event_places
 from c7n_iamusers.key_usage.model import KeyUsage
 from c7n_iamusers.key_usage.own_addresses import read_own_addresses
+from c7n_iamusers.key_usage.tally import Tally
+from c7n_iamusers.plugins.code_owners import store_at
 from c7n_iamusers.plugins.resources import AccountReadings
 from c7n_iamusers.text.wording import VisibleLog, shown
 
 #: The name of each source that was asked for, in ``sources`` of an annotation, begins with it.
 SOURCE = "usage "
+#: That of the files of ``usage-from``.
+FILES = "usage-from"
 #: Regions that are read at once.
 _AT_ONCE = 8
 #: Who calls with the keys of a user, None if they could not be listed; and the sources that were asked.
@@ -69,12 +75,13 @@ class UsageReader:
         report = AccountReadings.of(self.manager).inventory((CREDENTIAL_REPORT,), self.backoff).report
         known = list(pool.map(lambda user: self._known(user, report), users))
         asked = dict[str, list[str]]()
-        for key in (key for each in known for key in each.keys or ()):
+        for key in (key for each in known for key in each.keys or () if self.asked.history):
             for region in self._regions(key):
                 asked.setdefault(region, []).append(key.key_id)
         found = self._looked_up(asked)
         self._tell(found)
-        return [self._answer(each, found) for each in known]
+        files = self._files({key.key_id for each in known for key in each.keys or ()})
+        return [self._answer(each, found, files) for each in known]
 
     def _known(self, user: IamUser, report: CredentialReport | None) -> _Known:
         try:
@@ -105,8 +112,8 @@ class UsageReader:
             return keys  # their doubt says why the use is unknown
 
     def _regions(self, key: KeyEvidence) -> Iterable[str]:
-        if not self.asked.history:
-            return ()
+        """That of its last use, and those that the policy names. Never those of a file, which anybody may write: a
+        Region is a part of the name of the host that is asked."""
         used = key.last_use.region if key.last_use and key.last_use.at else ""
         own = (used,) if used and used != "N/A" else ()
         return dict.fromkeys((*own, *self.asked.regions))
@@ -127,6 +134,21 @@ class UsageReader:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return dict(zip(asked, pool.map(in_region, asked), strict=True))
 
+    def _files(self, key_ids: Collection[str]) -> EventPlaces | None:
+        """The calls of these keys in the files of ``usage-from``, if there are any."""
+        if not self.asked.place or not key_ids:
+            return None
+        found = read_event_places(
+            [self.asked.place],
+            Tally(key_ids),
+            self.clock(),
+            lambda region: self.manager.session_factory(assume=False).client("s3", region_name=region),
+            partial(store_at, self.manager),
+        )
+        for problem in found.problems:
+            self.log.warning("unnecessary: calls by access keys can't be read in full: %s", problem)
+        return found
+
     def _tell(self, found: Mapping[str, Mapping[str, KeyUsage]]) -> None:
         """Log what can't be read, once each."""
         problems = dict.fromkeys(
@@ -135,24 +157,32 @@ class UsageReader:
         for problem in problems:
             self.log.warning("unnecessary: who calls with access keys is unknown: %s", problem)
 
-    def _answer(self, known: _Known, found: Mapping[str, Mapping[str, KeyUsage]]) -> Answer:
+    def _answer(
+        self, known: _Known, found: Mapping[str, Mapping[str, KeyUsage]], files: EventPlaces | None
+    ) -> Answer:
         if known.keys is None:
             self.log.warning("unnecessary: access keys can't be listed: %s", known.problem)
             return None, {KEYS_UNLISTED: Source("ListAccessKeys", None, known.problem)}
         sources, used = dict[str, Source](), list[UsedKey]()
         for key in known.keys:
-            regions = {region: by_key[key.key_id] for region, by_key in found.items() if key.key_id in by_key}
-            for region, usage in regions.items():
-                _note(sources, f"{SOURCE}{region}", _source(usage))
-            places = self._places(regions, sources)
-            told = tuple(regions.values())
+            by_source = {
+                f"{SOURCE}{region}": by_key[key.key_id]
+                for region, by_key in found.items()
+                if key.key_id in by_key
+            }
+            if files:
+                by_source[FILES] = files.usage_of(key.key_id)
+            for name, usage in by_source.items():
+                _note(sources, name, _source(usage))
+            told = tuple(by_source.values())
+            places = self._places(key, sources) if any(usage.groups for usage in told) else Places()
             used.append(UsedKey(key, told, callers_of(combined(key.key_id, told), places)))
         return tuple(used), sources
 
-    def _places(self, regions: Mapping[str, KeyUsage], sources: dict[str, Source]) -> Places:
-        """What the addresses in calls are. The account's own are read of each Region with calls; all, or it is
-        unknown which are its own."""
-        pieces = {region: self._own_in(region) for region, usage in regions.items() if usage.groups}
+    def _places(self, key: KeyEvidence, sources: dict[str, Source]) -> Places:
+        """What the addresses in calls are. The account's own are those in the Regions that the key is looked up in.
+        Unless all of them are read, it is unknown which are its own."""
+        pieces = {region: self._own_in(region) for region in self._regions(key)}
         for region, piece in pieces.items():
             _note(sources, f"{SOURCE}addresses {region}", piece.source)
         if not pieces or any(piece.value is None for piece in pieces.values()):
@@ -179,7 +209,8 @@ class UsageReader:
 
 
 def _source(usage: KeyUsage) -> Source:
-    return Source(usage.source, usage.as_of, usage.problem)
+    """Of what was read in part too: the problem says so."""
+    return Source(usage.source, None if usage.problem else usage.as_of, usage.problem)
 
 
 def _note(sources: dict[str, Source], name: str, source: Source) -> None:

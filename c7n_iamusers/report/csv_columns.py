@@ -35,6 +35,8 @@ _COLUMNS: dict[str, Callable[[Row, Row], str]] = {
     "created": _text("created"),
     "last_activity": lambda user, _: (user.get("last_activity") or {}).get("time") or "",
     "oldest_credential": _text("oldest_credential"),
+    "priority": lambda user, _: str((user.get("priority") or {}).get("number", "")),
+    "why_first": lambda user, _: (user.get("priority") or {}).get("text") or "",
     "replacement": lambda user, _: " ".join(user.get("replacement", ())),
     "status": _text("status"),
     "exempt": lambda user, _: "yes" if user.get("exempt") else "",

@@ -123,6 +123,7 @@ def _listed(user: Row, account: int, table: _Table) -> list[Any]:
         _minute((user["last_activity"] or {}).get("time")),
         table.numbers(dict.fromkeys(each["id"] for each in user["findings"])),
         table.numbers(user["changed"]),
+        (user["priority"] or {}).get("number", 0),
     ]
 
 
@@ -148,6 +149,8 @@ def _detail(user: Row) -> dict[str, Any]:
         "held": {kind: count for kind, count in (user["attachments"] or {}).items() if count},
         "unread": user["unread"],
         "trusted": user["trusted_by"] or [],
+        "first": _first(user["priority"]),
+        "calls": _calls(user),
         "breaks": [f"{each['resource']} ({each['where']})" for each in user["named_by"] or ()],
         "sources": _sources(user["sources"] or {}),
         "center": user["identity-center"],
@@ -160,6 +163,16 @@ def _detail(user: Row) -> dict[str, Any]:
             for each in user["outcomes"]
         ],
     }
+
+
+def _first(priority: Row | None) -> str:
+    """Which of the flagged users of its run it is, by what is to be done first, and why."""
+    return f"Priority {priority['number']} of {priority['of']}: {priority['text']}" if priority else ""
+
+
+def _calls(user: Row) -> list[str]:
+    """Who calls with each access key, where that was asked."""
+    return [f"{key['id']}: {key['text']}" for key in user["usage"] or ()]
 
 
 def _sources(sources: Row) -> list[list[str]]:

@@ -36,6 +36,8 @@ _CREDENTIAL = record(
 )
 _SOURCE = record({}, {"source": _TEXT, "time": maybe(_TEXT), "problem": _TEXT}, others=True)
 _NAMED_BY = record({"service": _TEXT, "resource": _TEXT, "region": _TEXT, "where": _TEXT}, others=True)
+_USAGE = record({"id": _TEXT, "result": _TEXT, "text": _TEXT}, others=True)
+_PRIORITY = record({"number": whole(1), "of": whole(1), "text": _TEXT}, others=True)
 #: What is read of the annotation.
 _ASSESSMENT = record(
     {},
@@ -51,6 +53,8 @@ _ASSESSMENT = record(
         "unread": _TEXTS,
         "trusted_by": maybe(_TEXTS),
         "named_by": maybe(listing(_NAMED_BY, _MANY)),
+        "usage": maybe(listing(_USAGE, _FEW)),
+        "priority": _PRIORITY,
         "sources": mapping(_TEXT, _SOURCE),
         "identity-center": mapping(_TEXT, maybe(_TEXT)),
         KEY: record({}, {}, others=True),

@@ -8,13 +8,13 @@
 
   // A user is a list, packed by embedding.py in this order.
   const users = data.users.map((row, id) => {
-    const [account, name, above, uid, shared, reason, last, finding, changed] = row;
+    const [account, name, above, uid, shared, reason, last, finding, changed, first] = row;
     const [kind, severity, status, policy, quarantine, activity, age, owner, ou, planned, goes, blocked, until, overdue] = at(shared);
     const [accountId, accountName] = data.accounts[account];
     const arn = typeof above === "string" ? above : V[above] + name;
     const user = {
       id, name, arn, uid, kind, severity, status, policy, quarantine, activity, age, owner, ou, planned, goes, blocked, until, overdue,
-      reason: V[reason], account: accountId, accountName: accountName || accountId, last, finding: at(finding), changed: at(changed),
+      reason: V[reason], account: accountId, accountName: accountName || accountId, last, first, finding: at(finding), changed: at(changed),
     };
     user.text = [name, arn, uid, accountId, accountName, kind, severity, status, policy, quarantine && `quarantine ${quarantine} quarantined`,
       user.reason, owner, ou, planned, blocked, overdue && "overdue", ...user.finding].join(" ").toLowerCase();
@@ -23,8 +23,9 @@
     return user;
   });
 
-  // Without a column to sort by, users come by rank.
-  const ranked = [...users].sort((a, b) => a.rank - b.rank || a.id - b.id);
+  // Without a column to sort by, users come by rank, and those of one rank by their priority.
+  const place = (user) => user.first || 1e9;
+  const ranked = [...users].sort((a, b) => a.rank - b.rank || place(a) - place(b) || a.id - b.id);
 
   const lastText = (user) => user.last ? user.last.slice(0, 10) : user.activity === "never" ? "never" : "not known";
   const COLUMNS = [
@@ -184,6 +185,7 @@
         last && `Last activity: ${minute(last)}${it.by ? `, by ${it.by}` : ""}`,
         ...it.unsure.map((text) => `Not certain: ${text}`),
       ]),
+      part("Who calls with its keys", [it.first, ...it.calls]),
       part("Attached", [
         Object.entries(it.held).map(([kind, count]) => `${kind}: ${count}`).join(", "),
         it.unread.length && `Not read, so at least so many: ${it.unread.join(", ")}`,

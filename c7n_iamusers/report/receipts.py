@@ -40,7 +40,7 @@ _SAME_RUN = timedelta(days=1)
 #: Members of the evidence that a receipt shows.
 _EVIDENCE = (
     *("kind", "reasons", "replacement", "findings", "unknown_findings", "last_activity", "credentials"),
-    *("attachments", "trusted_by", "named_by", "unread", "sources"),
+    *("attachments", "trusted_by", "named_by", "usage", "unread", "sources"),
 )
 #: Where evidence is from: the notice, the run that sent it, or a later run.
 OF_NOTICE, OF_RUN, LATER = "notice", "announcing run", "later run"

@@ -25,10 +25,14 @@ EVIDENCE: dict[str, Any] = {
     "unread": [],
     "trusted_by": None,
     "named_by": None,
+    "usage": None,
+    "priority": None,
     "sources": {},
     "identity-center": None,
     "attempts": None,
 }
+#: What is shown of each key in ``usage``: its text names the callers.
+_OF_USAGE = ("id", "result", "text")
 #: Of the compression: 8 KiB of what is before, the smallest that takes most users' evidence, and little to set up.
 _WINDOW, _MEMORY, _LEVEL = -13, 5, 6
 
@@ -67,6 +71,8 @@ def selected_users(resources: Iterable[Mapping[str, Any]]) -> Iterator[Selected]
     for resource in resources:
         annotation = resource.get(ANNOTATION) or {}
         shown = {key: annotation[key] for key in EVIDENCE if key in annotation}
+        if shown.get("usage"):
+            shown["usage"] = [{key: each[key] for key in _OF_USAGE} for each in shown["usage"]]
         text = json.dumps(shown, separators=(",", ":")).encode()
         like = like or text
         squeeze = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY, zdict=like)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def test_a_key_without_any_event_says_where_nothing_was_found(org: LocalOrg) -> 
     call(org, "app", days=120)
     found = usage_of("app")
     assert found["result"] == "no-event"
-    assert f"no call in CloudTrail's event history in {REGION}" in found["text"]
+    assert f"nothing of it in CloudTrail's event history in {REGION}" in found["text"]
 
 
 def test_a_key_that_was_never_used_costs_no_lookup(org: LocalOrg) -> None:
@@ -240,6 +241,70 @@ def test_github_is_a_hint_and_the_users_hints_decide(org: LocalOrg) -> None:
     assert (found["kind"], found["replacement"][0]) == ("machine", "oidc-role")
     hints = {"human": {"user": "*@example.com"}}
     assert flagged(**ASKED, hints=hints)["jane.doe@example.com"]["kind"] == "human"
+
+
+def an_event(key_id: str, **members: Any) -> dict[str, Any]:
+    """A record of CloudTrail's log files."""
+    known = {
+        "eventTime": days_ago(3).isoformat(),
+        "eventSource": "s3.amazonaws.com",
+        "eventName": "GetObject",
+    }
+    known |= {"awsRegion": REGION, "sourceIPAddress": "8.8.8.8", "userAgent": "aws-cli/2.31.0"}
+    return {**known, "userIdentity": {"type": "IAMUser", "accessKeyId": key_id}, **members}
+
+
+def test_calls_are_taken_from_a_file(org: LocalOrg, tmp_path: Path) -> None:
+    key, _ = key_of(org, "app", 200), key_of(org, "quiet", 200, 3)
+    call(org, "app", "s3:GetObject")
+    place = tmp_path / "events.json"
+    place.write_text(json.dumps({"Records": [an_event(key), an_event("AKIAOFSOMEBODYELSE00")]}))
+    with observed() as used:
+        found = flagged(**{"usage-from": str(place)})
+    assert "cloudtrail:LookupEvents" not in used
+    (usage,) = found["app"]["usage"]
+    assert (usage["result"], usage["callers"][0]["services"]) == ("calls", ["s3"])
+    assert usage["callers"][0]["place"] == "outside"
+    assert usage["sources"][0]["source"] == f"calls in {place}"
+    assert found["quiet"]["usage"][0]["result"] == "data-plane-only"
+    assert found["app"]["sources"]["usage-from"]["time"]
+
+
+def test_a_file_and_the_event_history_count_a_call_once(org: LocalOrg, tmp_path: Path) -> None:
+    key = key_of(org, "app", 200)
+    call(org, "app", source_ip="8.8.8.8", user_agent="aws-cli/2.31.0")
+    place = tmp_path / "events.json"
+    same = {"eventSource": "ec2.amazonaws.com", "eventName": "DescribeInstances"}
+    place.write_text(json.dumps({"Records": [an_event(key, **same), an_event(key, **same)]}))
+    found = usage_of("app", **ASKED, **{"usage-from": str(place)})
+    (caller,) = found["callers"]
+    assert (caller["calls"], caller["at_least"]) == (2, True)
+    assert len(found["sources"]) == 2
+
+
+@pytest.mark.parametrize("content", [None, '{"Records": [{', "a,b\n1,2\n", "<html>"])
+def test_a_file_that_cant_be_read_is_unknown_never_none(
+    org: LocalOrg, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str | None
+) -> None:
+    key_of(org, "app", 200, 3)
+    place = tmp_path / "events.csv"
+    if content is not None:
+        place.write_text(content)
+    found = flagged(**{"usage-from": str(place)})["app"]
+    assert found["usage"][0]["result"] == "unknown"
+    assert found["sources"]["usage-from"]["problem"]
+    assert any("can't be read in full" in each for each in caplog.messages)
+
+
+def test_no_region_of_a_file_is_asked(org: LocalOrg, tmp_path: Path) -> None:
+    key = key_of(org, "app", 200, 3)
+    place = tmp_path / "events.json"
+    place.write_text(json.dumps({"Records": [an_event(key, awsRegion="evil.example/")]}))
+    found = flagged(**{"usage-from": str(place)})["app"]
+    assert found["usage"][0]["callers"][0]["regions"] == ["evil.example/"]
+    assert [each for each in found["sources"] if each.startswith("usage addresses")] == [
+        f"usage addresses {REGION}"
+    ]
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)

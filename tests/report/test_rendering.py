@@ -127,6 +127,8 @@ def test_every_user_is_embedded_with_evidence_and_outcomes(left: Outputs) -> Non
         named_by=[
             {"service": "s3", "resource": "arn:aws:s3:::b", "region": "", "where": "Principal of statement 1"}
         ],
+        usage=[{"id": "AKIA1", "result": "calls", "text": "At 8.8.8.8, boto3", "callers": [], "sources": []}],
+        priority={"number": 1, "of": 3, "text": "AKIA1: active, 400 days old"},
         attachments={"group": 2, "tag": 0},
     )
     alice["c7n:IamUser"]["identity-center"] = {"state": "provisioned", "reason": ""}
@@ -154,6 +156,8 @@ def test_every_user_is_embedded_with_evidence_and_outcomes(left: Outputs) -> Non
     assert detail["held"] == {"group": 2}
     assert detail["trusted"] == ["arn:aws:iam::1:role/x"]
     assert detail["breaks"] == ["arn:aws:s3:::b (Principal of statement 1)"]
+    assert detail["calls"] == ["AKIA1: At 8.8.8.8, boto3"]
+    assert detail["first"] == "Priority 1 of 3: AKIA1: active, 400 days old"
     assert detail["sources"] == [["account", "ListUsers", at(0)[:16], ""]]
     assert detail["center"] == {"state": "provisioned", "reason": ""}
     assert [each[1:4] for each in detail["outcomes"]] == [[DELETE, "skipped", "active within 14 days"]]
