@@ -50,7 +50,7 @@ _DAYS = 90
 )
 @click.option(
     "--ranges",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=click.Path(path_type=Path),
     metavar="FILE",
     help="Names of networks: a list with cidr and name, in CSV, JSON or YAML; or AWS's ip-ranges.json.",
 )

@@ -47,6 +47,7 @@ PARSED = {
     "reliability": "test_mutants.py",
     "roles": "cli/test_roles.py",
     "managed-as-code": "plugins/test_managed_as_code.py",
+    "usage": "cli/test_usage.py",
     "where": "cli/test_where.py",
 }
 CONFIG = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from c7n_iamusers.deletion.reviewed_plan import DeletionPlan
 from c7n_iamusers.evidence.account_report import read_details, read_report
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData, OutputUnreadable
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.given import parsed_file, read_given
+from c7n_iamusers.execution.given import parsed_file, pieces_of, read_given
 from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore
 from c7n_iamusers.execution.user_locks import LOCKS, UserLocks
@@ -43,6 +44,9 @@ from c7n_iamusers.identity_center.requests.intent_files import read_intents
 from c7n_iamusers.identity_center.requests.resource_policies import read_resource_policies
 from c7n_iamusers.identity_center.sign_ins import parse_sign_ins
 from c7n_iamusers.infrastructure_code.terraform_state import resources_in
+from c7n_iamusers.key_usage.event_files import count_events
+from c7n_iamusers.key_usage.ranges import parse_ranges
+from c7n_iamusers.key_usage.tally import Tally
 from c7n_iamusers.notices.exempted import parse_exempted
 from c7n_iamusers.notices.forwarding import Addressed, forwarded
 from c7n_iamusers.notices.held import parse_held
@@ -114,6 +118,12 @@ def mailer_configuration(path: Path) -> None:
     """Raises ValueError for what a check shows as refused."""
     for found in refused_by_mailer(path):
         raise ValueError(found.text)
+
+
+def calls(path: Path) -> None:
+    """Raises ValueError for what is told of the file, and read beside the rest of it."""
+    if (faults := count_events(pieces_of(str(path), lambda _: None), Tally())).number:
+        raise ValueError(str(faults))
 
 
 def in_store(read: Callable[[DirectoryStore], object]) -> Callable[[Path], object]:
@@ -210,6 +220,11 @@ READERS = [
     Reader("external-ids.yml", lambda path: external_ids("", path)(ACCOUNT)),
     Reader("policy.json", inline_policy),
     Reader("policy-of-a-resource.json", content(named_by_a_policy), _STORE, names_it=False),
+    *(
+        Reader(f"ranges.{form}", content(partial(parse_ranges, form=form)), _STORE, names_it=False)
+        for form in ("csv", "json", "yaml")
+    ),
+    *(Reader(f"calls.{form}", calls, _STORE, names_it=False) for form in ("csv", "json", "json.gz")),
     Reader("mailer-emails.yml", mailer_emails, (OSError, ValueError), names_it=False),
     Reader("details.json", lambda path: read_details(path).users),
     Reader("credentials.csv", read_report),
