@@ -15,7 +15,7 @@ from typing import Any
 
 from c7n_iamusers.evidence.model import DATA_PLANE_ONLY, UNKNOWN_CALLS
 from c7n_iamusers.iam.attachments import ACTIVE
-from c7n_iamusers.key_usage.callers import OUTSIDE, UNKNOWN
+from c7n_iamusers.key_usage.callers import OUTSIDE, OWN, SERVICE
 from c7n_iamusers.text.times import moment
 
 #: Findings on rights that lead to all others.
@@ -112,11 +112,12 @@ def _is_admin(known: Mapping[str, Any]) -> bool | None:
 
 
 def _is_outside(key: Mapping[str, Any], callers: Sequence[Mapping[str, Any]]) -> bool | None:
-    """None too where a caller, or a source, is unknown, or where CloudTrail has no events of its calls."""
+    """None too where a caller, or a source, is unknown, or where CloudTrail has no events of its calls. A private
+    address may be of any network that has a way into a VPC."""
     places = {each["place"] for each in callers}
     if OUTSIDE in places:
         return True
     unread = any(each.get("problem") or each.get("more") for each in key["sources"])
-    if UNKNOWN in places or unread or key["result"] in (UNKNOWN_CALLS, DATA_PLANE_ONLY):
+    if places - {OWN, SERVICE} or unread or key["result"] in (UNKNOWN_CALLS, DATA_PLANE_ONLY):
         return None
     return False

@@ -63,6 +63,9 @@ def order(*annotations: dict[str, Any]) -> list[int | None]:
         pytest.param(
             annotation(a_key(**called("unknown"))), annotation(a_key(**called("own"))), id="place-unknown"
         ),
+        pytest.param(
+            annotation(a_key(**called("private"))), annotation(a_key(**called("aws-service"))), id="private"
+        ),
         pytest.param(annotation(a_key(result="data-plane-only")), annotation(a_key()), id="data-plane"),
         pytest.param(
             annotation(a_key(sources=[{"more": True}], **called("own"))),
