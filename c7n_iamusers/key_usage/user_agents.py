@@ -156,7 +156,7 @@ _SERVICE = re.compile(r"(?:[a-z0-9-]+\.)+amazonaws\.com(?:\.cn)?")
 #: with aws-internal/3.
 _CONSOLE = re.compile(
     r"(?:console|signin)\.(?:[a-z0-9-]+\.)*amazonaws\.com"
-    r"|aws[ -]?console\b|s3console/|[a-z0-9]*console\w*, aws-internal/",
+    r"|aws[ -]?console\b|s3console/|[a-z0-9 ]*console\w*, aws-internal/",
     re.IGNORECASE,
 )
 #: Services of AWS among themselves, the console's own servers too: "AWS Internal", aws-internal/3, Coral/Netty4.
@@ -203,7 +203,7 @@ def read_user_agent(text: str) -> UserAgent:
         return UserAgent(AWS_SERVICE)
     parts = [part for part in _PART.findall(text) if not part.startswith("(")]
     tool, version = _tool(parts)
-    return UserAgent(tool, version, _runs_in(parts), _credentials(parts), _after("app/", parts))
+    return UserAgent(tool, version, _runs_in(parts, tool), _credentials(parts), _after("app/", parts))
 
 
 def _tool(parts: list[str]) -> tuple[str, str]:
@@ -231,9 +231,12 @@ def _after(prefix: str, parts: list[str]) -> str:
     return next((part[len(prefix) :][:_LONGEST_VERSION] for part in parts if part.startswith(prefix)), "")
 
 
-def _runs_in(parts: list[str]) -> str:
-    where = _after("exec-env/", parts)
-    return next((name for begin, name in _RUNS_IN.items() if where.startswith(begin)), "")
+def _runs_in(parts: list[str], tool: str) -> str:
+    """``exec-env/``, or its value alone, as the SDK for PHP writes it. GitHub's action runs nowhere else."""
+    where = _after("exec-env/", parts) or next((part for part in parts if part.startswith("AWS_")), "")
+    return next((name for begin, name in _RUNS_IN.items() if where.startswith(begin)), "") or (
+        GITHUB if tool == GITHUB else ""
+    )
 
 
 def _credentials(parts: list[str]) -> str:

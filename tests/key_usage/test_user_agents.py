@@ -93,7 +93,7 @@ def test_letters_of_credentials_are_those_of_the_installed_botocore() -> None:
         ),
         pytest.param(
             "aws-sdk-nodejs/2.1112.0 linux/v20.19.0 configure-aws-credentials-for-github-actions promise",
-            UserAgent(GITHUB),
+            UserAgent(GITHUB, runs_in=GITHUB),
             id="github",
         ),
         pytest.param(
@@ -106,6 +106,14 @@ def test_letters_of_credentials_are_those_of_the_installed_botocore() -> None:
         ),
         pytest.param(
             "EC2ConsoleFrontend, aws-internal/3 aws-sdk-java/1.12", UserAgent(CONSOLE), id="ec2-console"
+        ),
+        pytest.param(
+            "RDS Console, aws-internal/3 aws-sdk-java/1.11.975", UserAgent(CONSOLE), id="rds-console"
+        ),
+        pytest.param(
+            "aws-sdk-php/3.337.3 ua/2.1 lang/php#8.2.28 AWS_ECS_FARGATE m/D,g GuzzleHttp/7",
+            UserAgent("AWS SDK for PHP", "3.337.3", "Amazon ECS", "from environment variables"),
+            id="php-writes-the-bare-value",
         ),
         pytest.param("signin.amazonaws.com", UserAgent(CONSOLE), id="sign-in"),
         pytest.param("cloudformation.amazonaws.com", UserAgent(AWS_SERVICE), id="service"),
