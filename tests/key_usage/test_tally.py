@@ -119,3 +119,19 @@ def test_members_that_are_no_text_are_empty_and_long_ones_cut() -> None:
     tally.add(event(userAgent=None, sourceIPAddress=["x"], eventName="n" * 256_000))
     (group,) = tally.groups_of(KEY)
     assert (group.user_agent, group.address, len(group.event)) == ("", "", 1_000)
+
+
+def test_temporary_keys_are_not_counted_among_all() -> None:
+    tally = Tally()
+    for number in range(3):
+        tally.add(event(userIdentity={"accessKeyId": f"ASIA{number:016d}"}))
+    tally.add(event())
+    assert tally.found == [KEY]
+
+
+def test_a_call_that_two_accounts_have_an_event_of_counts_once() -> None:
+    tally = Tally()
+    tally.add(event(eventID="1", sharedEventID="s"))
+    tally.add(event(eventID="2", sharedEventID="s"))
+    tally.add(event(eventID="s"))
+    assert tally.groups_of(KEY)[0].calls == 1
