@@ -29,6 +29,7 @@ COLUMNS = (
 )
 #: Characters of one event. CloudTrail's are up to 256 KB ("CloudTrail record contents"), 1 MB of EventBridge's.
 _LONGEST_EVENT = 4 * 1024 * 1024
+_TOO_LONG = f"has no value of JSON in {_LONGEST_EVENT} characters; a large result of the query is read as CSV"
 #: Bytes that are unpacked at once.
 _PIECE = 1 << 20
 _GZIP, _MARK = 31, b"\x1f\x8b"
@@ -142,7 +143,7 @@ class _Values:
     """The values of JSON in ``text``, without holding more of it than one value."""
 
     def __init__(self, text: Iterator[str]) -> None:
-        self._text, self._held, self._at = text, "", 0
+        self._text, self._held, self._at, self._lines = text, "", 0, 0
 
     def each(self, faults: Faults) -> Iterator[Any]:
         """Events or rows, one after another. After one that can't be read, none is found any more."""
@@ -157,7 +158,7 @@ class _Values:
                 try:
                     value = self._value()
                 except NotInFormat as error:
-                    faults.add(f"after entry {number}: {error}")
+                    faults.add(f"line {self._lines + error.line}, after entry {number}: {error.why}")
                     return
                 number += 1
                 yield value
@@ -181,8 +182,10 @@ class _Values:
         while True:
             try:
                 value, self._at = next_json(self._held, self._at, Lines(self._held))
-            except NotInFormat:
-                if len(self._held) - self._at > _LONGEST_EVENT or not self._grow():
+            except NotInFormat as error:
+                if len(self._held) - self._at > _LONGEST_EVENT:
+                    raise NotInFormat(error.line, f"{_TOO_LONG} ({error.why})") from error
+                if not self._grow():
                     raise
             else:
                 return value
@@ -197,6 +200,7 @@ class _Values:
     def _grow(self) -> bool:
         """Hold more of the text; whether there is more."""
         piece = next(filter(None, self._text), "")
+        self._lines += self._held.count("\n", 0, self._at)
         self._held, self._at = self._held[self._at :] + piece, 0
         return bool(piece)
 

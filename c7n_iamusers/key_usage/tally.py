@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -57,7 +58,7 @@ class Tally:
     unclear: int = 0
     twice: int = 0
     _groups: dict[str, dict[_Like, CallGroup]] = field(default_factory=dict)
-    _ids: dict[str, None] = field(default_factory=dict)
+    _ids: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _number: int = 0
 
     def add(self, record: Any) -> None:
@@ -102,7 +103,7 @@ class Tally:
             self.twice += 1
             return False
         if len(self._ids) >= _REMEMBERED:
-            del self._ids[next(iter(self._ids))]
+            self._ids.popitem(last=False)
         self._ids[event_id[:_LONGEST]] = None
         return True
 

@@ -212,3 +212,16 @@ def test_faults_are_bounded() -> None:
 def test_only_the_keys_that_are_asked_for_are_counted() -> None:
     tally, faults = counted(as_csv(ROW, {**ROW, "key_id": OTHER}), keys={OTHER})
     assert (calls(tally), calls(tally, OTHER), str(faults)) == (0, 312, "")
+
+
+def test_the_line_of_what_can_not_be_read_is_that_of_the_file() -> None:
+    lines = [json.dumps(event(eventID=str(number), pad="x" * 1_000)) for number in range(100)]
+    tally, faults = counted("\n".join([*lines, "{bad}", *lines]).encode(), 10_000)
+    assert str(faults).startswith("line 101, after entry 100: Expecting property name")
+    assert calls(tally) == 100
+
+
+def test_a_result_in_json_that_is_too_large_is_told_with_what_is_read() -> None:
+    _, faults = counted(result_set(*[ROW] * 20_000))
+    assert "after entry 0: has no value of JSON in 4194304 characters" in str(faults)
+    assert "a large result of the query is read as CSV" in str(faults)

@@ -55,6 +55,6 @@ def test_a_thousand_files_that_can_not_be_read_are_few_words_for_each_key(tmp_pa
     usage = found.usage_of(KEY)
     assert len(found.problems) == 1_000
     assert usage.more
-    assert "0000.json: after entry 0: " in usage.problem
+    assert "0000.json: line 1, after entry 0: " in usage.problem
     assert usage.problem.endswith(" and 997 more")
     assert len(usage.problem) < 2_000

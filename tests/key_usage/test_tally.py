@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -135,3 +136,10 @@ def test_a_call_that_two_accounts_have_an_event_of_counts_once() -> None:
     tally.add(event(eventID="2", sharedEventID="s"))
     tally.add(event(eventID="s"))
     assert tally.groups_of(KEY)[0].calls == 1
+
+
+def test_what_is_remembered_takes_the_same_time_for_each_event() -> None:
+    tally, begin = Tally(), time.process_time()
+    for number in range(500_000):
+        tally._is_new(str(number))
+    assert time.process_time() - begin < 5  # 0.5; 8 where the oldest is searched for
