@@ -22,7 +22,7 @@ class KeyAccounts:
     """The accounts ``targets``. ``unread``: gets what could not be read, in words.
 
     ``clients``: account id -> makes clients there; accounts that can't be reached have none. ``of_user``: id of a key
-    -> the user that has it, as far as that was read; empty if it is another account's.
+    -> the user that has it, as far as that was read.
     """
 
     def __init__(self, targets: Sequence[Target], unread: list[str]) -> None:
@@ -30,6 +30,7 @@ class KeyAccounts:
         self._probes = probes_of(targets, _BUDGET) if targets else None
         self.clients: dict[str, Callable[..., Any]] = {}
         self.of_user: dict[str, str] = {}
+        self._of_others = set[tuple[str, str]]()
         for target in targets:
             self._reach(target)
 
@@ -102,13 +103,23 @@ class KeyAccounts:
             return ()
 
     def user_of(self, key_id: str, target: Target) -> str:
-        """Whose key it is, by GetAccessKeyLastUsed in ``target``; empty if it is another account's, or gone."""
+        """Whose key it is, by GetAccessKeyLastUsed in ``target``; empty if it is another account's, or gone.
+
+        Empty too if ``target`` can't be asked, which is said.
+        """
         from botocore.exceptions import BotoCoreError, ClientError
 
-        if key_id not in self.of_user:
+        from c7n_iamusers.execution.retries import error_code
+        from c7n_iamusers.iam.users import NO_KEY_OR_DENIED
+
+        client, asked = self.clients.get(target.account_id), (key_id, target.account_id)
+        if client and key_id not in self.of_user and asked not in self._of_others:
+            self._of_others.add(asked)
             try:
-                last = self.clients[target.account_id]("iam").get_access_key_last_used(AccessKeyId=key_id)
-                self.of_user[key_id] = str(last.get("UserName") or "")
-            except (ClientError, BotoCoreError):
-                self.of_user[key_id] = ""
-        return self.of_user[key_id]
+                last = client("iam").get_access_key_last_used(AccessKeyId=key_id)
+            except (ClientError, BotoCoreError) as error:
+                if error_code(error) not in NO_KEY_OR_DENIED:
+                    self.unread.append(f"{target}: whose key {key_id} is: {error}")
+            else:
+                self.of_user |= {key_id: user} if (user := str(last.get("UserName") or "")) else {}
+        return self.of_user.get(key_id, "")

@@ -104,7 +104,7 @@ def test_what_can_not_be_read_is_said_and_is_no_quiet_success(directory: Path) -
         KEY, "--from", "cut.json", "--from", "missing.csv", "--from", "empty", "--from", "good.json"
     )
     assert result.exit_code == 1
-    assert "not read: cut.json: after entry 1: " in result.stderr
+    assert "not read: cut.json: line 1, after entry 1: " in result.stderr
     assert "not read: missing.csv: " in result.stderr
     assert "not read: empty/: there is no file below it" in result.stderr
     assert "at least 2" in result.stdout
@@ -220,3 +220,50 @@ def test_a_key_of_no_account_and_a_history_that_is_denied(
     read = of_accounts(key, code=1)
     assert "which addresses are its own: " in read["unread"][0]
     assert read["keys"][0]["callers"][0]["place"] == "unknown"
+
+
+def of_result(directory: Path, key: str, *accounts: dict[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """What is said of ``key`` by files, with ``accounts``: the key, and what was not read."""
+    (directory / "accounts.yml").write_text(yaml.safe_dump({"accounts": accounts}))
+    (directory / "result.csv").write_bytes(as_csv({**ROW, "key_id": key}))
+    result = usage("--all", "--from", "result.csv", "-c", "accounts.yml", "--format", "json")
+    assert isinstance(result.exception, SystemExit | None), result.exception
+    read = json.loads(result.stdout)
+    return read["keys"][0], read["unread"]
+
+
+def test_whose_a_key_is_of_the_last_of_several_accounts(org: LocalOrg, directory: Path, key: str) -> None:
+    accounts = yaml.safe_load((directory / "accounts.yml").read_text())["accounts"]
+    accounts.sort(key=lambda each: each["account_id"] == ACCOUNT)
+    assert accounts[0]["account_id"] != ACCOUNT
+    of_key, unread = of_result(directory, key, *accounts)
+    assert (of_key["user"], unread) == ("jane", [])
+
+
+def test_an_account_that_can_not_be_reached_is_told_and_hides_no_other(
+    org: LocalOrg, directory: Path, key: str
+) -> None:
+    accounts = yaml.safe_load((directory / "accounts.yml").read_text())["accounts"]
+    lost = {**accounts[0], "name": "lost", "account_id": "999999999999"}
+    lost["role"] = "arn:aws:iam::999999999999:role/none"
+    of_key, unread = of_result(directory, key, lost, *accounts)
+    assert of_key["user"] == "jane"
+    assert len(unread) == 1
+    assert "lost" in unread[0]
+
+
+def test_a_user_that_can_not_be_looked_up_is_told(
+    org: LocalOrg, directory: Path, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = yaml.safe_load((directory / "accounts.yml").read_text())["accounts"]
+    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def failing(self: Any, operation: str, parameters: Any) -> Any:
+        if operation == "GetAccessKeyLastUsed":
+            raise client_error("ServiceFailure")
+        return original(self, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", failing)
+    of_key, unread = of_result(directory, key, *accounts[:1])
+    assert of_key["user"] == ""
+    assert f"whose key {key} is: " in unread[0]
