@@ -22,6 +22,7 @@ from benchmarks.access_keys import (
     QUICK,
     STOCK,
     KeyResults,
+    answers_table,
     change_floor,
     finding_floor,
     measured,
@@ -72,7 +73,25 @@ def test_progress_tells_what_is_measured(found: KeyResults, told: list[str]) -> 
     assert told == [
         *(f"find the unused keys of {users} users at 0 ms" for users in PLAN.sizes),
         "make 2 keys inactive, and delete them",
+        "ask about 2 keys",
     ]
+
+
+def test_each_question_costs_its_calls_and_no_others(found: KeyResults) -> None:
+    usage, managed, radius, where = found.answers
+    assert usage.calls == {"LookupEvents": 2}
+    # for the key, and for its user
+    assert managed.calls == {"DescribeStackResources": 4}
+    assert {name for name in radius.calls if name.startswith("Get")} >= {"GetBucketPolicy", "GetKeyPolicy"}
+    assert radius.calls["GetBucketPolicy"] == where.calls["ListFunctions"] == 1
+    assert not any(
+        name.startswith(("Create", "Put", "Update", "Delete")) for name in {**radius.calls, **where.calls}
+    )
+    assert all(answer.about in found_table(found) for answer in found.answers)
+
+
+def found_table(found: KeyResults) -> str:
+    return answers_table(found).as_markdown()
 
 
 def test_one_key_of_every_tenth_user_is_unused_and_all_are_active() -> None:
