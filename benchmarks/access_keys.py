@@ -93,6 +93,10 @@ _RETIRE: dict[str, Any] = {
 CHANGES = {"deactivate": "UpdateAccessKey", "retire": "DeleteAccessKey"}
 
 
+#: As ``key_questions.measured``.
+Ask = Callable[[Organization, int, int, float], Sequence[Answer]]
+
+
 @dataclass(frozen=True)
 class KeyResults:
     """``found``: contestant -> its runs. ``changed``: action -> its run on ``plan.deleted`` keys.
@@ -122,8 +126,8 @@ def change_floor(action: str, keys: int) -> dict[str, int]:
     return dict.fromkeys(("GetUser", "ListAccessKeys", "GetAccessKeyLastUsed", CHANGES[action]), keys)
 
 
-def measured(plan: Plan, progress: Callable[[str], None]) -> KeyResults:
-    """Raises BenchmarkError if a run fails, or if not all find the same."""
+def measured(plan: Plan, progress: Callable[[str], None], ask: Ask = key_questions.measured) -> KeyResults:
+    """Raises BenchmarkError if a run fails, or if not all find the same. ``ask``: measures the questions."""
     with running_organization() as organization:
         found: dict[str, list[Measurement]] = {each.name: [] for each in (*STOCK, OURS)}
         for users in plan.sizes:
@@ -139,7 +143,7 @@ def measured(plan: Plan, progress: Callable[[str], None]) -> KeyResults:
         progress(f"make {plan.deleted:,} keys inactive, and delete them")
         changed = _changed(organization, plan)
         progress(f"ask about {plan.deleted:,} keys")
-        answers = key_questions.measured(organization, plan.deleted, plan.deleted // 2, plan.deletion_latency)
+        answers = ask(organization, plan.deleted, plan.deleted // 2, plan.deletion_latency)
         return KeyResults(plan, found, changed, answers)
 
 
