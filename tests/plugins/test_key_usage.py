@@ -185,13 +185,17 @@ def test_denied_lookups_are_unknown_never_none(
 
 
 def test_one_users_keys_that_cant_be_listed_hide_no_others(
-    org: LocalOrg, monkeypatch: pytest.MonkeyPatch
+    org: LocalOrg, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("app", "other"):
         key_of(org, name, 200)
         call(org, name)
     deny(monkeypatch, "ListAccessKeys", "app")
-    found = flagged(**ASKED)
+    with caplog.at_level(logging.WARNING):
+        found = flagged(**ASKED)
+    assert (
+        len([each for each in caplog.messages if "access keys of 1 users can't be listed: app" in each]) == 1
+    )
     assert found["app"]["usage"] is None
     assert found["app"]["sources"]["usage keys"]["problem"]
     assert found["other"]["usage"][0]["result"] == "calls"
@@ -239,6 +243,8 @@ def test_of_keys_only_those_that_are_flagged_are_asked_about(org: LocalOrg, tmp_
     assert found["AccessKeyId"] == old
     (usage,) = found[ANNOTATION]["usage"]
     assert (usage["id"], usage["result"]) == (old, "calls")
+    assert (found[ANNOTATION]["priority"]["number"], found[ANNOTATION]["priority"]["of"]) == (1, 1)
+    assert found[ANNOTATION]["priority"]["text"].startswith(f"{old}: active")
 
 
 def test_the_notice_names_callers_in_the_order_of_priority(org: LocalOrg, tmp_path: Path) -> None:
