@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from datetime import date
 
 from c7n_iamusers.key_usage.event_files import COLUMNS
-from c7n_iamusers.key_usage.tally import REFUSALS
+from c7n_iamusers.key_usage.tally import LONG_TERM, REFUSALS
 
 #: A table, or DATABASE.TABLE, or CATALOG.DATABASE.TABLE ("Name databases, tables, and columns").
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}(\.[A-Za-z0-9_-]{1,255}){0,2}")
-#: Where the values of COLUMNS come from. An event that was delivered twice counts once, by its id.
+#: A call, of which each account that it concerns has an event, and each event may be delivered twice.
+_CALL = "coalesce(sharedeventid, eventid)"
+#: Where the values of COLUMNS come from.
 _REFUSED = f"regexp_like(lower(errorcode), '^(client\\.)?({'|'.join(REFUSALS)})')"
 _VALUES = {
     "key_id": "useridentity.accesskeyid",
@@ -26,8 +28,8 @@ _VALUES = {
     "region": "awsregion",
     "address": "sourceipaddress",
     "user_agent": "useragent",
-    "calls": "count(DISTINCT eventid)",
-    "denied": f"count(DISTINCT CASE WHEN {_REFUSED} THEN eventid END)",
+    "calls": f"count(DISTINCT {_CALL})",
+    "denied": f"count(DISTINCT CASE WHEN {_REFUSED} THEN {_CALL} END)",
     "first_call": "min(eventtime)",
     "last_call": "max(eventtime)",
 }
@@ -46,7 +48,7 @@ def athena_query(table: str, since: date, accounts: Sequence[str] = (), keys: Se
     """
     named = ".".join(f'"{part}"' for part in table.split("."))
     selected = ",\n".join(f"  {_VALUES[name]} AS {name}" for name in COLUMNS)
-    which = f"IN ({_texts(keys)})" if keys else "LIKE 'AKIA%'"
+    which = f"IN ({_texts(keys)})" if keys else f"LIKE '{LONG_TERM}%'"
     conditions = [f"\"timestamp\" >= '{since:%Y/%m/%d}'", f"useridentity.accesskeyid {which}"]
     conditions += [f"useridentity.accountid IN ({_texts(accounts)})"] if accounts else []
     grouped = ", ".join(map(str, range(1, _GROUPED + 1)))

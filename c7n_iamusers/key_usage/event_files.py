@@ -2,8 +2,9 @@
 """Counts the calls in files: CloudTrail's log files, or what the query of ``athena_query.py`` returned. Pure.
 
 A file is read piece by piece, whatever its size: what is kept is a tally within its bounds. Formats: "CloudTrail log
-file examples" (``{"Records": [...]}``), or events one after another; of Athena its CSV ("Work with query results"), a
-list of objects, or what ``aws athena get-query-results`` prints. Each may be packed by gzip.
+file examples" (``{"Records": [...]}``), several of them put together, or events one after another; of Athena its CSV
+("Work with query results"), a list of objects, or what ``aws athena get-query-results`` prints. Each may be packed by
+gzip.
 """
 
 from __future__ import annotations
@@ -28,11 +29,14 @@ COLUMNS = (
 )
 #: Characters of one event. CloudTrail's are up to 256 KB ("CloudTrail record contents"), 1 MB of EventBridge's.
 _LONGEST_EVENT = 4 * 1024 * 1024
+_TOO_LONG = f"has no value of JSON in {_LONGEST_EVENT} characters; a large result of the query is read as CSV"
 #: Bytes that are unpacked at once.
 _PIECE = 1 << 20
 _GZIP, _MARK = 31, b"\x1f\x8b"
 #: Before the events of a log file, and before the rows of a list.
-_BEGINS = re.compile(r'\s*(?:\{\s*"Records"\s*:\s*)?\[')
+_BEGINS = re.compile(r'(?:\{\s*"Records"\s*:\s*)?\[')
+#: A number of calls.
+_NUMBER = re.compile(r"[0-9]{1,18}")
 #: What stands between events.
 _BETWEEN = " \t\r\n,"
 #: Characters that are looked at for the beginning, and faults that are told of a file.
@@ -139,30 +143,52 @@ class _Values:
     """The values of JSON in ``text``, without holding more of it than one value."""
 
     def __init__(self, text: Iterator[str]) -> None:
-        self._text, self._held, self._at = text, "", 0
+        self._text, self._held, self._at, self._lines = text, "", 0, 0
 
     def each(self, faults: Faults) -> Iterator[Any]:
         """Events or rows, one after another. After one that can't be read, none is found any more."""
-        while len(self._held) < _BEGINNING and self._grow():
-            pass
-        listed, number = _BEGINS.match(self._held), 0
-        self._at = listed.end() if listed else 0
+        number, begins = 0, None
         while self._next():
-            if listed and self._held[self._at] == "]":
-                for _ in self._text:
-                    pass  # to its end, where it shows whether the file is damaged
-                return
+            if begins and self._held[self._at] == "]":
+                self._close(begins[0])
+                begins = None
+            elif not begins and (begins := self._begins()):
+                self._at = begins.end()
+            else:
+                try:
+                    value = self._value()
+                except NotInFormat as error:
+                    faults.add(f"line {self._lines + error.line}, after entry {number}: {error.why}")
+                    return
+                number += 1
+                yield value
+        if begins:
+            faults.add(f"after entry {number}: is cut off")
+
+    def _begins(self) -> re.Match[str] | None:
+        """The beginning of a log file, or of a list."""
+        while len(self._held) - self._at < _BEGINNING and self._grow():
+            pass
+        return _BEGINS.match(self._held, self._at)
+
+    def _close(self, begins: str) -> None:
+        """Go behind the end of what began so."""
+        self._at += 1
+        if begins.startswith("{") and self._next() and self._held[self._at] == "}":
+            self._at += 1
+
+    def _value(self) -> Any:
+        """The next value. Raises NotInFormat."""
+        while True:
             try:
                 value, self._at = next_json(self._held, self._at, Lines(self._held))
             except NotInFormat as error:
-                if len(self._held) - self._at > _LONGEST_EVENT or not self._grow():
-                    faults.add(f"after entry {number}: {error}")
-                    return
-                continue
-            number += 1
-            yield value
-        if listed:
-            faults.add(f"after entry {number}: is cut off")
+                if len(self._held) - self._at > _LONGEST_EVENT:
+                    raise NotInFormat(error.line, f"{_TOO_LONG} ({error.why})") from error
+                if not self._grow():
+                    raise
+            else:
+                return value
 
     def _next(self) -> bool:
         """Go to the next value; whether there is one."""
@@ -174,6 +200,7 @@ class _Values:
     def _grow(self) -> bool:
         """Hold more of the text; whether there is more."""
         piece = next(filter(None, self._text), "")
+        self._lines += self._held.count("\n", 0, self._at)
         self._held, self._at = self._held[self._at :] + piece, 0
         return bool(piece)
 
@@ -238,10 +265,17 @@ def _has_columns(names: list[str], faults: Faults) -> bool:
     return not missing
 
 
+def _number(value: Any) -> int:
+    """Raises ValueError for anything but a whole number."""
+    if not _NUMBER.fullmatch(str(value)):
+        raise ValueError(value)
+    return int(value)
+
+
 def _count_row(row: Mapping[str, Any], where: str, tally: Tally, faults: Faults) -> None:
     """Count one row of the query's result."""
     try:
-        calls, denied = int(row["calls"]), int(row["denied"])
+        calls, denied = _number(row["calls"]), _number(row["denied"])
         first, last = time_of(str(row["first_call"])), time_of(str(row["last_call"]))
         if not row["key_id"] or first is None or last is None or not 0 <= denied <= calls or not calls:
             raise ValueError

@@ -22,6 +22,8 @@ from c7n_iamusers.text.wording import shown
 _ENDINGS = (".json", ".json.gz", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
 #: What CloudTrail writes beside its log files ("CloudTrail log file examples"): hashes, and unusual rates.
 _OTHERS = ("CloudTrail-Digest", "CloudTrail-Insight", "CloudTrail-Aggregated")
+#: Problems that are told of each key; all are in ``EventPlaces.problems``.
+_MOST_PROBLEMS = 3
 #: What reading a place raises. NotInFormat is a ValueError.
 _UNREADABLE = (OSError, ValueError, HTTPException, ClientError, BotoCoreError)
 
@@ -41,18 +43,17 @@ class EventPlaces:
         return f"calls in {shown([shown_place(place) for place in self.places])}"
 
     def usage_of(self, key_id: str) -> KeyUsage:
-        """The calls of one key. If something could not be read, there may be more: ``more``, with the ``problem``."""
-        problem, left_out = "; ".join(self.problems), self.tally.left_out
-        if left_out:
-            over = f"there are more keys than can be counted: {left_out} calls are left out"
-            problem = "; ".join(filter(None, (problem, over)))
+        """The calls of one key. If something could not be read, there may be more: ``more``, with the ``problem``.
+
+        ``more`` too where the key has more groups than are kept, so that not all its callers are known.
+        """
         return KeyUsage(
             key_id,
             self.tally.groups_of(key_id),
             self.source,
             self.as_of,
-            more=bool(problem),
-            problem=problem,
+            more=bool(self.problems) or key_id in self.tally.overfull,
+            problem=shown(self.problems, _MOST_PROBLEMS, "; "),
         )
 
 
@@ -79,6 +80,9 @@ def read_event_places(
         for number, file in enumerate(files, 1):
             _count(file, found, s3)
             progress(number, len(files))
+    if tally.left_out:
+        calls = "1 call is" if tally.left_out == 1 else f"{tally.left_out} calls are"
+        found.problems.append(f"there are more keys than can be counted: {calls} left out")
     return found
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -32,6 +33,9 @@ REFUSALS = (
     "authfailure",
     "invalidclienttokenid",
 )
+#: How the id of a long-term key begins ("IAM identifiers", unique identifiers, IAM User Guide). CloudTrail's files have
+#: far more temporary keys, of roles.
+LONG_TERM = "AKIA"
 #: The longest texts of an event that are kept.
 _LONGEST = 1_000
 #: What agrees in a group: service, event, Region, address, user agent.
@@ -40,11 +44,11 @@ _Like = tuple[str, str, str, str, str]
 
 @dataclass
 class Tally:
-    """Counts calls. ``keys``: those whose calls are counted; all if None. ``most``: the groups that a key may have.
+    """Counts calls. ``keys``: those whose calls are counted; all long-term keys if None. ``most``: the groups of a key.
 
     ``overfull``: the keys with more; their calls that fit into no group are counted in one of which nothing is known.
     ``left_out``: calls of keys beyond MOST_KEYS. ``unclear``: events that do not say which key, or when. ``twice``:
-    events that came again, by their id. Counts are exact beyond all bounds but ``left_out``.
+    events of calls that were counted already. Counts are exact beyond all bounds but ``left_out``.
     """
 
     keys: Collection[str] | None = None
@@ -54,7 +58,7 @@ class Tally:
     unclear: int = 0
     twice: int = 0
     _groups: dict[str, dict[_Like, CallGroup]] = field(default_factory=dict)
-    _ids: dict[str, None] = field(default_factory=dict)
+    _ids: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _number: int = 0
 
     def add(self, record: Any) -> None:
@@ -66,7 +70,7 @@ class Tally:
             self.unclear += not isinstance(identity, Mapping)
             return
         time = time_of(text(record, "eventTime"))
-        if self._is_asked(key_id) and self._is_new(record.get("eventID")):
+        if self._is_asked(key_id) and self._is_new(record.get("sharedEventID") or record.get("eventID")):
             service = text(record, "eventSource").removesuffix(".amazonaws.com")
             event, region = text(record, "eventName"), text(record, "awsRegion")
             like = (service, event, region, text(record, "sourceIPAddress"), text(record, "userAgent"))
@@ -88,17 +92,18 @@ class Tally:
         return [*self._groups]
 
     def _is_asked(self, key_id: str) -> bool:
-        return self.keys is None or key_id in self.keys
+        return key_id.startswith(LONG_TERM) if self.keys is None else key_id in self.keys
 
     def _is_new(self, event_id: Any) -> bool:
-        """Whether no event of this id was met. CloudTrail delivers one at least once ("CloudTrail log files")."""
+        """Whether no event of this id was met. CloudTrail delivers one at least once ("CloudTrail log files"), and each
+        account that a call concerns gets an event, with one ``sharedEventID`` ("CloudTrail record contents")."""
         if not isinstance(event_id, str) or not event_id:
             return True
         if event_id in self._ids:
             self.twice += 1
             return False
         if len(self._ids) >= _REMEMBERED:
-            del self._ids[next(iter(self._ids))]
+            self._ids.popitem(last=False)
         self._ids[event_id[:_LONGEST]] = None
         return True
 

@@ -84,6 +84,7 @@ _TOOLS: Mapping[str, str] = {
     "eksctl": "eksctl",
     "steampipe": "Steampipe",
     "prowler": "Prowler",
+    "apn_1826889": "Prowler",  # BOTO3_USER_AGENT_EXTRA (prowler/providers/aws/config.py)
     "cloudcustodian": "Cloud Custodian",
     "cloud-custodian": "Cloud Custodian",
     "c7n": "Cloud Custodian",
@@ -98,6 +99,10 @@ _TOOLS: Mapping[str, str] = {
     "velero": "Velero",
     "velero-plugin-for-aws": "Velero",
     "fluent-bit": "Fluent Bit",
+    "aws-fluent-bit-plugin": "Fluent Bit",  # src/aws/flb_aws_util.c of fluent/fluent-bit
+    "aws-fluent-bit-plugin-windows": "Fluent Bit",  # aws/amazon-cloudwatch-logs-for-fluent-bit
+    "duckdb": "DuckDB",  # GetDefaultUserAgent (src/main/config.cpp of duckdb/duckdb)
+    "awswrangler": "AWS SDK for pandas",  # awswrangler/_utils.py of aws/aws-sdk-pandas
     "grafana": "Grafana",
     "mc": "MinIO client",
     "minio-go": "MinIO",
@@ -143,6 +148,9 @@ _TOOLS: Mapping[str, str] = {
     "aws-sdk-perl": "Paws, an SDK for Perl",
     "paws": "Paws, an SDK for Perl",
     "aws-crt": "AWS CRT",
+    "libs3": "libs3",  # src/request.c of bji/libs3
+    "windowspowershell": "PowerShell",  # Invoke-WebRequest and Invoke-RestMethod
+    "powershell": "PowerShell",
     "curl": "curl",
     "python-requests": "requests, a library for Python",
     "postmanruntime": "Postman",
@@ -165,6 +173,10 @@ _INTERNAL = re.compile(r"aws[ -]internal\b|coral/", re.IGNORECASE)
 _GITHUB = "configure-aws-credentials"
 _RUN = ("md/action#", "md/run_id#")
 _S3_BROWSER = "S3 Browser"
+#: Programs with libs3, such as WinSCP, have their name in a comment, and begin as browsers did.
+_LIBS3 = re.compile(r"Mozilla/4\.0 \(Compatible; (.*); libs3 ([0-9.]+);")
+#: Products whose version stands behind a blank: "Hadoop 3.3.6" (S3AUtils.java, AWSClientConfig.java of apache/hadoop).
+_BLANK = frozenset({"hadoop"})
 #: Tools whose product has no version of theirs: it is a fixed one, or that of their provider.
 _WITHOUT_VERSION = frozenset({"Pulumi"})
 
@@ -201,6 +213,8 @@ def read_user_agent(text: str) -> UserAgent:
         return UserAgent(CONSOLE)
     if _SERVICE.fullmatch(text) or _INTERNAL.match(text):
         return UserAgent(AWS_SERVICE)
+    if libs3 := _LIBS3.match(text):
+        text = f"{libs3[1]} libs3/{libs3[2]}"
     parts = [part for part in _PART.findall(text) if not part.startswith("(")]
     tool, version = _tool(parts)
     return UserAgent(tool, version, _runs_in(parts, tool), _credentials(parts), _after("app/", parts))
@@ -212,8 +226,9 @@ def _tool(parts: list[str]) -> tuple[str, str]:
     if parts[:2] == _S3_BROWSER.split():
         return _S3_BROWSER, _version(parts[2] if len(parts) > 2 else "")
     products = dict[str, str]()
-    for part in parts:
+    for part, following in zip(parts, [*parts[1:], ""], strict=False):
         name, _, version = part.partition("/")
+        version = following if name.lower() in _BLANK and not version else version
         products.setdefault(name.lower(), version.partition("#")[0])
     for product, tool in _TOOLS.items():
         if product in products:

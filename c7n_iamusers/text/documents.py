@@ -64,12 +64,15 @@ _GZIP = 31
 
 
 class NotInFormat(ValueError):
-    """The text is not in its format, or beyond a bound. ``line``: where, counted from 1; 0 where that is not known."""
+    """The text is not in its format, or beyond a bound. ``line``: where, counted from 1; 0 where that is not known.
+
+    ``why``: what is wrong, without its place.
+    """
 
     def __init__(self, line: int, text: str, column: int = 0) -> None:
         place = f"line {line}, column {column}: " if column else f"line {line}: " if line else ""
         super().__init__(place + text)
-        self.line = line
+        self.line, self.why = line, text
 
 
 def unpacked(data: bytes, largest: int = LARGEST_GIVEN) -> bytes:

@@ -22,6 +22,8 @@ def test_the_query() -> None:
     assert "\"timestamp\" >= '2026/09/04'" in query
     assert "useridentity.accesskeyid LIKE 'AKIA%'" in query
     assert "useridentity.accountid IN ('111122223333', '444455556666')" in query
+    assert "  count(DISTINCT coalesce(sharedeventid, eventid)) AS calls,\n" in query
+    assert " THEN coalesce(sharedeventid, eventid) END) AS denied,\n" in query
     assert query.endswith("GROUP BY 1, 2, 3, 4, 5, 6\n")
 
 

@@ -70,8 +70,14 @@ def calls(tally: Tally, key: str = KEY) -> int:
         pytest.param(b"", 0, id="empty"),
         pytest.param(b" \n", 0, id="blank"),
         pytest.param(b"\xef\xbb\xbf" + log_file(*EVENTS), 5, id="byte-order-mark"),
+        pytest.param(log_file(*EVENTS[:2]) + log_file(*EVENTS[2:]), 5, id="log-files-put-together"),
         pytest.param(
-            log_file(*EVENTS[:2]) + b"\n" + log_file(*EVENTS[2:]), 2, id="the-first-of-two-log-files"
+            b"\n".join([log_file(*EVENTS[:2]), log_file(), log_file(*EVENTS[2:]), b""]),
+            5,
+            id="log-files-line-by-line",
+        ),
+        pytest.param(
+            json.dumps(EVENTS[:2]).encode() + json.dumps(EVENTS[2:]).encode(), 5, id="lists-put-together"
         ),
         pytest.param(b"\n".join(json.dumps(each).encode() for each in EVENTS), 5, id="json-lines"),
         pytest.param(json.dumps(EVENTS, indent=1).encode(), 5, id="list"),
@@ -109,6 +115,12 @@ def test_gzip_of_several_members_is_read_whole() -> None:
     assert (calls(tally), str(faults)) == (5, "")
 
 
+def test_packed_log_files_that_were_put_together_are_read_whole() -> None:
+    content = b"".join(gzip.compress(log_file(each)) for each in EVENTS)
+    tally, faults = counted(content, 13)
+    assert (calls(tally), str(faults)) == (5, "")
+
+
 def test_gzip_that_unpacks_to_much_is_read_in_pieces() -> None:
     tally, faults = counted(gzip.compress(b" " * 5_000_000 + log_file(*EVENTS)))
     assert (calls(tally), str(faults)) == (5, "")
@@ -121,6 +133,24 @@ def test_gzip_that_unpacks_to_much_is_read_in_pieces() -> None:
         pytest.param(log_file(*EVENTS)[:-20], 4, "after entry 4: ", id="cut-within-an-event"),
         pytest.param(
             gzip.compress(log_file(*EVENTS))[:-9], 5, "is damaged gzip: it was cut off", id="gzip-cut-off"
+        ),
+        pytest.param(log_file(*EVENTS) + b"garbage", 5, "after entry 5: ", id="more-after-a-log-file"),
+        pytest.param(
+            log_file(*EVENTS[:2]) + log_file(*EVENTS[2:])[:-20],
+            4,
+            "after entry 4: ",
+            id="the-second-log-file-is-cut-off",
+        ),
+        pytest.param(
+            json.dumps(
+                [{**ROW, "calls": True, "denied": 0}, {**ROW, "calls": 1.9, "denied": 0}, ROW]
+            ).encode(),
+            312,
+            "entry 1 is no row of the query's result; entry 2 is no row",
+            id="calls-that-are-no-whole-number",
+        ),
+        pytest.param(
+            as_csv({**ROW, "calls": "1_0"}), 0, "line 3 is no row", id="calls-as-python-writes-them"
         ),
         pytest.param(b"\x1f\x8bnot gzip at all", 0, "is damaged gzip: ", id="no-gzip"),
         pytest.param(b"\xff\xfe{\x00", 0, "is not UTF-8", id="utf-16"),
@@ -182,3 +212,16 @@ def test_faults_are_bounded() -> None:
 def test_only_the_keys_that_are_asked_for_are_counted() -> None:
     tally, faults = counted(as_csv(ROW, {**ROW, "key_id": OTHER}), keys={OTHER})
     assert (calls(tally), calls(tally, OTHER), str(faults)) == (0, 312, "")
+
+
+def test_the_line_of_what_can_not_be_read_is_that_of_the_file() -> None:
+    lines = [json.dumps(event(eventID=str(number), pad="x" * 1_000)) for number in range(100)]
+    tally, faults = counted("\n".join([*lines, "{bad}", *lines]).encode(), 10_000)
+    assert str(faults).startswith("line 101, after entry 100: Expecting property name")
+    assert calls(tally) == 100
+
+
+def test_a_result_in_json_that_is_too_large_is_told_with_what_is_read() -> None:
+    _, faults = counted(result_set(*[ROW] * 20_000))
+    assert "after entry 0: has no value of JSON in 4194304 characters" in str(faults)
+    assert "a large result of the query is read as CSV" in str(faults)

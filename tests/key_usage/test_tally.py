@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -119,3 +120,26 @@ def test_members_that_are_no_text_are_empty_and_long_ones_cut() -> None:
     tally.add(event(userAgent=None, sourceIPAddress=["x"], eventName="n" * 256_000))
     (group,) = tally.groups_of(KEY)
     assert (group.user_agent, group.address, len(group.event)) == ("", "", 1_000)
+
+
+def test_temporary_keys_are_not_counted_among_all() -> None:
+    tally = Tally()
+    for number in range(3):
+        tally.add(event(userIdentity={"accessKeyId": f"ASIA{number:016d}"}))
+    tally.add(event())
+    assert tally.found == [KEY]
+
+
+def test_a_call_that_two_accounts_have_an_event_of_counts_once() -> None:
+    tally = Tally()
+    tally.add(event(eventID="1", sharedEventID="s"))
+    tally.add(event(eventID="2", sharedEventID="s"))
+    tally.add(event(eventID="s"))
+    assert tally.groups_of(KEY)[0].calls == 1
+
+
+def test_what_is_remembered_takes_the_same_time_for_each_event() -> None:
+    tally, begin = Tally(), time.process_time()
+    for number in range(500_000):
+        tally._is_new(str(number))
+    assert time.process_time() - begin < 5  # 0.5; 8 where the oldest is searched for
