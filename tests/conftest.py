@@ -7,6 +7,7 @@ import dataclasses
 import gc
 import logging
 import os
+import subprocess
 import sys
 import zlib
 from collections import defaultdict
@@ -57,6 +58,9 @@ LONGEST = {
 
 #: Where this is in the environment, every case of a table is tried: a mutant may be killed by one alone.
 EVERY_CASE = "EVERY_CASE"
+#: What decides which cases are tried, in the environment, and so of all workers: by default the commit, so that each
+#: tries others. ``make test`` prints it first; with SAMPLE=... the same cases are tried again.
+SAMPLE = "SAMPLE"
 #: Tests with fewer cases are tried whole.
 _FEW = 3
 #: Where tables are wide and each case runs commands, policies or the local organization; but for tests marked
@@ -74,6 +78,28 @@ _WIDE = {
 }
 
 
+def pytest_configure() -> None:
+    """Choose the sample once, before there are workers."""
+    if SAMPLE not in os.environ:
+        os.environ[SAMPLE] = _commit()
+
+
+def _commit() -> str:
+    """The abbreviated commit of the checkout; empty without git."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=_TREE, capture_output=True, text=True
+        )
+    except OSError:
+        return ""
+    return found.stdout.strip()
+
+
+def pytest_report_header() -> str:
+    """Say how this run is repeated."""
+    return f"one of three cases of wide tables: SAMPLE={os.environ[SAMPLE]}"
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the longest tests first; leave out about two of three cases of what is sampled, but by ``make soak``."""
@@ -86,13 +112,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             wide = item.nodeid.split("/")[1] in _WIDE and not item.get_closest_marker("whole")
             if item.get_closest_marker("sampled") or wide:
                 cases[item.nodeid.partition("[")[0]].append(item)
-        # by a checksum of the name: every third one in order could leave out one side of tables that cross two others
+        # by a checksum: every third one in order could leave out one side of tables that cross two others
         left_out |= {
             item
             for found in cases.values()
             if len(found) > _FEW
             for item in found[1:]
-            if zlib.crc32(item.nodeid.encode()) % 3
+            if zlib.crc32(f"{os.environ[SAMPLE]}{item.nodeid}".encode()) % 3
         }
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
