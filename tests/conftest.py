@@ -12,6 +12,7 @@ import sys
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +158,9 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Interruption, "sleep", lambda self, _: self.check())
 
 
-@pytest.fixture
-def same_logging() -> Iterator[None]:
-    """The loggers as the test found them, which the programs of Cloud Custodian set up for their process."""
+@contextmanager
+def logging_kept() -> Iterator[None]:
+    """Leave the loggers as they were: the programs of Cloud Custodian set them up for their process."""
     root, names = logging.getLogger(), logging.root.manager.loggerDict
     before = {
         each: (each.level, each.propagate, each.disabled, [*each.handlers])
@@ -167,12 +168,26 @@ def same_logging() -> Iterator[None]:
     }
     # pytest's own, to which c7n-org adds one that drops what Cloud Custodian says
     filters = {handler: [*handler.filters] for handler in root.handlers}
-    yield
-    for each in (root, *map(logging.getLogger, [*names])):
-        level, each.propagate, each.disabled, each.handlers = before.get(each, (0, True, False, []))
-        each.setLevel(level)
-    for handler, kept in filters.items():
-        handler.filters = kept
+    try:
+        yield
+    finally:
+        for each in (root, *map(logging.getLogger, [*names])):
+            left = each.handlers
+            level, each.propagate, each.disabled, each.handlers = before.get(each, (0, True, False, []))
+            each.setLevel(level)
+            for handler in left:
+                # of a run of Cloud Custodian that had no session
+                if handler not in each.handlers and isinstance(handler, logging.FileHandler):
+                    handler.close()
+        for handler, kept in filters.items():
+            handler.filters = kept
+
+
+@pytest.fixture
+def same_logging() -> Iterator[None]:
+    """The loggers as the test found them."""
+    with logging_kept():
+        yield
 
 
 @pytest.fixture(scope="session")
