@@ -42,6 +42,8 @@ quick_yaml.install()
 # Otherwise each test process rewrites all assertions, and each command that tests start compiles the package.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# moto has images of machines, a thousand of them, for each account whose EC2 is asked for anything
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 # No test loses its machine's power. Processes that tests start wait for the disk, as users' do.
 os.fsync = lambda fd: None
 

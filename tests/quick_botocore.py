@@ -13,6 +13,7 @@ import itertools
 import os
 import pickle
 import re
+import urllib.parse
 import urllib.request
 from typing import Any
 
@@ -50,6 +51,9 @@ def install() -> None:
         (moto.core.responses, "camelcase_to_underscores"),
     ):
         setattr(module, pure, functools.cache(getattr(module, pure)))
+    # the same policy documents are quoted again and again, letter by letter
+    for coded in ("quote_from_bytes", "unquote_to_bytes"):
+        setattr(urllib.parse, coded, functools.lru_cache(10_000)(getattr(urllib.parse, coded)))
     responses: Any = moto.core.responses
     responses.gen_amzn_requestid_long = _numbered_requests()
 
