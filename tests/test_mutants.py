@@ -222,13 +222,47 @@ def test_every_case_of_a_wide_table_is_run_if_asked(every: bool, monkeypatch: py
     monkeypatch.delenv(conftest.EVERY_CASE, raising=False)
     if every:
         monkeypatch.setenv(conftest.EVERY_CASE, "1")
+    found = tried()
+    assert found
+    assert (len(found) == len(cases())) is every
+
+
+def tried() -> set[str]:
+    """The cases of the table that are run."""
     options: Any = SimpleNamespace(keyword="")
     hook = SimpleNamespace(pytest_deselected=lambda items: None)
     config: Any = SimpleNamespace(option=options, args=["tests/cli"], hook=hook)
     found = cases()
     conftest.pytest_collection_modifyitems(config, found)
-    assert found
-    assert (len(found) == len(cases())) is every
+    return {each.name for each in found}
+
+
+def test_each_commit_tries_other_cases_until_all_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SOAK_PAIRS", conftest.EVERY_CASE):
+        monkeypatch.delenv(name, raising=False)
+    samples = []
+    for number in range(30):
+        monkeypatch.setattr(conftest, "_commit", f"{number:07x}".format)
+        monkeypatch.delenv(conftest.SAMPLE, raising=False)
+        conftest.pytest_configure()
+        samples.append(tried())
+        assert tried() == samples[-1]
+    assert set.union(*samples) == {each.name for each in cases()}
+    assert len({frozenset(each) for each in samples}) > 10
+    assert all(len(each) < len(cases()) * 2 / 3 for each in samples)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_sample_is_the_same_everywhere_without_git(fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_: Any, **__: Any) -> Any:
+        if fails:
+            raise FileNotFoundError
+        return SimpleNamespace(stdout="", returncode=128)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.delenv(conftest.SAMPLE)
+    conftest.pytest_configure()
+    assert conftest.pytest_report_header().endswith("SAMPLE=")
 
 
 def test_lines_are_learned_and_mutants_tried_with_every_case(
