@@ -18,6 +18,7 @@ from c7n_iamusers.identity_center.model import (
     GROUP,
     MANAGED_GROUP,
     Assignment,
+    CurrentAccess,
     DesiredAccess,
     Grant,
     Group,
@@ -217,3 +218,10 @@ def test_members_are_those_of_groups_that_a_run_assigned(assigned: bool) -> None
     state = CreatedReader(reader(group)).read(created)
     assert state.groups == {0: group}
     assert state.members == ({"g-1": group.members} if assigned else {})
+
+
+def test_a_set_that_no_group_is_assigned_changes_for_nobody() -> None:
+    """The accounts that it is in are the groups'."""
+    desired = DesiredAccess(permission_sets={"Readers": replace(SET, description="another")})
+    sets = {"Readers": KnownPermissionSet("arn", SET, frozenset({ACCOUNT}))}
+    assert reader(held=HELD)._changing(sets, CurrentAccess(), desired).holders == {}
