@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
-from c7n_iamusers.key_retirement.key_history import KeyHistory, Parking, contradiction
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.key_retirement.key_history import KeyHistory, Parking, contradiction, with_user
 
 pytestmark = pytest.mark.pure
 
@@ -32,3 +34,42 @@ def parked(minutes: float, seen: datetime | None = None) -> KeyHistory:
 )
 def test_an_active_key_contradicts_its_parking(known: KeyHistory, active: bool, contradicts: bool) -> None:
     assert contradiction(known, "AKIA", active, NOW) == ({"active": ["AKIA"]} if contradicts else {})
+
+
+KEY = Subject("jane", "arn:aws:iam::111122223333:user/jane", "AKIA")
+
+
+def switched(minutes: float, key: str = "AKIA", of: str = "AIDA", **more: Any) -> dict[str, Any]:
+    """The line before a call that switches ``key``, so many minutes ago."""
+    time = (NOW - timedelta(minutes=minutes)).isoformat()
+    line = {"time": time, "phase": "before", "operation": "UpdateAccessKey", "unique_id": of}
+    return {**line, "parameters": {"AccessKeyId": key}, **more}
+
+
+@pytest.mark.parametrize(
+    ("seen", "line", "ago"),
+    [
+        pytest.param(None, switched(10), 10, id="by-its-quarantine"),
+        pytest.param(NOW - timedelta(minutes=20), switched(10), 10, id="seen-active-before-it"),
+        pytest.param(NOW - timedelta(minutes=10), switched(10), 10, id="seen-active-then"),
+        pytest.param(NOW - timedelta(minutes=5), switched(10), 5, id="seen-active-since"),
+        pytest.param(None, switched(30), None, id="at-the-parking"),
+        pytest.param(None, switched(40), None, id="before-the-parking"),
+        pytest.param(None, switched(10, "AKIAOTHER"), None, id="another-key"),
+        pytest.param(None, switched(10, of="AKIA"), None, id="by-an-action-on-the-key"),
+        pytest.param(None, switched(10, phase="after"), None, id="not-the-line-before"),
+        pytest.param(None, switched(10, operation="DeleteAccessKey"), None, id="another-call"),
+        pytest.param(None, switched(10, parameters=None), None, id="of-no-key"),
+        pytest.param(None, switched(10, time="soon"), None, id="without-a-time"),
+    ],
+)
+def test_a_quarantine_of_its_user_ends_the_parking_of_before(
+    seen: datetime | None, line: dict[str, Any], ago: float | None
+) -> None:
+    found = with_user(parked(30, seen), KEY, [line]).parking
+    assert found is not None
+    assert found.seen_active == (seen if ago is None else NOW - timedelta(minutes=ago))
+
+
+def test_what_was_not_parked_is_not_ended() -> None:
+    assert with_user(KeyHistory(), KEY, [switched(10)]) == KeyHistory()
