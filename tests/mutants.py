@@ -3,11 +3,11 @@
 
 A mutant is one function with one small error: a condition turned round, a call left out, a value that is one more. It
 is killed if a test fails that runs the changed line, and survives otherwise. First all tests run once, to learn which
-lines each of them runs (``.mutants/``, renewed with ``--learn``; with ``--under``, only those below some directories,
-each learned once). Then each mutant runs the tests of its line, in a process that is forked from one which has imported
-all libraries, and nothing of this project. Of a line that hundreds run, half of these are tests that run what few
-others do of its function. A line that runs only while its module is imported, as a schema does, has the tests of the
-module.
+lines each of them runs (``.mutants/``, renewed with ``--learn``; with ``--under``, only those of some directories or
+files, each learned once). Then each mutant runs the tests of its line, in a process that is forked from one which has
+imported all libraries, and nothing of this project. Of a line that hundreds run, half of these are tests that run what
+few others do of its function. A line that runs only while its module is imported, as a schema does, has the tests of
+the module.
 
 A random sample is tried (``--sample``, ``--seed``), in equal parts from each room.
 ``tests/data/equivalent_mutants.txt`` lists those that change nothing that can be seen, each with the reason.
@@ -341,7 +341,8 @@ def learn(part: int, parts: int, under: str) -> None:
     # tests/identity_center/remembered_runs.py: each test runs all of its lines
     os.environ.update(_EVERY_CASE, LEARNS_LINES="1")
     learning = _Learning()
-    files = sorted(str(path) for path in (TREE / under).rglob("test_*.py"))[part::parts]
+    place = TREE / under
+    files = sorted(map(str, [place] if place.is_file() else place.rglob("test_*.py")))[part::parts]
     if files:
         pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:randomly", *files], plugins=[learning])
     _cache(under, f".{part}").write_bytes(pickle.dumps((learning.lines.tests, dict(learning.lines.of))))
@@ -499,7 +500,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--only", help="of which path and text hold this only, such as reasons_to_spare.py")
     parser.add_argument("--learn", action="store_true", help="learn anew which tests run which lines")
     parser.add_argument(
-        "--under", action="append", help="use the tests below this directory only; may be repeated (tests)"
+        "--under",
+        action="append",
+        help="use the tests of this file, or below this directory, only; may be repeated (tests)",
     )
     parser.add_argument("--whole", action="store_true", help="run all tests of a line, however many")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)

@@ -160,9 +160,9 @@ CREATED = datetime(2026, 11, 25, 9, 30, tzinfo=timezone.utc)
     ],
 )
 def test_a_call_is_about_the_user_that_has_the_id_or_the_name(
-    call: dict[str, str], created: datetime | None, about: bool
+    call: dict[str, Any], created: datetime | None, about: bool
 ) -> None:
     found = credential_event(event("CreateUser", trail.CLI, {"userName": "bob"}))
     assert found
-    given = replace(found, **{"time": CREATED, "user_id": "", "user_name": "", **call})
+    given = replace(found, time=CREATED, user_id=call.get("user_id", ""), user_name=call.get("user_name", ""))
     assert given.is_about("AIDA1", created, "bob") is about

@@ -127,11 +127,8 @@ def test_parameters(decrypt: bool) -> None:
 
 
 def test_a_parameter_without_an_arn() -> None:
-    given = {
-        "describe_parameters": [{"Parameters": [{"Name": "A"}]}],
-        "get_parameters": [{"Parameters": [{"Name": "A"}]}],
-    }
-    assert read("ssm", **given) == [("A", "value", "", "A")]
+    one = [{"Parameters": [{"Name": "A"}]}]
+    assert read("ssm", describe_parameters=one, get_parameters=one) == [("A", "value", "", "A")]
 
 
 def packed(content: bytes) -> str:
