@@ -12,6 +12,7 @@ from c7n_iamusers import exemptions
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
 from c7n_iamusers.exemptions import (
     ExemptionRule,
+    digest_of,
     doubts,
     find_exemption,
     in_account,
@@ -450,6 +451,19 @@ def test_the_log_says_whom_each_rule_protects() -> None:
     ]
 
 
+def test_the_log_says_where_a_rule_holds() -> None:
+    here = replace(rule("user", "al*"), account="dev-*")
+    assert str(here) == 'user "al*" in account "dev-*" until 2027-01-01'
+    assert str(replace(here, account="")) == 'user "al*" until 2027-01-01'
+
+
+def test_a_digest_of_rules_is_what_journals_of_before_hold() -> None:
+    rules = [rule("user", "al*"), replace(rule("path", "/ci/*"), owner="jane", account="dev-*")]
+    digest = "1eeec42b7f41aab565948bcbbe7c892089d11da8dc08c5f83125dd2fae2cde52"
+    assert digest_of(rules) == digest_of(reversed(rules)) == digest
+    assert digest_of(rules[:1]) != digest_of(rules)
+
+
 def test_a_long_reason_is_cut_off_in_the_log() -> None:
     used = replace(rule("user", "al*"), reason="\x7f" * 1000, owner="o" * 1000)
     assert all(len(line) < 1500 for line in usage_lines([used], {used: 2}))
@@ -465,3 +479,11 @@ def test_of_thousands_of_rules_that_protect_nobody_the_log_has_fifty() -> None:
     (line,) = usage_lines([rule("user", f"u{number}") for number in range(60)], {})
     assert line.count("until 2027-01-01") == 50
     assert line.endswith(" and 10 more")
+
+
+def test_a_list_may_be_as_large_as_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "user,reason,expires\nal*,because,2027-01-01\n"
+    monkeypatch.setattr(exemptions, "LARGEST_LIST", len(text))
+    assert len(parse_list(text, "csv", "list")) == 1
+    with pytest.raises(InvalidPolicyData):
+        parse_list(text + "\n", "csv", "list")

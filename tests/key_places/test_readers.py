@@ -143,6 +143,9 @@ CUT = "its user data: not all of it can be unpacked"
     ("data", "texts"),
     [
         pytest.param(packed(KEY.encode()), [("user data", KEY, "")], id="plain"),
+        pytest.param(
+            f"{packed(KEY.encode())[:4]}\n{packed(KEY.encode())[4:]}", [("user data", KEY, "")], id="in-lines"
+        ),
         pytest.param(packed(b"\xff"), [("user data", "\xff", "")], id="no-utf-8"),
         pytest.param(packed(ZIPPED), [("user data", KEY, "")], id="packed"),
         pytest.param(packed(ZIPPED + b"more"), [(CUT,), ("user data", KEY, "")], id="more-after-it"),

@@ -1243,3 +1243,15 @@ def test_a_boundary_is_restored_or_nothing_is_done(
 def test_an_attached_deny_that_the_journal_does_not_know_stays() -> None:
     held, record = user(attached_policy=(DENY_ALL,)), QuarantineRecord(SINCE, "park", "unused", deny=ATTACHED)
     assert plan_release(held, record, NOTHING_KNOWN, ()).plan.calls == ()
+
+
+def test_a_quarantine_whose_deny_is_gone_is_put_on_anew_and_takes_nothing_over() -> None:
+    before = user(**CREDENTIALS)
+    held, history = in_quarantine(before)
+    gone = replace(
+        held, attachments={**held.attachments, "inline-policy": before.attachments["inline-policy"]}
+    )
+    for keep in (True, False):
+        again = plan_quarantine(gone, LATER, "park", "unused", history, keep=keep)
+        assert [call.operation for call in again.plan.calls][:1] == ["PutUserPolicy"], keep
+        assert (again.record.since, again.record.deactivated) == (LATER.replace(microsecond=0), ())
