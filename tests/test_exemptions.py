@@ -264,6 +264,10 @@ def without(key: str) -> dict[str, Any]:
         pytest.param(
             {**without("user"), "path": "emergency/*"}, r"must begin and end with / or \*", id="path-begin"
         ),
+        pytest.param({**GOOD, "expires": "2027-1-1"}, r"expires is not a date: '2027-1-1'", id="short-date"),
+        pytest.param(
+            {**GOOD, "owner": "o" * 1001}, r"owner has 1001 characters, and may have 1000", id="long-owner"
+        ),
         pytest.param("ci-*", r"exempt\[0\]: must be a mapping", id="not-a-mapping"),
         pytest.param({**GOOD, "user": "*"}, r"user '\*' exempts every user.*everybody: true", id="everybody"),
         pytest.param({**GOOD, "user": "?*"}, r"exempts every user", id="every-name"),
@@ -293,6 +297,7 @@ def test_faulty_rules_name_the_place_and_the_remedy(entry: Any, message: str) ->
         pytest.param({"user": "*-*"}, id="with-a-dash"),
         pytest.param({"tag": "Exempt=*"}, id="a-tag"),
         pytest.param({"user": "a*", "everybody": ""}, id="an-empty-cell"),
+        pytest.param({"user": "a*", "owner": "o" * 1000, "reason": "r" * 1000}, id="the-longest-texts"),
     ],
 )
 def test_who_is_meant_is_exempt(entry: dict[str, Any]) -> None:
