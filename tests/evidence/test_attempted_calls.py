@@ -107,6 +107,7 @@ UNCLEAR = [
     pytest.param(event({"type": "IAMUserOfTomorrow"}), id="new-type"),
     pytest.param(event({"type": "IAMUser", "userName": "alice"}), id="a-name-alone"),
     pytest.param(event({"type": "IAMUser"}), id="no-name"),
+    pytest.param(event({"type": "IAMUser", "accountId": ACCOUNT}), id="an-account-alone"),
     pytest.param(event({"type": "FederatedUser", "sessionContext": None}), id="federated-by-nobody"),
 ]
 
