@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks import key_questions
 from benchmarks.contestants import Contestant, Facts, Resource, require_equal_evidence
+from benchmarks.key_questions import Answer
 from benchmarks.report import (
     EXTRAPOLATED,
     NOTHING,
@@ -91,13 +93,21 @@ _RETIRE: dict[str, Any] = {
 CHANGES = {"deactivate": "UpdateAccessKey", "retire": "DeleteAccessKey"}
 
 
+#: As ``key_questions.measured``.
+Ask = Callable[[Organization, int, int, float], Sequence[Answer]]
+
+
 @dataclass(frozen=True)
 class KeyResults:
-    """``found``: contestant -> its runs. ``changed``: action -> its run on ``plan.deleted`` keys."""
+    """``found``: contestant -> its runs. ``changed``: action -> its run on ``plan.deleted`` keys.
+
+    ``answers``: what questions about ``plan.deleted`` keys cost.
+    """
 
     plan: Plan
     found: Mapping[str, Sequence[Measurement]]
     changed: Mapping[str, Measurement]
+    answers: Sequence[Answer] = ()
 
     def at(self, contestant: Contestant, users: int, latency_ms: float) -> Measurement:
         """As measured, or extrapolated from the two largest sizes. Raises BenchmarkError if that is impossible."""
@@ -116,8 +126,8 @@ def change_floor(action: str, keys: int) -> dict[str, int]:
     return dict.fromkeys(("GetUser", "ListAccessKeys", "GetAccessKeyLastUsed", CHANGES[action]), keys)
 
 
-def measured(plan: Plan, progress: Callable[[str], None]) -> KeyResults:
-    """Raises BenchmarkError if a run fails, or if not all find the same."""
+def measured(plan: Plan, progress: Callable[[str], None], ask: Ask = key_questions.measured) -> KeyResults:
+    """Raises BenchmarkError if a run fails, or if not all find the same. ``ask``: measures the questions."""
     with running_organization() as organization:
         found: dict[str, list[Measurement]] = {each.name: [] for each in (*STOCK, OURS)}
         for users in plan.sizes:
@@ -131,7 +141,10 @@ def measured(plan: Plan, progress: Callable[[str], None]) -> KeyResults:
                     require_equal_evidence(stock, theirs.resources, OURS, ours.resources)
                     found[stock.name].append(theirs.measurement)
         progress(f"make {plan.deleted:,} keys inactive, and delete them")
-        return KeyResults(plan, found, _changed(organization, plan))
+        changed = _changed(organization, plan)
+        progress(f"ask about {plan.deleted:,} keys")
+        answers = ask(organization, plan.deleted, plan.deleted // 2, plan.deletion_latency)
+        return KeyResults(plan, found, changed, answers)
 
 
 def _found(organization: Organization, contestant: Contestant, users: int, latency: float) -> Run:
@@ -204,7 +217,11 @@ def change_calls_table(results: KeyResults) -> Table:
     return Table("Calls by operation, changes", ["operation", *heads], by_operation(columns), 1)
 
 
-TABLES = (finding_table, finding_calls_table, change_table, change_calls_table)
+def answers_table(results: KeyResults) -> Table:
+    return key_questions.table(results.answers)
+
+
+TABLES = (finding_table, finding_calls_table, change_table, change_calls_table, answers_table)
 
 
 def section(results: KeyResults, date: str, machine: Mapping[str, str]) -> str:
@@ -244,4 +261,4 @@ The floor is the user, the status of its keys and the key's last use as they are
 whole user, of which it writes a snapshot, and leaves a user alone that is denied everything or half deleted. It asks
 for the use of the user's other key, too. Right before the call it asks again for the user, its keys and the key's last
 use, and afterwards for the user and what became of the key. The account's lists are read once for all keys.
-"""
+{key_questions.section(results.answers, plan.deletion_latency)}"""

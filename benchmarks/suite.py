@@ -87,10 +87,15 @@ def _run_policy(
     return figures
 
 
+def command_environment(organization: Organization) -> dict[str, str]:
+    """The environment of a command in the management account."""
+    return {**without_aws(os.environ), **organization.environment()}
+
+
 def _environment(organization: Organization, contestant: Contestant) -> dict[str, str]:
     """The environment without AWS settings of the user; for stock c7n also without the start-up hook."""
     hook = {} if contestant.plugins else {"C7N_IAMUSERS_AUTOLOAD": "0"}
-    return {**without_aws(os.environ), **organization.environment(), **hook}
+    return {**command_environment(organization), **hook}
 
 
 #: Called with the title of the next measurement.

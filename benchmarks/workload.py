@@ -8,7 +8,10 @@ pages. The local organization runs in its own process, so that its memory and im
 
 from __future__ import annotations
 
+import io
+import json
 import random
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -199,6 +202,41 @@ class Organization:
         self.make_report()
         return counts_of(contents)
 
+    def furnish(self, region: str, number: int) -> None:
+        """Make so many buckets, keys, queues, topics, secrets, functions, projects and parameters in the account."""
+        make = {
+            service: self._org.client(service, ACCOUNT, region_name=region)
+            for service in ("s3", "kms", "sqs", "sns", "secretsmanager", "lambda", "codebuild", "ssm")
+        }
+        self._org.configure(latency_ms=0)
+        trust = permissions.trust({"Service": "lambda.amazonaws.com"})
+        role = f"arn:aws:iam::{ACCOUNT}:role/furnished"
+        self._org.client("iam", ACCOUNT).create_role(
+            RoleName="furnished", AssumeRolePolicyDocument=json.dumps(trust)
+        )
+        for each in range(number):
+            name = f"benchmark-{each:03}"
+            make["s3"].create_bucket(Bucket=name)
+            make["kms"].create_key()
+            make["sqs"].create_queue(QueueName=name)
+            make["sns"].create_topic(Name=name)
+            make["secretsmanager"].create_secret(Name=name, SecretString="none")
+            make["ssm"].put_parameter(Name=name, Type="String", Value="none")
+            make["lambda"].create_function(
+                FunctionName=name,
+                Runtime="python3.12",
+                Role=role,
+                Handler="a.h",
+                Code={"ZipFile": _empty_archive()},
+            )
+            make["codebuild"].create_project(
+                name=name,
+                source={"type": "S3", "location": "bucket/source", "buildspec": "version: 0.2"},
+                artifacts={"type": "NO_ARTIFACTS"},
+                environment={"type": "LINUX_CONTAINER", "image": "x", "computeType": "BUILD_GENERAL1_SMALL"},
+                serviceRole=role,
+            )
+
     def begin(self, latency_ms: float) -> None:
         """Clear the call log, and delay each call from now on."""
         self._org.configure(latency_ms=latency_ms)
@@ -219,6 +257,12 @@ class Organization:
         iam.generate_credential_report()
         if (state := iam.generate_credential_report()["State"]) != "COMPLETE":
             raise BenchmarkError(f"the credential report of the measured account is {state}, not COMPLETE")
+
+
+def _empty_archive() -> bytes:
+    packed = io.BytesIO()
+    zipfile.ZipFile(packed, "w").writestr("a.py", "")
+    return packed.getvalue()
 
 
 def account_ids(accounts: int) -> list[str]:

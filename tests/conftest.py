@@ -7,10 +7,12 @@ import dataclasses
 import gc
 import logging
 import os
+import subprocess
 import sys
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.rate_limit import IDENTITY_CENTER_RATE, RateLimit
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.writer import schedule, writer
-from tests import quick_botocore, quick_jinja
+from tests import quick_botocore, quick_jinja, quick_yaml
 from tests.in_process import is_running, short_circuit
 
 _TREE = Path(__file__).resolve().parent.parent
@@ -36,9 +38,12 @@ if _TREE not in Path(c7n_iamusers.__file__).resolve().parents:
     )
 quick_botocore.install()
 quick_jinja.install()
+quick_yaml.install()
 # Otherwise each test process rewrites all assertions, and each command that tests start compiles the package.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# moto has images of machines, a thousand of them, for each account whose EC2 is asked for anything
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 # No test loses its machine's power. Processes that tests start wait for the disk, as users' do.
 os.fsync = lambda fd: None
 
@@ -57,6 +62,9 @@ LONGEST = {
 
 #: Where this is in the environment, every case of a table is tried: a mutant may be killed by one alone.
 EVERY_CASE = "EVERY_CASE"
+#: What decides which cases are tried, in the environment, and so of all workers: by default the commit, so that each
+#: tries others. ``make test`` prints it first; with SAMPLE=... the same cases are tried again.
+SAMPLE = "SAMPLE"
 #: Tests with fewer cases are tried whole.
 _FEW = 3
 #: Where tables are wide and each case runs commands, policies or the local organization; but for tests marked
@@ -74,6 +82,28 @@ _WIDE = {
 }
 
 
+def pytest_configure() -> None:
+    """Choose the sample once, before there are workers."""
+    if SAMPLE not in os.environ:
+        os.environ[SAMPLE] = _commit()
+
+
+def _commit() -> str:
+    """The abbreviated commit of the checkout; empty without git."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=_TREE, capture_output=True, text=True
+        )
+    except OSError:
+        return ""
+    return found.stdout.strip()
+
+
+def pytest_report_header() -> str:
+    """Say how this run is repeated."""
+    return f"one of three cases of wide tables: SAMPLE={os.environ[SAMPLE]}"
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the longest tests first; leave out about two of three cases of what is sampled, but by ``make soak``."""
@@ -86,13 +116,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             wide = item.nodeid.split("/")[1] in _WIDE and not item.get_closest_marker("whole")
             if item.get_closest_marker("sampled") or wide:
                 cases[item.nodeid.partition("[")[0]].append(item)
-        # by a checksum of the name: every third one in order could leave out one side of tables that cross two others
+        # by a checksum: every third one in order could leave out one side of tables that cross two others
         left_out |= {
             item
             for found in cases.values()
             if len(found) > _FEW
             for item in found[1:]
-            if zlib.crc32(item.nodeid.encode()) % 3
+            if zlib.crc32(f"{os.environ[SAMPLE]}{item.nodeid}".encode()) % 3
         }
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
@@ -131,9 +161,9 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Interruption, "sleep", lambda self, _: self.check())
 
 
-@pytest.fixture
-def same_logging() -> Iterator[None]:
-    """The loggers as the test found them, which the programs of Cloud Custodian set up for their process."""
+@contextmanager
+def logging_kept() -> Iterator[None]:
+    """Leave the loggers as they were: the programs of Cloud Custodian set them up for their process."""
     root, names = logging.getLogger(), logging.root.manager.loggerDict
     before = {
         each: (each.level, each.propagate, each.disabled, [*each.handlers])
@@ -141,12 +171,26 @@ def same_logging() -> Iterator[None]:
     }
     # pytest's own, to which c7n-org adds one that drops what Cloud Custodian says
     filters = {handler: [*handler.filters] for handler in root.handlers}
-    yield
-    for each in (root, *map(logging.getLogger, [*names])):
-        level, each.propagate, each.disabled, each.handlers = before.get(each, (0, True, False, []))
-        each.setLevel(level)
-    for handler, kept in filters.items():
-        handler.filters = kept
+    try:
+        yield
+    finally:
+        for each in (root, *map(logging.getLogger, [*names])):
+            left = each.handlers
+            level, each.propagate, each.disabled, each.handlers = before.get(each, (0, True, False, []))
+            each.setLevel(level)
+            for handler in left:
+                # of a run of Cloud Custodian that had no session
+                if handler not in each.handlers and isinstance(handler, logging.FileHandler):
+                    handler.close()
+        for handler, kept in filters.items():
+            handler.filters = kept
+
+
+@pytest.fixture
+def same_logging() -> Iterator[None]:
+    """The loggers as the test found them."""
+    with logging_kept():
+        yield
 
 
 @pytest.fixture(scope="session")

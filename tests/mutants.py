@@ -3,11 +3,11 @@
 
 A mutant is one function with one small error: a condition turned round, a call left out, a value that is one more. It
 is killed if a test fails that runs the changed line, and survives otherwise. First all tests run once, to learn which
-lines each of them runs (``.mutants/``, renewed with ``--learn``; with ``--under``, only those below some directories,
-each learned once). Then each mutant runs the tests of its line, in a process that is forked from one which has imported
-all libraries, and nothing of this package. Of a line that hundreds run, half of these are tests that run what few
-others do of its function. A line that runs only while its module is imported, as a schema does, has the tests of the
-module.
+lines each of them runs (``.mutants/``, renewed with ``--learn``; with ``--under``, only those of some directories or
+files, each learned once). Then each mutant runs the tests of its line, in a process that is forked from one which has
+imported all libraries, and nothing of this project. Of a line that hundreds run, half of these are tests that run what
+few others do of its function. A line that runs only while its module is imported, as a schema does, has the tests of
+the module.
 
 A random sample is tried (``--sample``, ``--seed``), in equal parts from each room.
 ``tests/data/equivalent_mutants.txt`` lists those that change nothing that can be seen, each with the reason.
@@ -45,25 +45,26 @@ TREE = Path(__file__).resolve().parent.parent
 PACKAGE = TREE / "c7n_iamusers"
 CACHE = TREE / ".mutants"
 EQUIVALENT = Path(__file__).parent / "data" / "equivalent_mutants.txt"
-#: Where an error costs somebody an identity, or gives somebody rights.
-ROOMS = (
-    "cycle",
-    "deletion",
-    "derivation",
-    "execution",
-    "exemptions.py",
-    "iam",
-    "identity_center",
-    "key_retirement",
-    "lockout",
-    "notices",
-    "plugins",
-    "policy_comparison",
-    "quarantine",
-    "restoration",
-    "safeguards",
-    "snapshots",
-)
+PACKAGES = (PACKAGE, TREE / "c7n_iamusers_cli")
+
+
+def _room_of(path: Path) -> str:
+    """The room of the module at ``path``, below the tree. Modules beside the rooms are one, and so is the command."""
+    package, *inner = path.parts[:-1]
+    if not inner or package != PACKAGE.name:
+        return package
+    return "/".join(inner[:2]) if inner[0] == "identity_center" else inner[0]
+
+
+def _modules() -> dict[str, list[Path]]:
+    """Room -> its modules."""
+    found: defaultdict[str, list[Path]] = defaultdict(list)
+    for path in sorted(path for package in PACKAGES for path in package.rglob("*.py")):
+        found[_room_of(path.relative_to(TREE))].append(path)
+    return dict(sorted(found.items()))
+
+
+MODULES = _modules()
 #: Tests of a line that are run at most, and the seconds that they took while learning.
 MOST_TESTS, MOST_SECONDS = 200, 40.0
 #: tests/conftest.py leaves out two of three cases of wide tables otherwise.
@@ -101,7 +102,13 @@ class Mutant:
 
     @property
     def room(self) -> str:
-        return Path(self.path).relative_to("c7n_iamusers").parts[0]
+        return _room_of(Path(self.path))
+
+    @property
+    def tests(self) -> str:
+        """How the ids of the tests of its room begin."""
+        beside = {PACKAGE.name: "tests/test_", "c7n_iamusers_cli": "tests/cli/"}
+        return beside.get(self.room, f"tests/{self.room}/")
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}  {self.key}"
@@ -269,7 +276,6 @@ class Lines:
         Up to half are those that run what few others do of its function: they take another way through it. Those of its
         room come first, then the quickest. ``whole``: all, and first those that take another way.
         """
-        room = f"tests/{mutant.room.removesuffix('.py')}/"
         module = self.of.get(mutant.path, {})
         running = set(module.get(mutant.line) or (index for each in module.values() for index in each))
         fewest = dict.fromkeys(running, len(running))
@@ -280,7 +286,7 @@ class Lines:
 
         def quick(index: int) -> tuple[bool, float]:
             name, took = self.tests[index]
-            return not name.startswith(room), took
+            return not name.startswith(mutant.tests), took
 
         rare = sorted(running, key=lambda index: (fewest[index], *quick(index)))
         if self.whole:
@@ -296,7 +302,7 @@ class Lines:
 
 
 class _Learning:
-    """A plugin of pytest that notes each line of the package which a test runs, by ``sys.monitoring``."""
+    """A plugin of pytest that notes each line of the packages which a test runs, by ``sys.monitoring``."""
 
     TOOL = 4
     #: Python 3.12 and newer has it.
@@ -305,14 +311,14 @@ class _Learning:
     def __init__(self) -> None:
         self.lines = Lines()
         self._running: set[tuple[str, int]] = set()
-        self._prefix = f"{PACKAGE}{os.sep}"
+        self._prefixes = tuple(f"{package}{os.sep}" for package in PACKAGES)
         monitoring = self._monitoring
         monitoring.use_tool_id(self.TOOL, "mutants")
         monitoring.register_callback(self.TOOL, monitoring.events.LINE, self._line)
         monitoring.set_events(self.TOOL, monitoring.events.LINE)
 
     def _line(self, code: CodeType, line: int) -> Any:
-        if code.co_filename.startswith(self._prefix):
+        if code.co_filename.startswith(self._prefixes):
             self._running.add((code.co_filename, line))
         return self._monitoring.DISABLE
 
@@ -335,7 +341,8 @@ def learn(part: int, parts: int, under: str) -> None:
     # tests/identity_center/remembered_runs.py: each test runs all of its lines
     os.environ.update(_EVERY_CASE, LEARNS_LINES="1")
     learning = _Learning()
-    files = sorted(str(path) for path in (TREE / under).rglob("test_*.py"))[part::parts]
+    place = TREE / under
+    files = sorted(map(str, [place] if place.is_file() else place.rglob("test_*.py")))[part::parts]
     if files:
         pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:randomly", *files], plugins=[learning])
     _cache(under, f".{part}").write_bytes(pickle.dumps((learning.lines.tests, dict(learning.lines.of))))
@@ -443,10 +450,9 @@ def sample(lines: Lines, rooms: Sequence[str], size: int, seed: int) -> list[Mut
     chance = random.Random(seed)
     chosen: list[Mutant] = []
     for room in rooms:
-        paths = [PACKAGE / room] if room.endswith(".py") else sorted((PACKAGE / room).rglob("*.py"))
         every = [
             mutant
-            for path in paths
+            for path in MODULES[room]
             for mutant in mutants_of(path.read_text(encoding="utf-8"), str(path.relative_to(TREE)))
             if f"{mutant.path}: {mutant.key}" not in equivalent
         ]
@@ -490,11 +496,13 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--sample", type=int, default=300, help="mutants to try (300)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--room", action="append", choices=ROOMS, help="of this room only; may be repeated")
+    parser.add_argument("--room", action="append", choices=MODULES, help="of this room only; may be repeated")
     parser.add_argument("--only", help="of which path and text hold this only, such as reasons_to_spare.py")
     parser.add_argument("--learn", action="store_true", help="learn anew which tests run which lines")
     parser.add_argument(
-        "--under", action="append", help="use the tests below this directory only; may be repeated (tests)"
+        "--under",
+        action="append",
+        help="use the tests of this file, or below this directory, only; may be repeated (tests)",
     )
     parser.add_argument("--whole", action="store_true", help="run all tests of a line, however many")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
@@ -506,7 +514,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     lines = replace(learned(options.workers, options.learn, options.under or ["tests"]), whole=options.whole)
     mutants = sample(
-        lines, options.room or ROOMS, options.sample if not options.only else sys.maxsize, options.seed
+        lines, options.room or [*MODULES], options.sample if not options.only else sys.maxsize, options.seed
     )
     if options.only:
         mutants = [each for each in mutants if options.only in str(each)][: options.sample]
@@ -519,11 +527,11 @@ def main(arguments: Sequence[str]) -> int:
 def _summary(mutants: Sequence[Mutant], alive: Sequence[Mutant], minutes: float) -> int:
     """The exit code: 1 if too many are alive. Prints how many were tried and killed."""
     tried, survived = Counter(each.room for each in mutants), Counter(each.room for each in alive)
-    print(f"\n{'room':<18} tried  killed")
+    print(f"\n{'room':<26} tried  killed")
     for room in sorted(tried):
-        print(f"{room:<18} {tried[room]:>5}  {1 - survived[room] / tried[room]:>6.0%}")
+        print(f"{room:<26} {tried[room]:>5}  {1 - survived[room] / tried[room]:>6.0%}")
     killed = 1 - len(alive) / max(1, len(mutants))
-    print(f"{'all':<18} {len(mutants):>5}  {killed:>6.0%}   in {minutes:.0f} minutes")
+    print(f"{'all':<26} {len(mutants):>5}  {killed:>6.0%}   in {minutes:.0f} minutes")
     return int(killed < FLOOR)
 
 

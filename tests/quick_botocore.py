@@ -10,12 +10,16 @@ from __future__ import annotations
 import copy
 import functools
 import itertools
+import os
 import pickle
 import re
+import urllib.parse
+import urllib.request
 from typing import Any
 
 import botocore.auth
 import botocore.client
+import botocore.configprovider
 import botocore.hooks
 import botocore.httpsession
 import botocore.parsers
@@ -23,6 +27,7 @@ import botocore.regions
 import botocore.session
 import botocore.translate
 import botocore.useragent
+import botocore.utils
 import moto.core.responses
 from botocore.context import get_context
 from botocore.hooks import EVENT_ALIASES, NodeList
@@ -37,6 +42,7 @@ LOADER = create_loader()
 def install() -> None:
     """Patch botocore and moto in this process, for good."""
     _patch_clients(botocore.client, botocore.hooks, botocore.session)
+    _patch_settings(botocore.configprovider, urllib.request, botocore.utils)
     _patch_calls(botocore.auth, botocore.parsers, aws_request)
     for module, pure in (
         (botocore.httpsession, "create_urllib3_context"),
@@ -45,6 +51,9 @@ def install() -> None:
         (moto.core.responses, "camelcase_to_underscores"),
     ):
         setattr(module, pure, functools.cache(getattr(module, pure)))
+    # the same policy documents are quoted again and again, letter by letter
+    for coded in ("quote_from_bytes", "unquote_to_bytes"):
+        setattr(urllib.parse, coded, functools.lru_cache(10_000)(getattr(urllib.parse, coded)))
     responses: Any = moto.core.responses
     responses.gen_amzn_requestid_long = _numbered_requests()
 
@@ -69,6 +78,13 @@ def _patch_clients(client: Any, hooks: Any, session: Any) -> None:
     _share_handlers(hooks._PrefixTrie)
 
 
+def _patch_settings(providers: Any, request: Any, utils: Any) -> None:
+    """A client asks the session, whose variables are copied for each, and the environment for some sixty settings."""
+    providers.InstanceVarProvider.provide = _variable_of_session
+    providers.EnvironmentProvider.provide = _from_encoded(providers.EnvironmentProvider.provide)
+    request.getproxies_environment = utils.getproxies = _remembered_proxies(request.getproxies_environment)
+
+
 def _patch_calls(auth: Any, parsers: Any, local: Any) -> None:
     agent: Any = botocore.useragent.UserAgentString
     # the local organization checks no signatures
@@ -79,6 +95,40 @@ def _patch_calls(auth: Any, parsers: Any, local: Any) -> None:
     parsers.DEFAULT_TIMESTAMP_PARSER = functools.lru_cache(10_000)(parsers.DEFAULT_TIMESTAMP_PARSER)
     parsers.QueryParser._parse_body_as_xml = _remembered_answers(parsers.QueryParser._parse_body_as_xml)
     local._operation = _remembered_forms(local._operation)
+
+
+def _variable_of_session(provider: Any) -> Any:
+    return provider._session._session_instance_vars.get(provider._instance_var)
+
+
+def _from_encoded(provide: Any) -> Any:
+    """Most variables are not there, which ``os.environ`` tells by two errors."""
+    encoded: Any = vars(os.environ)["_data"]
+
+    def provide_quickly(self: Any) -> Any:
+        if self._env is os.environ and self._name.encode() not in encoded:
+            return None
+        return provide(self)
+
+    return provide_quickly
+
+
+def _remembered_proxies(read: Any) -> Any:
+    """Each client reads all variables of the environment twice."""
+    encoded: Any = vars(os.environ)["_data"]
+    known: dict[Any, dict[str, str]] = {}
+
+    def getproxies_environment() -> dict[str, str]:
+        key = tuple(
+            each
+            for each in encoded.items()
+            if each[0][-6:].lower() == b"_proxy" or each[0] == b"REQUEST_METHOD"
+        )
+        if key not in known:
+            known[key] = read()
+        return dict(known[key])
+
+    return getproxies_environment
 
 
 def _numbered_requests() -> Any:

@@ -12,6 +12,7 @@ from c7n_iamusers import exemptions
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
 from c7n_iamusers.exemptions import (
     ExemptionRule,
+    digest_of,
     doubts,
     find_exemption,
     in_account,
@@ -263,6 +264,10 @@ def without(key: str) -> dict[str, Any]:
         pytest.param(
             {**without("user"), "path": "emergency/*"}, r"must begin and end with / or \*", id="path-begin"
         ),
+        pytest.param({**GOOD, "expires": "2027-1-1"}, r"expires is not a date: '2027-1-1'", id="short-date"),
+        pytest.param(
+            {**GOOD, "owner": "o" * 1001}, r"owner has 1001 characters, and may have 1000", id="long-owner"
+        ),
         pytest.param("ci-*", r"exempt\[0\]: must be a mapping", id="not-a-mapping"),
         pytest.param({**GOOD, "user": "*"}, r"user '\*' exempts every user.*everybody: true", id="everybody"),
         pytest.param({**GOOD, "user": "?*"}, r"exempts every user", id="every-name"),
@@ -292,6 +297,7 @@ def test_faulty_rules_name_the_place_and_the_remedy(entry: Any, message: str) ->
         pytest.param({"user": "*-*"}, id="with-a-dash"),
         pytest.param({"tag": "Exempt=*"}, id="a-tag"),
         pytest.param({"user": "a*", "everybody": ""}, id="an-empty-cell"),
+        pytest.param({"user": "a*", "owner": "o" * 1000, "reason": "r" * 1000}, id="the-longest-texts"),
     ],
 )
 def test_who_is_meant_is_exempt(entry: dict[str, Any]) -> None:
@@ -450,6 +456,19 @@ def test_the_log_says_whom_each_rule_protects() -> None:
     ]
 
 
+def test_the_log_says_where_a_rule_holds() -> None:
+    here = replace(rule("user", "al*"), account="dev-*")
+    assert str(here) == 'user "al*" in account "dev-*" until 2027-01-01'
+    assert str(replace(here, account="")) == 'user "al*" until 2027-01-01'
+
+
+def test_a_digest_of_rules_is_what_journals_of_before_hold() -> None:
+    rules = [rule("user", "al*"), replace(rule("path", "/ci/*"), owner="jane", account="dev-*")]
+    digest = "1eeec42b7f41aab565948bcbbe7c892089d11da8dc08c5f83125dd2fae2cde52"
+    assert digest_of(rules) == digest_of(reversed(rules)) == digest
+    assert digest_of(rules[:1]) != digest_of(rules)
+
+
 def test_a_long_reason_is_cut_off_in_the_log() -> None:
     used = replace(rule("user", "al*"), reason="\x7f" * 1000, owner="o" * 1000)
     assert all(len(line) < 1500 for line in usage_lines([used], {used: 2}))
@@ -465,3 +484,11 @@ def test_of_thousands_of_rules_that_protect_nobody_the_log_has_fifty() -> None:
     (line,) = usage_lines([rule("user", f"u{number}") for number in range(60)], {})
     assert line.count("until 2027-01-01") == 50
     assert line.endswith(" and 10 more")
+
+
+def test_a_list_may_be_as_large_as_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "user,reason,expires\nal*,because,2027-01-01\n"
+    monkeypatch.setattr(exemptions, "LARGEST_LIST", len(text))
+    assert len(parse_list(text, "csv", "list")) == 1
+    with pytest.raises(InvalidPolicyData):
+        parse_list(text + "\n", "csv", "list")

@@ -31,7 +31,7 @@ POLICY = {
     "actions": [waived("composite-delete")],
 }
 
-pytestmark = pytest.mark.usefixtures("no_local_org")
+pytestmark = pytest.mark.usefixtures("no_local_org", "same_logging")
 
 
 @pytest.fixture(scope="module")

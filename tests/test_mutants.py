@@ -72,14 +72,39 @@ def test_each_mutant_is_one_small_error() -> None:
 
 @pytest.mark.soak
 def test_every_module_has_mutants_that_compile() -> None:
-    for room in mutants.ROOMS:
-        path = mutants.PACKAGE / room
-        for file in [path] if path.is_file() else path.rglob("*.py"):
-            source = file.read_text(encoding="utf-8")
-            found = mutants.mutants_of(source, str(file.relative_to(mutants.TREE)))
-            assert len({each.key for each in found}) == len(found), "a key names one mutant"
-            for each in found[:3]:
-                compile(mutants.mutated(source, each), str(file), "exec")
+    for file in (each for modules in mutants.MODULES.values() for each in modules):
+        source = file.read_text(encoding="utf-8")
+        found = mutants.mutants_of(source, str(file.relative_to(mutants.TREE)))
+        assert len({each.key for each in found}) == len(found), "a key names one mutant"
+        for each in found[:3]:
+            compile(mutants.mutated(source, each), str(file), "exec")
+
+
+def test_every_module_that_is_shipped_is_in_one_room() -> None:
+    shipped = {
+        path
+        for path in mutants.TREE.glob("c7n_iamusers*/**/*.py")
+        if mutants.mutants_of(path.read_text(encoding="utf-8"), "")
+    }
+    every = [path for modules in mutants.MODULES.values() for path in modules]
+    assert shipped <= {*every}
+    assert len({*every}) == len(every)
+    assert {"deletion", "report", "identity_center/aws", "c7n_iamusers_cli"} <= mutants.MODULES.keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "room", "tests"),
+    [
+        ("c7n_iamusers/deletion/plan.py", "deletion", "tests/deletion/"),
+        ("c7n_iamusers/identity_center/aws/reader.py", "identity_center/aws", "tests/identity_center/aws/"),
+        ("c7n_iamusers/identity_center/audit.py", "identity_center", "tests/identity_center/"),
+        ("c7n_iamusers/exemptions.py", "c7n_iamusers", "tests/test_"),
+        ("c7n_iamusers_cli/cycle/command.py", "c7n_iamusers_cli", "tests/cli/"),
+    ],
+)
+def test_the_room_of_a_module_and_its_tests(path: str, room: str, tests: str) -> None:
+    mutant = mutants.Mutant(path, 0, 1, "", range(1))
+    assert (mutant.room, mutant.tests) == (room, tests)
 
 
 def test_equivalent_mutants_exist_and_have_a_reason() -> None:
@@ -191,16 +216,6 @@ def test_a_mutant_is_killed_by_a_test(function: str, code: str) -> None:
     assert ran.stdout.strip() == code, ran.stderr
 
 
-def test_mutants_that_change_nothing_are_still_there_and_have_a_reason() -> None:
-    """A key without its mutant is of code that has changed: look again."""
-    known = mutants.known_equivalent()
-    for path in {key.partition(": ")[0] for key in known}:
-        source = (mutants.TREE / path).read_text(encoding="utf-8")
-        found = {f"{each.path}: {each.key}" for each in mutants.mutants_of(source, path)}
-        assert {key for key in known if key.startswith(f"{path}: ")} <= found
-    assert all(known.values())
-
-
 class Case:
     """Of a wide table, as pytest collects it."""
 
@@ -222,13 +237,47 @@ def test_every_case_of_a_wide_table_is_run_if_asked(every: bool, monkeypatch: py
     monkeypatch.delenv(conftest.EVERY_CASE, raising=False)
     if every:
         monkeypatch.setenv(conftest.EVERY_CASE, "1")
+    found = tried()
+    assert found
+    assert (len(found) == len(cases())) is every
+
+
+def tried() -> set[str]:
+    """The cases of the table that are run."""
     options: Any = SimpleNamespace(keyword="")
     hook = SimpleNamespace(pytest_deselected=lambda items: None)
     config: Any = SimpleNamespace(option=options, args=["tests/cli"], hook=hook)
     found = cases()
     conftest.pytest_collection_modifyitems(config, found)
-    assert found
-    assert (len(found) == len(cases())) is every
+    return {each.name for each in found}
+
+
+def test_each_commit_tries_other_cases_until_all_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SOAK_PAIRS", conftest.EVERY_CASE):
+        monkeypatch.delenv(name, raising=False)
+    samples = []
+    for number in range(30):
+        monkeypatch.setattr(conftest, "_commit", f"{number:07x}".format)
+        monkeypatch.delenv(conftest.SAMPLE, raising=False)
+        conftest.pytest_configure()
+        samples.append(tried())
+        assert tried() == samples[-1]
+    assert set.union(*samples) == {each.name for each in cases()}
+    assert len({frozenset(each) for each in samples}) > 10
+    assert all(len(each) < len(cases()) * 2 / 3 for each in samples)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_sample_is_the_same_everywhere_without_git(fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_: Any, **__: Any) -> Any:
+        if fails:
+            raise FileNotFoundError
+        return SimpleNamespace(stdout="", returncode=128)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.delenv(conftest.SAMPLE)
+    conftest.pytest_configure()
+    assert conftest.pytest_report_header().endswith("SAMPLE=")
 
 
 def test_lines_are_learned_and_mutants_tried_with_every_case(

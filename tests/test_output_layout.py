@@ -143,3 +143,27 @@ def test_in_an_accounts_own_directory_no_other_account_is_named() -> None:
     assert Layout.of(honest, known).owners(known) == {"research", "444455556666"}
     assert Layout.of(honest, {}).owners({}) == {"research"}
     assert Layout.of(("flag",), known).owners(known) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("path", "owners"),
+    [
+        pytest.param(
+            "former/us-east-1/111122223333/flag", {"111122223333", "payments", "former"}, id="former-name"
+        ),
+        pytest.param(
+            "research/us-east-1/111122223333/flag", {"444455556666", "research"}, id="name-of-another"
+        ),
+        pytest.param("111122223333/us-east-1/flag", {"111122223333", "payments"}, id="no-name"),
+        pytest.param("111122223333/flag", {"111122223333", "payments"}, id="no-directory-of-a-name"),
+        pytest.param(
+            "111122223333/research/us-east-1/111122223333/flag",
+            {"111122223333", "payments"},
+            id="name-of-another-further-down",
+        ),
+        pytest.param("payments/former/us-east-1/flag", {"111122223333", "payments"}, id="name-further-down"),
+    ],
+)
+def test_a_former_name_is_the_accounts_before_its_id(path: str, owners: set[str]) -> None:
+    known = {"payments": "111122223333", "research": "444455556666"}
+    assert Layout.of(path.split("/"), known).owners(known) == owners

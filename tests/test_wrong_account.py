@@ -115,6 +115,9 @@ policies:
 RULES = "account,user,reason,expires\npayments,glass,break-glass,2999-12-31\n111122223333,pane,break-glass,2999-12-31\n"
 
 
+pytestmark = pytest.mark.usefixtures("same_logging")
+
+
 def c7n_org(source: str, **entry: Any) -> bool:
     """Run the policies as c7n-org does in the account of ``entry``. Whether all ended well."""
     reset_session_cache()

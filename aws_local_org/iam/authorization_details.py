@@ -30,8 +30,16 @@ class AuthorizationDetailsResponse(Response):
         )
         account = self.backend
         usage = usage_in(account)
+        used = {*usage.attachments, *usage.boundaries}
+        # by their keys, since the account has AWS's policies, more than a thousand, of which few are used
         policies = [
-            policy for policy in account.managed_policies.values() if _is_shown(policy, usage, wanted)
+            policy
+            for arn, policy in account.managed_policies.items()
+            if (
+                arn in used and "AWSManagedPolicy" in wanted
+                if isinstance(policy, AWSManagedPolicy)
+                else "LocalManagedPolicy" in wanted
+            )
         ]
         return PlainResult(
             {
@@ -55,14 +63,6 @@ class AuthorizationDetailsResponse(Response):
             "PolicyVersionsInUse": sum(len(policy.versions) for policy in own),
         }
         return ActionResult({"SummaryMap": {**account.get_account_summary().summary_map, **known}})
-
-
-def _is_shown(policy: ManagedPolicy, usage: Usage, wanted: set[str]) -> bool:
-    if isinstance(policy, AWSManagedPolicy):
-        return "AWSManagedPolicy" in wanted and bool(
-            usage.attachments[policy.arn] or usage.boundaries[policy.arn]
-        )
-    return "LocalManagedPolicy" in wanted
 
 
 def _user(user: User) -> dict[str, Any]:

@@ -165,7 +165,7 @@ class UsedKey:
         return {
             CALLS: "; ".join(map(str, self.callers[:_MOST_TOLD])),
             NEVER_USED: f"never used, by {self.key.source}",
-            DATA_PLANE_ONLY: f"{last}, data plane only: it reads and writes data, of which CloudTrail keeps no events",
+            DATA_PLANE_ONLY: f"{last}, data plane only: the event history lacks the everyday calls of that service",
             NO_EVENT: f"{last}; nothing of it in {' or '.join(each.source for each in self.sources)}",
             UNKNOWN_CALLS: f"{last}; who calls with it is unknown{': ' if unread else ''}{unread}",
         }[self.result]

@@ -279,7 +279,7 @@ def _packed(resource: str, data: str | None) -> Iterator[Text | Unread]:
         if content[:2] == b"\x1f\x8b":
             unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
             content = unpacking.decompress(content, _LARGEST_USER_DATA)
-            if unpacking.unconsumed_tail or unpacking.unused_data or not unpacking.eof:
+            if unpacking.unused_data or not unpacking.eof:
                 yield Unread("its user data: not all of it can be unpacked", resource)
     except (binascii.Error, zlib.error, ValueError) as error:
         yield Unread(f"its user data: {error}", resource)

@@ -75,7 +75,7 @@ class EventLookup:
                 found = KeyUsage(key_id, groups, self.source, now, now - HISTORY, more)
         except (ClientError, BotoCoreError) as error:
             return replace(found, more=found.as_of is not None, problem=self._failed(error))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             why = f"its events can't be read: {error!r}"
             return replace(found, more=found.as_of is not None, problem=why)
         return found

@@ -80,6 +80,14 @@ class UsageReader:
                 asked.setdefault(region, []).append(key.key_id)
         found = self._looked_up(asked)
         self._tell(found)
+        if unlisted := [
+            (user.name, each.problem) for user, each in zip(users, known, strict=True) if each.problem
+        ]:
+            names = shown([name for name, _ in unlisted])
+            self.log.warning(
+                "unnecessary: access keys of %d users can't be listed: %s: %s",
+                *(len(unlisted), names, unlisted[0][1]),
+            )
         files = self._files({key.key_id for each in known for key in each.keys or ()})
         return [self._answer(each, found, files) for each in known]
 
@@ -93,6 +101,8 @@ class UsageReader:
             if error_code(error) == "NoSuchEntity":
                 return _Known([])
             return _Known(problem=str(error))
+        except Exception as error:  # noqa: BLE001  # one user's error must not affect the others
+            return _Known(problem=repr(error))
         return _Known(keys)
 
     def _with_use(
@@ -161,7 +171,6 @@ class UsageReader:
         self, known: _Known, found: Mapping[str, Mapping[str, KeyUsage]], files: EventPlaces | None
     ) -> Answer:
         if known.keys is None:
-            self.log.warning("unnecessary: access keys can't be listed: %s", known.problem)
             return None, {KEYS_UNLISTED: Source("ListAccessKeys", None, known.problem)}
         sources, used = dict[str, Source](), list[UsedKey]()
         for key in known.keys:
@@ -192,20 +201,23 @@ class UsageReader:
     def _own_in(self, region: str) -> Piece:
         """The addresses that the account has in ``region``; once a run, and for all policies with c7n's cache."""
         if region not in self._own:
+            name = f"addresses of the account in {region}"
             readings = AccountReadings.of(self.manager)
-            self._own[region] = readings.kept(f"own-addresses:{region}", lambda: self._read_addresses(region))
-            if problem := self._own[region].source.problem:
-                self.log.warning("unnecessary: which addresses are the account's own is unknown: %s", problem)
+            try:
+                piece = readings.kept(f"own-addresses:{region}", lambda: self._read_addresses(name, region))
+            except (ClientError, BotoCoreError) as error:  # not kept: the next policy tries again
+                needed = shown(own_addresses.PERMISSIONS)
+                piece = Piece(None, Source(name, None, f"{error_code(error)} in {region}: it needs {needed}"))
+                self.log.warning(
+                    "unnecessary: which addresses are the account's own is unknown: %s", piece.source.problem
+                )
+            self._own[region] = piece
         return self._own[region]
 
-    def _read_addresses(self, region: str) -> Piece:
-        name, began = f"addresses of the account in {region}", self.clock()
+    def _read_addresses(self, name: str, region: str) -> Piece:
+        began = self.clock()
         client = local_session(self.manager.session_factory).client("ec2", region_name=region)
-        try:
-            return Piece(read_own_addresses(client, self.backoff), Source(name, began))
-        except (ClientError, BotoCoreError) as error:
-            needed = shown(own_addresses.PERMISSIONS)
-            return Piece(None, Source(name, None, f"{error_code(error)} in {region}: it needs {needed}"))
+        return Piece(read_own_addresses(client, self.backoff), Source(name, began))
 
 
 def _source(usage: KeyUsage) -> Source:

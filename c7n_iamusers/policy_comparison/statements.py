@@ -71,15 +71,6 @@ class PolicyStatement:
         """Whether its effect is Allow."""
         return self.effect == ALLOW
 
-    def includes(self, other: PolicyStatement) -> bool:
-        """Whether the two texts alone show that it applies wherever ``other`` does, with the same effect."""
-        return (
-            self.effect == other.effect
-            and self.actions.includes(other.actions)
-            and self.resources.includes(other.resources)
-            and self.conditions <= other.conditions
-        )
-
 
 def parse_policy(document: Any, source: str) -> tuple[PolicyStatement, ...]:
     """The statements of a policy, in any form that ``parse_document`` accepts. ``source``: the policy, in words.

@@ -46,7 +46,8 @@ _PLAIN_VALUE = re.compile(r"[A-Za-z][\w./:@?&=*-]*", re.ASCII)
 _KINDS = {MACHINES: "[machine, no-credentials]", PEOPLE: "[human, mixed, unknown]"}
 #: The filter that reads Identity Center in the policies that only tell.
 _CENTER_FILTER = re.compile(
-    r"      # selects all of them, and reads who has access[^\n]*\n      - type: identity-center\n(?:        .*\n)+"
+    r"^      # selects all of them, and reads who has access[^\n]*\n      - type: identity-center\n(?:        .*\n)+",
+    re.MULTILINE,
 )
 _POLICY = re.compile(r"^  - name: (?P<name>\S+)\n(?:(?!  - name: ).*\n?)*", re.MULTILINE)
 #: Whether Identity Center asks for MFA, by what was answered; else the policies leave it open.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks import access_keys
+from benchmarks import access_keys, key_questions
 from benchmarks.access_keys import (
     ACCESS_KEY,
     CHANGES,
@@ -26,9 +26,10 @@ from benchmarks.access_keys import (
     finding_floor,
     measured,
 )
+from benchmarks.key_questions import Answer, section
 from benchmarks.results import BenchmarkError, Plan
 from benchmarks.suite import Run
-from benchmarks.workload import account_with_keys
+from benchmarks.workload import account_with_keys, running_organization
 from tests.benchmarks.measurements import keys, ran
 
 PLAN = Plan((20, 40), (60,), (0,), deleted=2, deletion_latency=0, repeats=1)
@@ -47,7 +48,7 @@ def told() -> list[str]:
 
 @pytest.fixture(scope="module")
 def found(told: list[str]) -> KeyResults:
-    return measured(PLAN, told.append)
+    return measured(PLAN, told.append, lambda *_: ())
 
 
 def test_stock_asks_for_each_user_and_ours_for_those_with_an_unused_key(found: KeyResults) -> None:
@@ -72,7 +73,26 @@ def test_progress_tells_what_is_measured(found: KeyResults, told: list[str]) -> 
     assert told == [
         *(f"find the unused keys of {users} users at 0 ms" for users in PLAN.sizes),
         "make 2 keys inactive, and delete them",
+        "ask about 2 keys",
     ]
+
+
+@pytest.mark.soak
+def test_each_question_costs_its_calls_and_no_others() -> None:
+    with running_organization() as organization:
+        usage, managed, radius, where = key_questions.measured(organization, 2, 1, 0)
+    assert usage.calls == {"LookupEvents": 2}
+    # for the key, and for its user
+    assert managed.calls == {"DescribeStackResources": 4}
+    assert {name for name in radius.calls if name.startswith("Get")} >= {"GetBucketPolicy", "GetKeyPolicy"}
+    assert radius.calls["GetBucketPolicy"] == where.calls["ListFunctions"] == 1
+    changing = ("Create", "Put", "Update", "Delete")
+    assert not any(name.startswith(changing) for name in {**radius.calls, **where.calls})
+
+
+def test_questions_are_told_with_what_they_cost() -> None:
+    answers = [Answer("`usage: cloudtrail`", "2 keys", {"A": 1, "LookupEvents": 12}, 1.5)]
+    assert "| `usage: cloudtrail` | 2 keys | LookupEvents 12, A 1 | 13 | 1.50 |" in section(answers, 50)
 
 
 def test_one_key_of_every_tenth_user_is_unused_and_all_are_active() -> None:

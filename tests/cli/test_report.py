@@ -180,6 +180,7 @@ def test_check_after_the_deployment_of_functions(left: Outputs) -> None:
     assert report(*check, "-t", "wave:2").exit_code == 1
 
 
+@pytest.mark.usefixtures("same_logging")
 def test_runs_that_did_not_happen_over_the_output_of_the_run_before(org: LocalOrg, left: Outputs) -> None:
     """c7n-org leaves the result of the run before: of a denied role, and of a list of exemptions with a bad date."""
     Path("exempt.csv").write_text("user,reason,expires\nbob,a test,2999-01-01\n")

@@ -31,6 +31,7 @@ from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.reasons import NOT_IN_PLAN
 from c7n_iamusers.text.documents import NotInFormat
+from c7n_iamusers.text.times import CLOCKS_APART
 
 pytestmark = pytest.mark.pure
 
@@ -127,6 +128,9 @@ def state(sha256: str = A, days: float = 0, **more: Any) -> PlanState:
             [JANE, Approval(B, "delete", "jane", NOW)],
             [A, B],
         ),
+        # a clock may be a little ahead
+        ([state()], [Approval(A, "delete", "jane", NOW + CLOCKS_APART)], [A]),
+        ([state()], [Approval(A, "delete", "jane", NOW + 2 * CLOCKS_APART)], []),
         # the same plan came again after it was applied
         ([state()], [Approval(A, "delete", "jane", NOW - timedelta(days=1))], []),
         ([state()], [Approval(A, "delete", "jane", NOW - timedelta(hours=12))], [A]),

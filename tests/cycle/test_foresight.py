@@ -19,6 +19,8 @@ from c7n_iamusers.cycle.foresight import (
     foresee,
 )
 from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
 from c7n_iamusers.notices.notices import Notice, Notices
 
 pytestmark = pytest.mark.pure
@@ -56,6 +58,15 @@ def announced(days: float | None) -> Notices:
     )
 
 
+def denied(kept: bool) -> dict[str, Any]:
+    """A user that is in quarantine for a week, with its credentials kept or not."""
+    sid = QuarantineRecord(NOW - timedelta(days=7), "", "", kept=kept).sids[0]
+    return {
+        **resource(),
+        "UserPolicyList": [{"PolicyName": DENY_ALL_NAME, "PolicyDocument": deny_all_document(sid)}],
+    }
+
+
 ANNOUNCE = {"type": "notify-owners", "step": "announce"}
 LISTEN = {"type": "quarantine", "credentials": "keep", "noticed": "16"}
 QUARANTINE = {"type": "quarantine", "noticed": 23, "active-within": "30"}
@@ -78,6 +89,10 @@ DELETE = {"type": "composite-delete", "noticed": 30, "quiet": "none-seen"}
         (QUARANTINE, resource(), 23, DEACTIVATED, ""),
         (QUARANTINE, resource(used=29), 23, STAYS, "active within 30"),
         (BROWNOUT, resource(), 10, STAYS, "brownout"),
+        (LISTEN, denied(kept=True), 30, STAYS, "it is in quarantine since 2026-11-23"),
+        (LISTEN, denied(kept=False), 30, STAYS, "it is in quarantine since 2026-11-23"),
+        (QUARANTINE, denied(kept=False), 30, STAYS, "it is in quarantine since 2026-11-23"),
+        (QUARANTINE, denied(kept=True), 30, DEACTIVATED, ""),
         (DELETE, resource(attempts={"state": "quiet"}), 30, DELETED, ""),
         (DELETE, resource(attempts={"state": "attempted"}), 30, STAYS, "since"),
         (DELETE, resource(), 30, STAYS, "attempts"),

@@ -96,6 +96,8 @@ FILES = frozenset(file for each in STEPS for file in each.files)
         (None, True, {"flag-and-notify.yml", "delete.yml"}, "announce delete"),
         # in the order of the table, whatever that of the settings is
         (("delete", "brownout", "announce"), True, FILES, "announce brownout delete"),
+        # of what is not named, no policies are needed
+        (("delete",), True, {"delete.yml"}, "delete"),
     ],
 )
 def test_the_steps_of_a_workspace(

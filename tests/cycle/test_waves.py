@@ -74,7 +74,7 @@ def test_one_more_wave_a_cycle_at_most() -> None:
     assert open_waves(WAVES.values(), last, now, 0).open == (1, 2)
     last, now = cycles([(0, ""), (1, ""), (2, "")], clean_days=0)
     assert last is not None
-    assert list(last.opened) == [1, 2, 3]
+    assert last.opened == {1: START, 2: START + timedelta(days=1), 3: START + timedelta(days=2)}
 
 
 @pytest.mark.parametrize(

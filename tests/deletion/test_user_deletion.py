@@ -572,3 +572,31 @@ def test_a_new_user_of_the_name_that_got_our_boundary_is_reported(
     bound = {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": DENY_ALL}
     assert everything(iam) == (*WHOLE[:3], bound)
     assert "set the one that it should have" in outcomes(tmp_path)["alice"]["reason"]
+
+
+def test_a_deny_that_could_not_be_put_back_at_first_and_is_on_again_is_told_as_it_is(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam = create(org, "alice")
+    deny(monkeypatch, "PutUserPermissionsBoundary")
+    puts = iter([None, client_error("AccessDenied")])
+    conflicts = iter([lambda: iam.create_access_key(UserName="alice")])
+
+    def put() -> None:
+        if error := next(puts, None):
+            raise error
+
+    def delete_user() -> None:
+        if somebody_adds := next(conflicts, None):
+            somebody_adds()
+            raise client_error("DeleteConflict")
+        raise client_error("AccessDenied")
+
+    on_call(monkeypatch, "PutUserPolicy", put)
+    on_call(monkeypatch, "DeleteUser", delete_user)
+    with pytest.raises(PolicyExecutionError):
+        delete(tmp_path)
+    assert denials(iam) == ([DENY_ALL_NAME], [], "")
+    reason = outcomes(tmp_path)["alice"]["reason"]
+    assert "it is locked out by our Deny-all" in reason
+    assert "could not be put on again" not in reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import re
 from itertools import product
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,8 +13,11 @@ from hypothesis import strategies as st
 
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet, PolicyReference
+from c7n_iamusers.derivation.proving import _depends
+from c7n_iamusers.policy_comparison import comparison
 from c7n_iamusers.policy_comparison.comparison import CARRIED, EQUAL, LEFT_OUT, NARROWER, WIDER
 from c7n_iamusers.policy_comparison.principals import GroupPermissions, ManagedPolicy
+from c7n_iamusers.policy_comparison.statements import parse_policy
 from tests.derivation.users import (
     FORCE_MFA,
     HOME,
@@ -227,3 +231,22 @@ def _check(
             assert all(before) or not any(after)
         if verdict == EQUAL:
             assert before[0] == after[0]
+
+
+@pytest.mark.parametrize("place", ["new", "new-boundary", "old", "old-boundary", ""])
+def test_what_depends_on_who_the_user_is_is_judged_for_each(place: str) -> None:
+    fixed, own = (
+        parse_policy(
+            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": arn}]},
+            "p",
+        )
+        for arn in ("arn:aws:s3:::b/*", "arn:aws:s3:::b/${aws:username}/*")
+    )
+
+    def side(name: str) -> comparison.Policies:
+        return comparison.Policies(
+            own if place == name else fixed, own if place == f"{name}-boundary" else fixed if place else None
+        )
+
+    sides: Any = SimpleNamespace(new=side("new"), old=side("old"))
+    assert _depends(sides) is bool(place)

@@ -25,6 +25,7 @@ from c7n_iamusers.evidence.attempted_calls import (
     services_told,
 )
 from c7n_iamusers.evidence.event_history import (
+    LARGEST,
     MOST_NAMES,
     MOST_RENAMES,
     Window,
@@ -107,6 +108,7 @@ UNCLEAR = [
     pytest.param(event({"type": "IAMUserOfTomorrow"}), id="new-type"),
     pytest.param(event({"type": "IAMUser", "userName": "alice"}), id="a-name-alone"),
     pytest.param(event({"type": "IAMUser"}), id="no-name"),
+    pytest.param(event({"type": "IAMUser", "accountId": ACCOUNT}), id="an-account-alone"),
     pytest.param(event({"type": "FederatedUser", "sessionContext": None}), id="federated-by-nobody"),
 ]
 
@@ -329,6 +331,13 @@ def test_regions_are_read_together() -> None:
 def test_the_whole_time_is_covered_if_each_region_was_read_to_its_end() -> None:
     found = read(east=lookups(page(more=True), page()), west=lookups(page()))
     assert (found.attempts, found.gaps, found.covered) == ((), (), True)
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_the_longest_history_is_read_to_its_end_if_it_ends_there(more: bool) -> None:
+    client = lookups(*(page(more=True) for _ in range(LARGEST - 1)), page(more=more))
+    found = read(east=client)
+    assert (bool(found.gaps), found.covered) == (more, not more)
 
 
 def test_no_region_is_a_gap() -> None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -137,3 +139,30 @@ def test_the_unique_id_of_the_user(name: str, who: Any, asked: Any, answered: An
     found = credential_event(event(name, who, asked, answered))
     assert found
     assert found.user_id == unique_id
+
+
+CREATED = datetime(2026, 11, 25, 9, 30, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("call", "created", "about"),
+    [
+        pytest.param({"user_id": "AIDA1"}, CREATED, True, id="its-id"),
+        pytest.param({"user_id": "AIDA2"}, CREATED, False, id="another-id"),
+        pytest.param({"user_id": "AIDA2", "user_name": "bob"}, CREATED, False, id="another-of-its-name"),
+        pytest.param({"user_id": "AIDA1", "user_name": "former"}, CREATED, True, id="renamed-since"),
+        pytest.param({"user_name": "Bob"}, CREATED, True, id="its-name-in-other-case"),
+        pytest.param({"user_name": "carol"}, CREATED, False, id="another-name"),
+        pytest.param({}, CREATED, True, id="nobody-named"),
+        pytest.param({"user_name": "bob"}, None, True, id="created-nobody-knows-when"),
+        pytest.param({"user_name": "bob"}, CREATED + timedelta(minutes=1), True, id="within-a-minute"),
+        pytest.param({"user_name": "bob"}, CREATED + timedelta(minutes=1.1), False, id="of-a-former-one"),
+    ],
+)
+def test_a_call_is_about_the_user_that_has_the_id_or_the_name(
+    call: dict[str, Any], created: datetime | None, about: bool
+) -> None:
+    found = credential_event(event("CreateUser", trail.CLI, {"userName": "bob"}))
+    assert found
+    given = replace(found, time=CREATED, user_id=call.get("user_id", ""), user_name=call.get("user_name", ""))
+    assert given.is_about("AIDA1", created, "bob") is about

@@ -29,6 +29,11 @@ def test_content_in_every_form(content: bytes | str) -> None:
     assert report_text(content) == "user,arn\nalice,x"
 
 
+def test_a_quote_in_a_name_does_not_spoil_the_report() -> None:
+    found = parse_report('user,arn\nal"ice,x\n"bob" by,y\n', None)
+    assert set(found.rows) == {'al"ice', "bob by"}
+
+
 @pytest.mark.parametrize(
     "content", [b"\xff", "<html>", "", "dXNlcg"], ids=["bytes", "html", "empty", "cut-short"]
 )

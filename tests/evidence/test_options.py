@@ -104,6 +104,7 @@ def test_a_list_of_findings_means_any_of_them() -> None:
         pytest.param(
             {"findings": {"any": ["iam-user"]}}, "findings: must be a mapping of any-of, none-of", id="key"
         ),
+        pytest.param({"findings": 5}, "findings: must be a mapping of any-of, none-of", id="no-mapping"),
         pytest.param({"findings": {}}, "findings: must be a mapping of any-of, none-of", id="no-findings"),
         pytest.param(
             {"findings": "iam-user"}, "findings: must be a mapping of any-of, none-of", id="findings-text"

@@ -18,7 +18,7 @@ ROTATION = 90
 def a_key(name: str = "AKIA1", active: bool = True, days: float | None = 10, **more: Any) -> dict[str, Any]:
     created = None if days is None else days_ago(days).isoformat()
     status = "Active" if active else "Inactive"
-    known = {
+    known: dict[str, Any] = {
         "id": name,
         "status": status,
         "created": created,
@@ -44,7 +44,7 @@ def annotation(*keys: dict[str, Any], admin: bool | None = False) -> dict[str, A
 
 
 def order(*annotations: dict[str, Any]) -> list[int | None]:
-    return [each and each["number"] for each in priorities(annotations, NOW, ROTATION)]
+    return [each["number"] if each else None for each in priorities(annotations, NOW, ROTATION)]
 
 
 @pytest.mark.parametrize(

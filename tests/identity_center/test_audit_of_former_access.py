@@ -84,7 +84,7 @@ ADMINISTERS = f"- AWS-managed policy: {ADMINISTRATOR}"
         pytest.param(lambda *_: None, None, (), id="nothing"),
         pytest.param(attached, CHANGED, (ADMINISTERS,), id="administrator"),
         pytest.param(untagged_and_attached, CHANGED, (ADMINISTERS,), id="untagged-administrator"),
-        pytest.param(calls(PUT_EVERYTHING, PROVISION), CHANGED, ('- inline: {"Action": "*"',), id="inline"),
+        pytest.param(calls(PUT_EVERYTHING, PROVISION), CHANGED, ('- inline: {"Action": ["*"]',), id="inline"),
         pytest.param(
             calls(LENGTHEN, PROVISION), CHANGED, ("session duration: PT12H -> PT1H",), id="longer-sessions"
         ),

@@ -264,3 +264,25 @@ def test_what_is_foretold_of_a_key(
 def test_a_key_is_not_deleted_in_the_past() -> None:
     found = forecast_key({}, NOW.date() - timedelta(days=1), None, None, NOW)
     assert found == KeyForecast("goes", deleted=NOW.date())
+
+
+@pytest.mark.parametrize(("action", "snapshots"), [("deactivate", 1), ("activate", 2), ("retire", 2)])
+def test_a_user_is_recorded_before_its_key_is_changed(
+    org: LocalOrg,
+    keys: tuple[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+    snapshots: int,
+) -> None:
+    if action != "deactivate":
+        once(org, tmp_path, "deactivate", keys[0])
+    seen = list[int]()
+
+    def count(operation: str, _: Any) -> None:
+        if operation in ("UpdateAccessKey", "DeleteAccessKey"):
+            seen.append(len([*(tmp_path / "snapshots").glob("jane.*.json")]))
+
+    before_calls(monkeypatch, count)
+    assert once(org, tmp_path, action, keys[0]).status == ACTIONS[action][2]
+    assert seen == [snapshots]

@@ -54,6 +54,11 @@ class History:
             self.stub.add_client_error("lookup_events", code, http_status_code=status)
         return self
 
+    @property
+    def left(self) -> int:
+        """Answers that nobody asked for yet."""
+        return len(self.stub._queue)  # type: ignore[attr-defined]
+
     def of(self, key_id: str = KEY) -> Any:
         return self.lookup.usage_of(key_id, NOW)
 
@@ -104,6 +109,20 @@ def test_an_event_without_its_record_is_a_bad_one() -> None:
     assert ([group.calls for group in found.groups], found.more) == ([1], True)
 
 
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param({"userAgent": None}, id="no-user-agent"),
+        pytest.param({"sourceIPAddress": None}, id="no-address"),
+        pytest.param({"requestParameters": {"policy": "x" * 256 * 1024}}, id="256-kb"),
+        pytest.param({"userAgent": {"not": "text"}, "errorCode": 7}, id="other-types"),
+    ],
+)
+def test_an_unusual_event_is_a_call(members: dict[str, Any]) -> None:
+    found = History().with_page(an_event(**members)).of()
+    assert ([group.calls for group in found.groups], found.more) == ([1], False)
+
+
 def test_refused_calls_are_told_apart() -> None:
     found = History().with_page(an_event(), an_event(errorCode="AccessDenied")).of()
     assert [(group.calls, group.denied) for group in found.groups] == [(2, 1)]
@@ -123,12 +142,12 @@ def test_once_denied_no_other_key_is_asked_for() -> None:
 
 def test_what_stays_throttled_is_retried_for_one_key_only() -> None:
     history = History().with_error("ThrottlingException", times=20)
-    left = len(history.stub._queue)
+    left = history.left
     assert "ThrottlingException" in history.of().problem
-    tried = left - len(history.stub._queue)
+    tried = left - history.left
     assert tried > 1
     assert "ThrottlingException" in history.of(OTHER).problem
-    assert left - len(history.stub._queue) == tried
+    assert left - history.left == tried
 
 
 def test_throttling_that_ends_loses_nothing() -> None:

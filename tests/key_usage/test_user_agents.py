@@ -35,7 +35,7 @@ _WORDS = {
 def test_letters_of_credentials_are_those_of_the_installed_botocore() -> None:
     found = {
         letter: name.removeprefix("CREDENTIALS_")
-        for name, letter in useragent._USERAGENT_FEATURE_MAPPINGS.items()
+        for name, letter in vars(useragent)["_USERAGENT_FEATURE_MAPPINGS"].items()
         if name.startswith("CREDENTIALS_")
     }
     assert CREDENTIAL_SOURCES.keys() == found.keys()

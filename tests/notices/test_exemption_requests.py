@@ -146,6 +146,7 @@ def test_a_row_that_must_not_be_merged_is_refused(old: str, new: str, fault: str
     ("pattern", "account", "expires", "fault", "remark"),
     [
         pytest.param("jane.doe", "", "2027-06-30", "is in the list already", "", id="as-long"),
+        pytest.param("jane.doe", "", "2027-05-27", "is in the list already", "", id="until-the-same-day"),
         pytest.param("jane*", "pay*", "2027-06-30", "is in the list already", "", id="by-a-glob"),
         pytest.param("jane.doe", "", "2026-12-31", "", "goes on after user", id="longer"),
         pytest.param("jane.doe", "", "2026-11-01", "", "", id="ended"),
@@ -158,6 +159,12 @@ def test_what_the_list_has_already(pattern: str, account: str, expires: str, fau
     (request,) = requests(replies(mail(), "a"), known)
     assert (fault in "".join(request.faults), bool(request.faults)) == (True, bool(fault))
     assert (remark in "".join(request.remarks), bool(request.remarks)) == (True, bool(remark))
+
+
+def test_a_group_of_that_name_is_no_rule_for_the_user() -> None:
+    rule = ExemptionRule("group", "jane*", "x", date(2027, 6, 30), "", "")
+    (request,) = requests(replies(mail(), "a"), Known(TODAY, 366, [rule], KNOWN.accounts, KNOWN.notices))
+    assert (request.faults, request.remarks) == ((), ())
 
 
 @pytest.mark.parametrize("sender", ["colleague@example.com", "payments-owner@example.org"])

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
 
 from aws_local_org import LocalOrg, scripted_events
 from c7n_iamusers.evidence.assessment import ANNOTATION
@@ -21,7 +23,7 @@ from tests.policies import ACCOUNT, policy
 from tests.used_permissions import observed, run_within_permissions
 
 REGION = "eu-west-1"
-ASKED = {"usage": "cloudtrail"}
+ASKED: dict[str, Any] = {"usage": "cloudtrail"}
 GITHUB = "aws-sdk-nodejs/2.1692.0 linux/v20.18.0 configure-aws-credentials-for-github-actions promise"
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -37,7 +39,8 @@ def call(
 ) -> dict[str, Any]:
     """A call by a key of the user so many days ago."""
     given = {"region": REGION, "time": days_ago(days).isoformat(), **more}
-    return scripted_events.attempt(org, ACCOUNT, user, action, **given)
+    made: dict[str, Any] = scripted_events.attempt(org, ACCOUNT, user, action, **given)
+    return made
 
 
 def flagged(**options: Any) -> dict[str, dict[str, Any]]:
@@ -48,7 +51,8 @@ def flagged(**options: Any) -> dict[str, dict[str, Any]]:
 
 def usage_of(name: str, **options: Any) -> dict[str, Any]:
     """What the annotation has of the only key of the user."""
-    (found,) = flagged(**(options or ASKED))[name]["usage"]
+    keys: list[dict[str, Any]] = flagged(**(options or ASKED))[name]["usage"]
+    (found,) = keys
     return found
 
 
@@ -57,6 +61,25 @@ def test_nobody_pays_unasked(org: LocalOrg) -> None:
     with observed() as used:
         assert "usage" not in flagged()["app"]
     assert not used & {"cloudtrail:LookupEvents", "iam:ListAccessKeys", "ec2:DescribeAddresses"}
+
+
+def test_what_it_costs(org: LocalOrg, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call a user, and one a key; two an account and Region, however many keys there are: docs/usage.md."""
+    for number in range(5):
+        for created in (300, 200):
+            key = key_of(org, f"app-{number}", created)
+            call(org, f"app-{number}", access_key_id=key)
+    made, original = Counter[str](), BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def counted(self: Any, operation: str, parameters: Any) -> Any:
+        made[operation] += 1
+        return original(self, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", counted)
+    assert len(flagged(**ASKED)) == 5
+    asked = ("ListAccessKeys", "LookupEvents", "DescribeAddresses", "DescribeNetworkInterfaces")
+    assert [made[each] for each in asked] == [5, 10, 1, 1]
+    assert made["GetAccessKeyLastUsed"] == 0
 
 
 def test_who_calls_with_a_key(org: LocalOrg) -> None:
@@ -162,13 +185,17 @@ def test_denied_lookups_are_unknown_never_none(
 
 
 def test_one_users_keys_that_cant_be_listed_hide_no_others(
-    org: LocalOrg, monkeypatch: pytest.MonkeyPatch
+    org: LocalOrg, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("app", "other"):
         key_of(org, name, 200)
         call(org, name)
     deny(monkeypatch, "ListAccessKeys", "app")
-    found = flagged(**ASKED)
+    with caplog.at_level(logging.WARNING):
+        found = flagged(**ASKED)
+    assert (
+        len([each for each in caplog.messages if "access keys of 1 users can't be listed: app" in each]) == 1
+    )
     assert found["app"]["usage"] is None
     assert found["app"]["sources"]["usage keys"]["problem"]
     assert found["other"]["usage"][0]["result"] == "calls"
@@ -216,6 +243,8 @@ def test_of_keys_only_those_that_are_flagged_are_asked_about(org: LocalOrg, tmp_
     assert found["AccessKeyId"] == old
     (usage,) = found[ANNOTATION]["usage"]
     assert (usage["id"], usage["result"]) == (old, "calls")
+    assert (found[ANNOTATION]["priority"]["number"], found[ANNOTATION]["priority"]["of"]) == (1, 1)
+    assert found[ANNOTATION]["priority"]["text"].startswith(f"{old}: active")
 
 
 def test_the_notice_names_callers_in_the_order_of_priority(org: LocalOrg, tmp_path: Path) -> None:
@@ -319,3 +348,15 @@ def test_callers_may_say_anything_of_themselves(org: LocalOrg, text: str) -> Non
     (caller,) = found["callers"]
     assert (found["result"], caller["place"]) == ("calls", "unknown")
     assert not INVISIBLE & {*caller["text"]}
+
+
+@pytest.mark.usefixtures("org")
+def test_permissions_are_those_of_what_is_asked() -> None:
+    def needed(**options: Any) -> set[str]:
+        filters = [{"type": "unnecessary", "exempt": "none", **options}]
+        return set(policy({"filters": filters}).get_permissions())
+
+    addresses = {"ec2:DescribeAddresses", "ec2:DescribeNetworkInterfaces"}
+    of_keys = {"iam:ListAccessKeys", "iam:GetAccessKeyLastUsed"}
+    assert needed(**ASKED) - needed() == {"cloudtrail:LookupEvents", *addresses, *of_keys}
+    assert needed(**{"usage-from": "x.csv"}) - needed() == {*addresses, *of_keys}

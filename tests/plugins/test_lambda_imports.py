@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The actions on users load in AWS Lambda, whose archive carries c7n and this package, and none of their libraries."""
+"""Plugins for users load in AWS Lambda, whose archive carries c7n and this package, and none of their libraries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from c7n_iamusers.entry import ACTIONS
+from c7n_iamusers.entry import ACTIONS, FILTERS
 
 ROOT = Path(__file__).parents[2]
 #: What c7n and this package bring where they are installed by pip.
@@ -23,10 +23,13 @@ print(resolve_name({reference!r}).__name__)
 """
 
 
-@pytest.mark.parametrize("action", ["composite-delete", "quarantine", "release"])
-def test_an_action_loads_without_libraries(action: str) -> None:
-    code = LOAD.format(lacking=LACKING, reference=ACTIONS[action])
+@pytest.mark.parametrize(
+    "reference",
+    [*(ACTIONS[each] for each in ("composite-delete", "quarantine", "release")), FILTERS["unnecessary"]],
+)
+def test_a_plugin_loads_without_libraries(reference: str) -> None:
+    code = LOAD.format(lacking=LACKING, reference=reference)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "C7N_IAMUSERS_AUTOLOAD": "0"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.strip() == ACTIONS[action].rpartition(":")[2]
+    assert done.stdout.strip() == reference.rpartition(":")[2]

@@ -110,3 +110,10 @@ def test_unasked_nothing_is_read(iam: Any, tmp_path: Path, monkeypatch: pytest.M
     read = answering(monkeypatch)
     acting("composite-delete", tmp_path).run()
     assert (read, user_names(iam)) == ([], [])
+
+
+def test_of_nobody_nothing_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account may not even reach Identity Center."""
+    gate = AccessGate(requiring(tmp_path).load_resource_manager(), ACCESS, "here")
+    monkeypatch.setattr(AccessGate, "_read_account", lambda *_: pytest.fail("the account is read"))
+    assert gate.states([]) == {}

@@ -1243,3 +1243,37 @@ def test_a_boundary_is_restored_or_nothing_is_done(
 def test_an_attached_deny_that_the_journal_does_not_know_stays() -> None:
     held, record = user(attached_policy=(DENY_ALL,)), QuarantineRecord(SINCE, "park", "unused", deny=ATTACHED)
     assert plan_release(held, record, NOTHING_KNOWN, ()).plan.calls == ()
+
+
+def test_a_quarantine_whose_deny_is_gone_is_put_on_anew_and_takes_nothing_over() -> None:
+    before = user(**CREDENTIALS)
+    held, history = in_quarantine(before)
+    gone = replace(
+        held, attachments={**held.attachments, "inline-policy": before.attachments["inline-policy"]}
+    )
+    for keep in (True, False):
+        again = plan_quarantine(gone, LATER, "park", "unused", history, keep=keep)
+        assert [call.operation for call in again.plan.calls][:1] == ["PutUserPolicy"], keep
+        assert (again.record.since, again.record.deactivated) == (LATER.replace(microsecond=0), ())
+
+
+@pytest.mark.parametrize(
+    ("days", "ours"),
+    [
+        pytest.param(-9, True, id="of-before-so-put-beside-it"),
+        pytest.param(0, False, id="of-its-own-time"),
+        pytest.param(9, False, id="of-a-later-quarantine"),
+    ],
+)
+def test_an_inline_deny_beside_our_aws_deny_all_does_not_say_since_when(days: float, ours: bool) -> None:
+    """A quarantine that began later would have met it."""
+    before = user(**CREDENTIALS)
+    planned = plan_quarantine(before, NOW, "park", "unused", aws_deny_all=True)
+    held, history = apply(before, planned.plan), journal(planned.plan.calls, planned.record)
+    sid = QuarantineRecord(SINCE + timedelta(days=days), "", "").sids[0]
+    inline = {"PolicyName": DENY_ALL_NAME, "PolicyDocument": deny_all_document(sid)}
+    beside = replace(held, attachments={**held.attachments, "inline-policy": (inline,)})
+    found = quarantine_of(beside, history)
+    assert found is not None
+    assert (found.deny != "inline") is ours
+    assert found.since == SINCE + timedelta(days=0 if ours else days)

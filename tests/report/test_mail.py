@@ -146,7 +146,7 @@ def test_who_needs_an_announcement_that_may_have_expired(settled: dict[str, Any]
     """However old it is: until it is sent anew, the actions that rest on it leave its users alone."""
     found = told([announced(40 * DAY, ALICE, BOB)], [EXPIRED], **settled).needs
     assert len(found) == bool(users)
-    assert all(f"1 mail about {users} users" in each["why"] for each in found)
+    assert all(f"1 mail about {users} user{'s' * (users > 1)}" in each["why"] for each in found)
 
 
 @pytest.mark.parametrize(

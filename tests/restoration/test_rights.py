@@ -184,6 +184,15 @@ def test_wider_rights_are_named(found: RightsChange, words: list[str]) -> None:
         assert [line for line in found.wider if word in line], (word, found.wider)
 
 
+def test_what_is_allowed_as_before_is_not_told_as_new_although_it_cannot_be_judged() -> None:
+    of = user(
+        inline_policy=({"PolicyName": "own", "PolicyDocument": document(STRANGE)},), group=groups("Ops")
+    )
+    found = changed(ops=group(statement("iam:*", "Deny"), statement("ec2:*"), MFA, statement("s3:*")), of=of)
+    assert [line for line in found.wider if "newly allowed: s3:" in line]
+    assert not [line for line in found.wider if "sns:" in line]
+
+
 def test_a_deny_counts_even_where_no_policy_of_the_user_allows_what_it_denies() -> None:
     """A bucket's own policy may allow it."""
     bare = user(group=groups("Ops"))

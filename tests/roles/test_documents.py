@@ -11,10 +11,13 @@ from c7n_iamusers.notices.queue_counts import queue_arn
 from c7n_iamusers.policy_comparison.evaluation import ALLOWED, Request, decision
 from c7n_iamusers.roles.documents import (
     CENTER,
+    DEPLOYER,
+    FUNCTION,
     READER,
     REMOVER,
     RESTORER,
     RUNNER,
+    Functions,
     RoleDocument,
     RoleNeeds,
     RoleSettings,
@@ -115,6 +118,16 @@ def test_the_runner_assumes_these_roles_and_no_others() -> None:
     assert statements(documents(RoleNeeds(READS))[RUNNER]) == {
         "sts:AssumeRole": ["arn:aws:iam::*:role/Reader"]
     }
+
+
+def test_the_runner_deploys_functions_and_does_not_assume_their_role() -> None:
+    functions = Functions("team/Functions", ("f",), READS, Places())
+    found = documents(RoleNeeds(READS, functions=(functions,)), deployer="Deployer")
+    assumed = [f"arn:aws:iam::*:role/{name}" for name in ("Deployer", "Reader")]
+    assert statements(found[RUNNER]).keys() == {"sts:AssumeRole"}
+    assert sorted(statements(found[RUNNER])["sts:AssumeRole"]) == assumed
+    assert (found[FUNCTION].path, found[FUNCTION].name) == ("/team/", "Functions")
+    assert statements(found[DEPLOYER])["iam:PassRole"] == ["arn:aws:iam::*:role/team/Functions"]
 
 
 def test_several_runners_have_a_document_each_and_some_of_them_may_restore() -> None:

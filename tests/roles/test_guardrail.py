@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 
 import pytest
 from botocore.loaders import create_loader
@@ -271,3 +272,45 @@ def test_another_partition() -> None:
     text = json.dumps(guardrail(("Restorer",), (), "aws-us-gov").document)
     assert "arn:aws-us-gov:iam::*:role/Restorer" in text
     assert "arn:aws:" not in text
+
+
+def test_each_kind_of_request_is_checked_before_the_policy_is_given() -> None:
+    """By a user, the root user and a role that is not named, and by the named roles."""
+    ours = Ours(("Passed",), deployers=("Deployer",))
+    prefix = f"arn:aws:iam::{module._ACCOUNT}:"
+    found = defaultdict[tuple[str, str, str], set[str]](set)
+    for case in module._cases(("Maker",), ("Admin",), "aws", ours):
+        key = (case.action, case.resource.removeprefix(prefix), case.wanted)
+        found[key].add(case.principal.removeprefix(f"{prefix}role/").removeprefix(prefix))
+    others, keepers = {"user/someone", "unlisted-role", "root"}, {"Maker", "Admin"}
+    deployers = {"Deployer", "Admin"}
+    protected = [f"role/{each}" for each in ("Maker", "Admin", "Passed", "Deployer")]
+    function, queue, made = (
+        "arn:aws:lambda:example:example:function:custodian-",
+        "arn:aws:sqs:example:example:iam-users-realtime",
+        "user/someone",
+    )
+    denied = {
+        ("iam:CreateAccessKey", made): others | {"Admin"},
+        **{("iam:UpdateAssumeRolePolicy", each): others for each in protected},
+        ("lambda:Updateexample", f"{function}iam-users-example"): others,
+        ("sqs:DeleteQueue", queue): others,
+        ("iam:PassRole", "role/Passed"): others,
+    }
+    allowed = {
+        ("iam:CreateAccessKey", made): {"Maker"},
+        ("iam:UpdateAssumeRolePolicy", "role/unlisted-role"): {"user/someone"},
+        **{("iam:UpdateAssumeRolePolicy", each): keepers for each in protected},
+        ("lambda:Updateexample", f"{function}iam-users-example"): deployers,
+        ("sqs:DeleteQueue", queue): deployers,
+        ("iam:PassRole", "role/Passed"): deployers,
+        ("lambda:Updateexample", f"{function}others-example"): others,
+        ("iam:PassRole", "role/unlisted-role"): others,
+        ("iam:DeleteAccessKey", made): others,
+        ("iam:PutUserPolicy", made): others,
+    }
+    for decided, wanted in (("explicitDeny", denied), ("allowed", allowed)):
+        actions = {action for action, _ in wanted}
+        assert {
+            key[:2]: who for key, who in found.items() if key[2] == decided and key[0] in actions
+        } == wanted

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.roles.documents import FUNCTION, READER, RUNNER, RoleDocument
+from c7n_iamusers.roles.documents import CENTER, FUNCTION, READER, RUNNER, RoleDocument
 from c7n_iamusers.roles.rendering import rendered_resource_policy
 from c7n_iamusers.roles.resource_policies import (
     ResourcePolicy,
@@ -121,3 +121,35 @@ def test_the_formats(kind: str, resource: str, given: dict[str, Any]) -> None:
     assert template["Properties"] == {**given, "PolicyDocument": policy.document}
     ((_, module),) = rendered_resource_policy(policy, "terraform")["resource"].items()
     assert "$${aws:PrincipalAccount}" in module[kind.replace("-", "_")]["policy"]
+
+
+def test_a_policy_names_only_its_own_of_what_a_role_reaches() -> None:
+    both = role(
+        READER,
+        "Reader",
+        allow("s3:GetObject", ["arn:aws:s3:::one/x", "arn:aws:s3:::two/y", "arn:aws:s3:::one/z"]),
+    )
+    found = {
+        each.resource: each.document["Statement"][-1]["Resource"]
+        for each in resource_policies((both,), OF_ORGANIZATION)
+    }
+    assert found == {
+        "arn:aws:s3:::one": ["arn:aws:s3:::one/x", "arn:aws:s3:::one/z"],
+        "arn:aws:s3:::two": ["arn:aws:s3:::two/y"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "account", "let_in"),
+    [(RUNNER, "1", True), (f"{RUNNER}-2", "1", True), (RUNNER, "999999999999", False), (CENTER, "1", False)],
+)
+def test_which_roles_beside_members_a_queue_lets_in(kind: str, account: str, let_in: bool) -> None:
+    given = role(kind, "R", allow("sqs:SendMessage", QUEUE), account=account)
+    assert bool(resource_policies((given,), OF_ORGANIZATION)) is let_in
+
+
+@pytest.mark.parametrize(
+    ("trusted", "anybody"), [(("o-1", ()), True), (("", ("1",)), True), (("", ()), False)]
+)
+def test_whether_anybody_is_let_in(trusted: tuple[str, tuple[str, ...]], anybody: bool) -> None:
+    assert bool(Trusted(*trusted)) is anybody

@@ -225,6 +225,18 @@ def test_no_day_is_in_the_past() -> None:
     assert found == Forecast(GOES, None, NOW.date(), deleted=NOW.date() + timedelta(days=14))
 
 
+def test_a_deny_that_does_not_say_since_when_puts_the_deletion_off_no_further() -> None:
+    """Its deletion asks a journal for that."""
+    deny = {"PolicyName": "AWSDenyAll", "PolicyArn": "arn:aws:iam::aws:policy/AWSDenyAll"}
+    held = user(attached_policy=(deny,))
+    held = replace(held, detail={**held.detail, "AttachedManagedPolicies": [deny]})
+    day = NOW.date() + timedelta(days=3)
+    notices = announced_now([held.subject], day, None, NOW)
+    found = forecast(Flagged(held, "machine"), day, notices, Later(30, 14), NOW)
+    assert (found.held, found.since) == (True, None)
+    assert found.deleted == day, found
+
+
 def test_templates_read_what_a_forecast_has() -> None:
     text = "denied everything since 2026-11-17, deleted on 2026-12-24"
     held = Forecast(GOES, since=at(7), held=True, deleted=date(2026, 12, 24))

@@ -10,10 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from c7n_iamusers.exceptions import UserReplaced
 from c7n_iamusers.execution.calls import ApiCall, Plan
 from c7n_iamusers.execution.executor import Applied, CallFailed
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.deny_all import BOUNDARY, BROWNOUT_NAME, DENY_ALL_NAME, deny_all_document
@@ -332,3 +334,14 @@ def test_the_boundary_of_the_next_user_of_the_name_denies_this_one_nothing() -> 
     detail = {**bounded(DENY_ALL_ARN).detail, "UserId": "AIDANEW"}
     with pytest.raises(DenyGone):
         require_denied(ScriptedClient(get_user=[{"User": detail}]), Sleeps().backoff(), user(), BOUNDARY)
+
+
+@pytest.mark.parametrize("code", ["NoSuchEntity", "AccessDenied"])
+def test_only_what_is_not_there_counts_as_none(code: str) -> None:
+    """What can't be read is unknown."""
+    error, backoff = client_error(code), Backoff(sleep=lambda _: None)
+    client = ScriptedClient(get_user_policy=[error], list_attached_user_policies=[error])
+    with nullcontext() if code == "NoSuchEntity" else pytest.raises(ClientError):
+        assert user_identity._policy(client, backoff, "alice", "own") is None
+    with nullcontext() if code == "NoSuchEntity" else pytest.raises(ClientError):
+        assert user_identity._attached(client, backoff, "alice") == set()

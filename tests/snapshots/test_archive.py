@@ -13,7 +13,7 @@ import pytest
 
 from c7n_iamusers.exceptions import JournalRefused, NotRestorable, SnapshotRefused
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Subject
-from c7n_iamusers.execution.journal import GIVEN_UP, Journal, utc_now
+from c7n_iamusers.execution.journal import GIVEN_UP, SNAPSHOT, Journal, utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.lockout.applied_calls import AppliedCall, CallHistory
 from c7n_iamusers.lockout.deny_all import ATTACHED
@@ -606,6 +606,13 @@ def test_nor_where_another_one_is_gone_too(tmp_path: Path) -> None:
     give_up(tmp_path)
     with pytest.raises(SnapshotRefused, match=r"a run wrote snapshots/alice\.[^ ]*\.3\.json, but no file"):
         stores.next_number(user())
+
+
+def test_a_missing_snapshot_under_a_former_name_keeps_no_number(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        name = f"snapshots/former.{ALICE.unique_id}.json"
+        journal.write(ALICE.subject, SNAPSHOT, snapshot=name, sha256="0" * 64)
+    assert RecordStores(DirectoryStore(tmp_path), list).next_number(user()) == 1
 
 
 def test_a_crash_before_the_digest_of_a_snapshot_under_the_deny_disputes_nothing(tmp_path: Path) -> None:

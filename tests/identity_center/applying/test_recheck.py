@@ -14,6 +14,8 @@ from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.identity_center.access_plan import PROVISION, Change
 from c7n_iamusers.identity_center.applying.recheck import Recheck
 from c7n_iamusers.identity_center.model import PROVISIONING, CenterState, DesiredAccess, KnownPermissionSet
+from c7n_iamusers.identity_center.planning.changeset import set_key
+from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ChangeResult
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT, SET_ARN
 from tests.desired import readers
 
@@ -69,3 +71,22 @@ def test_what_only_a_reviewed_plan_may_do_is_refused(
     with pytest.raises(IdentityCenterError, match="people gain it") if refused else nullcontext():
         (check or (lambda: None))()
     assert (check is not None) is refused
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        pytest.param(DONE, True, id="made-by-this-run"),
+        pytest.param(FAILED, False, id="not-made-which-the-run-says"),
+        pytest.param(None, True, id="was-as-requested"),
+    ],
+)
+def test_a_set_that_others_changed_during_the_run_is_told(status: str | None, told: bool) -> None:
+    wanted = readers()
+    reader: Any = SimpleNamespace(assignments=None, permission_sets=SimpleNamespace(settings=lambda _: None))
+    known = CenterState(permission_sets={"Readers": KnownPermissionSet(SET_ARN, wanted)})
+    found = Recheck(reader, DesiredAccess(permission_sets={"Readers": wanted}), known, INSTANCE)
+    ended = {set_key("Readers"): ChangeResult(status)} if status else {}
+    said = found._changed("Readers", ended)
+    assert ("others changed permission set Readers during this run" in said) is told
+    assert bool(said) is told

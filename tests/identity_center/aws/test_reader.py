@@ -11,13 +11,15 @@ import pytest
 
 from c7n_iamusers.derivation.requested_permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.identity_center.aws import reader as module
-from c7n_iamusers.identity_center.aws.created_reader import CreatedReader
+from c7n_iamusers.identity_center.aws.created_reader import CreatedReader, holders_of
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.model import (
     ASSIGNMENT,
     GROUP,
     MANAGED_GROUP,
+    UNREADABLE,
     Assignment,
+    CurrentAccess,
     DesiredAccess,
     Grant,
     Group,
@@ -217,3 +219,84 @@ def test_members_are_those_of_groups_that_a_run_assigned(assigned: bool) -> None
     state = CreatedReader(reader(group)).read(created)
     assert state.groups == {0: group}
     assert state.members == ({"g-1": group.members} if assigned else {})
+
+
+def test_a_set_that_no_group_is_assigned_changes_for_nobody() -> None:
+    """The accounts that it is in are the groups'."""
+    desired = DesiredAccess(permission_sets={"Readers": replace(SET, description="another")})
+    sets = {"Readers": KnownPermissionSet("arn", SET, frozenset({ACCOUNT}))}
+    assert reader(held=HELD)._changing(sets, CurrentAccess(), desired).holders == {}
+
+
+@pytest.mark.parametrize(
+    ("found", "unused"),
+    [
+        pytest.param(reader(OURS), {"g-1"}, id="ours"),
+        pytest.param(reader(THEIRS), set(), id="of-others"),
+        pytest.param(
+            reader(replace(OURS, description=f"{MANAGED_GROUP} for account {THIRD}")), set(), id="elsewhere"
+        ),
+        pytest.param(reader(replace(OURS, name="Asked For")), set(), id="requested"),
+        pytest.param(reader(replace(OURS, group_id="g-known")), set(), id="known-before"),
+    ],
+)
+def test_which_groups_are_left_unused(found: CenterReader, unused: set[str]) -> None:
+    """Those that are requested or assigned are read otherwise."""
+    sets: Any = SimpleNamespace(managed_besides=lambda _: [])
+    given = CenterReader(sets, found.store, found.assignments)
+    desired = DesiredAccess(groups={"Asked for": Group("Asked for", frozenset())})
+    known = CurrentAccess(groups={"g-known": THIRDS})
+    left = given._with_unused(known, desired, [ACCOUNT], InProgress())
+    assert left.groups.keys() == {"g-known", *unused}
+    assert left.groups["g-known"] == THIRDS
+
+
+def test_sets_of_ours_that_are_not_requested_are_left_unused() -> None:
+    ours = [KnownPermissionSet(name, PermissionSet(name, tags=SET.tags)) for name in ("Readers", "Former")]
+    sets: Any = SimpleNamespace(
+        managed_besides=lambda known: [each for each in ours if each.arn not in known]
+    )
+    desired = DesiredAccess(permission_sets={"Readers": SET})
+    given = CenterReader(sets, reader().store, reader().assignments)
+    left = given._with_unused(CurrentAccess(), desired, [ACCOUNT], InProgress())
+    assert (left.sets, left.set_names) == ({"Former": ours[1]}, {"Former": "Former"})
+
+
+@pytest.mark.parametrize(
+    ("before", "asked"),
+    [
+        pytest.param(set(), {"u-direct", "u-gone", "u-member"}, id="all"),
+        pytest.param({(ACCOUNT, "u-member")}, {"u-direct", "u-gone"}, id="not-a-member-of-before"),
+        pytest.param(
+            {(ACCOUNT, "u-direct"), (ACCOUNT, "u-gone")}, {"u-direct", "u-gone", "u-member"}, id="direct-ones"
+        ),
+        pytest.param(
+            {(OTHER_ACCOUNT, "u-member")}, {"u-direct", "u-gone", "u-member"}, id="of-another-account"
+        ),
+    ],
+)
+def test_holders_are_those_that_exist(before: set[tuple[str, str]], asked: set[str]) -> None:
+    store: Any = SimpleNamespace(members=lambda group: ["u-member", "u-living"])
+    direct = frozenset({("USER", "u-direct"), ("USER", "u-gone"), ("USER", UNREADABLE), ("GROUP", "g-1")})
+    names = list[list[str]]()
+
+    def usernames(ids: list[str]) -> dict[str, str]:
+        names.append(ids)
+        return {each: each for each in ids if each != "u-gone"}
+
+    found: Any = SimpleNamespace(store=store, holders_as_far_as_known=lambda *_: direct, usernames=usernames)
+    living = {"u-living"}
+    known = KnownPermissionSet("arn", SET, frozenset({ACCOUNT}))
+    pending = InProgress({"r-1": Pending(OTHER_ACCOUNT, "arn", "u-direct", "USER")})
+    held = holders_of(found, known, pending, before, living)
+    assert {each for each in held if each[0] == ACCOUNT} == {
+        (ACCOUNT, "u-direct", "u-direct"),
+        (ACCOUNT, UNREADABLE, UNREADABLE),
+        (ACCOUNT, "g-1", "u-member"),
+        (ACCOUNT, "g-1", "u-living"),
+    }
+    assert names == [sorted(asked)]
+    assert living == {"u-living", *asked} - {"u-gone"}
+    assert not {
+        each for each in holders_of(found, known, pending, before, set(), [ACCOUNT]) if each[0] != ACCOUNT
+    }

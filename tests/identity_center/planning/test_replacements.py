@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timezone
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,7 @@ from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import model
-from c7n_iamusers.identity_center.planning.replacements import Replacements
+from c7n_iamusers.identity_center.planning.replacements import Replacements, RunHistory
 from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
 from tests.access_center import ACCOUNT, MARK
 from tests.derivation.users import allow
@@ -287,3 +289,23 @@ def test_the_people_file_gives_a_recycled_address_but_takes_nothing_from_its_for
     fleet.leave(intents(ACCOUNT, users=(row,), set_name="Writers"))
     fleet.run(prune=True)
     assert fleet.members() == {f"iam-{ACCOUNT}-Readers": {MARRIED}, f"iam-{ACCOUNT}-Writers": {ALICE}}
+
+
+def test_who_had_a_username_that_somebody_else_or_nobody_has_now() -> None:
+    served = {
+        name: {user: frozenset({"AIDA"}) for user in users}
+        for name, users in (
+            ("same", ["u-1"]),
+            ("other", ["u-2", "u-3"]),
+            ("gone", ["u-4"]),
+            ("unasked", ["u-5"]),
+        )
+    }
+    usernames = {
+        "same": model.KnownPerson("u-1", "same", ""),
+        "other": model.KnownPerson("u-9", "other", ""),
+        "new": model.KnownPerson("u-8", "new", ""),
+    }
+    claims: list[Any] = [SimpleNamespace(person=(name, "")) for name in ("same", "other", "gone", "new")]
+    state = model.CenterState(usernames=usernames)
+    assert RunHistory(served=served).served_as_others(claims, state) == {"u-2", "u-3", "u-4"}

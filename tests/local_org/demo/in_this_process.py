@@ -24,6 +24,7 @@ from aws_local_org import LocalOrg, application
 from aws_local_org.demo import steps
 from c7n_iamusers_cli.cycle.processes import Processes
 from c7n_iamusers_cli.main import main
+from tests.conftest import logging_kept
 from tests.in_process import short_circuit
 
 
@@ -75,7 +76,12 @@ def _of_a_cycle(processes: Processes, line: tuple[str, ...]) -> int:
 
 
 def call(program: str, *arguments: str) -> None:
-    """Run a command in this process. Raises SystemExit as it ends."""
+    """Run a command in this process, without what it sets up of logging. Raises SystemExit as it ends."""
+    with logging_kept():
+        _call(program, *arguments)
+
+
+def _call(program: str, *arguments: str) -> None:
     if program == "c7n-mailer":
         with mock.patch("sys.argv", [program, *arguments]), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of pyasn1, by ldap3
@@ -89,16 +95,10 @@ def call(program: str, *arguments: str) -> None:
 
 @contextmanager
 def logging_to(file: Any) -> Iterator[None]:
-    """Log to ``file`` alone: c7n-org filters what all handlers get, and pytest's would keep its filter."""
-    root, quiet = logging.getLogger(), logging.getLogger("custodian.output")
-    handlers, levels = root.handlers, (root.level, quiet.level)
-    root.handlers = [logging.StreamHandler(file)]
-    try:
+    """Log to ``file`` alone."""
+    with logging_kept():
+        logging.getLogger().handlers = [logging.StreamHandler(file)]
         yield
-    finally:
-        root.handlers = handlers
-        root.setLevel(levels[0])
-        quiet.setLevel(levels[1])
 
 
 @contextmanager
