@@ -131,7 +131,8 @@ lifecycle: $(INSTALLED)  ## the same over 40 accounts with 20 users each, ten to
 	$(BIN)/c7n-iamusers demo --accounts 40 --users-per-account 20
 
 # e.g. make bench BENCH_ARGS=--quick, BENCH_ARGS=--load for the commands over many accounts, BENCH_ARGS=--keys for
-# access keys alone, BENCH_ARGS=--first-run for first runs of provision alone, or BENCH_ARGS=--page for the page of a report
+# access keys alone, BENCH_ARGS=--usage for who calls with them, BENCH_ARGS=--first-run for first runs of provision
+# alone, or BENCH_ARGS=--page for the page of a report
 bench: $(INSTALLED)  ## measure against stock Cloud Custodian, about 20 minutes, into docs/benchmarks.md
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 

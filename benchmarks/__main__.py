@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from benchmarks import access_keys, first_run, load, report_page, suite
+from benchmarks import access_keys, first_run, key_callers, load, report_page, suite
 from benchmarks.report import as_markdown, machine, show
 from benchmarks.results import FULL, QUICK, ROOT, BenchmarkError, Plan, Results, goals
 from benchmarks.workload import running_organization
@@ -22,7 +22,7 @@ from benchmarks.workload import running_organization
 WIDTH = 140
 REPORT = ROOT / "docs" / "benchmarks.md"
 #: The headings of the sections that are measured, and written, alone; in their order.
-PARTS = (access_keys.HEADING, first_run.HEADING, load.HEADING)
+PARTS = (access_keys.HEADING, key_callers.HEADING, first_run.HEADING, load.HEADING)
 
 
 @click.command()
@@ -36,6 +36,12 @@ PARTS = (access_keys.HEADING, first_run.HEADING, load.HEADING)
     "--keys",
     is_flag=True,
     help="Measure access keys instead, and write that section of the report alone.",
+)
+@click.option(
+    "--usage",
+    "callers",
+    is_flag=True,
+    help="Count what it takes to ask who calls with access keys instead, and write that section of the report alone.",
 )
 @click.option(
     "--first-run",
@@ -55,15 +61,19 @@ PARTS = (access_keys.HEADING, first_run.HEADING, load.HEADING)
     type=click.Path(path_type=Path, dir_okay=False),
     help="The report file [default: docs/benchmarks.md; none with --quick].",
 )
-def main(loaded: bool, keys: bool, first: bool, paged: bool, quick: bool, output: Path | None) -> None:
+def main(
+    loaded: bool, keys: bool, callers: bool, first: bool, paged: bool, quick: bool, output: Path | None
+) -> None:
     """Measure stock Cloud Custodian against this package. Exits with 1 if a full run misses a goal."""
     try:
-        _measure(loaded, keys, first, paged, quick, output)
+        _measure(loaded, keys, callers, first, paged, quick, output)
     except BenchmarkError as error:
         raise click.ClickException(str(error)) from error
 
 
-def _measure(loaded: bool, keys: bool, first: bool, paged: bool, quick: bool, output: Path | None) -> None:
+def _measure(
+    loaded: bool, keys: bool, callers: bool, first: bool, paged: bool, quick: bool, output: Path | None
+) -> None:
     if paged:
         _page(quick)
         return
@@ -72,6 +82,9 @@ def _measure(loaded: bool, keys: bool, first: bool, paged: bool, quick: bool, ou
         return
     if keys:
         _keys(quick, output or (None if quick else REPORT))
+        return
+    if callers:
+        _callers(quick, output or (None if quick else REPORT))
         return
     if first:
         _first_run(quick, output or (None if quick else REPORT))
@@ -85,6 +98,7 @@ def _measure(loaded: bool, keys: bool, first: bool, paged: bool, quick: bool, ou
         target.write_text("".join([text, *kept]), encoding="utf-8")
         click.echo(f"written: {target}", err=True)
         _keys(quick, target)
+        _callers(quick, target)
         _first_run(quick, target)
     missed = [goal.title for goal in goals(results) if not goal.met]
     if missed and not quick:
@@ -108,6 +122,14 @@ def _keys(quick: bool, target: Path | None) -> None:
         Console(width=WIDTH).print(table(found).for_terminal())
     if target:
         _write(target, access_keys.HEADING, access_keys.section(found, _today(), machine()))
+
+
+def _callers(quick: bool, target: Path | None) -> None:
+    found = key_callers.measured(key_callers.QUICK if quick else key_callers.FULL, _tell)
+    for table in (key_callers.table, key_callers.calls_table):
+        Console(width=WIDTH).print(table(found).for_terminal())
+    if target:
+        _write(target, key_callers.HEADING, key_callers.section(found, _today(), machine()))
 
 
 def _first_run(quick: bool, target: Path | None) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts the calls of what owners ask about keys: who calls with them, who manages them, what breaks, where they stand.
+"""Counts the calls of what owners ask about keys: who manages them, what breaks without their users, where they stand.
 
 It is a part of ``python -m benchmarks --keys``. Stock Cloud Custodian answers none of these, so nothing is compared.
 """
@@ -29,8 +29,6 @@ SERVICES = ("s3", "kms", "sqs", "sns", "secretsmanager")
 _FLAGGED: dict[str, Any] = {"type": "unnecessary", "unused": 90, "exempt": "none"}
 _KEYS: dict[str, Any] = {"resource": "aws.iam-access-key", "source": "access-keys"}
 _USERS: dict[str, Any] = {"resource": "aws.iam-user", "source": "authorization-details"}
-#: Option of the filter on keys -> its value.
-OPTIONS: Mapping[str, Any] = {"usage": "cloudtrail", "managed-by": {"cloudformation": [REGION]}}
 _OURS = Contestant("c7n_iamusers", True, {}, {}, lambda _: {})
 
 
@@ -52,28 +50,24 @@ def measured(organization: Organization, keys: int, resources: int, latency: flo
     organization.fill("keys", keys * USERS_PER_UNUSED_KEY)
     organization.furnish(REGION, resources)
     base = _run(organization, {**_KEYS, "filters": [_FLAGGED]}, latency)
-    found = [
-        _more(f"`{name}: {_value(value)}`", f"{keys} keys", base, _run(organization, policy, latency))
-        for name, value in OPTIONS.items()
-        for policy in ({**_KEYS, "filters": [{**_FLAGGED, name: value}]},)
-    ]
+    managed = {**_KEYS, "filters": [{**_FLAGGED, "managed-by": {"cloudformation": [REGION]}}]}
+    of_stacks = _more(
+        "`managed-by: {cloudformation: [one Region]}`",
+        f"{keys} keys",
+        base,
+        _run(organization, managed, latency),
+    )
     everybody = {"type": "unnecessary", "exempt": "none"}
     of_users = _run(organization, {**_USERS, "filters": [everybody]}, latency)
     radius = {**everybody, "blast-radius": [*SERVICES], "blast-radius-regions": [REGION]}
-    found.append(
-        _more(
-            f"`blast-radius: [{', '.join(SERVICES)}]`",
-            f"{resources} of each",
-            of_users,
-            _run(organization, {**_USERS, "filters": [radius]}, latency),
-        )
+    breaks = _more(
+        f"`blast-radius: [{', '.join(SERVICES)}]`",
+        f"{resources} of each",
+        of_users,
+        _run(organization, {**_USERS, "filters": [radius]}, latency),
     )
     calls, seconds = _where(organization, latency)
-    return [*found, Answer("`c7n-iamusers where --all`", f"{resources} of each", calls, seconds)]
-
-
-def _value(value: Any) -> str:
-    return value if isinstance(value, str) else "{cloudformation: [one Region]}"
+    return [of_stacks, breaks, Answer("`c7n-iamusers where --all`", f"{resources} of each", calls, seconds)]
 
 
 def _run(
@@ -144,6 +138,5 @@ one account and Region:
 
 {table(answers).as_markdown()}
 
-`usage` asks for each key one page of CloudTrail's event history in the Region of its last use, at the two calls a
-second that AWS allows. `where` is a command; it has its own process, whose start is in its seconds.
+`where` is a command; it has its own process, whose start is in its seconds.
 """

@@ -237,6 +237,26 @@ class Organization:
                 serviceRole=role,
             )
 
+    def call_with_keys(self) -> set[str]:
+        """A call by each access key, in the Region of its last use. Returns these Regions."""
+        from aws_local_org.scripted_events import attempt
+
+        regions = set[str]()
+        for user in self._org.backend("iam", ACCOUNT).users.values():
+            for key in user.access_keys:
+                region = key.last_used.region if key.last_used else self._org.settings.home_region
+                attempt(
+                    self._org,
+                    ACCOUNT,
+                    user.name,
+                    "ec2:DescribeInstances",
+                    region=region,
+                    access_key_id=key.access_key_id,
+                )
+                regions.add(region)
+        self.make_report()
+        return regions
+
     def begin(self, latency_ms: float) -> None:
         """Clear the call log, and delay each call from now on."""
         self._org.configure(latency_ms=latency_ms)

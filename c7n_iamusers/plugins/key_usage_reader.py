@@ -78,6 +78,11 @@ class UsageReader:
         for key in (key for each in known for key in each.keys or () if self.asked.history):
             for region in self._regions(key):
                 asked.setdefault(region, []).append(key.key_id)
+        for region, key_ids in asked.items():
+            self.log.info(
+                "unnecessary: CloudTrail in %s is asked who calls with %d access keys, two a second",
+                *(region, len(key_ids)),
+            )
         found = self._looked_up(asked)
         self._tell(found)
         if unlisted := [

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks import access_keys, first_run
+from benchmarks import access_keys, first_run, key_callers
 from benchmarks.access_keys import KeyResults
 from benchmarks.first_run import FirstRun, Size
 from benchmarks.results import Plan
-from tests.benchmarks.measurements import FIRST_RUNS, deletion, keys, results
+from tests.benchmarks.measurements import FIRST_RUNS, USAGE, deletion, keys, results
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +38,12 @@ def key_plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
 
     monkeypatch.setattr(access_keys, "measured", measured)
     return asked
+
+
+@pytest.fixture(autouse=True)
+def _callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is asked who calls with access keys."""
+    monkeypatch.setattr(key_callers, "measured", lambda *_: [USAGE])
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from benchmarks import __main__ as program
 from benchmarks import access_keys
 from benchmarks.access_keys import KeyResults
 from benchmarks.first_run import FirstRun
+from benchmarks.key_callers import Asked
 from benchmarks.results import (
     CenterFigures,
     Deletion,
@@ -117,6 +118,25 @@ FIRST_RUNS = [
     FirstRun("three", 10, 5_000, 30, 14_000, 12_000, 11.0, 9.5, 50.0, 101.0, 120.0),
     FirstRun("derived", 10, 300, 200, 3_000, 1_200, 11.5, 0.9, 50.0, 71.0, 74.0),
 ]
+
+
+def _usage_run(**calls: int) -> Measurement:
+    return Measurement("c7n_iamusers", 10, 0, calls, 4.0)
+
+
+#: Ten users with two keys each, in two Regions: with the option, and without it.
+USAGE = Asked(
+    10,
+    2,
+    _usage_run(
+        GetCredentialReport=1,
+        ListAccessKeys=10,
+        LookupEvents=20,
+        DescribeAddresses=2,
+        DescribeNetworkInterfaces=2,
+    ),
+    _usage_run(GetCredentialReport=1),
+)
 
 
 def ran(*arguments: str) -> str:
