@@ -177,7 +177,8 @@ def logging_kept() -> Iterator[None]:
         for each in (root, *map(logging.getLogger, [*names])):
             left = each.handlers
             level, each.propagate, each.disabled, each.handlers = before.get(each, (0, True, False, []))
-            each.setLevel(level)
+            if each.level != level:
+                each.setLevel(level)
             for handler in left:
                 # of a run of Cloud Custodian that had no session
                 if handler not in each.handlers and isinstance(handler, logging.FileHandler):

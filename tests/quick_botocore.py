@@ -29,6 +29,7 @@ import botocore.translate
 import botocore.useragent
 import botocore.utils
 import moto.core.responses
+import moto.sqs.models
 from botocore.context import get_context
 from botocore.hooks import EVENT_ALIASES, NodeList
 from botocore.loaders import create_loader
@@ -49,6 +50,7 @@ def install() -> None:
         (botocore.useragent, "sanitize_user_agent_string_component"),
         (moto.core.responses, "method_names_from_class"),
         (moto.core.responses, "camelcase_to_underscores"),
+        (moto.sqs.models, "camelcase_to_underscores"),
     ):
         setattr(module, pure, functools.cache(getattr(module, pure)))
     # the same policy documents are quoted again and again, letter by letter

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
@@ -26,6 +27,7 @@ from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice
 from c7n_iamusers_cli.main import main
+from tests.local_org.demo.in_this_process import call, working_in
 from tests.policies import ACCOUNT, policy
 from tests.readme import (
     BLOCKS,
@@ -202,6 +204,14 @@ def mail_server(checkout: Path) -> Iterator[None]:
         yield
 
 
+def run_daily(checkout: Path) -> None:
+    """In this process: the commands of the pages themselves are run as processes."""
+    for line in DAILY.splitlines():
+        with working_in(checkout), pytest.raises(SystemExit) as ended:
+            call(*shlex.split(line))
+        assert not ended.value.code, line
+
+
 def not_left(checkout: Path) -> list[str]:
     """The paths in the documents that are not below ``checkout``, without those that other tests make."""
     left = [str(path.relative_to(checkout)) for path in checkout.rglob("*") if path.is_file()]
@@ -244,7 +254,7 @@ def test_commands_run_in_order(
 
     (park,) = [text for text in COMMANDS if "quarantine-one.yml" in text]
     run(ACCOUNTS)
-    run(DAILY)
+    run_daily(checkout)
     for text in COMMANDS:
         releases = "release-one.yml" in text
         if releases:
@@ -254,7 +264,7 @@ def test_commands_run_in_order(
             org.client("sqs").purge_queue(QueueUrl=QUEUE)
             for days in (1, 1, 12):
                 let_days_pass(org, checkout / "notices", checkout / "output/removal", days)
-                run(DAILY)
+                run_daily(checkout)
         if not of_rehearsal(text) and not by_hand(text):
             run(text)
         if releases:
