@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError, NoCredentialsError
 from c7n.credentials import SessionFactory
 
 from aws_local_org import LocalOrg
+from c7n_iamusers.execution import sessions
 from c7n_iamusers.execution.callers import Callers, callers
 from c7n_iamusers.execution.sessions import fleet_session
 
@@ -316,3 +317,28 @@ def test_a_fleet_session_has_the_environments_credentials_or_those_of_a_role(
         monkeypatch.delenv(name.upper())
     with pytest.raises(NoCredentialsError):
         fleet_session(role, REGION)
+
+
+@pytest.mark.parametrize(
+    ("role", "configured", "given", "region"),
+    [
+        pytest.param("", "", "", "us-east-1", id="nothing-says-which"),
+        pytest.param("arn:aws:iam::111122223333:role/R", "", "", "us-east-1", id="aws"),
+        pytest.param("arn:aws-us-gov:iam::111122223333:role/R", "", "", "us-gov-west-1", id="government"),
+        pytest.param("arn:aws-cn:iam::111122223333:role/R", "", "", "cn-northwest-1", id="china"),
+        pytest.param("arn:unknown:iam::111122223333:role/R", "", "", "us-east-1", id="unknown-partition"),
+        pytest.param("arn:aws-cn:iam::111122223333:role/R", "", "cn-north-1", "cn-north-1", id="given"),
+        pytest.param("", "eu-west-1", "eu-west-2", "eu-west-1", id="configured"),
+    ],
+)
+def test_a_session_has_a_region(
+    monkeypatch: pytest.MonkeyPatch, role: str, configured: str, given: str, region: str
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    if configured:
+        monkeypatch.setenv("AWS_DEFAULT_REGION", configured)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    keys = {"AccessKeyId": "a", "SecretAccessKey": "b", "SessionToken": "c"}
+    monkeypatch.setattr(sessions, "answered", lambda *_, **__: {"Credentials": keys})
+    assert sessions.account_session(role or None, region=given).region_name == region

@@ -164,3 +164,27 @@ def test_a_file_that_no_run_wrote_is_left_out(
     assert message["action"]["profiles"] == ""
     assert "the mail has only the profiles of this account" in caplog.text
     assert fault in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        pytest.param(
+            "email-domain",
+            ["example.com"],
+            "has no option 'email-domain': write email-domains",
+            id="misspelt",
+        ),
+        pytest.param("template", None, "template is blank", id="blank"),
+    ],
+)
+def test_options_are_checked_without_the_schema_too(tmp_path: Path, key: str, value: Any, told: str) -> None:
+    """`c7n-org run` checks no schema."""
+    given = {"type": "notify-people", "notices": str(tmp_path), "email-domains": ["example.com"]}
+    more = {"template": "iam-users-your-access.html", "account-name": "payments", "assume_role": False}
+    action = {**given, **more, "transport": {"type": "sqs", "queue": QUEUE}}
+    found = policy({"filters": [*EVERYBODY, FILTER], "actions": [action]}).resource_manager.actions[0]
+    found.validate()
+    found.data[key] = value
+    with pytest.raises(PolicyValidationError, match=told):
+        found.validate()

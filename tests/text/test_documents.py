@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.text import documents, rows
+from c7n_iamusers.text import documents, rows, yaml_documents
 from c7n_iamusers.text.documents import (
     DEEPEST,
     LARGEST_PACKED,
@@ -112,6 +112,13 @@ def test_values_that_are_shared_are_weighed_once() -> None:
     with pytest.raises(NotInFormat, match="more than 1000000 values"):
         check_values(value, below)
     assert asked <= 3 * 40
+
+
+def test_yaml_has_a_most_and_is_not_composed_beyond_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yaml_documents, "LARGEST_YAML", 6)
+    assert read_yaml("a: bcd") == {"a": "bcd"}
+    with pytest.raises(NotInFormat, match="has more than 6 characters of YAML"):
+        read_yaml("a: bcde")
 
 
 @pytest.mark.parametrize("form", ["json", "csv", "yaml"])

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from c7n_iamusers.text.wording import cell, visible
+from c7n_iamusers.text.wording import cell, quoted, visible
 
 pytestmark = pytest.mark.pure
 
@@ -52,3 +55,27 @@ def test_what_a_terminal_obeys_or_hides_is_shown(text: str, shown: str) -> None:
 )
 def test_no_part_of_a_cell_is_a_formula(text: str, safe: str) -> None:
     assert cell(text) == safe
+
+
+@pytest.mark.parametrize(
+    ("made", "most"),
+    [
+        pytest.param(lambda count: [7] * count, 20, id="list"),
+        pytest.param(lambda count: (7,) * count, 20, id="tuple"),
+        pytest.param(lambda count: dict.fromkeys(range(100, 100 + count)), 20, id="mapping"),
+        pytest.param(lambda count: set(range(100, 100 + count)), 20, id="set"),
+    ],
+)
+def test_of_a_long_value_the_first_parts_are_quoted(made: Callable[[int], Any], most: int) -> None:
+    assert "..." not in quoted(made(most))
+    assert "..." in quoted(made(most + 1))
+
+
+def test_what_is_nested_deeply_is_cut_off() -> None:
+    assert quoted([[["x"]]]) == "[[['x']]]"
+    assert quoted([[[["x"]]]]) == "[[[[...]]]]"
+
+
+def test_numbers_of_thousands_of_digits_are_told_by_their_length() -> None:
+    assert quoted(2**254) == str(2**254)
+    assert quoted(2**255) == "a number of 256 bits"
