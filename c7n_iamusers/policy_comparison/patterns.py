@@ -178,6 +178,7 @@ def compiled(patterns: frozenset[str]) -> Automaton:
     return Automaton(start, loops, final, any_moves, segment_loops, segment_moves, moves)
 
 
+@lru_cache(maxsize=4096)
 def matches(patterns: frozenset[str], text: str) -> bool:
     """Whether any of ``patterns`` matches all of ``text``. A variable matches any text."""
     union = compiled(patterns)

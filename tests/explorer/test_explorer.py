@@ -135,6 +135,7 @@ def test_parking_that_is_killed_before_its_call(explore: Explore) -> None:
     assert explore("park: killed@UpdateAccessKey") == ()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "name",
     [
