@@ -97,6 +97,24 @@ accounts_file = click.option(
 )
 
 
+def accounts_to_read(what: str, *, required: bool = False) -> Callable[[Any], Any]:
+    """The option -c of commands that read in accounts. ``what``: what is read there, for --help."""
+    return click.option(
+        "-c",
+        "--config",
+        "accounts_file",
+        required=required,
+        type=_AccountsFile(path_type=Path, exists=True, dir_okay=False),
+        metavar="FILE",
+        help=f"c7n-org's accounts file: {what}",
+    )
+
+
+def regions_to_read(help_: str) -> Callable[[Any], Any]:
+    """The option -r of commands that read in Regions."""
+    return click.option("-r", "--region", "regions", multiple=True, metavar="REGION", help=help_)
+
+
 def open_place(place: str, below: str = "") -> Store:
     """The store of a directory, or of ``s3://BUCKET/PREFIX``. Raises OutputUnreadable if there is no such directory.
 

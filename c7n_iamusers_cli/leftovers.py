@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.resource_policies.sources import EKS, SERVICES, permissions_for
-from c7n_iamusers_cli.arguments import account_choice, output_places, targets_in
+from c7n_iamusers_cli.arguments import (
+    account_choice,
+    accounts_to_read,
+    output_places,
+    regions_to_read,
+    targets_in,
+)
 from c7n_iamusers_cli.organization_checks import probes_of
 from c7n_iamusers_cli.output import end_check, format_option, print_json, print_table, progress_bar, say
 from c7n_iamusers_cli.user import Record
@@ -31,15 +37,7 @@ _COLUMNS = ("account", "region", "service", "resource", "where", "unique id", "u
 
 @click.command()
 @output_places
-@click.option(
-    "-c",
-    "--config",
-    "accounts_file",
-    required=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    metavar="FILE",
-    help="c7n-org's accounts file: its accounts are read, each by its role.",
-)
+@accounts_to_read("its accounts are read, each by its role.", required=True)
 @account_choice
 @click.option(
     "--service",
@@ -49,14 +47,7 @@ _COLUMNS = ("account", "region", "service", "resource", "where", "unique id", "u
     metavar="SERVICE",
     help="Only policies of this service, such as s3, and of roles. Repeatable.  [default: all]",
 )
-@click.option(
-    "-r",
-    "--region",
-    "regions",
-    multiple=True,
-    metavar="REGION",
-    help="Only this Region. Repeatable.  [default: all that are enabled in the account]",
-)
+@regions_to_read("Only this Region. Repeatable.  [default: all that are enabled in the account]")
 @click.option(
     "--policy", is_flag=True, help="Print the IAM policy that the role of an account needs, and end."
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers_cli.arguments import S3, account_choice, targets_in
+from c7n_iamusers_cli.arguments import S3, account_choice, accounts_to_read, regions_to_read, targets_in
 from c7n_iamusers_cli.key_accounts import KeyAccounts
 from c7n_iamusers_cli.output import end_check, format_option, print_json, print_table, progress_bar, say
 
@@ -54,23 +54,9 @@ _DAYS = 90
     metavar="FILE",
     help="Names of networks: a list with cidr and name, in CSV, JSON or YAML; or AWS's ip-ranges.json.",
 )
-@click.option(
-    "-c",
-    "--config",
-    "accounts_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    metavar="FILE",
-    help="c7n-org's accounts file: whose keys these are, and whose event history is read.",
-)
+@accounts_to_read("whose keys these are, and whose event history is read.")
 @account_choice
-@click.option(
-    "-r",
-    "--region",
-    "regions",
-    multiple=True,
-    metavar="REGION",
-    help="Of the event history: this Region. Repeatable.  [default: that of the key's last use]",
-)
+@regions_to_read("Of the event history: this Region. Repeatable.  [default: that of the key's last use]")
 @click.option(
     "--pages", type=click.IntRange(1, 1_000), default=1, help="Of the event history: pages of 50 calls a key."
 )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers_cli.arguments import account_choice, targets_in
+from c7n_iamusers_cli.arguments import account_choice, accounts_to_read, regions_to_read, targets_in
 from c7n_iamusers_cli.key_accounts import KeyAccounts
 from c7n_iamusers_cli.output import end_check, format_option, print_json, print_table, progress_bar, say
 
@@ -32,23 +32,9 @@ _COLUMNS = ("account", "region", "service", "resource", "where", "access key", "
 @click.command()
 @click.argument("asked", metavar="[KEY_ID|USER]", required=False)
 @click.option("--all", "everything", is_flag=True, help="All access keys whose ids stand somewhere.")
-@click.option(
-    "-c",
-    "--config",
-    "accounts_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    metavar="FILE",
-    help="c7n-org's accounts file: its accounts are read, each by its role.",
-)
+@accounts_to_read("its accounts are read, each by its role.")
 @account_choice
-@click.option(
-    "-r",
-    "--region",
-    "regions",
-    multiple=True,
-    metavar="REGION",
-    help="Only this Region. Repeatable.  [default: all that are enabled in the account]",
-)
+@regions_to_read("Only this Region. Repeatable.  [default: all that are enabled in the account]")
 @click.option(
     "--decrypt",
     is_flag=True,
