@@ -106,6 +106,7 @@ NAMES_USER, BLAST_RADIUS, BLAST_REGIONS = (
 )
 #: The options that ask who calls with access keys. ``CLOUDTRAIL``: the value of USAGE.
 USAGE, USAGE_PAGES, USAGE_REGIONS, USAGE_FROM = "usage", "usage-pages", "usage-regions", "usage-from"
+USAGE_RANGES = "usage-ranges"
 CLOUDTRAIL = "cloudtrail"
 #: Pages of a key and Region that can be asked for: half a minute at two calls a second.
 MOST_PAGES = 60
@@ -120,7 +121,7 @@ OPTIONS = (
     "managed-by",
     BLAST_RADIUS,
     BLAST_REGIONS,
-    *(USAGE_PAGES, USAGE_REGIONS, USAGE_FROM, USAGE),
+    *(USAGE_PAGES, USAGE_REGIONS, USAGE_RANGES, USAGE_FROM, USAGE),
     "attachments",
 )
 
@@ -163,13 +164,15 @@ class AskedUsage:
     """What is asked of the calls by access keys. ``history``: whether CloudTrail's event history is read.
 
     ``pages``: of 50 events, a key and Region. ``regions``: beside that of a key's last use. ``place``: a path or
-    s3://BUCKET/KEY of CloudTrail's files, or of a query's result; empty for none.
+    s3://BUCKET/KEY of CloudTrail's files, or of a query's result; empty for none. ``ranges``: a path or s3://BUCKET/KEY
+    of the names of networks; empty for none.
     """
 
     history: bool = False
     pages: int = 1
     regions: tuple[str, ...] = ()
     place: str = ""
+    ranges: str = ""
 
 
 @dataclass(frozen=True)
@@ -314,10 +317,16 @@ class _Reader:
         if not isinstance(regions, list) or not all(_REGION.fullmatch(str(each)) for each in regions):
             self.fault(USAGE_REGIONS, f"must be a list of Regions, not {quoted(regions)}")
             regions = []
-        place = given.get(USAGE_FROM, "")
-        if USAGE_FROM in given and (not isinstance(place, str) or not place):
-            self.fault(USAGE_FROM, f"must be a path or s3://BUCKET/KEY, not {quoted(place)}")
-        return AskedUsage(history, pages, tuple(dict.fromkeys(map(str, regions))), str(place))
+        if USAGE_RANGES in given and not {USAGE, USAGE_FROM} & given.keys():
+            self.fault(USAGE_RANGES, f"needs {USAGE}: {CLOUDTRAIL}, or {USAGE_FROM}")
+        place, ranges = self._place(USAGE_FROM), self._place(USAGE_RANGES)
+        return AskedUsage(history, pages, tuple(dict.fromkeys(map(str, regions))), place, ranges)
+
+    def _place(self, key: str) -> str:
+        place = self.given.get(key, "")
+        if key in self.given and (not isinstance(place, str) or not place):
+            self.fault(key, f"must be a path or s3://BUCKET/KEY, not {quoted(place)}")
+        return str(place)
 
     def _patterns(self, given: Mapping[str, Any], key: str) -> Iterator[str]:
         patterns = given.get(key, [])

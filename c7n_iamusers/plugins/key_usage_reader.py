@@ -8,6 +8,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from http.client import HTTPException
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -19,7 +20,9 @@ from c7n_iamusers.evidence.key_findings import listed_keys, live_keys
 from c7n_iamusers.evidence.model import KeyEvidence, Source, UsedKey
 from c7n_iamusers.evidence.reader import Piece
 from c7n_iamusers.evidence.selection import AskedUsage
+from c7n_iamusers.execution.given import read_place, shown_place
 from c7n_iamusers.execution.retries import Backoff, error_code
+from c7n_iamusers.exemptions import format_of
 from c7n_iamusers.iam.attachments import ACCESS_KEY, CREDENTIAL_REPORT
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import list_kind, read_key_use
@@ -30,6 +33,7 @@ from c7n_iamusers.key_usage.event_lookup import EventLookup
 from c7n_iamusers.key_usage.event_places import EventPlaces, read_event_places
 from c7n_iamusers.key_usage.model import KeyUsage
 from c7n_iamusers.key_usage.own_addresses import read_own_addresses
+from c7n_iamusers.key_usage.ranges import parse_ranges
 from c7n_iamusers.key_usage.tally import Tally
 from c7n_iamusers.plugins.code_owners import store_at
 from c7n_iamusers.plugins.resources import AccountReadings
@@ -39,6 +43,8 @@ from c7n_iamusers.text.wording import VisibleLog, shown
 SOURCE = "usage "
 #: That of the files of ``usage-from``.
 FILES = "usage-from"
+#: That of the file of ``usage-ranges``.
+RANGES = "usage-ranges"
 #: Regions that are read at once.
 _AT_ONCE = 8
 #: Who calls with the keys of a user, None if they could not be listed; and the sources that were asked.
@@ -68,6 +74,7 @@ class UsageReader:
     log: VisibleLog
     keys_of: Callable[[IamUser], Sequence[Item] | None] = lambda _: None
     _own: dict[str, Piece] = field(default_factory=dict)
+    _named: Piece | None = None
 
     def of_users(self, users: Sequence[IamUser], pool: Executor) -> list[Answer]:
         """The answers about ``users``, in their order. ``pool``: for calls that read single users. It raises nothing
@@ -157,7 +164,7 @@ class UsageReader:
             [self.asked.place],
             Tally(key_ids),
             self.clock(),
-            lambda region: self.manager.session_factory(assume=False).client("s3", region_name=region),
+            self._s3,
             partial(store_at, self.manager),
         )
         for problem in found.problems:
@@ -199,9 +206,35 @@ class UsageReader:
         pieces = {region: self._own_in(region) for region in self._regions(key)}
         for region, piece in pieces.items():
             _note(sources, f"{SOURCE}addresses {region}", piece.source)
-        if not pieces or any(piece.value is None for piece in pieces.values()):
-            return Places()
-        return Places({address: name for piece in pieces.values() for address, name in piece.value.items()})
+        ranges = self._ranges()
+        if self.asked.ranges:
+            _note(sources, RANGES, ranges.source)
+        if not pieces or any(piece.value is None for piece in (*pieces.values(), ranges)):
+            return Places(None, ranges.value or ())
+        own = {address: name for piece in pieces.values() for address, name in piece.value.items()}
+        return Places(own, ranges.value)
+
+    def _ranges(self) -> Piece:
+        """The networks of ``usage-ranges``, read once; none where that is not asked. If they can't be read, it is
+        unknown what any address is but the account's own."""
+        if self._named is None:
+            self._named = (
+                self._read_ranges(self.asked.ranges) if self.asked.ranges else Piece((), Source("", None))
+            )
+        return self._named
+
+    def _read_ranges(self, place: str) -> Piece:
+        began, name = self.clock(), f"ranges in {shown_place(place)}"
+        try:
+            content = read_place(place, {}, self._s3)
+            return Piece(parse_ranges(content, format_of(place) or "csv"), Source(name, began))
+        except (OSError, ValueError, HTTPException, ClientError, BotoCoreError) as error:
+            self.log.warning("unnecessary: %s can't be read: %s", name, error)
+            return Piece(None, Source(name, None, str(error)))
+
+    def _s3(self, region: str | None) -> Any:
+        """With the credentials that Cloud Custodian runs with, as files are rarely in the member account."""
+        return self.manager.session_factory(assume=False).client("s3", region_name=region)
 
     def _own_in(self, region: str) -> Piece:
         """The addresses that the account has in ``region``; once a run, and for all policies with c7n's cache."""

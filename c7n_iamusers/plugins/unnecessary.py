@@ -90,8 +90,9 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     ``usage: cloudtrail`` asks who calls with each access key of the flagged users: CloudTrail's event history in the
     Region of the key's last use, one page of 50 events, two calls a second (``usage-pages``: more of them;
     ``usage-regions``: there as well). It has management events of 90 days. ``usage-from`` reads CloudTrail's files, or
-    the result of the query that ``c7n-iamusers usage --athena-query`` prints: a path or s3://BUCKET/KEY. Each key is in
-    ``usage`` of the annotation, with its callers and sources; what can't be read makes its callers unknown, never none.
+    the result of the query that ``c7n-iamusers usage --athena-query`` prints: a path or s3://BUCKET/KEY.
+    ``usage-ranges`` names networks: a list with cidr and name, or AWS's ip-ranges.json. Each key is in ``usage`` of the
+    annotation, with its callers and sources; what can't be read makes its callers unknown, never none.
     ``priority`` says which flagged user to look at first, and why. It changes who is flagged in nothing.
 
     Each flagged user is annotated with ``c7n:IamUser``: ``kind``, ``reasons``, ``replacement``, ``findings``,

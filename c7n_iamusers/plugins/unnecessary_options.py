@@ -28,6 +28,7 @@ from c7n_iamusers.evidence.selection import (
     USAGE,
     USAGE_FROM,
     USAGE_PAGES,
+    USAGE_RANGES,
     USAGE_REGIONS,
     FilterOptions,
     parse_options,
@@ -300,6 +301,9 @@ SCHEMA: dict[str, Any] = {
     USAGE_REGIONS: {
         "description": "beside that of a key's last use",
         "items": {"type": "string"},
+    },
+    USAGE_RANGES: {
+        "description": "names of networks, a list with cidr and name or AWS's ip-ranges.json: a path or s3://BUCKET/KEY"
     },
     USAGE_FROM: {
         "description": "CloudTrail's files, or the result of the query of c7n-iamusers usage: a path or s3://BUCKET/KEY"

@@ -47,8 +47,10 @@ def test_what_is_asked_of_calls() -> None:
         "usage-pages": 3,
         "usage-regions": ["us-east-1"],
         "usage-from": "events.csv",
+        "usage-ranges": "ranges.csv",
     }
-    assert parse_options(given, "here").usage == AskedUsage(True, 3, ("us-east-1",), "events.csv")
+    asked = AskedUsage(True, 3, ("us-east-1",), "events.csv", "ranges.csv")
+    assert parse_options(given, "here").usage == asked
     assert parse_options({"usage": "cloudtrail"}, "here").usage == AskedUsage(True)
 
 
@@ -83,6 +85,11 @@ def test_a_list_of_findings_means_any_of_them() -> None:
         ),
         pytest.param(
             {"usage-from": []}, "usage-from: must be a path or s3://BUCKET/KEY, not", id="usage-from"
+        ),
+        pytest.param(
+            {"usage-ranges": "r.csv"},
+            "usage-ranges: needs usage: cloudtrail, or usage-from",
+            id="ranges-alone",
         ),
         pytest.param(
             {"kinds": ["robot"]}, "here: kinds: there is no 'robot': known are human, machine", id="kind"

@@ -299,6 +299,20 @@ def test_calls_are_taken_from_a_file(org: LocalOrg, tmp_path: Path) -> None:
     assert found["app"]["sources"]["usage-from"]["time"]
 
 
+def test_networks_have_names_and_without_them_addresses_are_unknown(org: LocalOrg, tmp_path: Path) -> None:
+    key_of(org, "app", 200)
+    call(org, "app", source_ip="198.51.100.4")
+    ranges = tmp_path / "ranges.csv"
+    ranges.write_text("cidr,name\n198.51.100.0/24,office\n")
+    asked = {**ASKED, "usage-ranges": str(ranges)}
+    (caller,) = usage_of("app", **asked)["callers"]
+    assert (caller["place"], caller["place_name"]) == ("range", "office")
+    ranges.write_text("cidr,name\nhere,office\n")
+    found = flagged(**asked)["app"]
+    assert found["usage"][0]["callers"][0]["place"] == "unknown"
+    assert "line 2: has no network" in found["sources"]["usage-ranges"]["problem"]
+
+
 def test_a_file_and_the_event_history_count_a_call_once(org: LocalOrg, tmp_path: Path) -> None:
     key = key_of(org, "app", 200)
     call(org, "app", source_ip="8.8.8.8", user_agent="aws-cli/2.31.0")
