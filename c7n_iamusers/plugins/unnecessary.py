@@ -97,11 +97,11 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
 
     Each flagged user is annotated with ``c7n:IamUser``: ``kind``, ``reasons``, ``replacement``, ``findings``,
     ``unknown_findings``, ``last_activity``, ``credentials`` (with ages), ``attachments`` (kind -> count), ``unread``,
-    ``trusted_by`` (roles), ``managed`` (by which
-    code), ``sources`` (with times) and ``exemption``. This takes tens of calls for each account, not
-    for each user. AWS lists SSH keys and non-virtual MFA devices for one user at a time only, so these kinds are in
-    ``unread``, where a count is a minimum; ``attachments: full`` lists them for each flagged user, and leaves a user
-    alone if that fails. ``kinds`` and ``unused-for`` list SSH keys if the selection depends on them.
+    ``trusted_by`` (roles), ``managed`` (by which code), ``sources`` (with times) and ``exemption``. This takes tens of
+    calls for each account, not for each user. AWS lists SSH keys and non-virtual MFA devices for one user at a time
+    only, so these kinds are in ``unread``, where a count is a minimum; ``attachments: full`` lists them for each
+    flagged user, and leaves a user alone if that fails. ``kinds`` and ``unused-for`` list SSH keys if the selection
+    depends on them.
 
     More columns for a report: ``custodian report --field 'kind="c7n:IamUser".kind' --field
     'findings=list:"c7n:IamUser".findings[].id' --field 'last="c7n:IamUser".last_activity.time' ...``
