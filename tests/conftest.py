@@ -25,7 +25,7 @@ from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.rate_limit import IDENTITY_CENTER_RATE, RateLimit
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.writer import schedule, writer
-from tests import quick_botocore, quick_jinja, quick_yaml
+from tests import quick_botocore, quick_jinja, quick_schemas, quick_yaml
 from tests.in_process import is_running, short_circuit
 
 _TREE = Path(__file__).resolve().parent.parent
@@ -38,6 +38,7 @@ if _TREE not in Path(c7n_iamusers.__file__).resolve().parents:
     )
 quick_botocore.install()
 quick_jinja.install()
+quick_schemas.install()
 quick_yaml.install()
 # Otherwise each test process rewrites all assertions, and each command that tests start compiles the package.
 sys.dont_write_bytecode = False
