@@ -416,7 +416,10 @@ _UNDEFINED = re.compile(r"\{([a-z_]\w*)\}", re.IGNORECASE)
 
 
 def refuse_undefined_variables(manager: Any) -> None:
-    """Raises PolicyExecutionError if a value in the policy's filters or actions consists of an undefined variable."""
+    """Raises PolicyExecutionError if a value in the policy's filters or actions consists of an undefined variable.
+
+    In a rule of ``exempt`` it may not have one either: a pattern with a variable that nobody fills in spares nobody.
+    """
     runtime = {name for name, value in manager.ctx.policy.get_variables().items() if value == f"{{{name}}}"}
     parts = [part.data for part in (*manager.filters, *manager.actions)]
     undefined = sorted({name for name in _variables(parts) if name not in runtime})
@@ -428,9 +431,13 @@ def refuse_undefined_variables(manager: Any) -> None:
         )
 
 
-def _variables(value: Any) -> Iterator[str]:
-    if isinstance(value, str) and (found := _UNDEFINED.fullmatch(value.strip())):
-        yield found[1]
-    elif isinstance(value, (dict, list)):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _variables(part)
+def _variables(value: Any, in_exempt: bool = False) -> Iterator[str]:
+    if isinstance(value, str):
+        whole = _UNDEFINED.fullmatch(value.strip())
+        yield from _UNDEFINED.findall(value) if in_exempt else [whole[1]] if whole else ()
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from _variables(part, in_exempt or key == "exempt")
+    elif isinstance(value, list):
+        for part in value:
+            yield from _variables(part, in_exempt)

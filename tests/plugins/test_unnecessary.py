@@ -523,10 +523,11 @@ def test_a_list_that_was_cut_off_fails_the_run(iam: Any, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("rule", "told"),
     [
-        pytest.param({"user": "{account}-admin"}, r"exempt\[0\]: .* matches no user", id="user"),
+        pytest.param({"user": "{team}-admin"}, "undefined variables: team", id="user"),
         pytest.param({"path": "{emergency_path}"}, "undefined variables: emergency_path", id="path"),
+        pytest.param({"path": "/{team}/*"}, "undefined variables: team", id="within-a-path"),
         pytest.param({"group": "{group}"}, "undefined variables: group", id="group"),
-        pytest.param({"tag": "{key}={value}"}, r"exempt\[0\]: .* matches no user", id="tag"),
+        pytest.param({"tag": "{key}={value}"}, "undefined variables: key, value", id="tag"),
     ],
 )
 def test_a_variable_in_a_pattern_is_filled_in_by_the_run(iam: Any, rule: dict[str, Any], told: str) -> None:
