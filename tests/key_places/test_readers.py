@@ -226,8 +226,8 @@ def test_task_definitions() -> None:
     )
     assert found == [
         ("d1", "container web: environment variable A", KEY, "A"),
-        ("d1", "container web: command", "run --fast", ""),
-        ("d1", "container web: entryPoint", "sh", ""),
+        ("d1", "container web: command", '["run", "--fast"]', ""),
+        ("d1", "container web: entryPoint", '["sh"]', ""),
     ]
 
 
@@ -274,7 +274,6 @@ def test_secrets_without_their_values() -> None:
     bare = [{"SecretList": [{"ARN": "a1", "Name": "one"}]}]
     assert read("secretsmanager", list_secrets=bare) == [
         ("a1", "name", "one", ""),
-        ("a1", "description", "", ""),
         told,
     ]
 
