@@ -202,7 +202,7 @@ def _rows(target: Target, left: Leftover) -> Iterator[tuple[str, ...]]:
     words = {
         CHANGE: "save it again with the user's ARN",
         DROP: "leave out the statement",
-        BY_HAND: "decide: without the user, the statement is for everybody",
+        BY_HAND: "decide: without the user, the statement may mean others",
         DELETE_ENTRY: "delete the access entry",
         RENEW_ENTRY: "delete the access entry, and create it again",
     }

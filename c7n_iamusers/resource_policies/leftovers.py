@@ -24,6 +24,10 @@ from c7n_iamusers.resource_policies.sources import EKS
 
 #: A user's unique id ("IAM identifiers", IAM User Guide).
 _UNIQUE_ID = re.compile(r"\bAIDA[A-Z0-9]{12,124}\b", re.ASCII)
+#: The key of conditions that has it, and what may follow it there: a pattern that no other caller meets.
+_CALLER, _TAIL = "aws:userid", re.compile(r"(:?[*?]+)?")
+#: Parts of operators, in lower case, that are true without the key, or for all other values.
+_TRUE_FOR_OTHERS = ("not", "forallvalues", "ifexists")
 #: What is to be done with a statement or an entry.
 CHANGE, DROP, BY_HAND, DELETE_ENTRY, RENEW_ENTRY = "change", "drop", "by hand", "delete entry", "renew entry"
 
@@ -169,8 +173,10 @@ def _patched(statement: Statement, users: Mapping[str, GoneUser | None]) -> Stat
             found[element] = _principal_again(statement[element], users)
     for operator, key, values in _conditions(statement):
         if any(each in value for value in values for each in users):
+            if key.lower() != _CALLER:  # such as s3:prefix: it is about what others do
+                raise _ByHand
             rest = [again for value in values if (again := _value_again(value, users))]
-            if not rest and ("not" in operator.lower() or "forallvalues" in operator.lower()):
+            if not rest and any(each in operator.lower() for each in _TRUE_FOR_OTHERS):
                 raise _ByHand
             if not rest:
                 return None
@@ -198,9 +204,14 @@ def _named_again(name: Any, users: Mapping[str, GoneUser | None]) -> Any:
 
 
 def _value_again(value: str, users: Mapping[str, GoneUser | None]) -> str:
-    """The value of a condition, with the unique ids of restored users; empty if it is of a deleted one."""
+    """The value of a condition, with the unique ids of restored users; empty if it is of a deleted one.
+
+    Raises _ByHand if others may meet it, such as a session of a role that has the id as its name.
+    """
     for unique_id, user in users.items():
         if unique_id in value:
+            if not (value.startswith(unique_id) and _TAIL.fullmatch(value.removeprefix(unique_id))):
+                raise _ByHand
             value = value.replace(unique_id, user.restored_as) if user and user.restored_as else ""
     return value
 

@@ -72,6 +72,22 @@ def when(operator: str, *values: str, effect: str = "Allow", key: str = "aws:use
         pytest.param(when("StringNotEquals", OLD, effect="Deny"), GONE, BY_HAND, None, id="past-a-deny"),
         pytest.param(when("ForAllValues:StringEquals", OLD), GONE, BY_HAND, None, id="true-for-no-values"),
         pytest.param(when("StringEquals", OLD, effect="Deny"), GONE, DROP, None, id="denied-alone"),
+        pytest.param(
+            when("StringEqualsIfExists", OLD, effect="Deny"), GONE, BY_HAND, None, id="true-without-the-key"
+        ),
+        pytest.param(when("StringLike", f"{OLD}:*"), GONE, DROP, None, id="with-a-tail"),
+        pytest.param(
+            when("StringLike", f"*:{OLD}", effect="Deny"), GONE, BY_HAND, None, id="sessions-of-its-name"
+        ),
+        *(
+            pytest.param(
+                when("StringLike", f"home/{OLD}/*", effect=effect, key="s3:prefix"),
+                *(gone, BY_HAND, None),
+                id=f"about-others-{effect}-{gone.restored_as}",
+            )
+            for effect in ("Allow", "Deny")
+            for gone in (GONE, BACK)
+        ),
     ],
 )
 def test_what_a_statement_should_be(
