@@ -169,7 +169,7 @@ class _Key:
 
     def without_calls(self) -> str:
         """What is said of a key of which no call was found."""
-        if any(usage.problem for usage in self.usages):
+        if any(usage.problem or usage.more for usage in self.usages):
             return "its calls are unknown"
         at, service = (self.last_use or {}).get("LastUsedDate"), (self.last_use or {}).get("ServiceName")
         last = f": IAM says that it was last used on {at:%Y-%m-%d}, with {service}" if at else ""
@@ -267,6 +267,12 @@ class _History:
         usages = [self._lookup(each).usage_of(key_id, utc_now()) for each in regions or used_in]
         self.whole.unread += (f"{self.target}: {usage.problem}" for usage in usages if usage.problem)
         together = combined(key_id, usages)
+        if not together.groups:
+            self.whole.unread += (
+                f"{self.target}: {key_id}: {usage.source} has events that were not read: give more --pages"
+                for usage in usages
+                if usage.more and not usage.problem
+            )
         owned = [self._addresses(each) for each in regions or used_in] if together.groups else []
         own = (
             None
