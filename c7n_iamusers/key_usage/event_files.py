@@ -72,7 +72,7 @@ def count_events(pieces: Iterable[bytes], tally: Tally) -> Faults:
     try:
         text = _decoded(_unpacked(iter(pieces)))
         first = next((piece for piece in text if piece.strip()), "")
-        whole = chain((first,), text)
+        whole = _joined(chain((first,), text))
         if first.lstrip()[:1] in ("{", "["):
             _count_json(whole, tally, faults)
         elif first:
@@ -116,6 +116,22 @@ def _decoded(pieces: Iterator[bytes]) -> Iterator[str]:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         raise NotInFormat(0, "is not UTF-8") from error
+
+
+def _joined(pieces: Iterator[str]) -> Iterator[str]:
+    """Pieces of some length: what begins in one is read again with the next, and gzip may be of many tiny members."""
+    held, size = list[str](), 0
+    try:
+        for piece in pieces:
+            held.append(piece)
+            size += len(piece)
+            if size >= _PIECE:
+                yield "".join(held)
+                held, size = [], 0
+    except Exception:  # what was read before is counted all the same
+        yield "".join(held)
+        raise
+    yield "".join(held)
 
 
 def _count_json(text: Iterator[str], tally: Tally, faults: Faults) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from c7n_iamusers.key_usage import event_files
 from c7n_iamusers.key_usage.event_files import COLUMNS, Faults, count_events
 from c7n_iamusers.key_usage.tally import Tally
 from tests.key_usage.test_tally import KEY, OTHER, event
@@ -119,6 +120,20 @@ def test_packed_log_files_that_were_put_together_are_read_whole() -> None:
     content = b"".join(gzip.compress(log_file(each)) for each in EVENTS)
     tally, faults = counted(content, 13)
     assert (calls(tally), str(faults)) == (5, "")
+
+
+def test_gzip_of_tiny_members_is_not_read_again_with_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = list[int]()
+    original = event_files.next_json
+
+    def counting(*given: Any) -> Any:
+        tried.append(1)
+        return original(*given)
+
+    monkeypatch.setattr(event_files, "next_json", counting)
+    content = b"".join(gzip.compress(bytes([each])) for each in log_file(EVENTS[0]))
+    tally, faults = counted(content)
+    assert (calls(tally), str(faults), len(tried)) == (1, "", 1)
 
 
 def test_gzip_that_unpacks_to_much_is_read_in_pieces() -> None:
