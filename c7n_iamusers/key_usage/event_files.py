@@ -216,9 +216,11 @@ class _Values:
     def _grow(self) -> bool:
         """Hold more of the text; whether there is more."""
         piece = next(filter(None, self._text), "")
+        if not piece:
+            return False
         self._lines += self._held.count("\n", 0, self._at)
         self._held, self._at = self._held[self._at :] + piece, 0
-        return bool(piece)
+        return True
 
 
 def _count_result(rows: Any, tally: Tally, faults: Faults) -> None:

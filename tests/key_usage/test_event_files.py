@@ -131,7 +131,7 @@ def test_gzip_of_tiny_members_is_not_read_again_with_each_of_them(monkeypatch: p
         return original(*given)
 
     monkeypatch.setattr(event_files, "next_json", counting)
-    content = b"".join(gzip.compress(bytes([each])) for each in log_file(EVENTS[0]))
+    content = b"".join(gzip.compress(bytes([each])) for each in log_file({**EVENTS[0], "pad": "x" * 3_000}))
     tally, faults = counted(content)
     assert (calls(tally), str(faults), len(tried)) == (1, "", 1)
 
