@@ -73,7 +73,7 @@ def order(*annotations: dict[str, Any]) -> list[int | None]:
             id="more",
         ),
         pytest.param(
-            annotation(a_key(**called("own"), **{"more-callers": 1})),
+            annotation(a_key(**(called("own") | {"more-callers": 1}))),
             annotation(a_key(**called("own"))),
             id="more-callers",
         ),

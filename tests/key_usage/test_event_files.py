@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.key_usage import event_files
 from c7n_iamusers.key_usage.event_files import COLUMNS, Faults, count_events
 from c7n_iamusers.key_usage.tally import Tally
+from c7n_iamusers.text.documents import Lines, next_json
 from tests.key_usage.test_tally import KEY, OTHER, event
 
 ROW = {
@@ -124,13 +124,12 @@ def test_packed_log_files_that_were_put_together_are_read_whole() -> None:
 
 def test_gzip_of_tiny_members_is_not_read_again_with_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = list[int]()
-    original = event_files.next_json
 
-    def counting(*given: Any) -> Any:
+    def counting(text: str, at: int, lines: Lines) -> Any:
         tried.append(1)
-        return original(*given)
+        return next_json(text, at, lines)
 
-    monkeypatch.setattr(event_files, "next_json", counting)
+    monkeypatch.setattr("c7n_iamusers.key_usage.event_files.next_json", counting)
     content = b"".join(gzip.compress(bytes([each])) for each in log_file({**EVENTS[0], "pad": "x" * 3_000}))
     tally, faults = counted(content)
     assert (calls(tally), str(faults), len(tried)) == (1, "", 1)
