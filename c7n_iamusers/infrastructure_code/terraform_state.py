@@ -22,8 +22,10 @@ from c7n_iamusers.text.wording import quoted
 VERSION = 4
 #: In their schemas (resource documentation of the AWS provider): name and arn of a user; id of a key, and its user.
 _USER, _KEY = "aws_iam_user", "aws_iam_access_key"
-#: What the provider reads, and does not manage, has the mode data.
-_MANAGED = "managed"
+#: A user of the provider for Cloud Control, by user_name.
+_CLOUD_CONTROL = "awscc_iam_user"
+#: The mode of what the provider reads, and does not manage.
+_DATA = "data"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ def resources_in(content: str | bytes, place: str) -> list[InState]:
     if version != VERSION or isinstance(version, bool):
         hint = ": terraform 0.12 or newer writes it anew" if version in (1, 2, 3) else ""
         raise NotInFormat(0, f"is no Terraform state of version {VERSION}, but of {quoted(version)}{hint}")
+    if "resources" not in state:  # an empty state has an empty list
+        raise NotInFormat(0, "is no Terraform state: it has no resources")
     return [
         found for resource in _list(state, "resources") for found in _of_resource(_mapping(resource), place)
     ]
@@ -61,12 +65,12 @@ def resources_in(content: str | bytes, place: str) -> list[InState]:
 
 def _of_resource(resource: Mapping[str, Any], place: str) -> Iterator[InState]:
     kind = resource.get("type")
-    if resource.get("mode") != _MANAGED or kind not in (_USER, _KEY):
+    if resource.get("mode") == _DATA or kind not in (_USER, _CLOUD_CONTROL, _KEY):
         return
     module = f"{resource['module']}." if resource.get("module") else ""
     for instance in _list(resource, "instances"):
         each = _mapping(instance)
-        if "deposed" in each:  # what the next apply deletes
+        if each.get("deposed"):  # what the next apply deletes
             continue
         address = f"{module}{kind}.{resource.get('name')}{_index(each.get('index_key'))}"
         # attributes_flat: of resources that no newer provider has written since
@@ -75,13 +79,14 @@ def _of_resource(resource: Mapping[str, Any], place: str) -> Iterator[InState]:
 
 
 def _of_instance(kind: str, address: str, known: Mapping[str, Any], place: str) -> InState:
-    identifier = (known.get("name") or known.get("id")) if kind == _USER else known.get("id")
+    name = {_USER: "name", _CLOUD_CONTROL: "user_name"}.get(kind, "id")
+    identifier = known.get(name) or known.get("id")
     if not isinstance(identifier, str) or not identifier:
         raise NotInFormat(0, f"has {address} without a name or id")
-    arn = known.get("arn") if kind == _USER else None
+    arn = known.get("arn") if kind != _KEY else None
     parts = str(arn or "").split(":")
     return InState(
-        place, address, USER if kind == _USER else ACCESS_KEY, identifier, parts[4] if len(parts) > 5 else ""
+        place, address, ACCESS_KEY if kind == _KEY else USER, identifier, parts[4] if len(parts) > 5 else ""
     )
 
 

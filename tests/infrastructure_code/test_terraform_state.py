@@ -64,6 +64,26 @@ def a_state(*resources: dict[str, Any], **more: Any) -> bytes:
             'module.team["a"].module.ci.aws_iam_user.this',
             id="module",
         ),
+        pytest.param(
+            a_resource("aws_iam_user", a_user("ci"), mode=None), "aws_iam_user.this", id="of-no-mode"
+        ),
+        pytest.param(
+            a_resource("aws_iam_user", a_user("ci", deposed=None)), "aws_iam_user.this", id="not-deposed"
+        ),
+        pytest.param(
+            a_resource(
+                "awscc_iam_user",
+                {
+                    "attributes": {
+                        "id": "ci",
+                        "user_name": "ci",
+                        "arn": f"arn:aws:iam::{ACCOUNT}:user/ci",
+                    }
+                },
+            ),
+            "awscc_iam_user.this",
+            id="cloud-control",
+        ),
     ],
 )
 def test_users_with_their_address(resource: dict[str, Any], address: str) -> None:
@@ -135,6 +155,7 @@ def test_keys_by_their_id_and_no_secret_is_kept() -> None:
             "is encrypted by OpenTofu",
             id="encrypted",
         ),
+        pytest.param(json.dumps({"version": 4}), "has no resources", id="without-resources"),
         pytest.param("[]", "no JSON object", id="a-list"),
         pytest.param(f'{{"secret": "{SECRET}"', "line 1", id="cut-off"),
         pytest.param("resource {}", "line 1", id="not-json"),
