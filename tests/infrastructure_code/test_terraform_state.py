@@ -139,6 +139,21 @@ def test_keys_by_their_id_and_no_secret_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
+    ("owner", "managed"),
+    [(None, True), (ACCOUNT, True), ("444455556666", False)],
+    ids=["no-account", "its-account", "another-account"],
+)
+def test_a_key_counts_for_its_user_in_the_account_of_the_state(owner: str | None, managed: bool) -> None:
+    its = {"attributes": {"id": KEY_ID, "user": "CI", "secret": SECRET}}
+    key, users = a_resource("aws_iam_access_key", its), [a_resource("aws_iam_user", a_user("ci", owner))]
+    found = [each for each in resources_in(a_state(key, *(users if owner else ())), "-") if each.user]
+    index = StateIndex.of(found)
+    assert index.of_user(user_of("ci")).is_known is managed
+    assert index.of_user(user_of("ci"), with_keys=False).is_known is False
+    assert index.of_key(KEY_ID).is_known
+
+
+@pytest.mark.parametrize(
     ("content", "why"),
     [
         pytest.param(json.dumps({"version": 3, "modules": []}), "but of 3: terraform 0.12 or newer", id="v3"),
