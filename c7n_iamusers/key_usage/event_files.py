@@ -77,6 +77,8 @@ def count_events(pieces: Iterable[bytes], tally: Tally) -> Faults:
             _count_json(whole, tally, faults)
         elif first:
             _count_csv(whole, tally, faults)
+        else:
+            faults.add("it is empty, as no log file and no result is")
     except NotInFormat as error:
         faults.add(str(error))
     if tally.unclear > unclear:
@@ -146,12 +148,14 @@ def _count_value(value: Mapping[str, Any], where: str, tally: Tally, faults: Fau
     result, records = value.get("ResultSet"), value.get("Records")
     if isinstance(result, Mapping):
         _count_result(result.get("Rows"), tally, faults)
+        if value.get("NextToken"):
+            faults.add("it has NextToken, so the result has more rows: get all of them, or give the CSV")
     elif COLUMNS[0] in value:
         _count_row(value, where, tally, faults)
     elif isinstance(records, list):  # log files that were put together
         for record in records:
             tally.add(record)
-    elif value and _DIGEST not in value:
+    elif _DIGEST not in value:
         tally.add(value)
 
 

@@ -67,9 +67,7 @@ def calls(tally: Tally, key: str = KEY) -> int:
     [
         pytest.param(log_file(*EVENTS), 5, id="log-file"),
         pytest.param(log_file(), 0, id="log-file-without-events"),
-        pytest.param(b"{}", 0, id="empty-object"),
-        pytest.param(b"", 0, id="empty"),
-        pytest.param(b" \n", 0, id="blank"),
+        pytest.param(b"[]", 0, id="no-events"),
         pytest.param(b"\xef\xbb\xbf" + log_file(*EVENTS), 5, id="byte-order-mark"),
         pytest.param(log_file(*EVENTS[:2]) + log_file(*EVENTS[2:]), 5, id="log-files-put-together"),
         pytest.param(
@@ -165,6 +163,13 @@ def test_gzip_that_unpacks_to_much_is_read_in_pieces() -> None:
         ),
         pytest.param(
             as_csv({**ROW, "calls": "1_0"}), 0, "line 3 is no row", id="calls-as-python-writes-them"
+        ),
+        pytest.param(b"", 0, "it is empty", id="empty"),
+        pytest.param(b" \n", 0, "it is empty", id="blank"),
+        pytest.param(gzip.compress(b""), 0, "it is empty", id="gzip-of-nothing"),
+        pytest.param(b"{}", 0, "1 events do not say whose call", id="empty-object"),
+        pytest.param(
+            result_set(ROW).replace(b"{", b'{"NextToken": "x", ', 1), 312, "more rows", id="first-pages"
         ),
         pytest.param(b"\x1f\x8bnot gzip at all", 0, "is damaged gzip: ", id="no-gzip"),
         pytest.param(b"\xff\xfe{\x00", 0, "is not UTF-8", id="utf-16"),
