@@ -254,12 +254,14 @@ class Classification:
     """``kind``: one of KINDS. ``reasons``: text for people. ``replacement``: keys of ``REPLACEMENTS``, the best first.
 
     ``missing_kind``: the attachment kind to list in order to decide an UNKNOWN; empty if no list decides it.
+    ``selected_as``: the kind by which policies select the user, where its keys' callers made it another; or empty.
     """
 
     kind: str
     reasons: tuple[str, ...] = ()
     replacement: tuple[str, ...] = ()
     missing_kind: str = ""
+    selected_as: str = ""
 
 
 @dataclass(frozen=True)
