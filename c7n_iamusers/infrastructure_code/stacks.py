@@ -72,8 +72,9 @@ class Stacks:
         code = error_code(error)
         denied = f": it needs {' and '.join(PERMISSIONS)}" if code.startswith("AccessDenied") else ""
         why = f"{code}{denied}"
-        with self._lock:
-            self._refused[region] = why
+        if code != "ValidationError":  # which is about this question alone
+            with self._lock:
+                self._refused[region] = why
         return Managed(unread=(why,))
 
     def _answered(self, region: str, what: str, physical_id: str, resources: list[Any]) -> Managed:

@@ -135,6 +135,12 @@ def test_another_validation_error_is_no_answer() -> None:
     )
 
 
+def test_a_question_that_is_refused_stops_no_other() -> None:
+    asked = Asked().with_error("describe_stack_resources", "ValidationError", "1 validation error detected")
+    assert asked.of(USER, "strange").is_known is None
+    assert asked.with_resources(a_resource("ci")).with_root().of(USER, "ci").is_known
+
+
 def test_a_denied_region_is_unknown_and_not_asked_again() -> None:
     asked = Asked().with_error("describe_stack_resources", "AccessDenied", "no", 403)
     assert asked.of(USER, "ci").is_known is None
