@@ -22,7 +22,7 @@ class KeyAccounts:
     """The accounts ``targets``. ``unread``: gets what could not be read, in words.
 
     ``clients``: account id -> makes clients there; accounts that can't be reached have none. ``of_user``: id of a key
-    -> the user that has it, as far as that was read.
+    -> the user that has it, as far as that was read. ``account_of``: id of a key -> the account of that user.
     """
 
     def __init__(self, targets: Sequence[Target], unread: list[str]) -> None:
@@ -30,6 +30,7 @@ class KeyAccounts:
         self._probes = probes_of(targets, _BUDGET) if targets else None
         self.clients: dict[str, Callable[..., Any]] = {}
         self.of_user: dict[str, str] = {}
+        self.account_of: dict[str, Target] = {}
         self._of_others = set[tuple[str, str]]()
         for target in targets:
             self._reach(target)
@@ -83,6 +84,7 @@ class KeyAccounts:
             return None
         found = [str(each["AccessKeyId"]) for each in keys]
         self.of_user |= dict.fromkeys(found, user)
+        self.account_of |= dict.fromkeys(found, target)
         return found
 
     def regions_of(self, target: Target, given: Sequence[str]) -> Sequence[str]:
@@ -121,5 +123,6 @@ class KeyAccounts:
                 if error_code(error) not in NO_KEY_OR_DENIED:
                     self.unread.append(f"{target}: whose key {key_id} is: {error}")
             else:
-                self.of_user |= {key_id: user} if (user := str(last.get("UserName") or "")) else {}
+                if user := str(last.get("UserName") or ""):
+                    self.of_user[key_id], self.account_of[key_id] = user, target
         return self.of_user.get(key_id, "")

@@ -23,6 +23,7 @@ from c7n_iamusers_cli.output import end_check, format_option, print_json, print_
 from c7n_iamusers_cli.user import Record
 
 if TYPE_CHECKING:
+    from c7n_iamusers.iam.user import Item
     from c7n_iamusers.organization.readiness import Target
     from c7n_iamusers.report.user_history import UserHistory
     from c7n_iamusers.resource_policies.leftovers import GoneUser, Leftover
@@ -100,13 +101,36 @@ class _Search:
 
     def __post_init__(self) -> None:
         self._probes = probes_of(self.targets, _BUDGET)
+        self._users: dict[str, Sequence[Item] | None] = {}
+        self._gone: Sequence[GoneUser] = ()
 
     def read(self) -> None:
         """Read all accounts, one after another: each has threads for its Regions."""
+        from c7n_iamusers.resource_policies.leftovers import as_of_today
+
+        self._gone = as_of_today(_gone(self.histories), self._users_beside)
         with progress_bar("accounts") as progress:
             for number, target in enumerate(self.targets, 1):
                 self._in_account(target)
                 progress(number, len(self.targets))
+
+    def _users_beside(self, user: GoneUser) -> Sequence[Item] | None:
+        """The users that the account of a deleted one has; None if it is not read, which is said."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from c7n_iamusers.exceptions import EvidenceUnreadable
+        from c7n_iamusers.iam.accounts import read_account
+
+        account = user.arn.split(":")[4]
+        target = next((each for each in self.targets if each.account_id == account), None)
+        if target and account not in self._users:
+            self._users[account] = None
+            try:
+                client = self._probes.session_in(target).client("iam")
+                self._users[account] = read_account(client, self._probes.backoff, "User").users
+            except (EvidenceUnreadable, ClientError, BotoCoreError) as error:
+                self.unread.append(f"{target}: who was restored, and is there: {error}")
+        return self._users.get(account)
 
     def _in_account(self, target: Target) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -127,10 +151,13 @@ class _Search:
         )
         self.unread += (f"{target}: {each}" for each in reading.unread)
         policies = (*reading.policies, *self._of_roles(target, session))
-        gone = list(_gone(self.histories, target.account_id))
-        back = {each.arn for each in gone if each.restored_as}
-        entries = [_dated(session, each) if each.principal in back else each for each in reading.entries]
-        self.found += ((target, each) for each in left_in(policies, entries, gone))
+        # of an account whose users are not known, an entry may be of a user that is there
+        known = {each.arn: each for each in self._gone if self._users_beside(each) is not None}
+        its = (each for each in reading.entries if each.principal in known)
+        dated = (
+            self._dated(target, session, each) if known[each.principal].restored_at else each for each in its
+        )
+        self.found += ((target, each) for each in left_in(policies, filter(None, dated), self._gone))
 
     def _of_roles(self, target: Target, session: Any) -> Iterator[ResourcePolicy]:
         """The trust policies of the account's roles."""
@@ -151,26 +178,27 @@ class _Search:
             except ValueError as error:
                 self.unread.append(f"{target}: {role['Arn']}: its trust policy can't be read: {error}")
 
+    def _dated(self, target: Target, session: Any, entry: AccessEntry) -> AccessEntry | None:
+        """With the time of its creation; None, which is said, where that can't be read: it may be of a user that has
+        the ARN now."""
+        from botocore.exceptions import BotoCoreError, ClientError
 
-def _dated(session: Any, entry: AccessEntry) -> AccessEntry:
-    """With the time of its creation; without it where that can't be read: then it counts as an old one."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    its = {"clusterName": entry.cluster.rpartition("/")[2], "principalArn": entry.principal}
-    try:
-        found = session.client("eks", region_name=entry.region).describe_access_entry(**its)
-    except (ClientError, BotoCoreError):
-        return entry
-    return replace(entry, created=found["accessEntry"].get("createdAt"))
+        its = {"clusterName": entry.cluster.rpartition("/")[2], "principalArn": entry.principal}
+        try:
+            found = session.client("eks", region_name=entry.region).describe_access_entry(**its)
+        except (ClientError, BotoCoreError) as error:
+            self.unread.append(f"{target}: {entry.cluster}: the access entry of {entry.principal}: {error}")
+            return None
+        return replace(entry, created=found["accessEntry"].get("createdAt"))
 
 
-def _gone(histories: Sequence[UserHistory], account_id: str) -> Iterator[GoneUser]:
-    """The users of an account that were deleted, and as whom they came back."""
+def _gone(histories: Sequence[UserHistory]) -> Iterator[GoneUser]:
+    """The users that were deleted, and as whom they came back: policies name users of other accounts, too."""
     from c7n_iamusers.execution.outcomes import DELETED, RESTORED
     from c7n_iamusers.resource_policies.leftovers import GoneUser
 
     for history in histories:
-        if history.account == account_id and any(each.what == DELETED for each in history.events):
+        if any(each.what == DELETED for each in history.events):
             back = [
                 (each.made[-1], each.time) for each in history.events if each.what == RESTORED and each.made
             ]
@@ -202,7 +230,7 @@ def _rows(target: Target, left: Leftover) -> Iterator[tuple[str, ...]]:
     words = {
         CHANGE: "save it again with the user's ARN",
         DROP: "leave out the statement",
-        BY_HAND: "decide: without the user, the statement is for everybody",
+        BY_HAND: "decide: without the user, the statement may mean others",
         DELETE_ENTRY: "delete the access entry",
         RENEW_ENTRY: "delete the access entry, and create it again",
     }

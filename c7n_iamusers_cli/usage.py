@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "access key",
+    "account",
     "user",
     "from",
     "tool",
@@ -147,10 +148,10 @@ def _ranges(path: Path | None) -> Sequence[tuple[Any, str]]:
 
 @dataclass(frozen=True)
 class _Key:
-    """``usages``: what each source says of the key. ``last_use``: by GetAccessKeyLastUsed, where that was asked.
+    """``account``: of its ``user``, where it is known. ``usages``: what each source says of the key.
 
-    ``data_plane_only``: its last use was with a service whose everyday calls the event history does not have, and no
-    call was found.
+    ``last_use``: by GetAccessKeyLastUsed, where that was asked. ``data_plane_only``: its last use was with a service
+    whose everyday calls the event history does not have, and no call was found.
     """
 
     key_id: str
@@ -159,17 +160,19 @@ class _Key:
     callers: Sequence[Caller]
     last_use: Mapping[str, Any] | None = None
     data_plane_only: bool = False
+    account: Target | None = None
 
     def as_data(self) -> dict[str, Any]:
         """JSON types only."""
         callers = [caller.as_data() for caller in self.callers]
         sources = [usage.as_data() for usage in self.usages]
-        whose = {"key": self.key_id, "user": self.user}
+        account = self.account.account_id if self.account else ""
+        whose = {"key": self.key_id, "account": account, "user": self.user}
         return {**whose, "callers": callers, "sources": sources, "data_plane_only": self.data_plane_only}
 
     def without_calls(self) -> str:
         """What is said of a key of which no call was found."""
-        if any(usage.problem for usage in self.usages):
+        if any(usage.problem or usage.more for usage in self.usages):
             return "its calls are unknown"
         at, service = (self.last_use or {}).get("LastUsedDate"), (self.last_use or {}).get("ServiceName")
         last = f": IAM says that it was last used on {at:%Y-%m-%d}, with {service}" if at else ""
@@ -186,7 +189,15 @@ class _Key:
             place = f"{caller.address or 'unknown'}{f' ({caller.place_name})' if caller.place_name else ''}"
             agent, services, regions = caller.agent, ", ".join(caller.services), ", ".join(caller.regions)
             least = "at least " if caller.at_least else ""
-            whose = (self.key_id, self.user, place, str(agent) or "unknown", agent.credentials or "unknown")
+            account = self.account.name if self.account else ""
+            whose = (
+                self.key_id,
+                account,
+                self.user,
+                place,
+                str(agent) or "unknown",
+                agent.credentials or "unknown",
+            )
             counts = (f"{least}{caller.calls - caller.denied}", caller.denied)
             yield *whose, services, regions, f"{caller.last:%Y-%m-%d}", *counts
 
@@ -217,7 +228,10 @@ class _Usage:
         for key_id in sorted(keys if keys is not None else tally.found):
             usage = read.usage_of(key_id)
             callers = callers_of(usage, Places(None, self.ranges))
-            self.found.append(_Key(key_id, self._user_of(key_id), [usage], callers))
+            user = self._user_of(key_id)
+            self.found.append(
+                _Key(key_id, user, [usage], callers, account=self.accounts.account_of.get(key_id))
+            )
 
     def _user_of(self, key_id: str) -> str:
         """Whose it is, in the first account that knows it."""
@@ -267,6 +281,12 @@ class _History:
         usages = [self._lookup(each).usage_of(key_id, utc_now()) for each in regions or used_in]
         self.whole.unread += (f"{self.target}: {usage.problem}" for usage in usages if usage.problem)
         together = combined(key_id, usages)
+        if not together.groups:
+            self.whole.unread += (
+                f"{self.target}: {key_id}: {usage.source} has events that were not read: give more --pages"
+                for usage in usages
+                if usage.more and not usage.problem
+            )
         owned = [self._addresses(each) for each in regions or used_in] if together.groups else []
         own = (
             None
@@ -275,7 +295,7 @@ class _History:
         )
         callers = callers_of(together, Places(own, self.whole.ranges))
         only = not callers and is_data_plane(str(use.get("ServiceName") or ""))
-        return _Key(key_id, str(last.get("UserName") or ""), usages, callers, use, only)
+        return _Key(key_id, str(last.get("UserName") or ""), usages, callers, use, only, self.target)
 
     def _last_use(self, key_id: str) -> Mapping[str, Any] | None:
         from botocore.exceptions import BotoCoreError, ClientError

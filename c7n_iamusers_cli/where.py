@@ -100,13 +100,17 @@ def _policy(decrypt: bool) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Row:
-    """A place in ``account`` (its name; empty for a file). ``user``: whose key it is; empty if that is not known."""
+    """A place in ``account`` (its name; empty for a file). ``user``: whose key it is; empty if that is not known.
+
+    ``account_id``: accounts can share a name.
+    """
 
     account: str
     region: str
     service: str
     place: KeyPlace
     user: str = ""
+    account_id: str = ""
 
     def cells(self) -> tuple[str, ...]:
         """As the table has it."""
@@ -118,7 +122,8 @@ class _Row:
         """JSON types only."""
         place = {"resource": self.place.resource, "where": self.place.where}
         whose = {"key": self.place.key_id, "user": self.user, "other": self.place.other}
-        return {"account": self.account, "region": self.region, "service": self.service, **place, **whose}
+        account = {"account": self.account, "account_id": self.account_id}
+        return {**account, "region": self.region, "service": self.service, **place, **whose}
 
 
 @dataclass
@@ -169,7 +174,10 @@ class _Search:
                     if isinstance(text, Unread):
                         unread.append(": ".join(filter(None, (its, text.resource, text.why))))
                     else:
-                        found += (_Row(target.name, region, service, each) for each in places_in(text, keys))
+                        found += (
+                            _Row(target.name, region, service, each, account_id=target.account_id)
+                            for each in places_in(text, keys)
+                        )
             except (ClientError, BotoCoreError) as error:
                 unread.append(f"{its}: {error}")
             except Exception as error:  # noqa: BLE001  # whatever a service answers, the others are read
@@ -178,7 +186,7 @@ class _Search:
 
     def _user_of(self, row: _Row) -> str:
         """Whose key it is, by the account in which it stands."""
-        (target,) = (each for each in self.targets if each.name == row.account)
+        (target,) = (each for each in self.targets if each.account_id == row.account_id)
         return self.accounts.user_of(row.place.key_id, target)
 
     def read_files(self, top: Path, keys: Collection[str] | None) -> None:

@@ -121,6 +121,7 @@ class Assessment:
         trusted_by = self.evidence.trusted_by
         return {
             "kind": self.classification.kind,
+            **({"selected_as": self.classification.selected_as} if self.classification.selected_as else {}),
             "reasons": list(self.classification.reasons),
             "replacement": list(self.classification.replacement),
             "findings": [finding.as_data() for finding in self.findings.found],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from c7n_iamusers.evidence import model
@@ -303,9 +304,12 @@ def classify(
     """
     every = tuple(each for found in evidence.credentials.values() for each in found)
     held, git = _usable(each for each in every if not _is_git(each)), _usable(filter(_is_git, every))
-    kind, why, missing = _by_hint(user, hints) or _by_credentials(user, evidence, held or git)
+    hinted = _by_hint(user, hints)
+    kind, why, missing = hinted or _by_credentials(user, evidence, held or git)
+    plain, *_ = hinted or _by_credentials(user, replace(evidence, usage=None), held or git)
     fitting = replacements(user, kind, (*held, *git), signs_in(working_callers(evidence)))
-    return model.Classification(kind, (why, *reasons_of(user, evidence, fitting)), fitting, missing)
+    reasons = (why, *reasons_of(user, evidence, fitting))
+    return model.Classification(kind, reasons, fitting, missing, plain if plain != kind else "")
 
 
 def _usable(credentials: Iterable[model.Credential]) -> Held:

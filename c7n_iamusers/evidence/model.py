@@ -12,7 +12,7 @@ from c7n_iamusers import defaults
 from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE
 from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from c7n_iamusers.infrastructure_code.model import Managed
-from c7n_iamusers.key_usage.callers import Caller
+from c7n_iamusers.key_usage.callers import OUTSIDE, Caller
 from c7n_iamusers.key_usage.data_plane import is_data_plane
 from c7n_iamusers.key_usage.model import KeyUsage
 from c7n_iamusers.resource_policies.naming import Naming
@@ -144,7 +144,7 @@ class UsedKey:
 
     def as_data(self) -> dict[str, Any]:
         """As annotations show it."""
-        told = self.callers[:_MOST_CALLERS]
+        told = self._told
         more = {"more-callers": len(self.callers) - len(told)} if len(self.callers) > len(told) else {}
         return {
             **self.key.as_data(),
@@ -154,6 +154,15 @@ class UsedKey:
             "sources": [each.as_data() for each in self.sources],
             "text": self.text,
         }
+
+    @property
+    def _told(self) -> tuple[Caller, ...]:
+        """The callers with the most calls, one from outside AWS among them if there is any: a thief makes few."""
+        told, rest = self.callers[:_MOST_CALLERS], self.callers[_MOST_CALLERS:]
+        hidden = [each for each in rest if each.place == OUTSIDE and each.denied < each.calls]
+        if not hidden or any(each.place == OUTSIDE and each.denied < each.calls for each in told):
+            return told
+        return (*told[:-1], hidden[0])
 
     @property
     def text(self) -> str:
@@ -245,12 +254,14 @@ class Classification:
     """``kind``: one of KINDS. ``reasons``: text for people. ``replacement``: keys of ``REPLACEMENTS``, the best first.
 
     ``missing_kind``: the attachment kind to list in order to decide an UNKNOWN; empty if no list decides it.
+    ``selected_as``: the kind by which policies select the user, where its keys' callers made it another; or empty.
     """
 
     kind: str
     reasons: tuple[str, ...] = ()
     replacement: tuple[str, ...] = ()
     missing_kind: str = ""
+    selected_as: str = ""
 
 
 @dataclass(frozen=True)

@@ -112,12 +112,16 @@ def _is_admin(known: Mapping[str, Any]) -> bool | None:
 
 
 def _is_outside(key: Mapping[str, Any], callers: Sequence[Mapping[str, Any]]) -> bool | None:
-    """None too where a caller, or a source, is unknown, or where CloudTrail has no events of its calls. A private
-    address may be of any network that has a way into a VPC."""
+    """None too where a caller, or a source, is unknown or not told, or where CloudTrail has no events of its calls.
+
+    A private address may be of any network that has a way into a VPC.
+    """
     places = {each["place"] for each in callers}
     if OUTSIDE in places:
         return True
-    unread = any(each.get("problem") or each.get("more") for each in key["sources"])
+    unread = key.get("more-callers") or any(
+        each.get("problem") or each.get("more") for each in key["sources"]
+    )
     if places - {OWN, SERVICE} or unread or key["result"] in (UNKNOWN_CALLS, DATA_PLANE_ONLY):
         return None
     return False

@@ -298,7 +298,7 @@ class _Reader:
         asked = self.given.get(BLAST_RADIUS)
         services = SERVICES if asked == ALL else self.names(asked, BLAST_RADIUS, (ALL, *SERVICES))
         regions = self.given.get(BLAST_REGIONS, [])
-        if not isinstance(regions, list) or not all(isinstance(each, str) and each for each in regions):
+        if not isinstance(regions, list) or not all(_REGION.fullmatch(str(each)) for each in regions):
             self.fault(BLAST_REGIONS, f"must be a list of Regions, not {quoted(regions)}")
             regions = []
         if BLAST_REGIONS in self.given and not services:

@@ -72,23 +72,31 @@ class Stacks:
         code = error_code(error)
         denied = f": it needs {' and '.join(PERMISSIONS)}" if code.startswith("AccessDenied") else ""
         why = f"{code}{denied}"
-        with self._lock:
-            self._refused[region] = why
+        if code != "ValidationError":  # which is about this question alone
+            with self._lock:
+                self._refused[region] = why
         return Managed(unread=(why,))
 
     def _answered(self, region: str, what: str, physical_id: str, resources: list[Any]) -> Managed:
-        """The answer has all resources of the stack, the first hundred."""
-        for each in resources:
-            if each.get("PhysicalResourceId") == physical_id and each.get("ResourceType") == _TYPES[what]:
-                if each.get("ResourceStatus") in _LET_GO:
-                    return Managed()
+        """The answer has all resources of one stack, the first hundred. Others may have the same id: names of users and
+        buckets can agree, and a stack may have let go what it has again under another logical id."""
+        its = [
+            each
+            for each in resources
+            if each.get("PhysicalResourceId") == physical_id and each.get("ResourceType") == _TYPES[what]
+        ]
+        for each in its:
+            if each.get("ResourceStatus") not in _LET_GO:
                 stack_id, name = str(each.get("StackId") or ""), str(each.get("StackName") or "")
                 where = f"{stack_of(name, stack_id)[1]}{self._root(region, stack_id)}"
                 return Managed((ManagedBy(CLOUDFORMATION, where, "by DescribeStackResources", what),))
+        if its or not resources:
+            return Managed()
+        name = resources[0].get("StackName")
         if len(resources) >= _MOST:
-            name = resources[0].get("StackName")
             return Managed(unread=(f"it is beyond the {_MOST} resources that AWS shows of stack {name}",))
-        return Managed()  # a resource of another type has this id
+        why = f"AWS shows a resource of another type with this id, in stack {name}, and no other stack that may have it"
+        return Managed(unread=(why,))
 
     def _root(self, region: str, stack_id: str) -> str:
         """The stack within which this one is nested, in words: its template is the one to change."""

@@ -233,6 +233,7 @@ READERS: Mapping[str, Reader] = {
 NOT_READ: Sequence[str] = (
     "code, layers and tags of functions, and published versions other than the latest",
     "images of containers and machines, and their disks",
+    "versions of launch templates but the latest and the default one, launch configurations, and templates of stacks",
     "task definitions that only schedules or pipelines start",
     "objects in buckets, and repositories: search checkouts with --files",
     "logs of CloudWatch, builds and pipelines",

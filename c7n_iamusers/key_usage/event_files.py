@@ -72,11 +72,13 @@ def count_events(pieces: Iterable[bytes], tally: Tally) -> Faults:
     try:
         text = _decoded(_unpacked(iter(pieces)))
         first = next((piece for piece in text if piece.strip()), "")
-        whole = chain((first,), text)
+        whole = _joined(chain((first,), text))
         if first.lstrip()[:1] in ("{", "["):
             _count_json(whole, tally, faults)
         elif first:
             _count_csv(whole, tally, faults)
+        else:
+            faults.add("it is empty, as no log file and no result is")
     except NotInFormat as error:
         faults.add(str(error))
     if tally.unclear > unclear:
@@ -118,6 +120,22 @@ def _decoded(pieces: Iterator[bytes]) -> Iterator[str]:
         raise NotInFormat(0, "is not UTF-8") from error
 
 
+def _joined(pieces: Iterator[str]) -> Iterator[str]:
+    """Pieces of some length: what begins in one is read again with the next, and gzip may be of many tiny members."""
+    held, size = list[str](), 0
+    try:
+        for piece in pieces:
+            held.append(piece)
+            size += len(piece)
+            if size >= _PIECE:
+                yield "".join(held)
+                held, size = [], 0
+    except Exception:  # what was read before is counted all the same
+        yield "".join(held)
+        raise
+    yield "".join(held)
+
+
 def _count_json(text: Iterator[str], tally: Tally, faults: Faults) -> None:
     for number, value in enumerate(_Values(text).each(faults), 1):
         if isinstance(value, Mapping):
@@ -130,12 +148,14 @@ def _count_value(value: Mapping[str, Any], where: str, tally: Tally, faults: Fau
     result, records = value.get("ResultSet"), value.get("Records")
     if isinstance(result, Mapping):
         _count_result(result.get("Rows"), tally, faults)
+        if value.get("NextToken"):
+            faults.add("it has NextToken, so the result has more rows: get all of them, or give the CSV")
     elif COLUMNS[0] in value:
         _count_row(value, where, tally, faults)
     elif isinstance(records, list):  # log files that were put together
         for record in records:
             tally.add(record)
-    elif value and _DIGEST not in value:
+    elif _DIGEST not in value:
         tally.add(value)
 
 
@@ -200,9 +220,11 @@ class _Values:
     def _grow(self) -> bool:
         """Hold more of the text; whether there is more."""
         piece = next(filter(None, self._text), "")
+        if not piece:
+            return False
         self._lines += self._held.count("\n", 0, self._at)
         self._held, self._at = self._held[self._at :] + piece, 0
-        return bool(piece)
+        return True
 
 
 def _count_result(rows: Any, tally: Tally, faults: Faults) -> None:

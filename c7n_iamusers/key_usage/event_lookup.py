@@ -21,6 +21,7 @@ from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.key_usage.model import KeyUsage
 from c7n_iamusers.key_usage.tally import Tally
 from c7n_iamusers.text.documents import NotInFormat, read_json
+from c7n_iamusers.text.wording import counted
 
 PERMISSION = "cloudtrail:LookupEvents"
 #: "The rate of lookup requests is limited to two per second, per account, per Region" (LookupEvents).
@@ -72,7 +73,8 @@ class EventLookup:
                 self._add(tally, page)
                 more = bool(page.get("NextToken") or tally.unclear or tally.overfull)
                 groups = tally.groups_of(key_id)
-                found = KeyUsage(key_id, groups, self.source, now, now - HISTORY, more)
+                why = f"{counted(tally.unclear, 'event')} of it can't be read" if tally.unclear else ""
+                found = KeyUsage(key_id, groups, self.source, now, now - HISTORY, more, why)
         except (ClientError, BotoCoreError) as error:
             return replace(found, more=found.as_of is not None, problem=self._failed(error))
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -32,6 +32,11 @@ REFUSALS = (
     "notauthorized",
     "authfailure",
     "invalidclienttokenid",
+    # without the secret: anybody who knows the id of a key can cause them
+    "signaturedoesnotmatch",
+    "invalidsignature",
+    "incompletesignature",
+    "invalidaccesskeyid",
 )
 #: How the id of a long-term key begins ("IAM identifiers", unique identifiers, IAM User Guide). CloudTrail's files have
 #: far more temporary keys, of roles.

@@ -32,11 +32,13 @@ Answer = tuple[Managed, dict[str, Source]]
 class CodeOwners:
     """One run's answers. ``asked``: what the policy asks. States are read at once, stacks for each user and key.
 
+    ``with_keys``: whether a state that manages a user's access key counts for the user, as keys go with users.
+
     States in S3 are read with the credentials that Cloud Custodian runs with, as they are rarely in the member account.
     """
 
-    def __init__(self, manager: Any, asked: AskedCode, backoff: Backoff) -> None:
-        self._asked, self._manager = asked, manager
+    def __init__(self, manager: Any, asked: AskedCode, backoff: Backoff, with_keys: bool = True) -> None:
+        self._asked, self._manager, self._with_keys = asked, manager, with_keys
         session = local_session(manager.session_factory)
         self._stacks = Stacks(
             {each: session.client("cloudformation", region_name=each) for each in asked.regions}, backoff
@@ -50,7 +52,7 @@ class CodeOwners:
 
     def of_user(self, user: Subject) -> Answer:
         """What manages ``user``, by what is asked."""
-        return self._answer(self._stacks.of(USER, user.name), self._states.of_user(user))
+        return self._answer(self._stacks.of(USER, user.name), self._states.of_user(user, self._with_keys))
 
     def of_key(self, key_id: str) -> Answer:
         """What manages the access key ``key_id``."""

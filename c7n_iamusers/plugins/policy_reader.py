@@ -307,9 +307,13 @@ class _Factory:
 
 
 def _is_offered(session: Any, row: PolicySource, region: str) -> bool:
-    """Whether the service has an endpoint in the Region, as far as the SDK knows."""
-    known = session.get_available_regions(row.service, session.get_partition_for_region(region))
-    return not known or region in known
+    """Whether the service has an endpoint in the Region, as far as the SDK knows.
+
+    A Region that the SDK does not know at all, such as a new one, or one that is misspelled, is asked.
+    """
+    partition = session.get_partition_for_region(region)
+    known = session.get_available_regions(row.service, partition)
+    return not known or region in known or region not in session.get_available_regions("ec2", partition)
 
 
 def _region_of(resource: Mapping[str, Any], region: str) -> str:

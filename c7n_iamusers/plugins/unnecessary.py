@@ -150,6 +150,8 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     max_workers = 8
     _warned = False
     _code: CodeOwners | None = None
+    #: Whether what manages an access key counts for its user.
+    _with_keys = True
 
     def __init__(self, data: Any, manager: Any = None) -> None:
         super().__init__(data, manager)
@@ -259,7 +261,9 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         self._warn((*rules, *elsewhere))
         client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
         asked = options.code
-        self._code = CodeOwners(self.manager, asked, Backoff()) if asked != AskedCode() else None
+        self._code = (
+            CodeOwners(self.manager, asked, Backoff(), self._with_keys) if asked != AskedCode() else None
+        )
         flagging = Flagging(
             *(self.manager, client, Backoff(), options, utc_now, self.log),
             unfinished=self._unfinished,

@@ -93,6 +93,7 @@ class UnnecessaryKeys(Unnecessary):
                 exempt-from: policies/exemptions.csv
     """
 
+    _with_keys = False  # each key is asked about by itself
     schema = type_schema(
         "unnecessary", **{**{key: each for key, each in SCHEMA.items() if key not in _OF_USERS}, **_OPTIONS}
     )

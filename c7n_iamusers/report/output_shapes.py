@@ -43,6 +43,7 @@ _ASSESSMENT = record(
     {},
     {
         "kind": maybe(_TEXT),
+        "selected_as": _TEXT,
         "reasons": _TEXTS,
         "replacement": _TEXTS,
         "findings": listing(_FINDING, _MANY),

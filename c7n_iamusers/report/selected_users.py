@@ -15,6 +15,7 @@ from c7n_iamusers.evidence.assessment import ANNOTATION
 #: What is shown of the annotation, and its value where it is missing. Anything else is left out.
 EVIDENCE: dict[str, Any] = {
     "kind": None,
+    "selected_as": None,
     "reasons": [],
     "replacement": [],
     "findings": [],

@@ -25,6 +25,8 @@ from c7n_iamusers.report.outputs import PolicyOutput
 from c7n_iamusers.report.selected_users import EVIDENCE, PackedEvidence
 from c7n_iamusers.text.times import as_text, moment
 
+#: Evidence that a report shows as ``kind``, or not at all.
+_OF_KIND = ("kind", "selected_as")
 #: The status of a user that a policy selected, and on whom no action has reported.
 FLAGGED = "flagged"
 #: The status of a user that somebody else deleted.
@@ -95,7 +97,7 @@ class Signs:
         """Those of an annotation, as ``EVIDENCE`` has it."""
         access = evidence.get("identity-center")
         return cls(
-            intern(str(evidence.get("kind") or UNKNOWN)),
+            intern(str(evidence.get("selected_as") or evidence.get("kind") or UNKNOWN)),
             moment((evidence.get("last_activity") or {}).get("time")),
             bool(evidence.get("trusted_by")),
             intern(str(access.get("state") or "")) if isinstance(access, Mapping) else "",
@@ -298,7 +300,9 @@ class User:
     def as_data(self) -> Row:
         """JSON types only."""
         event, why, evidence = self.event(), self.explained(), self.evidence()
-        of_evidence = {key: evidence.get(key, empty) for key, empty in EVIDENCE.items() if key != "kind"}
+        of_evidence = {
+            key: evidence.get(key, empty) for key, empty in EVIDENCE.items() if key not in _OF_KIND
+        }
         return {
             "account": self.account,
             "user": self.name,

@@ -11,19 +11,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from shlex import quote
 from typing import Any
 
 from c7n_iamusers.iam.policy_documents import Statement, listed
+from c7n_iamusers.iam.user import Item
 from c7n_iamusers.resource_policies.naming import ACCESS_ENTRY, PRINCIPALS
 from c7n_iamusers.resource_policies.reading import AccessEntry, ResourcePolicy
 from c7n_iamusers.resource_policies.sources import EKS
 
 #: A user's unique id ("IAM identifiers", IAM User Guide).
 _UNIQUE_ID = re.compile(r"\bAIDA[A-Z0-9]{12,124}\b", re.ASCII)
+#: The key of conditions that has it, and what may follow it there: a pattern that no other caller meets.
+_CALLER, _TAIL = "aws:userid", re.compile(r"(:?[*?]+)?")
+#: Parts of operators, in lower case, that are true without the key, or for all other values.
+_TRUE_FOR_OTHERS = ("not", "forallvalues", "ifexists")
 #: What is to be done with a statement or an entry.
 CHANGE, DROP, BY_HAND, DELETE_ENTRY, RENEW_ENTRY = "change", "drop", "by hand", "delete entry", "renew entry"
 
@@ -32,7 +37,7 @@ CHANGE, DROP, BY_HAND, DELETE_ENTRY, RENEW_ENTRY = "change", "drop", "by hand", 
 class GoneUser:
     """A user that was deleted. ``restored_as``: the unique id of the one that a restoration made; or empty.
 
-    ``restored_at``: when (UTC).
+    ``restored_at``: when (UTC) that was made, or else a user of somebody else that has the ARN now.
     """
 
     arn: str
@@ -41,8 +46,38 @@ class GoneUser:
     restored_at: datetime | None = None
 
     def is_served_by(self, entry: AccessEntry) -> bool:
-        """Whether ``entry`` is of the restored user, since it was created later."""
+        """Whether ``entry`` is of a user that has the ARN now, since it was created later."""
         return bool(entry.created and self.restored_at and entry.created > self.restored_at)
+
+
+def as_of_today(
+    gone: Iterable[GoneUser], users: Callable[[GoneUser], Sequence[Item] | None]
+) -> list[GoneUser]:
+    """What became of deleted users. One that was deleted again is not back, unless it was restored again.
+
+    ``users``: those that the account of a deleted one has (GetAccountAuthorizationDetails); None if that is unknown.
+    """
+    by_id = {each.unique_id: each for each in gone}
+    return [_among(_followed(each, by_id), users(each)) for each in by_id.values()]
+
+
+def _followed(user: GoneUser, by_id: Mapping[str, GoneUser]) -> GoneUser:
+    met = {user.unique_id}
+    while user.restored_as in by_id.keys() - met:
+        met.add(user.restored_as)
+        again = by_id[user.restored_as]
+        user = replace(user, restored_as=again.restored_as, restored_at=again.restored_at)
+    return user
+
+
+def _among(user: GoneUser, users: Sequence[Item] | None) -> GoneUser:
+    if users is None:
+        return user
+    now = next((each for each in users if each["UserId"] == user.restored_as), None)
+    if now:
+        return replace(user, arn=str(now["Arn"]))
+    other = next((each for each in users if each["Arn"] == user.arn), None)
+    return replace(user, restored_as="", restored_at=other["CreateDate"] if other else None)
 
 
 @dataclass(frozen=True)
@@ -169,10 +204,7 @@ def _patched(statement: Statement, users: Mapping[str, GoneUser | None]) -> Stat
             found[element] = _principal_again(statement[element], users)
     for operator, key, values in _conditions(statement):
         if any(each in value for value in values for each in users):
-            rest = [again for value in values if (again := _value_again(value, users))]
-            if not rest and ("not" in operator.lower() or "forallvalues" in operator.lower()):
-                raise _ByHand
-            if not rest:
+            if not (rest := _values_again(operator, key, values, users)):
                 return None
             found["Condition"] = {
                 **found["Condition"],
@@ -197,10 +229,27 @@ def _named_again(name: Any, users: Mapping[str, GoneUser | None]) -> Any:
     return user.arn if user and user.restored_as else ""
 
 
+def _values_again(
+    operator: str, key: str, values: Sequence[str], users: Mapping[str, GoneUser | None]
+) -> list[str]:
+    """The values of a condition that has users in it; none if nobody else meets it. Raises _ByHand if others may."""
+    if key.lower() != _CALLER:  # such as s3:prefix: it is about what others do
+        raise _ByHand
+    rest = [again for value in values if (again := _value_again(value, users))]
+    if not rest and any(each in operator.lower() for each in _TRUE_FOR_OTHERS):
+        raise _ByHand
+    return rest
+
+
 def _value_again(value: str, users: Mapping[str, GoneUser | None]) -> str:
-    """The value of a condition, with the unique ids of restored users; empty if it is of a deleted one."""
+    """The value of a condition, with the unique ids of restored users; empty if it is of a deleted one.
+
+    Raises _ByHand if others may meet it, such as a session of a role that has the id as its name.
+    """
     for unique_id, user in users.items():
         if unique_id in value:
+            if not (value.startswith(unique_id) and _TAIL.fullmatch(value.removeprefix(unique_id))):
+                raise _ByHand
             value = value.replace(unique_id, user.restored_as) if user and user.restored_as else ""
     return value
 

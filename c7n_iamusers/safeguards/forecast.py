@@ -70,7 +70,8 @@ class Later:
 
 @dataclass(frozen=True)
 class Flagged:
-    """A flagged ``user``: its ``kind``, and the last use of each of its ``keys``, as the evidence has them."""
+    """A flagged ``user``: the ``kind`` by which policies select it, and the last use of each of its ``keys``, as the
+    evidence has them."""
 
     user: IamUser
     kind: str
@@ -94,9 +95,8 @@ class Flagged:
                 keys.append(
                     KeyUse(title.removeprefix(ACCESS_KEY.title).strip(), moment(each.get("used")), *where)
                 )
-        return cls(
-            replace(user, detail=detail, attachments=held), str(known.get("kind") or UNKNOWN), tuple(keys)
-        )
+        kind = str(known.get("selected_as") or known.get("kind") or UNKNOWN)
+        return cls(replace(user, detail=detail, attachments=held), kind, tuple(keys))
 
 
 @dataclass(frozen=True)

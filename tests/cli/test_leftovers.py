@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
@@ -61,9 +62,12 @@ def place(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pla
     return Place(org)
 
 
-def leftovers(*arguments: str, services: tuple[str, ...] = SERVICES) -> Result:
+def leftovers(
+    *arguments: str, services: tuple[str, ...] = SERVICES, accounts: tuple[str, ...] = ("payments",)
+) -> Result:
     asked = [each for service in services for each in ("--service", service)]
-    given = ["-s", "output", "-c", "accounts.yml", "-a", "payments", "-r", REGION, *asked, *arguments]
+    asked += (each for account in accounts for each in ("-a", account))
+    given = ["-s", "output", "-c", "accounts.yml", "-r", REGION, *asked, *arguments]
     return CliRunner().invoke(main, ["leftovers", *given])
 
 
@@ -112,6 +116,24 @@ def test_a_restored_user_must_be_saved_again_by_name(place: Place) -> None:
     assert {each["service"] for each in found()[0]} == {"iam"}
 
 
+def with_access_entry(place: Place, monkeypatch: pytest.MonkeyPatch, created: int | None) -> None:
+    """A cluster whose access entry for alice was ``created`` so many days from now; None: AWS does not say."""
+    answers = {
+        "ListClusters": {"clusters": ["shop"]},
+        "ListAccessEntries": {"accessEntries": [place.arn, ROLE]},
+    }
+    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def answered(self: Any, name: str, given: Any) -> Any:
+        if name == "DescribeAccessEntry":
+            if created is None:
+                raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, name)
+            return {"accessEntry": {"createdAt": utc_now() + timedelta(days=created)}}
+        return answers[name] if name in answers else original(self, name, given)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", answered)
+
+
 @pytest.mark.parametrize(("created", "told"), [(-1, "renew entry"), (1, None)], ids=["before", "after"])
 def test_an_access_entry_of_a_restored_user_is_shown_until_it_is_made_again(
     place: Place, monkeypatch: pytest.MonkeyPatch, created: int, told: str | None
@@ -119,20 +141,53 @@ def test_an_access_entry_of_a_restored_user_is_shown_until_it_is_made_again(
     place.delete()
     role = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
     CliRunner().invoke(main, ["restore", "output", "--role", role, "--user", "alice", "--yes"])
-    answers = {
-        "ListClusters": {"clusters": ["shop"]},
-        "ListAccessEntries": {"accessEntries": [place.arn, ROLE]},
-        "DescribeAccessEntry": {"accessEntry": {"createdAt": utc_now() + timedelta(days=created)}},
-    }
-    original = BaseClient._make_api_call  # type: ignore[attr-defined]
-    monkeypatch.setattr(
-        *(BaseClient, "_make_api_call"),
-        lambda self, name, given: answers[name] if name in answers else original(self, name, given),
-    )
+    with_access_entry(place, monkeypatch, created)
     rows, result = found(services=("eks",))
     assert result.exit_code == 0
     shown = [each["shown"][0]["what"] for each in rows if each["service"] == "eks"]
     assert shown == ([told] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("created", "told", "code"),
+    [(-1, ["delete entry"], 0), (1, [], 0), (None, [], 1)],
+    ids=["before", "after", "unknown"],
+)
+def test_an_access_entry_of_another_user_who_has_the_name_now_is_none_that_is_left(
+    place: Place, monkeypatch: pytest.MonkeyPatch, created: int | None, told: list[str], code: int
+) -> None:
+    place.delete()
+    place.iam.create_user(UserName="alice", Path="/team/")
+    with_access_entry(place, monkeypatch, created)
+    rows, result = found(services=("eks",))
+    assert [each["shown"][0]["what"] for each in rows if each["service"] == "eks"] == told
+    assert result.exit_code == code
+
+
+def test_a_user_who_was_deleted_again_is_not_named_again(place: Place) -> None:
+    place.delete()
+    role = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
+    CliRunner().invoke(main, ["restore", "output", "--role", role, "--user", "alice", "--yes"])
+    acting("composite-delete", Path("output/payments/us-east-1"), BOB, name="iam-users-again").run()
+    assert "alice" not in {each["UserName"] for each in place.iam.list_users()["Users"]}
+    place.iam.create_user(UserName="alice", Path="/team/")
+    rows, _ = found(services=("s3",))
+    assert {each["shown"][0]["what"] for each in rows} == {"drop"}
+    assert place.arn not in json.dumps([each["policy"] for each in rows])
+
+
+def test_a_policy_of_another_account_knows_the_restored_user_too(place: Place, org: LocalOrg) -> None:
+    client = org.client("s3", "444455556666")
+    client.create_bucket(Bucket="shared")
+    client.put_bucket_policy(Bucket="shared", Policy=document(allow(place.arn), allow(ROLE)))
+    place.delete()
+    role = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
+    CliRunner().invoke(main, ["restore", "output", "--role", role, "--user", "alice", "--yes"])
+    client.put_bucket_policy(Bucket="shared", Policy=document(allow(place.unique_id), allow(ROLE)))
+    rows, _ = found(services=("s3",), accounts=("payments", "research"))
+    (row,) = (each for each in rows if each["resource"].endswith("shared"))
+    (shown,) = row["shown"]
+    assert (shown["user"], shown["what"]) == (place.arn, "change")
 
 
 def test_the_command_stays_within_the_policy_that_it_prints(place: Place) -> None:

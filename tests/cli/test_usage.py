@@ -222,6 +222,44 @@ def test_a_key_of_no_account_and_a_history_that_is_denied(
     assert read["keys"][0]["callers"][0]["place"] == "unknown"
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param({"Events": [], "NextToken": "more"}, id="an-empty-page-with-more"),
+        pytest.param({"Events": [{"CloudTrailEvent": "{"}]}, id="an-event-that-can-not-be-read"),
+    ],
+)
+def test_events_that_were_not_read_are_not_no_calls(
+    org: LocalOrg, key: str, monkeypatch: pytest.MonkeyPatch, page: dict[str, Any]
+) -> None:
+    scripted_events.attempt(
+        org, ACCOUNT, "jane", "ec2:DescribeInstances", region=REGION, time=days_ago(2).isoformat()
+    )
+    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+    monkeypatch.setattr(
+        *(BaseClient, "_make_api_call"),
+        lambda self, name, given: page if name == "LookupEvents" else original(self, name, given),
+    )
+    result = usage(key, "-c", "accounts.yml", "-a", "payments")
+    assert f"{key}: its calls are unknown" in result.stderr
+    assert result.exit_code == 1
+
+
+def test_users_of_one_name_are_told_apart_by_their_accounts(org: LocalOrg, key: str) -> None:
+    iam = org.client("iam", "444455556666")
+    iam.create_user(UserName="jane")
+    other = iam.create_access_key(UserName="jane")["AccessKey"]["AccessKeyId"]
+    of_both = ("-c", "accounts.yml", "-a", "payments", "-a", "research")
+    Path("result.csv").write_bytes(as_csv({**ROW, "key_id": key}, {**ROW, "key_id": other}))
+    expected = {(key, ACCOUNT, "jane"), (other, "444455556666", "jane")}
+    for asked in (("jane",), ("jane", "--from", "result.csv"), ("--all", "--from", "result.csv")):
+        read = found(*asked, *of_both)["keys"]
+        assert {(each["key"], each["account"], each["user"]) for each in read} == expected
+    table = usage("jane", "--from", "result.csv", *of_both).stdout
+    assert "payments" in table
+    assert "research" in table
+
+
 def of_result(directory: Path, key: str, *accounts: dict[str, str]) -> tuple[dict[str, Any], list[str]]:
     """What is said of ``key`` by files, with ``accounts``: the key, and what was not read."""
     (directory / "accounts.yml").write_text(yaml.safe_dump({"accounts": accounts}))

@@ -55,6 +55,18 @@ def places(*arguments: str, **more: bool) -> list[tuple[str, str, str, str]]:
     return [(each["service"], each["where"], each["key"], each["user"]) for each in found]
 
 
+def test_accounts_that_share_a_name_are_told_apart(org: LocalOrg, key: str) -> None:
+    accounts = yaml.safe_load(Path("accounts.yml").read_text())
+    chosen = [each for each in accounts["accounts"] if each["name"] in ("payments", "research")]
+    Path("accounts.yml").write_text(
+        yaml.safe_dump({**accounts, "accounts": [{**each, "name": "same"} for each in chosen]})
+    )
+    org.client("ssm", ACCOUNT).put_parameter(Name="k", Value=key, Type="String")
+    result = CliRunner().invoke(main, ["where", key, "-c", "accounts.yml", "-r", REGION, "--format", "json"])
+    (found,) = json.loads(result.stdout)["places"]
+    assert (found["account"], found["account_id"], found["user"]) == ("same", ACCOUNT, "jane")
+
+
 Make = Callable[[Callable[[str], Any], str], object]
 
 

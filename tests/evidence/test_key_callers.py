@@ -69,6 +69,21 @@ def test_kinds(subject: IamUser, groups: list[CallGroup], kind: str) -> None:
     assert by(subject, used_key(*groups)).kind == kind
 
 
+@pytest.mark.parametrize(
+    ("subject", "agent", "kind", "selected"),
+    [
+        pytest.param(BOT, BROWSER, "human", "machine", id="a-program-by-its-name"),
+        pytest.param(JANE, GITHUB, "machine", "human", id="a-person-by-its-name"),
+        pytest.param(BOT, GITHUB, "machine", "", id="the-same"),
+    ],
+)
+def test_the_kind_by_which_policies_select_is_that_without_callers(
+    subject: IamUser, agent: str, kind: str, selected: str
+) -> None:
+    found = by(subject, used_key(group(agent, ELSEWHERE)))
+    assert (found.kind, found.selected_as) == (kind, selected)
+
+
 def test_the_users_own_hints_decide() -> None:
     hints = (Hint("machine", "user", "omega"),)
     assert by(NEUTRAL, used_key(group(BROWSER, ELSEWHERE)), hints=hints).kind == "machine"

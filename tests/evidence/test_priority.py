@@ -72,6 +72,11 @@ def order(*annotations: dict[str, Any]) -> list[int | None]:
             annotation(a_key(**called("own"))),
             id="more",
         ),
+        pytest.param(
+            annotation(a_key(**(called("own") | {"more-callers": 1}))),
+            annotation(a_key(**called("own"))),
+            id="more-callers",
+        ),
         pytest.param(annotation(a_key(days=100)), annotation(a_key(days=80)), id="old"),
         pytest.param(annotation(a_key(days=800)), annotation(a_key(days=400)), id="older"),
         pytest.param(annotation(a_key(days=100)), annotation(a_key(days=None)), id="age-unknown"),

@@ -18,7 +18,7 @@ from c7n_iamusers.evidence.model import (
     LastUse,
     UsedKey,
 )
-from c7n_iamusers.key_usage.callers import callers_of
+from c7n_iamusers.key_usage.callers import Places, callers_of
 from c7n_iamusers.key_usage.combination import combined
 from c7n_iamusers.key_usage.model import CallGroup, KeyUsage
 from tests.evidence_records import NEVER, NOW, days_ago, used
@@ -77,6 +77,16 @@ def test_many_callers_are_counted_not_listed() -> None:
     data = a_key(used(5), replace(READ, groups=groups)).as_data()
     assert [each["address"] for each in data["callers"]] == [f"198.51.100.{each}" for each in range(10)]
     assert data["more-callers"] == 15
+
+
+def test_a_caller_from_outside_aws_is_told_however_few_its_calls_are() -> None:
+    own = {f"10.0.0.{each}": "eni" for each in range(25)}
+    inside = (replace(GROUP, address=address, calls=100) for address in own)
+    found = replace(READ, groups=(*inside, replace(GROUP, calls=2)))
+    key = UsedKey(a_key(used(5)).key, (found,), callers_of(found, Places(own)))
+    data = key.as_data()
+    assert (data["callers"][-1]["address"], data["callers"][-1]["place"]) == ("8.8.8.8", "outside")
+    assert (len(data["callers"]), data["more-callers"]) == (10, 16)
 
 
 def merged(*sources: KeyUsage) -> tuple[tuple[int, int], bool]:

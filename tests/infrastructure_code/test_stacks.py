@@ -92,14 +92,34 @@ def test_a_key_by_its_id() -> None:
 @pytest.mark.parametrize(
     "resource",
     [
-        pytest.param(a_resource("ci", "AWS::S3::Bucket"), id="another-type"),
         pytest.param(a_resource("ci", status="DELETE_COMPLETE"), id="deleted"),
         pytest.param(a_resource("ci", status="DELETE_SKIPPED"), id="let-go"),
-        pytest.param(a_resource("CI"), id="another-name"),
     ],
 )
 def test_what_no_stack_manages(resource: dict[str, Any]) -> None:
     assert Asked().with_resources(resource).of(USER, "ci") == Managed()
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        pytest.param(a_resource("ci", "AWS::S3::Bucket"), id="another-type"),
+        pytest.param(a_resource("CI"), id="another-name"),
+    ],
+)
+def test_another_stack_may_have_it_where_aws_shows_something_else_of_that_id(
+    resource: dict[str, Any],
+) -> None:
+    found = Asked().with_resources(resource).of(USER, "ci")
+    (why,) = found.unread
+    assert "a resource of another type with this id, in stack users" in why
+    assert found.is_known is None
+
+
+def test_what_a_stack_let_go_and_has_again() -> None:
+    again = {**a_resource("ci"), "LogicalResourceId": "Again"}
+    asked = Asked().with_resources(a_resource("ci", status="DELETE_SKIPPED"), again).with_root()
+    assert asked.of(USER, "ci").is_known
 
 
 def test_no_stack_has_it() -> None:
@@ -113,6 +133,12 @@ def test_another_validation_error_is_no_answer() -> None:
         Asked().with_error("describe_stack_resources", "ValidationError", said).of(USER, "ci").is_known
         is None
     )
+
+
+def test_a_question_that_is_refused_stops_no_other() -> None:
+    asked = Asked().with_error("describe_stack_resources", "ValidationError", "1 validation error detected")
+    assert asked.of(USER, "strange").is_known is None
+    assert asked.with_resources(a_resource("ci")).with_root().of(USER, "ci").is_known
 
 
 def test_a_denied_region_is_unknown_and_not_asked_again() -> None:

@@ -64,6 +64,26 @@ def a_state(*resources: dict[str, Any], **more: Any) -> bytes:
             'module.team["a"].module.ci.aws_iam_user.this',
             id="module",
         ),
+        pytest.param(
+            a_resource("aws_iam_user", a_user("ci"), mode=None), "aws_iam_user.this", id="of-no-mode"
+        ),
+        pytest.param(
+            a_resource("aws_iam_user", a_user("ci", deposed=None)), "aws_iam_user.this", id="not-deposed"
+        ),
+        pytest.param(
+            a_resource(
+                "awscc_iam_user",
+                {
+                    "attributes": {
+                        "id": "ci",
+                        "user_name": "ci",
+                        "arn": f"arn:aws:iam::{ACCOUNT}:user/ci",
+                    }
+                },
+            ),
+            "awscc_iam_user.this",
+            id="cloud-control",
+        ),
     ],
 )
 def test_users_with_their_address(resource: dict[str, Any], address: str) -> None:
@@ -119,6 +139,21 @@ def test_keys_by_their_id_and_no_secret_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
+    ("owner", "managed"),
+    [(None, True), (ACCOUNT, True), ("444455556666", False)],
+    ids=["no-account", "its-account", "another-account"],
+)
+def test_a_key_counts_for_its_user_in_the_account_of_the_state(owner: str | None, managed: bool) -> None:
+    its = {"attributes": {"id": KEY_ID, "user": "CI", "secret": SECRET}}
+    key, users = a_resource("aws_iam_access_key", its), [a_resource("aws_iam_user", a_user("ci", owner))]
+    found = [each for each in resources_in(a_state(key, *(users if owner else ())), "-") if each.user]
+    index = StateIndex.of(found)
+    assert index.of_user(user_of("ci")).is_known is managed
+    assert index.of_user(user_of("ci"), with_keys=False).is_known is False
+    assert index.of_key(KEY_ID).is_known
+
+
+@pytest.mark.parametrize(
     ("content", "why"),
     [
         pytest.param(json.dumps({"version": 3, "modules": []}), "but of 3: terraform 0.12 or newer", id="v3"),
@@ -135,6 +170,7 @@ def test_keys_by_their_id_and_no_secret_is_kept() -> None:
             "is encrypted by OpenTofu",
             id="encrypted",
         ),
+        pytest.param(json.dumps({"version": 4}), "has no resources", id="without-resources"),
         pytest.param("[]", "no JSON object", id="a-list"),
         pytest.param(f'{{"secret": "{SECRET}"', "line 1", id="cut-off"),
         pytest.param("resource {}", "line 1", id="not-json"),

@@ -14,6 +14,7 @@ import pytest
 
 from c7n_iamusers.key_usage.event_files import COLUMNS, Faults, count_events
 from c7n_iamusers.key_usage.tally import Tally
+from c7n_iamusers.text.documents import Lines, next_json
 from tests.key_usage.test_tally import KEY, OTHER, event
 
 ROW = {
@@ -66,9 +67,7 @@ def calls(tally: Tally, key: str = KEY) -> int:
     [
         pytest.param(log_file(*EVENTS), 5, id="log-file"),
         pytest.param(log_file(), 0, id="log-file-without-events"),
-        pytest.param(b"{}", 0, id="empty-object"),
-        pytest.param(b"", 0, id="empty"),
-        pytest.param(b" \n", 0, id="blank"),
+        pytest.param(b"[]", 0, id="no-events"),
         pytest.param(b"\xef\xbb\xbf" + log_file(*EVENTS), 5, id="byte-order-mark"),
         pytest.param(log_file(*EVENTS[:2]) + log_file(*EVENTS[2:]), 5, id="log-files-put-together"),
         pytest.param(
@@ -121,6 +120,19 @@ def test_packed_log_files_that_were_put_together_are_read_whole() -> None:
     assert (calls(tally), str(faults)) == (5, "")
 
 
+def test_gzip_of_tiny_members_is_not_read_again_with_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = list[int]()
+
+    def counting(text: str, at: int, lines: Lines) -> Any:
+        tried.append(1)
+        return next_json(text, at, lines)
+
+    monkeypatch.setattr("c7n_iamusers.key_usage.event_files.next_json", counting)
+    content = b"".join(gzip.compress(bytes([each])) for each in log_file({**EVENTS[0], "pad": "x" * 3_000}))
+    tally, faults = counted(content)
+    assert (calls(tally), str(faults), len(tried)) == (1, "", 1)
+
+
 def test_gzip_that_unpacks_to_much_is_read_in_pieces() -> None:
     tally, faults = counted(gzip.compress(b" " * 5_000_000 + log_file(*EVENTS)))
     assert (calls(tally), str(faults)) == (5, "")
@@ -151,6 +163,13 @@ def test_gzip_that_unpacks_to_much_is_read_in_pieces() -> None:
         ),
         pytest.param(
             as_csv({**ROW, "calls": "1_0"}), 0, "line 3 is no row", id="calls-as-python-writes-them"
+        ),
+        pytest.param(b"", 0, "it is empty", id="empty"),
+        pytest.param(b" \n", 0, "it is empty", id="blank"),
+        pytest.param(gzip.compress(b""), 0, "it is empty", id="gzip-of-nothing"),
+        pytest.param(b"{}", 0, "1 events do not say whose call", id="empty-object"),
+        pytest.param(
+            result_set(ROW).replace(b"{", b'{"NextToken": "x", ', 1), 312, "more rows", id="first-pages"
         ),
         pytest.param(b"\x1f\x8bnot gzip at all", 0, "is damaged gzip: ", id="no-gzip"),
         pytest.param(b"\xff\xfe{\x00", 0, "is not UTF-8", id="utf-16"),

@@ -14,7 +14,10 @@ from botocore.client import BaseClient
 
 from aws_local_org import LocalOrg, scripted_events
 from c7n_iamusers.evidence.assessment import ANNOTATION
+from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.key_usage import event_lookup
+from c7n_iamusers.report.users import Signs
+from c7n_iamusers.safeguards.forecast import Flagged
 from tests.hostile_texts import INVISIBLE, TEXTS
 from tests.interference import deny
 from tests.plugins.keys import days_ago, key_of, new_report, on_keys
@@ -98,6 +101,22 @@ def test_who_calls_with_a_key(org: LocalOrg) -> None:
     assert source["source"] == f"CloudTrail's event history in {REGION}"
     assert source["as_of"]
     assert source["since"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"), [({}, "machine"), (ASKED, "human")], ids=["without-callers", "with-callers"]
+)
+def test_a_notice_foresees_what_policies_do_that_select_by_kind(
+    org: LocalOrg, asked: dict[str, Any], kind: str
+) -> None:
+    """They select a user by its kind without callers, so a notice must not say that it needs a replacement first."""
+    key_of(org, "ci-bot", 200)
+    call(org, "ci-bot", user_agent="Mozilla/5.0 (X11; Linux x86_64) Chrome/120.0.0.0")
+    known = flagged(**asked)["ci-bot"]
+    assert known["kind"] == kind
+    assert Flagged.of(IamUser({"UserName": "ci-bot"}), known).kind == "machine"
+    assert Signs.of(known).kind == "machine"
+    assert "ci-bot" in flagged(**asked, kinds=["machine"])
 
 
 def test_a_key_whose_calls_are_data_events_is_never_unused(org: LocalOrg) -> None:

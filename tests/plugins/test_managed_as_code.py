@@ -259,6 +259,22 @@ def test_a_key_of_a_state_is_not_retired_unless_asked(org: LocalOrg, tmp_path: P
     assert statuses(org, "ci") == {keys["ci"]: "Inactive"}
 
 
+def test_a_user_whose_key_is_in_a_state_is_not_deleted(org: LocalOrg, tmp_path: Path) -> None:
+    keys = {name: key_of(org, name, created=400, used=200) for name in ("ci", "by-hand")}
+    place = states_in_a_bucket(org, a=a_state(key_in_state(keys["ci"])))
+    found = deleted(tmp_path, {"terraform-states": [place]}, **{"active-within": "none"})
+    assert (found["ci"]["code"], found["by-hand"]["status"]) == ("ManagedAsCode", "deleted")
+    assert "Terraform manages its access key in aws_iam_access_key.ci" in found["ci"]["reason"]
+
+
+def test_another_key_of_a_user_whose_key_is_in_a_state_is_retired(org: LocalOrg, tmp_path: Path) -> None:
+    key = key_of(org, "ci", created=400, used=200)
+    place = states_in_a_bucket(org, a=a_state(key_in_state("AKIAIOSFODNN7EXAMPLE")))
+    asked: dict[str, Any] = {"managed-by": {"terraform-states": [place]}}
+    deactivate(tmp_path, unused=90, **asked)
+    assert retire(org, tmp_path, **asked)[key]["status"] == "retired"
+
+
 def test_a_key_of_a_stack(org: LocalOrg, tmp_path: Path) -> None:
     key_of(org, "ci", created=400)
     template = {"Resources": {"Key": {"Type": "AWS::IAM::AccessKey", "Properties": {"UserName": "ci"}}}}

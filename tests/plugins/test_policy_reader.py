@@ -12,6 +12,7 @@ from unittest import mock
 import pytest
 import yaml
 from botocore.client import BaseClient
+from botocore.exceptions import EndpointConnectionError
 from c7n.exceptions import PolicyValidationError
 
 from aws_local_org import LocalOrg
@@ -269,6 +270,18 @@ def test_all_enabled_regions_are_read_unless_some_are_named(
     assert (place["region"], place["service"]) == ("eu-west-1", "sqs")
 
 
+def test_a_region_that_the_sdk_does_not_know_is_asked_all_the_same(
+    org: LocalOrg, alice: str, answering: Callable[[str, Answer], None]
+) -> None:
+    def unreachable(call: Any, given: Any) -> Any:
+        raise EndpointConnectionError(endpoint_url="https://sqs.eu-wst-1.amazonaws.com")
+
+    answering("ListQueues", unreachable)
+    reader = PolicyReader.of(org.session(ACCOUNT), ACCOUNT, REGION)
+    (unread,) = reader.read(("sqs",), ["eu-wst-1"]).unread
+    assert (unread.service, unread.region) == ("sqs", "eu-wst-1")
+
+
 def test_regions_that_can_not_be_listed_make_it_unknown(org: LocalOrg, alice: str) -> None:
     with denied("DescribeRegions"):
         found = flagged(**{"blast-radius": ["sqs"]})
@@ -283,6 +296,9 @@ def test_regions_that_can_not_be_listed_make_it_unknown(org: LocalOrg, alice: st
         pytest.param({"blast-radius": "s3"}, "must be a list", id="no-list"),
         pytest.param({"blast-radius-regions": ["eu-west-1"]}, "needs blast-radius", id="regions-alone"),
         pytest.param({"blast-radius": "all", "blast-radius-regions": [5]}, "list of Regions", id="regions"),
+        pytest.param(
+            {"blast-radius": "all", "blast-radius-regions": ["EU-WEST-1"]}, "list of Regions", id="region"
+        ),
         pytest.param(
             {"findings": {"none-of": ["resource-policy-names-user"]}}, "needs blast-radius", id="finding"
         ),

@@ -16,6 +16,7 @@ from c7n_iamusers.resource_policies.leftovers import (
     RENEW_ENTRY,
     GoneUser,
     Leftover,
+    as_of_today,
     leftovers,
 )
 from c7n_iamusers.resource_policies.reading import AccessEntry, ResourcePolicy
@@ -72,6 +73,22 @@ def when(operator: str, *values: str, effect: str = "Allow", key: str = "aws:use
         pytest.param(when("StringNotEquals", OLD, effect="Deny"), GONE, BY_HAND, None, id="past-a-deny"),
         pytest.param(when("ForAllValues:StringEquals", OLD), GONE, BY_HAND, None, id="true-for-no-values"),
         pytest.param(when("StringEquals", OLD, effect="Deny"), GONE, DROP, None, id="denied-alone"),
+        pytest.param(
+            when("StringEqualsIfExists", OLD, effect="Deny"), GONE, BY_HAND, None, id="true-without-the-key"
+        ),
+        pytest.param(when("StringLike", f"{OLD}:*"), GONE, DROP, None, id="with-a-tail"),
+        pytest.param(
+            when("StringLike", f"*:{OLD}", effect="Deny"), GONE, BY_HAND, None, id="sessions-of-its-name"
+        ),
+        *(
+            pytest.param(
+                when("StringLike", f"home/{OLD}/*", effect=effect, key="s3:prefix"),
+                *(gone, BY_HAND, None),
+                id=f"about-others-{effect}-{gone.restored_as}",
+            )
+            for effect in ("Allow", "Deny")
+            for gone in (GONE, BACK)
+        ),
     ],
 )
 def test_what_a_statement_should_be(
@@ -167,3 +184,32 @@ def test_an_access_entry_that_was_made_after_the_restoration_is_none_that_is_lef
     back = GoneUser(ARN, OLD, NEW, datetime(2027, 1, 1, 12, tzinfo=timezone.utc))
     created = datetime(2027, 1, 1, hour, tzinfo=timezone.utc) if hour else None
     assert len(leftovers((), [AccessEntry(CLUSTER, REGION, ARN, created)], [back])) == left
+
+
+NOON = datetime(2027, 1, 1, 12, tzinfo=timezone.utc)
+
+
+def a_user(unique_id: str, arn: str = ARN) -> dict[str, Any]:
+    return {"UserId": unique_id, "Arn": arn, "CreateDate": NOON}
+
+
+@pytest.mark.parametrize(
+    ("gone", "users", "today"),
+    [
+        pytest.param([BACK], [a_user(NEW)], BACK, id="back"),
+        pytest.param([BACK], [a_user(NEW, f"{ARN}-2")], GoneUser(f"{ARN}-2", OLD, NEW), id="renamed-since"),
+        pytest.param([BACK], [], GONE, id="gone-again"),
+        pytest.param([BACK], None, BACK, id="unknown"),
+        pytest.param(
+            [BACK], [a_user(STRANGER)], GoneUser(ARN, OLD, "", NOON), id="somebody-else-has-the-name"
+        ),
+        pytest.param([GONE], [a_user(STRANGER)], GoneUser(ARN, OLD, "", NOON), id="the-name-is-taken"),
+        pytest.param([BACK, GoneUser(ARN, NEW)], None, GONE, id="deleted-again"),
+        pytest.param([BACK, GoneUser(ARN, NEW, "AIDA3")], None, GoneUser(ARN, OLD, "AIDA3"), id="back-again"),
+        pytest.param([BACK, GoneUser(ARN, NEW, OLD)], None, GoneUser(ARN, OLD, OLD), id="in-a-circle"),
+    ],
+)
+def test_what_became_of_a_deleted_user(
+    gone: list[GoneUser], users: list[dict[str, Any]] | None, today: GoneUser
+) -> None:
+    assert as_of_today(gone, lambda _: users)[0] == today
