@@ -8,9 +8,10 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 
-from c7n_iamusers.evidence.classification import REPLACEMENT_BASIS, REPLACEMENTS
-from c7n_iamusers.evidence.findings import FINDING_RULES, FindingRule
+from c7n_iamusers.evidence.finding_case import FindingRule
+from c7n_iamusers.evidence.findings import FINDING_RULES
 from c7n_iamusers.evidence.model import Thresholds
+from c7n_iamusers.evidence.replacements import REPLACEMENT_BASIS, REPLACEMENTS
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, PERMISSIONS_BOUNDARY, AttachmentKind, Removal
 from c7n_iamusers.iam.permissions import (
     BROWNOUT,

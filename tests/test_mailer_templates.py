@@ -17,8 +17,8 @@ from botocore.configloader import load_config
 from c7n_mailer.utils import get_rendered_jinja
 
 import c7n_iamusers
-from c7n_iamusers.evidence.classification import REPLACEMENTS
 from c7n_iamusers.evidence.model import KINDS
+from c7n_iamusers.evidence.replacements import REPLACEMENTS
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.exemptions import parse_list
 from c7n_iamusers.identity_center.output.aws_config import Role, aws_config

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from c7n_iamusers.evidence.classification import classify
-from c7n_iamusers.evidence.findings import Case, evaluate
+from c7n_iamusers.evidence.finding_case import Case
+from c7n_iamusers.evidence.findings import evaluate
 from c7n_iamusers.evidence.index import USER, EvidenceIndex, with_listed_credentials
 from c7n_iamusers.evidence.model import (
     Activity,

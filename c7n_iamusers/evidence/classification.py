@@ -1,246 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether people, programs or both use an IAM user, the reasons, and what can replace it. Pure.
+"""Whether people, programs or both use an IAM user, and the reasons. Pure.
 
 Names, paths and tags count as hints: an organization's own hints come before common naming.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from c7n_iamusers.evidence import model
-from c7n_iamusers.evidence.key_callers import ELSEWHERE, IN_AWS, PERSON, PIPELINE, signs_in, working_callers
-from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.evidence.key_callers import IN_AWS, PERSON, PIPELINE, signs_in, working_callers
+from c7n_iamusers.evidence.naming_hints import hinted_kinds, machine_indicator, person_indicator
+from c7n_iamusers.evidence.replacements import BEDROCK, CODECOMMIT, REPLACEMENTS, replacements
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.user_fields import FIELDS, matches, pattern_fault
-from c7n_iamusers.text.wording import quoted, shown
-
-HINTED_KINDS = (model.HUMAN, model.MACHINE, model.MIXED)
-
-#: Words of a user name between separators: matches ``ci-checkout``, ``svc_mailer``, ``terraform``, not ``cicero``.
-_MACHINE_WORDS = frozenset(
-    "agent api app automation backup batch bot build cd ci cicd circleci cron daemon deploy deployer deployment "
-    "etl exporter github gitlab integration jenkins job lambda machine monitoring pipeline runner robot script "
-    "server service ses smtp sftp svc sync system terraform travis upload uploader worker".split()
-)
-_MACHINE_PATHS = frozenset(
-    "apps bots ci machines pipelines robots service-accounts services system vendors".split()
-)
-_VENDOR_WORDS = frozenset("integration partner saas thirdparty vendor vendors".split())
-_CI_WORDS = frozenset(
-    "build cd ci cicd circleci deploy deployer deployment github gitlab jenkins pipeline runner terraform "
-    "travis".split()
-)
-#: The SES console names the users that it creates for SMTP: ses-smtp-user.20260131-120000.
-_SMTP_WORDS = frozenset("ses smtp".split())
-#: Tags of people's users. An Owner tag indicates nothing, since programs have one too.
-_PERSON_TAGS = frozenset(
-    "displayname e-mail email employeeid familyname firstname givenname lastname mail surname".split()
-)
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[a-z]+", re.IGNORECASE)
-_FULL_NAME = re.compile(r"[^\W\d_]{2,}\.[^\W\d_]{2,}")
-
-
-def hinted_kinds(user: IamUser, hints: Sequence[model.Hint]) -> dict[str, model.Hint]:
-    """Kind -> the first of ``hints`` that matches ``user`` with this kind."""
-    found: dict[str, model.Hint] = {}
-    for hint in hints:
-        if hint.kind not in found and matches(user, hint.field, hint.pattern):
-            found[hint.kind] = hint
-    return found
-
-
-def machine_indicator(user: IamUser) -> str:
-    """What in the name or path indicates a program, in words; empty if nothing does."""
-    if words := _words(user.name) & _MACHINE_WORDS:
-        return f"{min(words)!r} in its name"
-    parts = {part.lower() for part in user.path.split("/")} & _MACHINE_PATHS
-    return f"path {user.path}" if parts else ""
-
-
-def person_indicator(user: IamUser) -> str:
-    """What in the tags or name indicates a person, in words; empty if nothing does."""
-    tags = sorted(key for key in user.tags if key.lower() in _PERSON_TAGS)
-    if tags:
-        return f"tag {tags[0]}"
-    if _EMAIL.fullmatch(user.name) or _FULL_NAME.fullmatch(user.name):
-        return "a person's name"
-    return ""
-
-
-def is_vendor(user: IamUser) -> bool:
-    """Whether the name or path indicates a vendor's program."""
-    return bool((_words(user.name) | {part.lower() for part in user.path.split("/")}) & _VENDOR_WORDS)
-
-
-def is_ci(user: IamUser) -> bool:
-    """Whether the name indicates a build or deployment pipeline."""
-    return bool(_words(user.name) & _CI_WORDS)
-
-
-def is_smtp(user: IamUser) -> bool:
-    """Whether the name indicates SMTP access to Amazon SES, whose password is derived from an access key."""
-    return bool(_words(user.name) & _SMTP_WORDS)
-
-
-def parse_hints(data: Any, where: str) -> tuple[model.Hint, ...]:
-    """Hints from a policy's ``hints``: kind -> field -> pattern or list of patterns.
-
-    Raises InvalidPolicyData with the place, the fault and what to write instead.
-    """
-    if not isinstance(data, Mapping):
-        raise InvalidPolicyData(
-            f"{where}: must map kinds to patterns, such as {{machine: {{user: ['ci-*']}}}}"
-        )
-    return tuple(
-        hint for kind, fields in data.items() for hint in _of_kind(str(kind), fields, f"{where}.{kind}")
-    )
-
-
-def _of_kind(kind: str, fields: Any, where: str) -> Iterator[model.Hint]:
-    if kind not in HINTED_KINDS:
-        raise InvalidPolicyData(f"{where}: a hint can say {', '.join(HINTED_KINDS)}, not {quoted(kind)}")
-    if not isinstance(fields, Mapping) or not set(fields) <= set(FIELDS):
-        raise InvalidPolicyData(f"{where}: must map {', '.join(FIELDS)} to patterns, not {quoted(fields)}")
-    for field, patterns in fields.items():
-        for pattern in patterns if isinstance(patterns, list) else [patterns]:
-            if not isinstance(pattern, str) or not pattern:
-                raise InvalidPolicyData(
-                    f"{where}.{field}: must be a shell glob such as 'ci-*', not {quoted(pattern)}"
-                )
-            if fault := pattern_fault(field, pattern):
-                raise InvalidPolicyData(f"{where}.{field}: {quoted(pattern)} {fault}")
-            yield model.Hint(kind, field, pattern)
-
-
-def _words(name: str) -> set[str]:
-    return set(re.split(r"[^a-z]+", name.lower()))
-
-
-IDENTITY_CENTER = "identity-center"
-ROLE = "role"
-OIDC_ROLE = "oidc-role"
-CROSS_ACCOUNT_ROLE = "cross-account-role"
-ROLES_ANYWHERE = "roles-anywhere"
-SHORT_TERM_KEY = "short-term-key"
-GIT_BY_ROLE = "git-remote-codecommit"
-KEYSPACES_BY_ROLE = "keyspaces-sigv4"
-SES_BY_ROLE = "ses-api"
-SIGNED_REQUESTS = "signed-requests"
-EXEMPT = "exempt"
-
-#: Replacement -> its description in reasons.
-REPLACEMENTS = {
-    IDENTITY_CENTER: "a user of IAM Identity Center",
-    ROLE: "the role of the AWS compute service that it runs on",
-    OIDC_ROLE: "a role that the pipeline's OIDC tokens may assume",
-    CROSS_ACCOUNT_ROLE: "a role for the vendor's account, with an external id",
-    ROLES_ANYWHERE: "a role through IAM Roles Anywhere, where it runs outside AWS",
-    SHORT_TERM_KEY: "a role, or a short-term Bedrock API key",
-    GIT_BY_ROLE: "a role, with git-remote-codecommit for Git",
-    KEYSPACES_BY_ROLE: "a role, with the SigV4 plugin of the Cassandra driver",
-    SES_BY_ROLE: "a role that calls the SES API, as SMTP has no temporary credentials",
-    SIGNED_REQUESTS: "a role whose requests are signed by an AWS SDK, agent or exporter (SigV4)",
-    EXEMPT: "an exemption with an expiry, where a client can't use a role",
-}
-_BEST = "Security best practices in IAM (IAM User Guide)"
-#: Replacement -> for whom it is, and the page of AWS that says so.
-REPLACEMENT_BASIS: Mapping[str, tuple[str, str]] = {
-    IDENTITY_CENTER: ("people", f"{_BEST}: human users use federation with an identity provider"),
-    ROLE: ("programs in AWS", f"{_BEST}: workloads use temporary credentials with IAM roles"),
-    OIDC_ROLE: ("pipelines", "Create an OpenID Connect (OIDC) identity provider in IAM (IAM User Guide)"),
-    CROSS_ACCOUNT_ROLE: ("vendors", "Access to AWS accounts owned by third parties (IAM User Guide)"),
-    ROLES_ANYWHERE: (
-        "programs outside AWS",
-        "What is AWS Identity and Access Management Roles Anywhere? (IAM Roles Anywhere User Guide)",
-    ),
-    SHORT_TERM_KEY: ("Bedrock API keys", "API keys for Amazon Bedrock (IAM User Guide)"),
-    GIT_BY_ROLE: (
-        "Git credentials and SSH keys of CodeCommit",
-        "Setup steps for HTTPS connections to AWS CodeCommit with git-remote-codecommit (AWS CodeCommit User Guide)",
-    ),
-    KEYSPACES_BY_ROLE: (
-        "credentials of Keyspaces",
-        "Create credentials for programmatic access to Amazon Keyspaces (Amazon Keyspaces Developer Guide)",
-    ),
-    SES_BY_ROLE: (
-        "senders of mail by SMTP",
-        "Obtaining Amazon SES SMTP credentials (Amazon SES Developer Guide), which knows none that are temporary",
-    ),
-    SIGNED_REQUESTS: (
-        "API keys of CloudWatch Logs and of services that this table does not know",
-        "AWS Signature Version 4 for API requests (IAM User Guide)",
-    ),
-    EXEMPT: ("clients that can't use a role", "our own choice: an exemption has a reason and an end"),
-}
-BEDROCK = "bedrock.amazonaws.com"
-_GIT = "codecommit.amazonaws.com"
-#: ServiceName of service-specific credentials -> replacements, a role first. Other services: _OTHER_SERVICES.
-_BY_SERVICE: Mapping[str, tuple[str, ...]] = {
-    _GIT: (GIT_BY_ROLE, EXEMPT),
-    "cassandra.amazonaws.com": (KEYSPACES_BY_ROLE, EXEMPT),
-    BEDROCK: (SHORT_TERM_KEY,),
-}
-#: CloudWatch Logs, and services that this table does not know. A service that takes an API key also takes SigV4.
-_OTHER_SERVICES = (SIGNED_REQUESTS, EXEMPT)
-
-
-def replacements(
-    user: IamUser, kind: str, held: Iterable[model.Credential], callers: Iterable[str] = ()
-) -> tuple[str, ...]:
-    """What can replace a user of ``kind`` with the credentials ``held``, the best first; empty if nothing is needed.
-
-    ``callers``: what those of its keys are (``key_callers.signs_in``), where that is known.
-    """
-    fitting = dict.fromkeys(_fitting(user, kind, tuple(held), tuple(callers)))
-    last = (EXEMPT,) if EXEMPT in fitting else ()
-    return (*(each for each in fitting if each != EXEMPT), *last)
-
-
-def _fitting(
-    user: IamUser, kind: str, held: tuple[model.Credential, ...], callers: tuple[str, ...]
-) -> Iterator[str]:
-    if kind == model.BEDROCK_API_KEY:
-        yield SHORT_TERM_KEY
-        return
-    if kind not in (model.HUMAN, model.MACHINE, model.MIXED):
-        return
-    if kind != model.MACHINE:
-        yield IDENTITY_CENTER
-    if kind != model.HUMAN and any(attachments.CREDENTIAL_TRAITS[each.kind].signs_requests for each in held):
-        yield from _for_programs(user, callers)
-    for each in held:
-        yield from _for_service(each)
-
-
-#: What a caller is -> what fits it. Its word may be wrong, so what fits by the name follows.
-_BY_CALLER: Mapping[str, str] = {PIPELINE: OIDC_ROLE, IN_AWS: ROLE, ELSEWHERE: ROLES_ANYWHERE}
-
-
-def _for_programs(user: IamUser, callers: tuple[str, ...]) -> tuple[str, ...]:
-    if is_vendor(user):
-        return (CROSS_ACCOUNT_ROLE,)
-    if is_smtp(user):
-        return (SES_BY_ROLE, EXEMPT)
-    by_name = (OIDC_ROLE, ROLE) if is_ci(user) else (ROLE, ROLES_ANYWHERE)
-    return (*(_BY_CALLER[each] for each in callers if each in _BY_CALLER), *by_name)
-
-
-def _for_service(credential: model.Credential) -> tuple[str, ...]:
-    traits = attachments.CREDENTIAL_TRAITS[credential.kind]
-    if traits.used_by == attachments.PERSON or traits.signs_requests:
-        return ()
-    return _BY_SERVICE.get(traits.service or credential.service, _OTHER_SERVICES)
-
+from c7n_iamusers.text.wording import shown
 
 _SHOWN = 5
 
 
-def reasons_of(user: IamUser, evidence: model.Evidence, replacements: tuple[str, ...]) -> tuple[str, ...]:
+def reasons_of(user: IamUser, evidence: model.Evidence, fitting: tuple[str, ...]) -> tuple[str, ...]:
     """In words: credentials, MFA, path, tags, groups, evidence that was not read, and replacements."""
     return (
         *(_described(each) for found in evidence.credentials.values() for each in found),
@@ -249,8 +29,8 @@ def reasons_of(user: IamUser, evidence: model.Evidence, replacements: tuple[str,
         *_path_tags_groups(user),
         *(f"{name}: {each.problem}" for name, each in evidence.sources.items() if each.problem),
         *(
-            [f"replacement: {', or '.join(REPLACEMENTS[replacement] for replacement in replacements)}"]
-            if replacements
+            [f"replacement: {', or '.join(REPLACEMENTS[replacement] for replacement in fitting)}"]
+            if fitting
             else []
         ),
     )
@@ -448,5 +228,5 @@ def _is_git(credential: model.Credential) -> bool:
     """Whether people and programs both use it, so that it decides only if there are no other credentials."""
     return (
         attachments.CREDENTIAL_TRAITS[credential.kind].used_by == attachments.EITHER
-        or credential.service == _GIT
+        or credential.service == CODECOMMIT
     )

@@ -8,70 +8,32 @@ this order. Ids are stable because programs match on them; texts may change.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
 from fnmatch import fnmatchcase
 
-from c7n_iamusers.evidence.model import Credential, Evidence, Finding, Findings, Provisioning, Thresholds
-from c7n_iamusers.exemptions import Exemption
+from c7n_iamusers.evidence.finding_case import (
+    Case,
+    FindingRule,
+    Rule,
+    Texts,
+    has_attached,
+    never_used,
+    of_each,
+    some,
+    title,
+    unused,
+)
+from c7n_iamusers.evidence.model import Credential, Finding, Findings
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.user_fields import matches
 from c7n_iamusers.policy_comparison.administrators import escalations, full_admins
 from c7n_iamusers.policy_comparison.escalation_paths import PATHFINDING, RHINO
-from c7n_iamusers.text.wording import shown
 
 HIGH, MEDIUM, LOW = "high", "medium", "low"
 _BEST = "Security best practices in IAM"
 _UNUSED = f"{_BEST}: Regularly review and remove unused users, roles, permissions, policies, and credentials"
 _KEYS = f"{_BEST}: Update access keys when needed for use cases that require long-term credentials"
-_SHOWN = 5
-#: The texts of a rule's findings; empty if there is nothing to report, None if the evidence for it was not read.
-Texts = tuple[str, ...] | None
-
-
-@dataclass(frozen=True)
-class Case:
-    """What the rules see of one user at ``now`` (UTC)."""
-
-    user: IamUser
-    evidence: Evidence
-    exemption: Exemption
-    now: datetime
-    thresholds: Thresholds = field(default_factory=Thresholds)
-    provisioning: Provisioning = field(default_factory=Provisioning)
-
-    def credentials(self, kind: str) -> tuple[Credential, ...] | None:
-        """The active credentials of ``kind``; None if the kind was not read, or a status is unknown."""
-        credentials = self.evidence.credentials.get(kind)
-        if credentials is None or any(credential.active is None for credential in credentials):
-            return None
-        return tuple(credential for credential in credentials if credential.active)
-
-    def days_since(self, moment: datetime) -> int:
-        """Whole days from ``moment`` to now."""
-        return (self.now - moment).days
-
-
-Rule = Callable[[Case], Texts]
-
-
-@dataclass(frozen=True)
-class FindingRule:
-    """``rule``: its docstring says when it is found. ``rests_on``: the evidence without which it is unknown.
-
-    ``basis``: the guidance that the user violates. ``note``: text for the reference, below the table.
-    """
-
-    id: str
-    severity: str
-    rule: Rule
-    rests_on: str
-    basis: str
-    note: str = ""
-
-
 _RULES: list[FindingRule] = []
 
 
@@ -153,7 +115,7 @@ def _longest_session(user: IamUser) -> str:
 )
 def password_never_used(case: Case) -> Texts:
     """It has a password that was never used."""
-    return _never_used(case, attachments.LOGIN_PROFILE.name)
+    return never_used(case, attachments.LOGIN_PROFILE.name)
 
 
 @_finding(
@@ -164,7 +126,7 @@ def password_never_used(case: Case) -> Texts:
 )
 def password_unused(case: Case) -> Texts:
     """Its password was last used `thresholds.unused` days ago or earlier."""
-    return _unused(case, attachments.LOGIN_PROFILE.name)
+    return unused(case, attachments.LOGIN_PROFILE.name)
 
 
 @_finding(
@@ -175,7 +137,7 @@ def password_unused(case: Case) -> Texts:
 )
 def key_never_used(case: Case) -> Texts:
     """One of its active access keys was never used."""
-    return _never_used(case, attachments.ACCESS_KEY.name)
+    return never_used(case, attachments.ACCESS_KEY.name)
 
 
 @_finding(
@@ -186,7 +148,7 @@ def key_never_used(case: Case) -> Texts:
 )
 def key_unused(case: Case) -> Texts:
     """One of its active access keys was last used `thresholds.unused` days ago or earlier."""
-    return _unused(case, attachments.ACCESS_KEY.name)
+    return unused(case, attachments.ACCESS_KEY.name)
 
 
 @_finding(
@@ -202,9 +164,9 @@ def key_not_rotated(case: Case) -> Texts:
         if key.created is None:
             return None
         days = case.days_since(key.created)
-        return f"{_title(key)} is {days} days old." if days >= case.thresholds.rotation else ""
+        return f"{title(key)} is {days} days old." if days >= case.thresholds.rotation else ""
 
-    return _each(case, attachments.ACCESS_KEY.name, due)
+    return of_each(case, attachments.ACCESS_KEY.name, due)
 
 
 @_finding(
@@ -236,7 +198,7 @@ def admin_rights(case: Case) -> Texts:
     policies = full_admins(case.evidence.grants)
     if not policies:
         return policies
-    return (f"Administrator by {_some(policies)}{_within_boundary(case)}.",)
+    return (f"Administrator by {some(policies)}{_within_boundary(case)}.",)
 
 
 @_finding(
@@ -259,7 +221,7 @@ def may_become_admin(case: Case) -> Texts:
     ways = escalations(case.evidence.grants)
     if not ways:
         return ways
-    return (f"May become an administrator, by {_some(ways)}{_within_boundary(case)}.",)
+    return (f"May become an administrator, by {some(ways)}{_within_boundary(case)}.",)
 
 
 def _within_boundary(case: Case) -> str:
@@ -275,7 +237,7 @@ def _within_boundary(case: Case) -> str:
 )
 def inline_policies(case: Case) -> Texts:
     """It has inline policies."""
-    return _attached(case, attachments.INLINE_POLICY.name, "inline policies")
+    return has_attached(case, attachments.INLINE_POLICY.name, "inline policies")
 
 
 @_finding(
@@ -286,7 +248,7 @@ def inline_policies(case: Case) -> Texts:
 )
 def directly_attached_policies(case: Case) -> Texts:
     """Managed policies are attached to it directly, not to a group."""
-    return _attached(case, attachments.ATTACHED_POLICY.name, "directly attached policies")
+    return has_attached(case, attachments.ATTACHED_POLICY.name, "directly attached policies")
 
 
 @_finding(
@@ -314,7 +276,7 @@ def orphaned_mfa(case: Case) -> Texts:
     serials = case.evidence.orphaned_mfa
     if not serials:
         return serials
-    return (f"A virtual MFA device with its name is assigned to no user: {_some(serials)}.",)
+    return (f"A virtual MFA device with its name is assigned to no user: {some(serials)}.",)
 
 
 @_finding(
@@ -329,7 +291,7 @@ def role_trusts_user(case: Case) -> Texts:
     roles = case.evidence.trusted_by
     if not roles:
         return roles
-    return (f"The trust policies of these roles name it and break when it is deleted: {_some(roles)}.",)
+    return (f"The trust policies of these roles name it and break when it is deleted: {some(roles)}.",)
 
 
 @_finding(
@@ -350,7 +312,7 @@ def resource_policy_names_user(case: Case) -> Texts:
     if not naming.named:
         return None
     more = f"; there may be more, since not all could be read: {naming.unknown}" if naming.unknown else ""
-    places = _some(tuple(map(str, naming.named)))
+    places = some(tuple(map(str, naming.named)))
     return (f"Policies of these resources name it and break when it is deleted: {places}{more}.",)
 
 
@@ -408,60 +370,6 @@ def managed_as_code(case: Case) -> Texts:
 
 FINDING_RULES = tuple(_RULES)
 FINDING_IDS = tuple(row.id for row in FINDING_RULES)
-
-
-def _never_used(case: Case, kind: str) -> Texts:
-    def never(credential: Credential) -> str | None:
-        if credential.last_use is None:
-            return None
-        if credential.last_use.at:
-            return ""
-        return f"{_title(credential)} was never used{_age(case, credential.created)}."
-
-    return _each(case, kind, never)
-
-
-def _unused(case: Case, kind: str) -> Texts:
-    def idle(credential: Credential) -> str | None:
-        if credential.last_use is None:
-            return None
-        if credential.last_use.at is None:
-            return ""
-        days = case.days_since(credential.last_use.at)
-        return (
-            f"{_title(credential)} was last used {days} days ago." if days >= case.thresholds.unused else ""
-        )
-
-    return _each(case, kind, idle)
-
-
-def _each(case: Case, kind: str, text_of: Callable[[Credential], str | None]) -> Texts:
-    """The texts of ``text_of`` (empty: nothing to report, None: unknown) for the active credentials of ``kind``."""
-    credentials = case.credentials(kind)
-    if credentials is None:
-        return None
-    texts = [text_of(credential) for credential in credentials]
-    found = tuple(text for text in texts if text)
-    return None if not found and None in texts else found
-
-
-def _title(credential: Credential) -> str:
-    return credential.title[:1].upper() + credential.title[1:]
-
-
-def _age(case: Case, created: datetime | None) -> str:
-    return f" since it was created {case.days_since(created)} days ago" if created else ""
-
-
-def _attached(case: Case, kind: str, title: str) -> Texts:
-    policies = case.user.attachments.get(kind)
-    if not policies:
-        return policies if policies is None else ()
-    return (f"Has {title}: {_some(tuple(str(policy.get('PolicyName', '?')) for policy in policies))}.",)
-
-
-def _some(names: tuple[str, ...]) -> str:
-    return shown(names, _SHOWN)
 
 
 #: Characters of a finding's text. Others choose names and tags: five ARNs have up to 10,000 characters.

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from c7n_iamusers.evidence.assessment import Assessment, Criteria, activity_of, is_unused, unread_kinds
-from c7n_iamusers.evidence.classification import parse_hints
 from c7n_iamusers.evidence.findings import FINDING_IDS, MANAGED_AS_CODE
 from c7n_iamusers.evidence.index import USER, with_listed_credentials
 from c7n_iamusers.evidence.model import KINDS, Hint, Provisioning, Thresholds
+from c7n_iamusers.evidence.naming_hints import parse_hints
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.user_fields import pattern_fault
 from c7n_iamusers.resource_policies.sources import ALL, SERVICES

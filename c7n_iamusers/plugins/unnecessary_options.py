@@ -11,10 +11,10 @@ from typing import Any
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
 from c7n_iamusers import defaults, exemptions
-from c7n_iamusers.evidence.classification import HINTED_KINDS
 from c7n_iamusers.evidence.findings import FINDING_IDS
 from c7n_iamusers.evidence.index import CREATION
 from c7n_iamusers.evidence.model import KINDS
+from c7n_iamusers.evidence.naming_hints import HINTED_KINDS
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES, PIECES
 from c7n_iamusers.evidence.selection import (
     BLAST_RADIUS,

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.evidence.findings import FINDING_IDS, FINDING_RULES, Case, evaluate
+from c7n_iamusers.evidence.finding_case import Case
+from c7n_iamusers.evidence.findings import FINDING_IDS, FINDING_RULES, evaluate
 from c7n_iamusers.evidence.model import Evidence, Provisioning, Thresholds
 from c7n_iamusers.exemptions import Exemption, ExemptionRule
 from c7n_iamusers.iam.policy_documents import AppliedPolicy

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.evidence.classification import (
+from c7n_iamusers.evidence.model import Hint
+from c7n_iamusers.evidence.naming_hints import (
     is_ci,
     is_vendor,
     machine_indicator,
     parse_hints,
     person_indicator,
 )
-from c7n_iamusers.evidence.model import Hint
 from c7n_iamusers.exceptions import InvalidPolicyData
 from tests.records import user
 
