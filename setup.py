@@ -176,10 +176,10 @@ setup(
         "cli": ["click>=8.1", "rich>=13", "jinja2>=3.1"],
         "org": ["c7n-org>=0.6.51", "c7n-mailer>=0.6.51"],
         # moto's own extra "server" would bring cfn-lint, docker and sympy, which these services never load; its
-        # CloudFormation imports openapi-spec-validator. The upper bound is there because the local organization refines
-        # moto's internals
+        # CloudFormation imports openapi-spec-validator. One release: the local organization refines moto's internals,
+        # which change in any release
         "local": [
-            "moto[s3]>=5.2.5,<5.3",
+            "moto[s3]==5.2.6",
             "flask>=3",
             "flask-cors>=5",
             "aiosmtpd>=1.4.6",

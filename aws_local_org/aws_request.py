@@ -15,6 +15,7 @@ from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
+from werkzeug.exceptions import HTTPException
 
 #: SigV4 scope: Credential=<access key id>/<date>/<region>/<signing name>/aws4_request
 _SCOPE = re.compile(r"Credential=([^/,=]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
@@ -85,15 +86,15 @@ def _operation(environ: dict[str, Any], body: bytes, service: str) -> tuple[str,
     request = Request({**environ, "wsgi.input": io.BytesIO(body)})
     try:
         operation, uri_parameters = get_service_router(service).match(request)
-        model = get_service_model(service)
-        protocol = determine_request_protocol(model, request.content_type)
-        parser = PROTOCOL_PARSERS[protocol](operation)
-        wire = {"method": request.method, "values": request.values, "headers": request.headers, "body": body}
+    except (UnknownServiceError, HTTPException, NotImplementedError):
+        return _named_without_model(request, body)  # the log names what is known
+    parser = PROTOCOL_PARSERS[determine_request_protocol(get_service_model(service), request)](operation)
+    wire = {"method": request.method, "values": request.values, "headers": request.headers, "body": body}
+    try:
         return operation.name, dict(
             parser.parse({**wire, "url_path": request.path, "url_params": uri_parameters})
         )
-    except Exception:  # noqa: BLE001 - whatever a malformed request makes moto's parser raise, moto itself answers it
-        # An unknown service or operation, or a malformed body: the log names what is known.
+    except Exception:  # noqa: BLE001 - whatever a malformed body makes moto's parser raise, moto itself answers it
         return _named_without_model(request, body)
 
 
