@@ -111,8 +111,18 @@ def accounts_to_read(what: str, *, required: bool = False) -> Callable[[Any], An
 
 
 def regions_to_read(help_: str) -> Callable[[Any], Any]:
-    """The option -r of commands that read in Regions."""
-    return click.option("-r", "--region", "regions", multiple=True, metavar="REGION", help=help_)
+    """The option -r of commands that read in Regions. A name that is none is refused (``region_fault``)."""
+    return click.option(
+        *("-r", "--region", "regions"), multiple=True, metavar="REGION", help=help_, callback=_known_regions
+    )
+
+
+def _known_regions(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    from c7n_iamusers.iam.accounts import region_fault
+
+    if faults := [*filter(None, map(region_fault, names))]:
+        raise click.BadParameter("; ".join(faults))
+    return names
 
 
 def open_place(place: str, below: str = "") -> Store:

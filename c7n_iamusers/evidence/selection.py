@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from c7n_iamusers.evidence.index import USER, with_listed_credentials
 from c7n_iamusers.evidence.model import KINDS, Hint, Provisioning, Thresholds
 from c7n_iamusers.evidence.naming_hints import parse_hints
 from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.iam.accounts import region_fault
 from c7n_iamusers.iam.user_fields import pattern_fault
 from c7n_iamusers.resource_policies.sources import ALL, SERVICES
 from c7n_iamusers.text.times import moment
@@ -144,8 +144,6 @@ class BlastRadius:
 
 #: The keys of ``managed-by``.
 STACKS, STATES = "cloudformation", "terraform-states"
-#: "Regions", AWS Regions and Availability Zones User Guide.
-_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]")
 
 
 @dataclass(frozen=True)
@@ -276,17 +274,26 @@ class _Reader:
 
     def code(self) -> AskedCode:
         given = self.mapping("managed-by", (STACKS, STATES))
-        regions = self._texts(given, STACKS, "Regions")
-        for region in (each for each in regions if not _REGION.fullmatch(each)):
-            self.fault(f"managed-by.{STACKS}", f"{quoted(region)} is no Region")
-        return AskedCode(regions, self._texts(given, STATES, "paths or s3://BUCKET/KEY"))
+        regions = self._regions(f"managed-by.{STACKS}", given.get(STACKS, ()))
+        return AskedCode(regions, self._states(given))
 
-    def _texts(self, given: Mapping[str, Any], key: str, what: str) -> tuple[str, ...]:
-        value = given.get(key, ())
-        if key in given and not (
+    def _regions(self, key: str, value: Any) -> tuple[str, ...]:
+        """``value``, once each. The names are part of those of hosts: each is one that botocore knows."""
+        if not isinstance(value, list | tuple) or value == []:
+            self.fault(key, f"must be a list of Regions, not {quoted(value)}")
+            return ()
+        names = tuple(dict.fromkeys(map(str, value)))
+        for fault in filter(None, map(region_fault, names)):
+            self.fault(key, fault)
+        return names
+
+    def _states(self, given: Mapping[str, Any]) -> tuple[str, ...]:
+        value = given.get(STATES, ())
+        if STATES in given and not (
             isinstance(value, list) and value and all(isinstance(each, str) and each for each in value)
         ):
-            self.fault(f"managed-by.{key}", f"must be a list of {what}, not {quoted(value)}")
+            fault = f"must be a list of paths or s3://BUCKET/KEY, not {quoted(value)}"
+            self.fault(f"managed-by.{STATES}", fault)
             return ()
         return tuple(dict.fromkeys(value))
 
@@ -297,16 +304,13 @@ class _Reader:
     def blast_radius(self) -> BlastRadius:
         asked = self.given.get(BLAST_RADIUS)
         services = SERVICES if asked == ALL else self.names(asked, BLAST_RADIUS, (ALL, *SERVICES))
-        regions = self.given.get(BLAST_REGIONS, [])
-        if not isinstance(regions, list) or not all(_REGION.fullmatch(str(each)) for each in regions):
-            self.fault(BLAST_REGIONS, f"must be a list of Regions, not {quoted(regions)}")
-            regions = []
+        regions = self._regions(BLAST_REGIONS, self.given.get(BLAST_REGIONS, ()))
         if BLAST_REGIONS in self.given and not services:
             self.fault(BLAST_REGIONS, f"needs {BLAST_RADIUS}")
-        return BlastRadius(SERVICES if ALL in services else services, tuple(regions))
+        return BlastRadius(SERVICES if ALL in services else services, regions)
 
     def usage(self) -> AskedUsage:
-        given, regions = self.given, self.given.get(USAGE_REGIONS, [])
+        given, regions = self.given, self._regions(USAGE_REGIONS, self.given.get(USAGE_REGIONS, ()))
         history = self.names([given[USAGE]], USAGE, (CLOUDTRAIL,)) != () if USAGE in given else False
         for key in (USAGE_PAGES, USAGE_REGIONS):
             if key in given and USAGE not in given:
@@ -314,13 +318,10 @@ class _Reader:
         pages = given.get(USAGE_PAGES, 1)
         if not isinstance(pages, int) or isinstance(pages, bool) or not 1 <= pages <= MOST_PAGES:
             self.fault(USAGE_PAGES, f"must be a number of pages from 1 to {MOST_PAGES}, not {quoted(pages)}")
-        if not isinstance(regions, list) or not all(_REGION.fullmatch(str(each)) for each in regions):
-            self.fault(USAGE_REGIONS, f"must be a list of Regions, not {quoted(regions)}")
-            regions = []
         if USAGE_RANGES in given and not {USAGE, USAGE_FROM} & given.keys():
             self.fault(USAGE_RANGES, f"needs {USAGE}: {CLOUDTRAIL}, or {USAGE_FROM}")
         place, ranges = self._place(USAGE_FROM), self._place(USAGE_RANGES)
-        return AskedUsage(history, pages, tuple(dict.fromkeys(map(str, regions))), place, ranges)
+        return AskedUsage(history, pages, regions, place, ranges)
 
     def _place(self, key: str) -> str:
         place = self.given.get(key, "")

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -27,6 +28,8 @@ from c7n_iamusers.iam.users import read_detail, read_kind
 #: CloudTrail records IAM's events ("Global service events", CloudTrail User Guide).
 HOME_REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 _PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+#: How botocore's names end that stand for the endpoints of a whole partition.
+_ENDPOINTS = "-global"
 #: c7n-org's Regions for an account without ``regions`` in the accounts file.
 DEFAULT_REGIONS = ("us-east-1", "us-west-2")
 
@@ -45,10 +48,20 @@ def partitions() -> Mapping[str, frozenset[str]]:
 
 
 def region_fault(region: str) -> str:
-    """Why ``region`` is the name of no Region, and what to do; empty if it is one."""
-    if any(region in regions for regions in partitions().values()):
+    """Why ``region`` is the name of no Region, and what to do, with the nearest name; empty if it is one.
+
+    The names are those of the installed botocore. One that it does not know is refused, whatever its form: a
+    misspelt name has the form of one, too, and nothing tells them apart offline. So the fault says that a new Region
+    takes a newer botocore. Where nobody names Regions, those that the account has enabled are read, known or not.
+    """
+    known = [each for regions in partitions().values() for each in regions if not each.endswith(_ENDPOINTS)]
+    if region in known:
         return ""
-    return f"{region!r} is no Region that the installed botocore knows: correct it, or update botocore if it is new"
+    near = get_close_matches(region.strip().lower(), sorted(known), 1)
+    right = f"write {near[0]}" if near else "correct it"
+    return (
+        f"{region!r} is no Region that the installed botocore knows: {right}, or update botocore if it is new"
+    )
 
 
 @dataclass(frozen=True)

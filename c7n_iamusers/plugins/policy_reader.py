@@ -309,7 +309,7 @@ class _Factory:
 def _is_offered(session: Any, row: PolicySource, region: str) -> bool:
     """Whether the service has an endpoint in the Region, as far as the SDK knows.
 
-    A Region that the SDK does not know at all, such as a new one, or one that is misspelled, is asked.
+    A Region that the SDK does not know at all, because it is new and the account has enabled it, is asked.
     """
     partition = session.get_partition_for_region(region)
     known = session.get_available_regions(row.service, partition)

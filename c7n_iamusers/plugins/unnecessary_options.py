@@ -191,7 +191,9 @@ def _without_unfilled(filled: Mapping[str, Any], data: Mapping[str, Any]) -> dic
     if "managed-by" in data and _VARIABLE.search(str(data["managed-by"])):
         unfilled.add("managed-by")
     unfilled |= {
-        key for key in (USAGE_PAGES, USAGE_REGIONS) if key in data and _VARIABLE.search(str(data[key]))
+        key
+        for key in (BLAST_REGIONS, USAGE_PAGES, USAGE_REGIONS)
+        if key in data and _VARIABLE.search(str(data[key]))
     }
     return {key: value for key, value in filled.items() if key not in unfilled}
 

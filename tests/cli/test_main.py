@@ -172,6 +172,21 @@ def test_who_is_not_signed_in_is_told_how(
     assert told in result.stderr
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["leftovers", "-s", ".", "-c", __file__],
+        ["where", "--all", "-c", __file__],
+        ["usage", "jane", "-c", __file__],
+    ],
+    ids=lambda given: given[0],
+)
+def test_a_mistyped_region_is_refused_before_any_call(given: list[str]) -> None:
+    result = CliRunner().invoke(main, [*given, "-r", "us-east-1", "--region", "eu-wst-1"])
+    assert result.exit_code == 2
+    assert "'eu-wst-1' is no Region that the installed botocore knows: write eu-west-1, " in result.stderr
+
+
 def test_an_unknown_subcommand_is_refused() -> None:
     result = CliRunner().invoke(main, ["local-orgs"])
     assert result.exit_code == 2

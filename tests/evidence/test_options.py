@@ -79,9 +79,14 @@ def test_a_list_of_findings_means_any_of_them() -> None:
             id="yes",
         ),
         pytest.param(
-            {"usage": "cloudtrail", "usage-regions": ["Ireland"]},
-            "usage-regions: must be a list of Regions, not",
+            {"usage": "cloudtrail", "usage-regions": "eu-west-1"},
+            "usage-regions: must be a list of Regions, not 'eu-west-1'",
             id="usage-region",
+        ),
+        pytest.param(
+            {"blast-radius": ["s3"], "blast-radius-regions": []},
+            r"blast-radius-regions: must be a list of Regions, not \[\]",
+            id="no-region",
         ),
         pytest.param(
             {"usage-from": []}, "usage-from: must be a path or s3://BUCKET/KEY, not", id="usage-from"
@@ -157,3 +162,17 @@ def test_a_key_without_a_value_is_a_fault(key: str) -> None:
 def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(InvalidPolicyData, match=r"kinds: .*; here: unused-for: .*; here: hints"):
         parse_options({"kinds": ["x"], "unused-for": "y", "hints": "z"}, "here")
+
+
+@pytest.mark.parametrize("wrong", ["eu-wst-1", "EU-WEST-1", " eu-west-1"])
+@pytest.mark.parametrize(
+    ("key", "block"),
+    [
+        ("usage-regions", lambda names: {"usage": "cloudtrail", "usage-regions": names}),
+        ("blast-radius-regions", lambda names: {"blast-radius": ["s3"], "blast-radius-regions": names}),
+        ("managed-by.cloudformation", lambda names: {"managed-by": {"cloudformation": names}}),
+    ],
+)
+def test_a_mistyped_region_is_named_with_the_nearest_right_one(wrong: str, key: str, block: Any) -> None:
+    with pytest.raises(InvalidPolicyData, match=f"here: {key}: '{wrong}' is no Region .*: write eu-west-1, "):
+        parse_options(block(["us-east-1", wrong]), "here")

@@ -12,6 +12,7 @@ from c7n_iamusers.iam.accounts import (
     detail_attachments,
     read_account,
     read_users,
+    region_fault,
     users_by_name,
     users_by_name_or_id,
 )
@@ -24,6 +25,26 @@ BOB = {"UserId": "AIDA2", "UserName": "bob"}
 
 def page(members: dict[str, Any], marker: str = "") -> dict[str, Any]:
     return {**members, "IsTruncated": bool(marker), **({"Marker": marker} if marker else {})}
+
+
+@pytest.mark.parametrize(
+    ("given", "right"),
+    [
+        ("eu-wst-1", "write eu-west-1, or update botocore if it is new"),
+        ("EU-WEST-1", "write eu-west-1, "),
+        ("cn-nort-1", "write cn-north-1, "),
+        (" ", "correct it, or update botocore if it is new"),
+        ("aws-global", "is no Region"),
+    ],
+)
+def test_a_name_of_no_region_is_told_with_the_nearest_one(given: str, right: str) -> None:
+    assert region_fault(given).startswith(f"{given!r} is no Region that the installed botocore knows: ")
+    assert right in region_fault(given)
+
+
+@pytest.mark.parametrize("given", ["eu-west-1", "cn-north-1", "us-gov-west-1"])
+def test_a_region_of_any_partition_has_no_fault(given: str) -> None:
+    assert region_fault(given) == ""
 
 
 def test_details_and_listing_complete_each_other() -> None:
