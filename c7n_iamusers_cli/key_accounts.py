@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Seconds that one call may wait for AWS in all.
 _BUDGET = 60.0
+#: After "user NAME" or "access key ID".
+NO_ACCOUNT_HAS_IT = "is in none of the accounts that could be read: correct it, -c or -a, or it is deleted"
 
 
 class KeyAccounts:
@@ -62,10 +64,18 @@ class KeyAccounts:
         for target in self.targets:
             keys = self._keys_in(target, asked)
             known, found = known or keys is not None, found | {*(keys or ())}
+        why = "has no access key" if known else NO_ACCOUNT_HAS_IT
         if not found and not self.unread:
-            why = "has no access key" if known else "is in none of the accounts"
-            raise click.ClickException(f"user {asked} {why}: correct the name, -c or -a")
+            raise click.ClickException(f"user {asked} {why}")
+        self.unread += [] if found else [f"user {asked} {why}"]
         return frozenset(found)
+
+    def look_up(self, asked: str) -> None:
+        """Ask whose key ``asked`` is. If no account has it, ``unread`` says so: a typo is no "nothing found"."""
+        from c7n_iamusers.key_places.key_ids import KEY_ID
+
+        if KEY_ID.fullmatch(asked) and not any(self.user_of(asked, target) for target in self.targets):
+            self.unread.append(f"access key {asked} {NO_ACCOUNT_HAS_IT}")
 
     def _keys_in(self, target: Target, user: str) -> list[str] | None:
         """The ids of the user's keys; None where the account has no such user, or can't be read, which is said."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.resource_policies.sources import EKS, SERVICES, permissions_for
+from c7n_iamusers.text.wording import counted
 from c7n_iamusers_cli.arguments import (
     account_choice,
     accounts_to_read,
@@ -19,7 +20,7 @@ from c7n_iamusers_cli.arguments import (
     targets_in,
 )
 from c7n_iamusers_cli.organization_checks import probes_of
-from c7n_iamusers_cli.output import end_check, format_option, print_json, print_table, progress_bar, say
+from c7n_iamusers_cli.output import end_search, format_option, print_json, print_table, progress_bar, say
 from c7n_iamusers_cli.user import Record
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def leftovers(
     search.unread += record.problems
     search.read()
     _print(search, output_format)
-    end_check(len(search.unread), 0)
+    numbers = f"{counted(len(search.found), 'place')} in {counted(len(targets), 'account')}"
+    end_search(len(search.found), numbers, search.unread)
 
 
 @dataclass
@@ -220,8 +222,6 @@ def _print(search: _Search, output_format: str) -> None:
         for at, left in search.found:
             if left.command:
                 say(f"{at}: {left.command}")
-    for each in search.unread:
-        say(f"could not be read: {each}", err=True)
 
 
 def _rows(target: Target, left: Leftover) -> Iterator[tuple[str, ...]]:

@@ -39,6 +39,21 @@ def end_check(problems: int, attention: int) -> None:
         raise click.exceptions.Exit(PROBLEM if problems else ATTENTION)
 
 
+def end_search(found: int, numbers: str, unread: Sequence[str]) -> None:
+    """End a search by a last line that agrees with its exit code: nothing found, found, or could not read all.
+
+    ``found``: how many; ``numbers``: of what, in words. ``unread``: what could not be read; each is said before, and
+    the command ends with PROBLEM then.
+    """
+    for each in unread:
+        say(f"not read: {each}", err=True)
+    state, rest = ("found" if found else "nothing found"), ""
+    if unread:
+        state, rest = "could not read all", f", {len(unread)} not read: there may be more"
+    say(f"{state}: {numbers}{rest}", err=True)
+    end_check(len(unread), 0)
+
+
 def say(line: str, err: bool = False) -> None:
     """A line of a plan or report. Names in it come from AWS, so none can end the line or move the cursor."""
     click.echo(visible(line), err=err)

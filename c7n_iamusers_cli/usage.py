@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from c7n_iamusers.text.wording import counted
 from c7n_iamusers_cli.arguments import S3, account_choice, accounts_to_read, regions_to_read, targets_in
-from c7n_iamusers_cli.key_accounts import KeyAccounts
+from c7n_iamusers_cli.key_accounts import NO_ACCOUNT_HAS_IT, KeyAccounts
 from c7n_iamusers_cli.output import end_check, format_option, print_json, print_table, progress_bar, say
 
 if TYPE_CHECKING:
@@ -250,9 +251,7 @@ class _Usage:
                 ]
                 self.found += found
                 if not found:
-                    self.unread.append(
-                        f"{key_id}: it is in none of the accounts, as far as they could be read"
-                    )
+                    self.unread.append(f"access key {key_id} {NO_ACCOUNT_HAS_IT}")
                 progress(number, len(keys))
 
 
@@ -369,4 +368,5 @@ def _print(search: _Usage, output_format: str) -> None:
     for each in search.unread:
         say(f"not read: {each}", err=True)
     read = ", as far as it was read" if search.unread else ""
-    say(f"{len(search.found)} keys, {sum(len(key.callers) for key in search.found)} callers{read}", err=True)
+    callers = sum(len(key.callers) for key in search.found)
+    say(f"{counted(len(search.found), 'key')}, {counted(callers, 'caller')}{read}", err=True)

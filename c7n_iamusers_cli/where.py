@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from c7n_iamusers.text.wording import counted
 from c7n_iamusers_cli.arguments import account_choice, accounts_to_read, regions_to_read, targets_in
 from c7n_iamusers_cli.key_accounts import KeyAccounts
-from c7n_iamusers_cli.output import end_check, format_option, print_json, print_table, progress_bar, say
+from c7n_iamusers_cli.output import end_search, format_option, print_json, print_table, progress_bar, say
 
 if TYPE_CHECKING:
     from c7n_iamusers.key_places.key_ids import KeyPlace
@@ -84,8 +85,10 @@ def where(
     search.read(keys)
     for path in files:
         search.read_files(path, keys)
+    if asked and search.targets and not search.found:
+        search.accounts.look_up(asked)
     _print(search, output_format)
-    end_check(len(search.unread), 0)
+    end_search(len(search.found), search.numbers, search.unread)
 
 
 def _policy(decrypt: bool) -> dict[str, Any]:
@@ -138,6 +141,12 @@ class _Search:
 
     def __post_init__(self) -> None:
         self.accounts = KeyAccounts(self.targets, self.unread)
+
+    @property
+    def numbers(self) -> str:
+        """What was found, of what was asked to be read."""
+        where = f" in {counted(len(self.targets), 'account')}" if self.targets else ""
+        return f"{counted(len(self.found), 'place')}{where}"
 
     def read(self, keys: Collection[str] | None) -> None:
         """Read all accounts and Regions for ``keys``; for all if None."""
@@ -258,9 +267,5 @@ def _print(search: _Search, output_format: str) -> None:
         places = [row.as_data() for row in search.found]
         print_json({"places": places, "unread": search.unread, "not_looked_at": [*NOT_READ]})
         return
-    rows = [row.cells() for row in search.found]
-    print_table(_COLUMNS, rows)
-    for each in search.unread:
-        say(f"not read: {each}", err=True)
-    read = ", as far as it was read" if search.unread else ""
-    say(f"{len(rows)} places{read}. Not looked at: {'; '.join(NOT_READ)}", err=True)
+    print_table(_COLUMNS, [row.cells() for row in search.found])
+    say(f"not looked at: {'; '.join(NOT_READ)}", err=True)

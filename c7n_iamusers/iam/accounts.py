@@ -58,7 +58,7 @@ def region_fault(region: str) -> str:
     if region in known:
         return ""
     near = get_close_matches(region.strip().lower(), sorted(known), 1)
-    right = f"write {near[0]}" if near else "correct it"
+    right = f"correct it ({near[0]}?)" if near else "correct it"
     return (
         f"{region!r} is no Region that the installed botocore knows: {right}, or update botocore if it is new"
     )

@@ -83,6 +83,7 @@ def test_nothing_is_left_of_a_user_that_no_policy_named(place: Place) -> None:
     rows, result = found()
     assert rows == []
     assert result.exit_code == 0
+    assert result.stderr.splitlines()[-1] == "nothing found: 0 places in 1 account"
 
 
 def test_each_policy_that_shows_a_deleted_user_is_shown_with_what_it_should_be(place: Place) -> None:
@@ -218,7 +219,8 @@ def test_what_could_not_be_read_ends_it_with_1(place: Place) -> None:
     assert {each["service"] for each in rows} == {"s3", "iam"}
     assert result.exit_code == 1
     assert "codeartifact in us-east-1" in json.loads(result.stdout)["unread"][0]
-    assert "could not be read: payments" in result.stderr
+    assert "not read: payments" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("could not read all: 2 places in 1 account, ")
 
 
 def test_an_output_that_can_not_be_read_ends_it_with_1(place: Place) -> None:

@@ -184,7 +184,10 @@ def test_who_is_not_signed_in_is_told_how(
 def test_a_mistyped_region_is_refused_before_any_call(given: list[str]) -> None:
     result = CliRunner().invoke(main, [*given, "-r", "us-east-1", "--region", "eu-wst-1"])
     assert result.exit_code == 2
-    assert "'eu-wst-1' is no Region that the installed botocore knows: write eu-west-1, " in result.stderr
+    assert (
+        "'eu-wst-1' is no Region that the installed botocore knows: correct it (eu-west-1?), "
+        in result.stderr
+    )
 
 
 def test_an_unknown_subcommand_is_refused() -> None:

@@ -15,6 +15,7 @@ from c7n_iamusers_cli.output import (
     PROBLEM,
     USAGE,
     end_check,
+    end_search,
     print_json,
     print_json_rows,
     print_table,
@@ -120,6 +121,27 @@ def test_what_a_check_ends_with(problems: int, attention: int, code: int) -> Non
 
 def test_a_check_that_found_nothing_ends_well() -> None:
     end_check(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("found", "unread", "last"),
+    [
+        (0, [], "nothing found: 0 places"),
+        (3, [], "found: 3 places"),
+        (3, ["s3", "kms"], "could not read all: 3 places, 2 not read: there may be more"),
+        (0, ["s3"], "could not read all: 0 places, 1 not read: there may be more"),
+    ],
+)
+def test_the_last_line_of_a_search_agrees_with_its_exit_code(
+    found: int, unread: list[str], last: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        end_search(found, f"{found} places", unread)
+        code = 0
+    except click.exceptions.Exit as ended:
+        code = ended.exit_code
+    assert code == (PROBLEM if unread else 0)
+    assert capsys.readouterr().err.splitlines() == [*(f"not read: {each}" for each in unread), last]
 
 
 def test_the_page_of_exit_codes_has_each_code_and_command() -> None:

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg, scripted_events
 from c7n_iamusers.key_usage import event_lookup
+from c7n_iamusers_cli.key_accounts import NO_ACCOUNT_HAS_IT
 from c7n_iamusers_cli.main import main
 from tests.fakes import client_error
 from tests.key_usage.test_event_files import ROW, as_csv, log_file
@@ -67,7 +68,7 @@ def test_the_result_of_the_query(directory: Path) -> None:
     assert result.stdout.splitlines()[1].split() == [
         *(KEY, "192.0.2.4", "boto3", "1.34", "unknown", "s3", "eu-west-1", "2026-11-20", "308", "4")
     ]
-    assert "1 keys, 1 callers" in result.stderr
+    assert "1 key, 1 caller" in result.stderr
     read = found("--all", "--from", "result.csv")
     assert [each["key"] for each in read["keys"]] == [OTHER, KEY]
     assert read["keys"][0]["callers"][0]["denied"] == 312
@@ -198,7 +199,7 @@ def test_a_key_of_no_account_and_a_history_that_is_denied(
     org: LocalOrg, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = of_accounts(OTHER, code=1)
-    assert read["unread"] == [f"{OTHER}: it is in none of the accounts, as far as they could be read"]
+    assert read["unread"] == [f"access key {OTHER} {NO_ACCOUNT_HAS_IT}"]
     scripted_events.attempt(
         org, ACCOUNT, "jane", "ec2:DescribeInstances", region=REGION, time=days_ago(2).isoformat()
     )

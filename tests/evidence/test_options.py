@@ -174,5 +174,7 @@ def test_all_faults_are_reported_at_once() -> None:
     ],
 )
 def test_a_mistyped_region_is_named_with_the_nearest_right_one(wrong: str, key: str, block: Any) -> None:
-    with pytest.raises(InvalidPolicyData, match=f"here: {key}: '{wrong}' is no Region .*: write eu-west-1, "):
+    with pytest.raises(
+        InvalidPolicyData, match=rf"here: {key}: '{wrong}' is no Region .*: correct it \(eu-west-1\?\), "
+    ):
         parse_options(block(["us-east-1", wrong]), "here")

@@ -30,9 +30,9 @@ def page(members: dict[str, Any], marker: str = "") -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("given", "right"),
     [
-        ("eu-wst-1", "write eu-west-1, or update botocore if it is new"),
-        ("EU-WEST-1", "write eu-west-1, "),
-        ("cn-nort-1", "write cn-north-1, "),
+        ("eu-wst-1", "correct it (eu-west-1?), or update botocore if it is new"),
+        ("EU-WEST-1", "(eu-west-1?)"),
+        ("cn-nort-1", "(cn-north-1?)"),
         (" ", "correct it, or update botocore if it is new"),
         ("aws-global", "is no Region"),
     ],
