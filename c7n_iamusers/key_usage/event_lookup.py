@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.execution.paging import pages
 from c7n_iamusers.execution.rate_limit import RateLimit
-from c7n_iamusers.execution.retries import Backoff, error_code
+from c7n_iamusers.execution.retries import Backoff, Verdict, error_code, message_of, verdict_on
 from c7n_iamusers.key_usage.model import KeyUsage
 from c7n_iamusers.key_usage.tally import Tally
 from c7n_iamusers.text.documents import NotInFormat, read_json
@@ -36,10 +36,11 @@ _OF_ONE_KEY = frozenset({"InvalidLookupAttributesException", "InvalidNextTokenEx
 
 @dataclass
 class EventLookup:
-    """The event history of one account in ``region``. ``client``: of CloudTrail there, for this alone. Thread-safe.
+    """The event history of an account in ``region``. Thread-safe.
 
-    ``most_pages``: pages of 50 events to read of a key, at least 1. After a call that fails, no other key is asked for:
-    it would fail too, after all retries. So each of them has that as its ``problem``.
+    ``client``: of CloudTrail there, for this alone. ``most_pages``: pages of 50 events to read of a key, at least 1.
+    After a call that fails, no other key is asked for: it would fail too, after all retries. So each of them has that
+    as its ``problem``.
     """
 
     client: Any
@@ -103,8 +104,13 @@ class EventLookup:
     def _failed(self, error: Exception) -> str:
         """Why nothing was read, in words; kept for the other keys, unless it is about this one."""
         code = error_code(error)
-        denied = f": allow {PERMISSION}" if "AccessDenied" in code else ""
-        why = f"{PERMISSION} does not answer in {self.region} ({code}){denied}"
+        if "AccessDenied" in code:
+            what = f"is refused ({code}): allow it to the role that reads"
+        elif verdict_on(error) is Verdict.BUSY:
+            what = f"is throttled ({code}): somebody else makes its two calls a second: ask again later"
+        else:
+            what = f"does not answer ({code}): {message_of(error)}"
+        why = f"{PERMISSION} in {self.region} {what}"
         if code not in _OF_ONE_KEY:
             with self._lock:
                 self._refused = why

@@ -21,13 +21,15 @@ _OF_AWS = {"prefixes": "ip_prefix", "ipv6_prefixes": "ipv6_prefix"}
 def parse_ranges(data: bytes, form: str) -> tuple[tuple[Network, str], ...]:
     """The networks with their names, the smallest first. ``form``: one of FORMATS in ``text/rows.py``.
 
-    Raises NotInFormat for anything that is no network with a name.
+    Raises NotInFormat for anything that is no network with a name, and where there is none.
     """
     aws = read_json(data) if form == "json" and data.lstrip()[:1] == b"{" else None
     if isinstance(aws, Mapping) and "prefixes" in aws:
         found = list(_of_aws(aws))
     else:
         found = [_of_row(row.line, row.value, row.problem) for row in read_rows(data, form, _header)]
+    if not found:
+        raise NotInFormat(0, "it has no ranges")
     return tuple(sorted(found, key=lambda each: -each[0].prefixlen))
 
 

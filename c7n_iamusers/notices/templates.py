@@ -29,6 +29,8 @@ OURS: Mapping[str, tuple[str, ...]] = {
     ),
     "slack_template": ("slack_iam_users",),
 }
+#: How the names of those that show access keys begin. The others show users.
+_OF_KEYS = "iam-keys-"
 #: Those of c7n-mailer, which show a message's ``violation_desc``, its resources key by key, and ``action_desc``; but
 #: ``default``, for plain text, shows only the names of resources.
 STOCK = frozenset({"default", "default.html", "slack_default"})
@@ -67,6 +69,17 @@ def misspelt(action: Mapping[str, Any]) -> str:
                 f"it finds none: write {right}; give a template of your own a name that is less like it"
             )
     return ""
+
+
+def of_another_resource(action: Mapping[str, Any], about_keys: bool) -> str:
+    """Which template of this package in ``action`` shows users where the policy is on access keys, or the other way
+    round, so that the mail would say nothing of them; empty if none does. Slack's template shows both."""
+    name = action.get("template")
+    if name not in OURS["template"] or name.startswith(_OF_KEYS) == about_keys:
+        return ""
+    fitting = [each for each in OURS["template"] if each.startswith(_OF_KEYS) == about_keys]
+    shows, policy = ("users", "aws.iam-access-key") if about_keys else ("access keys", "aws.iam-user")
+    return f"template is {name!r}, which shows {shows}, and the policy is on {policy}: write {' or '.join(fitting)}"
 
 
 def _meant(name: str, key: str) -> str:

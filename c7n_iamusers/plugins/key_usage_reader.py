@@ -87,8 +87,8 @@ class UsageReader:
                 asked.setdefault(region, []).append(key.key_id)
         for region, key_ids in asked.items():
             self.log.info(
-                "unnecessary: CloudTrail in %s is asked who calls with %d access keys, two a second",
-                *(region, len(key_ids)),
+                "unnecessary: account %s: CloudTrail in %s is asked who calls with %d access keys, two a second",
+                *(self._account, region, len(key_ids)),
             )
         found = self._looked_up(asked)
         self._tell(found)
@@ -97,11 +97,18 @@ class UsageReader:
         ]:
             names = shown([name for name, _ in unlisted])
             self.log.warning(
-                "unnecessary: access keys of %d users can't be listed: %s: %s",
-                *(len(unlisted), names, unlisted[0][1]),
+                "unnecessary: account %s: access keys of %d users can't be listed: %s: %s",
+                *(self._account, len(unlisted), names, unlisted[0][1]),
             )
         files = self._files({key.key_id for each in known for key in each.keys or ()})
         return [self._answer(each, found, files) for each in known]
+
+    @property
+    def _account(self) -> str:
+        return str(self.manager.config.account_id)
+
+    def _warn(self, what: str, why: object) -> None:
+        self.log.warning("unnecessary: account %s: %s: %s", self._account, what, why)
 
     def _known(self, user: IamUser, report: CredentialReport | None) -> _Known:
         try:
@@ -168,7 +175,7 @@ class UsageReader:
             partial(store_at, self.manager),
         )
         for problem in found.problems:
-            self.log.warning("unnecessary: calls by access keys can't be read in full: %s", problem)
+            self._warn("calls by access keys can't be read in full", problem)
         return found
 
     def _tell(self, found: Mapping[str, Mapping[str, KeyUsage]]) -> None:
@@ -177,7 +184,7 @@ class UsageReader:
             usage.problem for by_key in found.values() for usage in by_key.values() if usage.problem
         )
         for problem in problems:
-            self.log.warning("unnecessary: who calls with access keys is unknown: %s", problem)
+            self._warn("who calls with access keys is unknown", problem)
 
     def _answer(
         self, known: _Known, found: Mapping[str, Mapping[str, KeyUsage]], files: EventPlaces | None
@@ -229,7 +236,7 @@ class UsageReader:
             content = read_place(place, {}, self._s3)
             return Piece(parse_ranges(content, format_of(place) or "csv"), Source(name, began))
         except (OSError, ValueError, HTTPException, ClientError, BotoCoreError) as error:
-            self.log.warning("unnecessary: %s can't be read: %s", name, error)
+            self._warn(f"{name} can't be read", error)
             return Piece(None, Source(name, None, str(error)))
 
     def _s3(self, region: str | None) -> Any:
@@ -246,9 +253,7 @@ class UsageReader:
             except (ClientError, BotoCoreError) as error:  # not kept: the next policy tries again
                 needed = shown(own_addresses.PERMISSIONS)
                 piece = Piece(None, Source(name, None, f"{error_code(error)} in {region}: it needs {needed}"))
-                self.log.warning(
-                    "unnecessary: which addresses are the account's own is unknown: %s", piece.source.problem
-                )
+                self._warn("which addresses are the account's own is unknown", piece.source.problem)
             self._own[region] = piece
         return self._own[region]
 

@@ -24,7 +24,8 @@ from c7n_iamusers.notices.mailer_texts import for_mailer, told_action, told_poli
 from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.notices.queue_counts import ATTRIBUTES, FIFO, queue_url, read_queue
 from c7n_iamusers.notices.stock_rows import is_for_stock, rows
-from c7n_iamusers.notices.templates import OURS, misspelt, template_fault
+from c7n_iamusers.notices.templates import OURS, misspelt, of_another_resource, template_fault
+from c7n_iamusers.plugins import access_keys
 from c7n_iamusers.plugins.message_contents import for_message
 from c7n_iamusers.plugins.recipients import recipients
 from c7n_iamusers.plugins.resources import Resource
@@ -90,11 +91,12 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
     _has_counted = False
 
     def validate(self) -> Any:
-        """Raises PolicyValidationError where a template is misspelt: c7n-mailer would send an empty message.
+        """Raises PolicyValidationError where a template is misspelt, or shows what the policy does not select: the
+        message would be empty.
 
         Also for a FIFO queue, to which Cloud Custodian can't send.
         """
-        if fault := misspelt(self.data):
+        if fault := misspelt(self.data) or self._unfit_template(self.data):
             raise PolicyValidationError(f"policy {self.policy_name}: {self.type}: {fault}")
         if (named := str(self._transport.get("queue", ""))).endswith(FIFO):
             raise PolicyValidationError(
@@ -102,6 +104,9 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
                 "send: name a standard queue"
             )
         return super().validate()
+
+    def _unfit_template(self, action: Mapping[str, Any]) -> str:
+        return of_another_resource(action, self.manager.type == access_keys.RESOURCE)
 
     def process(self, resources: list[Resource], event: Any = None) -> None:
         """See notify. Raises PolicyExecutionError where a proxy answers its call for the account's alias."""
@@ -207,7 +212,7 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
     def expand_variables(self, message: dict[str, Any]) -> dict[str, Any]:
         """The action, safe for c7n-mailer to evaluate. Raises PolicyExecutionError if it can't be made safe."""
         given = self._with_recipients(message)
-        if fault := template_fault(given):
+        if fault := template_fault(given) or self._unfit_template(given):
             where = self.where(message["account_id"])
             raise PolicyExecutionError(f"{where}: {self.type}: {fault}. Nobody was addressed")
         action, refused = for_mailer(given)

@@ -215,7 +215,7 @@ def test_a_key_of_no_account_and_a_history_that_is_denied(
     result = usage(key, "-c", "accounts.yml", "-a", "payments")
     assert result.exit_code == 1
     assert f"{key}: its calls are unknown" in result.stderr
-    assert "allow cloudtrail:LookupEvents" in result.stderr
+    assert "): cloudtrail:LookupEvents in us-east-1 is refused (AccessDenied" in result.stderr
     refused.clear()
     refused.add("DescribeNetworkInterfaces")
     read = of_accounts(key, code=1)

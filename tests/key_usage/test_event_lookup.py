@@ -135,7 +135,10 @@ def test_an_event_of_another_key_does_not_count() -> None:
 def test_once_denied_no_other_key_is_asked_for() -> None:
     history = History().with_error("AccessDeniedException")
     first, second = history.of(), history.of(OTHER)
-    assert "allow cloudtrail:LookupEvents" in first.problem
+    assert first.problem == (
+        f"cloudtrail:LookupEvents in {REGION} is refused (AccessDeniedException): allow it to the "
+        "role that reads"
+    )
     assert second.problem == first.problem
     assert (first.as_of, first.groups, second.as_of) == (None, (), None)
 
@@ -143,7 +146,7 @@ def test_once_denied_no_other_key_is_asked_for() -> None:
 def test_what_stays_throttled_is_retried_for_one_key_only() -> None:
     history = History().with_error("ThrottlingException", times=20)
     left = history.left
-    assert "ThrottlingException" in history.of().problem
+    assert "is throttled (ThrottlingException)" in history.of().problem
     tried = left - history.left
     assert tried > 1
     assert "ThrottlingException" in history.of(OTHER).problem

@@ -53,6 +53,10 @@ def test_the_file_of_aws() -> None:
     ("form", "text", "why"),
     [
         ("csv", "cidr,owner\n", "lacks name"),
+        ("csv", "cidr,name\n", "it has no ranges"),
+        ("csv", "", "empty|lacks|no ranges"),
+        ("json", "[]", "it has no ranges"),
+        ("json", '{"prefixes": []}', "it has no ranges"),
         ("csv", "cidr,name\nhere,office\n", "line 2: has no network as its cidr, such as 192.0.2.0/24"),
         ("csv", "cidr,name\n192.0.2.1/24,office\n", "has host bits set"),
         ("csv", "cidr,name\n192.0.2.0/24,\n", "line 2: has no name"),

@@ -200,6 +200,10 @@ def test_a_reminder_of_a_key_says_that_it_is_inactive_already(
         ({"step": "denied", "days": None}, "about users"),
         ({"brownout-after": 9}, "brownout-after has no meaning"),
         ({"require": "none"}, "require has no meaning"),
+        (
+            {"template": "iam-users-flagged.html"},
+            "shows users.*: write iam-keys-flagged.html or iam-keys-cha",
+        ),
     ],
 )
 def test_what_has_no_meaning_for_keys_is_refused(
@@ -209,7 +213,7 @@ def test_what_has_no_meaning_for_keys_is_refused(
         "resource": "aws.iam-access-key",
         "source": "access-keys",
         "filters": [{"type": "unnecessary", "unused": 90, "exempt": "none"}],
-        "actions": [action(tmp_path, **options)],
+        "actions": [action(tmp_path, **{"template": "iam-keys-flagged.html", **options})],
     }
     with pytest.raises(PolicyValidationError, match=fault):
         policy(data)

@@ -185,6 +185,11 @@ def test_more_than_a_page_is_a_minimum(org: LocalOrg) -> None:
     assert found["callers"][0]["calls"] == 60
 
 
+def told_once(caplog: pytest.LogCaptureFixture, what: str) -> bool:
+    """Whether it was logged once, with the account."""
+    return len([each for each in caplog.messages if f"account {ACCOUNT}: {what}" in each]) == 1
+
+
 def test_denied_lookups_are_unknown_never_none(
     org: LocalOrg, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -197,10 +202,11 @@ def test_denied_lookups_are_unknown_never_none(
     for name in ("app", "other"):
         (usage,) = found[name]["usage"]
         assert usage["result"] == "unknown"
-        assert "allow cloudtrail:LookupEvents" in usage["sources"][0]["problem"]
+        assert "cloudtrail:LookupEvents in eu-west-1 is refused" in usage["sources"][0]["problem"]
         assert found[name]["sources"][f"usage {REGION}"]["problem"]
-    said = [each for each in caplog.messages if "LookupEvents does not answer" in each]
-    assert len(said) == 1
+    assert told_once(
+        caplog, f"who calls with access keys is unknown: cloudtrail:LookupEvents in {REGION} is refused"
+    )
 
 
 def test_one_users_keys_that_cant_be_listed_hide_no_others(
@@ -212,9 +218,7 @@ def test_one_users_keys_that_cant_be_listed_hide_no_others(
     deny(monkeypatch, "ListAccessKeys", "app")
     with caplog.at_level(logging.WARNING):
         found = flagged(**ASKED)
-    assert (
-        len([each for each in caplog.messages if "access keys of 1 users can't be listed: app" in each]) == 1
-    )
+    assert told_once(caplog, "access keys of 1 users can't be listed: app")
     assert found["app"]["usage"] is None
     assert found["app"]["sources"]["usage keys"]["problem"]
     assert found["other"]["usage"][0]["result"] == "calls"
@@ -240,7 +244,7 @@ def test_unread_addresses_are_unknown_and_said_once(
         found = flagged(**ASKED)
     assert {each["usage"][0]["callers"][0]["place"] for each in found.values()} == {"unknown"}
     assert found["app"]["sources"][f"usage addresses {REGION}"]["problem"]
-    assert len([each for each in caplog.messages if "the account's own is unknown" in each]) == 1
+    assert told_once(caplog, "which addresses are the account's own is unknown")
 
 
 def test_a_key_of_unknown_use_is_asked_for_it(org: LocalOrg) -> None:

@@ -22,7 +22,7 @@ from aws_local_org import LocalOrg
 from c7n_iamusers.evidence import assessment
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.notices import stock_rows
-from c7n_iamusers.notices.templates import OURS, STOCK, misspelt
+from c7n_iamusers.notices.templates import OURS, STOCK, misspelt, of_another_resource
 from tests.plugins import test_notify_owners as owners
 from tests.plugins import test_notify_people as people
 from tests.policies import ACCOUNT, policy
@@ -285,6 +285,34 @@ def test_validate_refuses_it(tmp_path: Path, key: str) -> None:
     data = {"filters": [*owners.EVERYBODY, people.FILTER], "actions": [{**person, key: wrong}]}
     with pytest.raises(PolicyValidationError, match=f"notify-people: {key} is '{wrong}'.*: write "):
         policy(data).validate()
+
+
+def test_each_template_shows_users_or_access_keys() -> None:
+    unfit = {
+        keys: [name for name in OURS["template"] if of_another_resource({"template": name}, keys)]
+        for keys in (True, False)
+    }
+    assert unfit[False] == ["iam-keys-flagged.html", "iam-keys-changed.html"]
+    assert sorted((*unfit[True], *unfit[False])) == sorted(OURS["template"])
+    for other in ("default.html", "iam-keys-flagged-de.html", "{template}", None):
+        assert not of_another_resource({"template": other, "slack_template": "slack_iam_users"}, False)
+
+
+def test_a_template_of_keys_says_nothing_of_users(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    wrong = {
+        "filters": owners.EVERYBODY,
+        "actions": [owners.action(tmp_path, template="iam-keys-flagged.html")],
+    }
+    with pytest.raises(
+        PolicyValidationError, match=r"shows access keys, and the policy is on aws\.iam-user: write iam"
+    ):
+        policy(wrong).validate()
+    wrong["actions"][0]["template"] = "{look}"
+    found = policy(wrong)
+    found.validate()
+    found.expand_variables(found.get_variables({"look": "iam-keys-flagged.html"}))
+    with pytest.raises(PolicyExecutionError, match=r"shows access keys.*Nobody was addressed"):
+        found.run()
 
 
 def test_a_variable_that_is_misspelt_addresses_nobody(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
