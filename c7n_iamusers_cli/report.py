@@ -117,7 +117,7 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
     "is denied or unreadable, a quarantine is in use, broken or of an exempt user, a mail did not leave the queue for "
     "a day, an owner was not told, an exemption expired and nothing else protects its users, or a policy for named "
     "users selected none of them. Otherwise end with 3 where something needs attention: an exemption protects nobody, "
-    "or a policy selects nobody any more. A line for each.",
+    "a policy selects nobody any more, or evidence that was asked for could not be read. A line for each.",
 )
 def report(
     places: tuple[str, ...],

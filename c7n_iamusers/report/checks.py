@@ -23,7 +23,7 @@ BLOCKING, ATTENTION = "blocking", "attention"
 REMEMBERED = timedelta(days=14)
 #: What a line may be about.
 FAILURE, SELECTION = "failure", "selection"
-KINDS = ("account", FAILURE, "quarantine", "mail", "twice", "exemption", SELECTION)
+KINDS = ("account", FAILURE, "quarantine", "mail", "twice", "exemption", SELECTION, "evidence")
 _NOBODY = dict.fromkeys(("account", "name", "user", "unique_id"), "")
 
 
@@ -71,6 +71,18 @@ def needs(
     yield from _missing_named(latest.values(), known, keys, by_id)
     yield from _selecting_nobody(by_id, outputs, latest, known, account_of)
     yield from _selecting_no_key(by_id, outputs, latest, keys, account_of)
+    yield from _unread_evidence(accounts)
+
+
+def _unread_evidence(accounts: Iterable[ReportedAccount]) -> Iterator[Row]:
+    """Sources of evidence that were asked for and not read: what rests on them is unknown, and no all-clear."""
+    for account in accounts:
+        users = Counter(problem for user in account.users if user.is_left() for problem in user.problems)
+        for problem, count in sorted(users.items()):
+            why = (
+                f"{problem}. What rests on it is unknown for {counted(count, 'user')}: read it, and run again"
+            )
+            yield need(ATTENTION, "evidence", "evidence not read", why, account)
 
 
 def _accounts(accounts: Sequence[ReportedAccount], with_failed_keys: Collection[str]) -> Iterator[Row]:

@@ -805,9 +805,13 @@ def test_the_end_of_a_rule(left: Outputs, expires: str, state: str) -> None:
 
 def test_evidence_that_could_not_be_read_is_noted_on_the_account(left: Outputs) -> None:
     source = {"source": "GetCredentialReport", "time": None, "problem": "AccessDenied"}
-    left.leave(resource("alice", sources={"credential-report": source}))
-    (account,) = fleet(left).accounts
-    assert account.notes == ("credential-report could not be read: AccessDenied",)
+    left.leave(*(resource(each, sources={"credential-report": source}) for each in ("alice", "bob")))
+    found = fleet(left)
+    assert found.accounts[0].notes == ("credential-report could not be read: AccessDenied",)
+    (line,) = found.attention
+    assert (line["level"], line["account"], line["what"]) == (ATTENTION, ACCOUNT, "evidence not read")
+    assert line["why"].startswith("credential-report could not be read: AccessDenied. ")
+    assert "unknown for 2 users" in line["why"]
 
 
 #: How a report is written -> bytes that it may hold of each user meanwhile.
