@@ -182,7 +182,7 @@ class _Key:
         if self.last_use is not None and not at:
             return "IAM knows of no use"
         where = " and ".join(usage.source for usage in self.usages) or "what was read"
-        return f"no calls in {where}{last}"
+        return f"no entry in {where}{last}"
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """As the table has it."""

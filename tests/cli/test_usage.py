@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def test_a_key_without_calls_is_said(directory: Path) -> None:
     result = usage(OTHER, "--from", "good.json")
     assert (result.exit_code, result.stderr.splitlines()[0]) == (
         0,
-        f"{OTHER}: no calls in calls in good.json",
+        f"{OTHER}: no entry in calls in good.json",
     )
 
 
@@ -306,3 +307,13 @@ def test_a_user_that_can_not_be_looked_up_is_told(
     of_key, unread = of_result(directory, key, *accounts[:1])
     assert of_key["user"] == ""
     assert f"whose key {key} is: " in unread[0]
+
+
+def test_the_page_shows_what_the_command_prints(directory: Path) -> None:
+    page = (ROOT / "docs" / "usage.md").read_text()
+    (events,) = re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (shown,) = re.findall(r"^```text\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (line,) = re.findall(r"c7n-iamusers usage (.* --from calls\.json)$", page, re.MULTILINE)
+    (directory / "calls.json").write_text(events)
+    result = usage(*line.split())
+    assert (result.exit_code, result.stderr, result.stdout) == (0, "1 key, 1 caller\n", shown)
