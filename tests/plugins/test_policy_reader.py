@@ -295,9 +295,15 @@ def test_regions_that_can_not_be_listed_make_it_unknown(org: LocalOrg, alice: st
         pytest.param({"blast-radius": ["s4"]}, "there is no 's4'", id="service"),
         pytest.param({"blast-radius": "s3"}, "must be a list", id="no-list"),
         pytest.param({"blast-radius-regions": ["eu-west-1"]}, "needs blast-radius", id="regions-alone"),
-        pytest.param({"blast-radius": "all", "blast-radius-regions": [5]}, "list of Regions", id="regions"),
         pytest.param(
-            {"blast-radius": "all", "blast-radius-regions": ["EU-WEST-1"]}, "list of Regions", id="region"
+            {"blast-radius": "all", "blast-radius-regions": [5]},
+            "5 is no Region|list of Regions",
+            id="regions",
+        ),
+        pytest.param(
+            {"blast-radius": "all", "blast-radius-regions": ["EU-WEST-1"]},
+            r"no Region that the installed botocore knows: correct it \(eu-west-1\?\)",
+            id="region",
         ),
         pytest.param(
             {"findings": {"none-of": ["resource-policy-names-user"]}}, "needs blast-radius", id="finding"
