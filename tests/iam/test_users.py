@@ -8,9 +8,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.execution.retries import error_code
+from c7n_iamusers.execution.calls import ApiCall
+from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.users import KeyUse, read_key_use, read_user
+from c7n_iamusers.iam.users import KeyUse, change_shows, read_key_use, read_user
 from tests.fakes import ScriptedClient, Sleeps, client_error
 from tests.policies import ACCOUNT
 
@@ -111,3 +112,15 @@ def test_a_key_deleted_since_the_user_was_read(org: LocalOrg) -> None:
     assert user is not None
     iam.delete_access_key(UserName="ada", AccessKeyId=gone)
     assert [key.key_id for key in read_key_use(iam, user, backoff)] == [kept]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ApiCall("iam", "DeletePolicy", {"PolicyArn": "a"}),
+        ApiCall("sso-admin", "DeleteUser", {"UserName": "ada"}),
+    ],
+    ids=["of-no-user", "of-another-service"],
+)
+def test_of_a_call_that_is_of_no_user_nothing_is_read(call: ApiCall) -> None:
+    assert change_shows(None, Backoff())(call, call.parameters) is False

@@ -104,6 +104,7 @@ def test_users_with_their_address(resource: dict[str, Any], address: str) -> Non
     assert (found.address, found.identifier, found.account_id) == (address, "ci", ACCOUNT)
     managed = StateIndex.of([found]).of_user(user_of("ci"))
     assert managed.found[0].where == f"{address} of s3://states/a.tfstate"
+    assert managed.found[0].known == "by its state"
     assert "comes back at the next deploy: delete it there" in managed.text
 
 
