@@ -26,7 +26,7 @@ from c7n_iamusers.roles.documents import (
     RoleSettings,
     role_documents,
 )
-from c7n_iamusers.roles.places import Places
+from c7n_iamusers.roles.places import Places, _bucket_and_key
 
 pytestmark = pytest.mark.pure
 
@@ -299,3 +299,9 @@ def test_a_role_has_no_longer_policy_than_aws_takes(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(documents_module, "_LONGEST_POLICY", len('{"Statement":["ab"]}') - more)
     with pytest.raises(InvalidPolicyData, match="a role can have") if more else nullcontext():
         documents_module._check_length(role)
+
+
+@pytest.mark.parametrize("url", ["https://bucket/x", "s3://B/x", "bucket", ""])
+def test_what_is_no_place_in_a_bucket(url: str) -> None:
+    with pytest.raises(InvalidPolicyData, match="is no place in S3"):
+        _bucket_and_key(url)
