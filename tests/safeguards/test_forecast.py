@@ -298,7 +298,7 @@ def test_whoever_has_a_naming_tag_needs_access_like_a_person() -> None:
     missing = {found.arn: reasons.NO_ACCESS(state="missing", why="none")}
     groups = [
         forecast(
-            Flagged(found, UNKNOWN), NOW.date(), told, Later(missing=missing, naming_tags=naming), NOW
+            Flagged(found, "machine"), NOW.date(), told, Later(missing=missing, naming_tags=naming), NOW
         ).group
         for naming in (("Email",), ("Mail",))
     ]
