@@ -40,7 +40,8 @@ def give_back(
 
     A user whose deletion has begun is restored. If it is then still denied everything, it is also released, because a
     restoration leaves its quarantine on. If only the mail of an earlier release or restoration is missing, only the
-    mail is sent. ``policies``: the file with the policy that releases. ``accepted``: the options of a restoration.
+    mail is sent. A user that is back and whose owner knows it gets no second mail: this raises. ``policies``: the file
+    with the policy that releases. ``accepted``: the options of a restoration.
     """
     from c7n_iamusers.execution.outcomes import RELEASED, RESTORED
 
@@ -210,7 +211,7 @@ def policy_in(data: Mapping[str, Any], target: Target, base: str) -> Any:
 
 @contextmanager
 def selecting(policy: Any, resources: Sequence[Mapping[str, Any]]) -> Iterator[None]:
-    """The output of a run of ``policy`` that selected ``resources``: without its list it would count as failed."""
+    """A run of ``policy``, whose output says that it selected ``resources``: without them it counts as failed."""
     with policy.ctx:
         Path(policy.ctx.log_dir, "resources.json").write_text(json.dumps([*resources], default=str))
         yield
@@ -287,7 +288,9 @@ class _Release:
                     outcome = writer.add(subject, Outcome.of(subject, status, rests_on=at))
                     writer.close()
                 annotate(resource, "outcome", outcome.as_data())
-                for action in manager.actions:  # which the message's error makes longer
+                for (
+                    action
+                ) in manager.actions:  # a message that fails appends raise-at-the-end here, meanwhile
                     if action.type in (_NOTIFY, _LATER):
                         action.process([resource])
 
@@ -317,12 +320,12 @@ class _Release:
 
         try:
             with self._output():
-                found = [each for action in self._notifying for each in action.owes(utc_now())[1]]
+                owing = [action.owes(utc_now()) for action in self._notifying]
         except (OSError, ValueError) as error:
             raise click.ClickException(
                 f"{history.subject}: what its owner was told can't be read: {error}"
             ) from error
-        return any(each.resource["UserName"] == history.subject.name for each in found)
+        return any(mail.resource["UserName"] == history.subject.name for _, mails in owing for mail in mails)
 
     def tell_owed(self, history: UserHistory) -> None:
         """Send the owner the owed mail. Raises ClickException if that fails."""
@@ -343,7 +346,9 @@ class _Release:
             raise click.ClickException(
                 f"{history.subject} was given back, but its owner may not know it: {fault}"
             )
-        say(f"{history.subject}: its owner {self._target.variables.get('owner')} gets a mail")
+        owner = self._target.variables.get("owner")
+        whoever = f"its owner {owner} gets" if owner else "whoever the policy addresses gets"
+        say(f"{history.subject}: {whoever} a mail")
 
 
 def _restore(
@@ -353,7 +358,7 @@ def _restore(
     target: Target,
     accepted: Mapping[str, Any],
 ) -> bool:
-    """Restore the user. Returns whether it was not restored before. Raises ClickException if that fails."""
+    """Restore the user. Returns whether this run or an unfinished one made calls. Raises ClickException."""
     from c7n_iamusers.restoration.snapshot_files import has_record
 
     directories = {Path(output) for output in history.outputs if not output.startswith(S3)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers leftovers``: which policies still show users that were deleted, and which must be saved again."""
+"""``c7n-iamusers leftovers``: reading the policies of accounts, and printing what is left there of users."""
 
 from __future__ import annotations
 

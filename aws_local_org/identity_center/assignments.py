@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Account assignments. Creation and deletion are asynchronous: each takes effect when it has SUCCEEDED."""
+"""Account assignments, which take effect when they have SUCCEEDED, and what refuses them: conflicts and quotas."""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A deletion plan as a file for review, and the check that a deletion does what was reviewed."""
+"""A deletion plan as a file for review, when it may be used, and whether a deletion does what was reviewed."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -279,6 +280,23 @@ def load_plan(text: str | bytes) -> DeletionPlan:
                     f"not a plan that a run has made: {user.subject}: {call.operation} of {given}: "
                     "a deletion adds nothing to a user but a Deny on everything"
                 )
+    return plan
+
+
+def usable_plan(content: bytes, place: str, account_id: str, digest: str | None = None) -> DeletionPlan:
+    """The plan of the file at ``place``, to be applied in the account.
+
+    ``digest``: the SHA-256 in hex that the file must have, if given. Raises PlanInvalid if it has another one, belongs
+    to another account, or a run could not have made it.
+    """
+    found = hashlib.sha256(content).hexdigest()
+    if digest is not None and found != digest.lower():
+        raise PlanInvalid(f"its SHA-256 is {found}, not that of plan-sha256: it was changed since the review")
+    plan = replace(load_plan(content), file={"place": place, "sha256": found})
+    if plan.account_id != account_id:
+        raise PlanInvalid(
+            f"it is of account {visible(plan.account_id)}: give each account its own by {{account_id}} in the name"
+        )
     return plan
 
 

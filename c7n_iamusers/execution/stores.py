@@ -58,7 +58,7 @@ class Store(Protocol):
         """
 
     def names(self, prefix: str, *last: str, since: datetime | None = None) -> list[str]:
-        """The names that begin with ``prefix``, sorted. A directory as a prefix ends with ``/``.
+        """The names that begin with ``prefix``, sorted. ``prefix``: empty, or a directory, and ends with ``/``.
 
         ``last``: only names with one of these last parts. Entries that are not files are included, so that reading them
         fails. ``since``: names last written before may be left out.
@@ -109,7 +109,7 @@ class DirectoryStore:
             if parent == self.directory:
                 break
             if parent.is_symlink():
-                _refuse_other_kinds(parent)
+                _refuse_if_there(parent)
         return path
 
     def create(self, name: str, content: bytes) -> None:
@@ -130,7 +130,7 @@ class DirectoryStore:
     def stream(self, name: str, pieces: Iterable[bytes]) -> None:
         """See Store."""
         path = self._path(name)
-        _refuse_other_kinds(path)
+        _refuse_if_there(path)
         draft = write_draft(path, pieces)
         try:
             os.replace(draft, path)
@@ -171,7 +171,7 @@ class DirectoryStore:
             return {name: version for name, version in versions.items() if version is not None}
         except FileNotFoundError:
             if directory.is_symlink():
-                _refuse_other_kinds(directory)
+                _refuse_if_there(directory)
             return {}
 
     def siblings(self) -> Sequence[DirectoryStore]:
@@ -215,7 +215,7 @@ def below(top: Path, *last: str) -> Iterator[Path]:
             )
         for path in (Path(directory, name) for name in directories):
             if path.is_symlink():
-                _refuse_other_kinds(path)
+                _refuse_if_there(path)
         found = {*directories, *files}.intersection(last) if last else files
         yield from (Path(directory, name) for name in found)
 
@@ -360,7 +360,7 @@ def _lines_of(path: Path) -> Iterator[bytes]:
         refuse_larger(str(path), os.fstat(descriptor).st_size, LARGEST_OF_LINES)
         while line := file.readline(LONGEST_LINE + 1):
             refuse_larger(f"a line of {path}", len(line), LONGEST_LINE)
-            yield from line.splitlines()
+            yield from line.splitlines()  # without the end, and at a lone carriage return
 
 
 def refuse_larger(place: str, size: int, largest: int) -> None:
@@ -431,7 +431,7 @@ def _open(path: Path, flags: int) -> int:
     except FileNotFoundError:
         raise
     except OSError:
-        _refuse_other_kinds(path)
+        _refuse_if_there(path)
         raise
     try:
         refuse_other_kinds(str(path), os.fstat(descriptor).st_mode, _NOT_OURS)
@@ -441,7 +441,7 @@ def _open(path: Path, flags: int) -> int:
     return descriptor
 
 
-def _refuse_other_kinds(path: Path) -> None:
+def _refuse_if_there(path: Path) -> None:
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:

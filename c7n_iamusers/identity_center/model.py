@@ -107,7 +107,7 @@ class KnownPermissionSet:
 
 @dataclass(frozen=True, order=True)
 class Assignment:
-    """A permission set in an account, as assigned to a group."""
+    """A permission set, by ARN, in an account, as AWS has it assigned; ``Grant`` is one that is requested, by name."""
 
     account_id: str
     permission_set_arn: str
@@ -156,7 +156,7 @@ PersonKey = tuple[str, str]
 
 @dataclass(frozen=True, order=True, slots=True)
 class Grant:
-    """Access that a group gives its members: a permission set, by name, in an account."""
+    """Requested access that a group gives its members: a permission set, by name, in an account. See ``Assignment``."""
 
     account_id: str
     permission_set: str
@@ -235,7 +235,8 @@ class RefusedUser:
 class DesiredAccess:
     """All requested access. IAM users in ``refused`` have no claims.
 
-    ``hints``: people who may be one human, in lines.
+    ``external``: an identity provider feeds all people and groups, so that none is created here. ``hints``: people who
+    may be one human, in lines.
     """
 
     permission_sets: Mapping[str, PermissionSet] = field(default_factory=dict)

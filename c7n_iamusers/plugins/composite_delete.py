@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -14,7 +13,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.utils import type_schema
 
-from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, load_plan, readable
+from c7n_iamusers.deletion.reviewed_plan import (
+    DeletionPlan,
+    PlannedDeletion,
+    load_plan,
+    readable,
+    usable_plan,
+)
 from c7n_iamusers.deletion.user_deletion import UserDeletion
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.execution.calls import Subject
@@ -49,7 +54,6 @@ from c7n_iamusers.safeguards import reasons_to_spare
 from c7n_iamusers.safeguards.live_recheck import no_recheck
 from c7n_iamusers.snapshots.user_records import unfinished_deletions
 from c7n_iamusers.text.times import moment
-from c7n_iamusers.text.wording import visible
 
 PLAN_FILE = "deletion-plan.json"
 Resource = dict[str, Any]
@@ -120,28 +124,16 @@ def _write(manager: Any, store: Store, plan: DeletionPlan) -> None:
 def reviewed_plan(manager: Any, place: str, account_id: str, digest: str | None = None) -> DeletionPlan:
     """The plan at ``place``: a path (relative to the working directory), or ``s3://bucket/key``.
 
-    ``digest``: the SHA-256 in hex that the plan must have, if given. S3 is read with the credentials that Cloud
-    Custodian runs with, as c7n's S3 output is written with them.
-    Raises PolicyExecutionError if it can't be read, belongs to another account, or a run could not have made it.
+    S3 is read with the credentials that Cloud Custodian runs with, as c7n's S3 output is written with them.
+    Raises PolicyExecutionError if it can't be read, or used: see usable_plan.
     """
     try:
-        content = content_at(manager, place)
-        found = hashlib.sha256(content).hexdigest()
-        if digest is not None and found != digest.lower():
-            raise PlanInvalid(
-                f"its SHA-256 is {found}, not that of plan-sha256: it was changed since the review"
-            )
-        plan = replace(load_plan(content), file={"place": place, "sha256": found})
-        if plan.account_id != account_id:
-            raise PlanInvalid(
-                f"it is of account {visible(plan.account_id)}: give each account its own by {{account_id}} in the name"
-            )
+        return usable_plan(content_at(manager, place), place, account_id, digest)
     except (OSError, ClientError, BotoCoreError, PlanInvalid) as error:
         raise PolicyExecutionError(
             f"policy {manager.data.get('name')}: account {account_id}: the reviewed plan {place} can't be used: "
             f"{error}. Nothing was touched: make one by plan-only: true, review it by c7n-iamusers plan, then name it"
         ) from error
-    return plan
 
 
 class CompositeDelete(TakingAction):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The action ``notify-owners``: c7n's ``notify``, with a record of the recipients of each message."""
+"""The action ``notify-owners``: c7n's ``notify``, with a record of the addresses (``to``) of each message."""
 
 from __future__ import annotations
 

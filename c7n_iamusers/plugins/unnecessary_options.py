@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of the filter ``unnecessary`` in a policy's text: their schema, faults, permissions and exemptions."""
+"""The options of the filter ``unnecessary`` in a policy's text: schema, faults, permissions, its own exemptions."""
 
 from __future__ import annotations
 

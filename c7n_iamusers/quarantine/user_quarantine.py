@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Putting one user into quarantine."""
+"""Putting one user into quarantine or a brownout, and when that has to wait or is refused."""
 
 from __future__ import annotations
 

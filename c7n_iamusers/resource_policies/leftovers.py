@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is left of deleted users in policies and access entries, and how it goes, or what must be saved again. Pure.
+"""What is left of deleted users in policies and access entries, with the AWS CLI command that corrects each. Pure.
 
 AWS keeps a principal by its unique id. Once the user is deleted, the policy shows that id (AIDA...), and saving such a
 policy again is refused. A new user of the name has another id ("AWS JSON policy elements: Principal", IAM User Guide).

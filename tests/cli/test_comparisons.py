@@ -284,7 +284,7 @@ def changes() -> Iterator[tuple[str, str, str, bool]]:
     though each run writes it. Afterwards all is as it was.
 
     But by ``make soak``, of alike lines the first one is tried: of each call, what says that it is this one. Of
-    these each commit tries a third, and something of each kind.
+    these each commit tries a fifth, and something of each kind.
     """
     tried, lacked, kinds = set[tuple[object, ...]](), set[tuple[str, ...]](), set[str]()
     for path in sorted(OUTPUT.rglob("*journal*.jsonl")) + sorted(OUTPUT.rglob("journal/*/*.jsonl")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -226,6 +226,15 @@ def test_a_bucket_that_can_not_be_read(fleet: FleetRehearsal, arguments: list[st
     assert isinstance(found.exception, SystemExit)
 
 
+@pytest.fixture
+def without_nohup() -> Iterator[None]:
+    """A hangup ends the command, although these tests may run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("without_nohup")
 @pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGTERM, signal.SIGTERM], [signal.SIGHUP]])
 def test_a_signal_leaves_no_lock(
     fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signals: list[signal.Signals]

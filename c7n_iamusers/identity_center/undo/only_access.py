@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which memberships and assignments of a run may be a person's only access, so that an undo keeps them."""
+"""Why an undo keeps memberships, assignments and settings: people need them still, or have no other access."""
 
 from __future__ import annotations
 
