@@ -139,10 +139,14 @@ def test_items_are_listed_again_only_where_one_is_gone(
     kind = next(each for each in ATTACHMENT_KINDS if each.reading and each.detail)
     listed, slept = list[int](), list[float]()
 
+    def lists(*_: Any) -> list[dict[str, Any]]:
+        listed.append(1)
+        return [{}]
+
     def fails(*_: Any) -> None:
         raise client_error(code)
 
-    monkeypatch.setattr(users_module, "list_kind", lambda *_: [listed.append(1)])
+    monkeypatch.setattr(users_module, "list_kind", lists)
     monkeypatch.setattr(users_module, "_with_detail", fails)
     with pytest.raises(ClientError):
         users_module.read_kind(None, "ada", kind, Backoff(sleep=slept.append))

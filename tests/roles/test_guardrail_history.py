@@ -155,9 +155,10 @@ def test_a_policy_has_no_more_characters_than_aws_takes(monkeypatch: pytest.Monk
         monkeypatch.setattr(module, "LONGEST", length - more)
     assert tokens.length == len(json.dumps(tokens.document, indent=2))
     assert POLICY.length == len(json.dumps(POLICY.document, indent=2))
-    for made in (lambda: bearer_tokens(SPARED), lambda: guardrail(SPARED, ())):
-        with pytest.raises(InvalidPolicyData, match="characters, and") if more else nullcontext():
-            made()
+    with pytest.raises(InvalidPolicyData, match="characters, and") if more else nullcontext():
+        bearer_tokens(SPARED)
+    with pytest.raises(InvalidPolicyData, match="characters, and") if more else nullcontext():
+        guardrail(SPARED, ())
 
 
 def test_an_event_without_a_time_or_an_identity() -> None:
