@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
-from c7n_iamusers.cycle.steps import AFTER, ANNOUNCED, DAILY, ON_DAY, Step
+from c7n_iamusers.cycle.steps import AFTER, DAILY, ON_DAY, Step
 from c7n_iamusers.notices.delivery import EXPIRED, LEFT, WAITING
 from c7n_iamusers.notices.notices import ANNOUNCED as ANNOUNCEMENT
 from c7n_iamusers.notices.notices import Notices
@@ -83,13 +83,13 @@ def not_due(step: Step, account: Account, now: datetime) -> str:
         return ""
     if account.announced.first is None:
         return "nobody is announced yet"
-    return "" if step.due == ANNOUNCED else _too_early(step, account, account.announced, now)
+    return _too_early(step, account, account.announced, now)
 
 
 def _too_early(step: Step, account: Account, announced: Announcements, now: datetime) -> str:
     days = account.variables.get(step.days)
     if not isinstance(days, int | float) or isinstance(days, bool):
-        return ""  # the policies state it themselves, or preflight reports it
+        return ""  # of ANNOUNCED; or the policies state it themselves, or preflight reports it
     assert step.due in (AFTER, ON_DAY)
     assert announced.first is not None
     first = announced.first + timedelta(days=days)

@@ -139,7 +139,7 @@ def open_waves(known: Iterable[int], last: Record | None, now: datetime, clean_d
     waves = sorted(set(known))
     opened = [wave for wave in waves if last and wave in last.opened] or waves[:1]
     # a wave that was put before an open one is open, too
-    taken = tuple(wave for wave in waves if opened and wave <= max(opened))
+    taken = tuple(wave for wave in waves if wave <= max(opened))
     rest = [wave for wave in waves if wave not in taken]
     if not rest:
         return Waves(taken)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from c7n_iamusers.key_usage.model import CallGroup, KeyUsage
@@ -58,15 +58,11 @@ class Places:
         if self.own and str(known) in self.own:
             return OWN, self.own[str(known)]
         for network, name in self.ranges:
-            if _is_within(known, network):
+            if known in network:
                 return RANGE, name
-        if any(_is_within(known, network) for network in _PRIVATE):
+        if any(known in network for network in _PRIVATE):
             return PRIVATE, ""
         return (UNKNOWN if self.own is None else OUTSIDE), ""
-
-
-def _is_within(address: IPv4Address | IPv6Address, network: Network) -> bool:
-    return address.version == network.version and address in network
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class Tally:
         record = record if isinstance(record, Mapping) else {}
         identity = record.get("userIdentity")
         key_id = identity.get("accessKeyId") if isinstance(identity, Mapping) else None
-        if not isinstance(key_id, str) or not key_id:
+        if not isinstance(key_id, str):
             self.unclear += not isinstance(identity, Mapping)
             return
         time = time_of(text(record, "eventTime"))
@@ -79,6 +79,9 @@ class Tally:
             service = text(record, "eventSource").removesuffix(".amazonaws.com")
             event, region = text(record, "eventName"), text(record, "awsRegion")
             like = (service, event, region, text(record, "sourceIPAddress"), text(record, "userAgent"))
+            if time is None:
+                self.unclear += 1
+                return
             self._count(key_id, like, time, time, 1, int(is_refusal(text(record, "errorCode"))))
 
     def add_group(self, key_id: str, group: CallGroup) -> None:
@@ -113,11 +116,8 @@ class Tally:
         return True
 
     def _count(
-        self, key_id: str, like: _Like, first: datetime | None, last: datetime | None, calls: int, denied: int
+        self, key_id: str, like: _Like, first: datetime, last: datetime, calls: int, denied: int
     ) -> None:
-        if first is None or last is None:
-            self.unclear += 1
-            return
         if key_id not in self._groups and len(self._groups) >= MOST_KEYS:
             self.left_out += calls
             return

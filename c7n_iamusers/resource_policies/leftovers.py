@@ -248,7 +248,7 @@ def _value_again(value: str, users: Mapping[str, GoneUser | None]) -> str:
     """
     for unique_id, user in users.items():
         if unique_id in value:
-            if not (value.startswith(unique_id) and _TAIL.fullmatch(value.removeprefix(unique_id))):
+            if not _TAIL.fullmatch(value.removeprefix(unique_id)):
                 raise _ByHand
             value = value.replace(unique_id, user.restored_as) if user and user.restored_as else ""
     return value

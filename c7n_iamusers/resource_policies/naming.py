@@ -9,6 +9,7 @@ StringNotLike, it counts that the user is named, whether it is let in or kept ou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from c7n_iamusers.resource_policies.sources import EKS
 #: The elements of a statement that name principals.
 PRINCIPALS = ("Principal", "NotPrincipal")
 ACCESS_ENTRY = "access entry"
+_NOT = re.compile("not", re.IGNORECASE)
 
 
 @dataclass(frozen=True, order=True)
@@ -129,5 +131,4 @@ def _named_in(statement: Statement) -> Iterator[Mapping[str, Any]]:
 
 def _positive(operator: str) -> str:
     """``StringNotLike`` as ``StringLike``, in any spelling."""
-    at = operator.lower().find("not")
-    return operator[:at] + operator[at + 3 :] if at >= 0 else operator
+    return _NOT.sub("", operator)

@@ -46,7 +46,7 @@ def test_an_approval_is_added_once_and_read_again() -> None:
     assert parse_approvals(content) == [JANE]
     assert with_approval(content, JANE) == content
     # whoever edits the file by hand may leave out the last end of a line
-    both = with_approval(content.rstrip(b"\n"), Approval(B, "provision", "joe", NOW))
+    both = with_approval(content.rstrip(b"\n"), Approval(B, "provision", "j", NOW))
     assert [each.sha256 for each in parse_approvals(both)] == [A, B]
 
 
@@ -70,7 +70,7 @@ def test_a_file_of_blank_lines_gets_its_header() -> None:
 
 
 def test_a_note_is_not_lost_where_the_file_has_no_column_for_it() -> None:
-    with pytest.raises(NotInFormat, match="no column note: add it, or approve without a note"):
+    with pytest.raises(NotInFormat, match=r"^line 1: .* no column note: add it, or approve without a note"):
         with_approval(b"sha256,step,who,when\n", JANE)
 
 
@@ -92,6 +92,8 @@ HEAD = "sha256,step,who,when,note\n"
         (f"{HEAD}{A.upper()},delete,jane,2026-11-30,\n", 2, "sha256"),
         (f"{HEAD}{A},listen,jane,2026-11-30,\n", 2, "step must be one of"),
         (f"{HEAD}{A},delete,,2026-11-30,\n", 2, "who must have"),
+        (f"{HEAD}{A},delete,{'x' * 201},2026-11-30,\n", 2, "who must have"),
+        (f"{HEAD}{A},delete,jane,2026-11-30,Ticket 1, urgent\n", 2, "has 6 cells, the header 5"),
         (f"{HEAD}{A},delete,jane,2026-11-30,\n{B},delete,jane,soon,\n", 3, "when is no time"),
     ],
 )
@@ -125,6 +127,14 @@ def state(sha256: str = A, days: float = 0, **more: Any) -> PlanState:
         ),
         (
             [state(A, 1, begun=NOW), state(B, 2)],
+            [JANE, Approval(B, "delete", "jane", NOW)],
+            [A, B],
+        ),
+        (
+            [
+                state(A, 1, begun=NOW - timedelta(hours=1)),
+                state(B, 2, begun=NOW),
+            ],
             [JANE, Approval(B, "delete", "jane", NOW)],
             [A, B],
         ),
@@ -194,6 +204,8 @@ def test_a_plan_ends_with_its_last_account() -> None:
         b"[]",
         state().as_json().replace(b'"delete"', b'"listen"'),
         state().as_json().replace(b"2026", b"x"),
+        state().as_json().replace(b'"made": "2026-11-30T12:00:00+00:00"', b'"made": ""'),
+        state(begun=NOW + timedelta(1)).as_json().replace(b"2026-12", b"x"),
     ],
 )
 def test_a_state_that_no_cycle_wrote_is_refused(content: bytes) -> None:
@@ -300,3 +312,18 @@ def test_a_policy_without_planned_users_has_a_plan_that_deletes_nobody() -> None
         ("machines", 1),
         ("people", 0),
     ]
+
+
+def test_a_plan_has_the_same_digest_in_each_version() -> None:
+    """Otherwise an approval does not count any more after an update."""
+    made = as_bytes({"step": "delete", "deletions": [{"arn": "a", "account_id": "1"}]})
+    assert made == (
+        b'{\n "deletions": [\n  {\n   "account_id": "1",\n   "arn": "a"\n  }\n ],\n "step": "delete"\n}\n'
+    )
+    (first,) = plan(planned("jane"))["deletions"]
+    assert not first.keys() & {"skipped", "code"}
+
+
+def test_a_policy_without_actions_deletes_nobody() -> None:
+    data = {"policies": [{"name": "filters alone"}]}
+    assert (deleting_policies(data), bound(data, {})) == ([], data)

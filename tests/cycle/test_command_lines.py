@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
 
-from c7n_iamusers.cycle.command_lines import Center, Run, below, provision_line
+from c7n_iamusers.cycle.command_lines import Center, Run, below, plan_place, provision_line, report_line
 
 pytestmark = pytest.mark.pure
 
@@ -45,3 +47,25 @@ def test_records_are_named_where_the_command_would_not_look(output: str, records
 )
 def test_a_place_below_an_output(output: str, place: str) -> None:
     assert below(output, "intents") == place
+
+
+RUN = Run("accounts.yml", "policies.yml", "out")
+
+
+@pytest.mark.parametrize(
+    ("uses", "given"),
+    [([], "-u policies.yml"), (["a.yml", "b.yml#p"], "-u a.yml -u b.yml#p")],
+    ids=["the-steps-file", "what-ran"],
+)
+def test_what_ran_is_checked(uses: list[str], given: str) -> None:
+    since = datetime(2026, 11, 30, 1, tzinfo=timezone(timedelta(hours=1)))
+    assert " ".join(RUN.check_line(["flag", "removal"], since, "delete", *uses)) == (
+        f"c7n-iamusers report -s out/flag -s out/removal -c accounts.yml -t cycle {given} "
+        "--since 2026-11-30T00:00:00Z --check --check-output .cycle/delete.check.json --output .cycle/delete.html"
+    )
+
+
+def test_where_a_report_and_a_plan_lie() -> None:
+    assert report_line("a.yml", "out")[-1] == "out/report.html"
+    assert report_line("a.yml", "out", page="r.html")[-1] == "r.html"
+    assert plan_place("s3://b/o?region=r", "abc", "x.json") == "s3://b/o/cycle/plans/abc/x.json?region=r"

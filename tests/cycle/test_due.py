@@ -32,6 +32,9 @@ DAYS = {
 }
 
 
+HALF_AN_HOUR = 1 / 48
+
+
 def account(days: float | None = None, **ran: float) -> Account:
     """An account whose users were announced so many days ago. ``ran``: step -> days since."""
     first = None if days is None else NOW - timedelta(days=days)
@@ -68,6 +71,9 @@ def test_what_is_due_so_many_days_after_the_announcement(days: float | None, due
         ("delete", account(29), "due on 2026-12-01 at the earliest"),
         ("attempts", account(20, attempts=5), "it ran on 2026-11-25, and is due again on 2026-12-01"),
         ("attempts", account(20, attempts=6), ""),
+        # the time is also read by another clock
+        ("attempts", account(20, attempts=6 - HALF_AN_HOUR), ""),
+        ("listen", account(16 - HALF_AN_HOUR), ""),
         ("brownout", account(20, brownout=11), "it ran on 2026-11-19, and runs once"),
         ("announce", account(20, announce=0), ""),
     ],
@@ -150,3 +156,10 @@ def test_what_is_known_of_the_mailer() -> None:
 def test_how_many_messages_left_wait_or_expired(mails: Mails, said: str) -> None:
     assert str(mails) == said
     assert (str(mails_of([Account("1", "payments")])) == said) is (mails == Mails())
+
+
+@pytest.mark.parametrize("days", [None, "14", True])
+def test_a_step_does_not_wait_for_days_that_are_no_number(days: object) -> None:
+    known = Announcements(NOW, None)
+    of = Account("1", "payments", None, {"listen_after_days": days, "announce_days": 0}, known)
+    assert not_due(BY_NAME["listen"], of, NOW) == not_due(BY_NAME["delete"], of, NOW) == ""

@@ -119,6 +119,7 @@ def test_a_policy_that_takes_nobody_names_nobody() -> None:
     assert BROWNED_OUT
     policy = {"name": "p", "actions": ["tag", {"type": "notify"}]}
     assert not list(foresee(policy, [resource()], announced(1), NOW))
+    assert not list(foresee(policy, [key(None)], announced(1), NOW))
     assert not list(foresee({"name": "p"}, [resource()], announced(1), NOW))
 
 
@@ -145,6 +146,9 @@ def key(used: float | None) -> dict[str, Any]:
         (PARK, None, None, STAYS, "notices"),
         ({"type": "retire", "noticed": 30}, None, 30, DELETED, ""),
         ({"type": "retire", "noticed": 30}, None, 29, STAYS, "30"),
+        ({"type": "retire", "noticed": 30}, 10, 30, DELETED, ""),
+        ({"type": "retire"}, None, None, DELETED, ""),
+        (PARK, 10, None, STAYS, "notices"),
     ],
 )
 def test_what_becomes_of_a_key(
@@ -156,3 +160,19 @@ def test_what_becomes_of_a_key(
     (found,) = foresee(policy, [key(used)], Notices(about, "the notices"), NOW)
     assert (found.outcome, found.account_id, found.user) == (outcome, ACCOUNT, f"jane {KEY}"), found
     assert why in found.why
+
+
+@pytest.mark.parametrize("known", [None, {}, {"key": None}])
+def test_a_key_of_which_no_use_is_known_is_not_active(known: dict[str, Any] | None) -> None:
+    policy = {"name": "p", "actions": [{"type": "deactivate", "active-within": 30}]}
+    (found,) = foresee(policy, [{**key(1), "c7n:IamUser": known}], announced(None), NOW)
+    assert found.outcome == DEACTIVATED
+
+
+@pytest.mark.parametrize("quarantined", [True, False])
+def test_a_user_is_denied_for_some_minutes_on_its_day(quarantined: bool) -> None:
+    (told,) = announced(10).all
+    notices = Notices([replace(told, brownout=NOW.date())], "notices")
+    user = denied(kept=True) if quarantined else resource()
+    (found,) = foresee({"name": "p", "actions": [BROWNOUT]}, [user], notices, NOW)
+    assert (found.outcome, found.why) == (BROWNED_OUT, "")

@@ -66,6 +66,9 @@ def test_an_empty_file_has_the_defaults(content: str) -> None:
         (1, "approve: [listen]", "must be one of 'provision', 'delete'"),
         (2, "provision: false\nsteps: [provision]", "correct one of them"),
         (2, "waves:\n  clean-days: -1", "waves.clean-days must be a number of days"),
+        (1, f"output: s3://bucket/{'x' * 1000}", "output must have"),
+        (1, f"output: {'x' * 1001}", "output must have"),
+        (1, f"steps: [{', '.join(['listen'] * 20)}]", "steps must"),
         (2, "waves:\n  clean-days: true", "waves.clean-days must be a number of days"),
         (1, "mailer: yes", "mailer must be one of"),
         (2, "mailer: cycle\nmailer: elsewhere", "given twice"),
@@ -109,3 +112,14 @@ def test_the_steps_of_a_workspace(
 def test_a_step_without_policies_is_refused() -> None:
     with pytest.raises(ValueError, match=r"brownout needs brownout.yml"):
         steps_of(("announce", "brownout"), True, {"flag-and-notify.yml"})
+
+
+def test_what_a_file_may_just_be() -> None:
+    assert read_settings(f"output: {'x' * 1000}").output == "x" * 1000
+    assert read_settings("output: x").output == "x"
+    assert read_settings("approve: [delete]").approve == ("delete",)
+
+
+def test_one_setting_alone_is_meant() -> None:
+    with pytest.raises(NotInFormat, match=r"did you mean policies\? A variable"):
+        read_settings("policy: x")

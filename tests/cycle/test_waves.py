@@ -8,7 +8,18 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from c7n_iamusers.cycle.waves import Record, begun, check_waves, ended, open_waves, parse_record, ran, wave_of
+from c7n_iamusers.cycle.waves import (
+    LONGEST_GAP,
+    Record,
+    Waves,
+    begun,
+    check_waves,
+    ended,
+    open_waves,
+    parse_record,
+    ran,
+    wave_of,
+)
 
 pytestmark = pytest.mark.pure
 
@@ -118,3 +129,21 @@ def test_a_long_reason_does_not_keep_the_next_cycle_from_reading_it() -> None:
 def test_what_no_cycle_wrote_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # each has another text
         parse_record(content)
+
+
+def test_the_next_wave_is_named() -> None:
+    last, now = cycles([(0, "")], clean_days=0)
+    assert open_waves((1, 2, 3), last, now, 0) == Waves((1, 2), 3, "wave 2 opened today")
+    assert open_waves((1, 2), last, now, 0) == Waves((1, 2))
+    assert open_waves((1, 2), None, now, 0).opens == 2
+    assert open_waves((), last, now, 0) == Waves(())
+
+
+def test_a_gap_is_longer_than_may_be() -> None:
+    last, _ = cycles([(0, "")])
+    assert last is not None
+    longest, more = START + LONGEST_GAP, START + LONGEST_GAP + timedelta(seconds=1)
+    for now, clean in ((longest, START), (more, more)):
+        found = open_waves((1, 2), last, now, 0)
+        assert found.open == ((1, 2) if now == longest else (1,))
+        assert ended(begun(found, last, now), WAVES, {}, now).clean[1] == clean

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from c7n_iamusers.derivation import derive as derive_module
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import Derivation, DerivationOptions
 from c7n_iamusers.derivation.others import (
@@ -26,6 +27,8 @@ from c7n_iamusers.policy_comparison.comparison import (
     UNREADABLE,
     WIDER,
     Coverage,
+    Proof,
+    Remark,
 )
 from c7n_iamusers.policy_comparison.other_policies import RCP, RESOURCE, SCP, TRUST, parse_other_policy
 from tests.derivation.users import PAYMENTS, PLAIN, PLATFORM, accepting, allow, deny, document, user
@@ -351,3 +354,20 @@ def test_each_proof_says_what_was_looked_at_and_equal_proofs_are_one_object() ->
         "service control policies not readable (AccessDenied)",
     ]
     assert found[0].proof.as_data()["scope"][1]["status"] == UNREADABLE
+
+
+@pytest.mark.parametrize("verdict", [EQUAL, WIDER])
+@pytest.mark.parametrize("remarked", [True, False])
+def test_what_policies_of_others_say_is_kept_whatever_the_verdict_is(
+    monkeypatch: pytest.MonkeyPatch, verdict: str, remarked: bool
+) -> None:
+    """Where they say nothing, all users of one proof share it."""
+    more = (Remark("others", "a", "b"),) if remarked else ()
+
+    def found(proof: Proof, *_: Any) -> Proof:
+        return replace(proof, verdict=verdict, remarks=(*proof.remarks, *more))
+
+    monkeypatch.setattr(derive_module, "with_others", found)
+    (principal,) = derived([trust(trusting())]).principals
+    assert principal.proof.verdict == verdict
+    assert [each.id for each in principal.proof.remarks if each.id == "others"] == ["others"] * remarked

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.evidence.finding_case import Case
-from c7n_iamusers.evidence.findings import FINDING_IDS, FINDING_RULES, evaluate
+from c7n_iamusers.evidence.findings import FINDING_IDS, FINDING_RULES, _longest_session, evaluate
 from c7n_iamusers.evidence.model import Evidence, Provisioning, Thresholds
 from c7n_iamusers.exemptions import Exemption, ExemptionRule
+from c7n_iamusers.iam.attachments import LOGIN_PROFILE, MAX_SESSION
 from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.infrastructure_code.model import Managed, ManagedBy
@@ -258,3 +259,16 @@ def test_what_names_a_user_is_told_with_what_was_not_read() -> None:
         "Policies of these resources name it and break when it is deleted: arn:aws:s3:::invoices (Principal of "
         f"statement 2); there may be more, since not all could be read: {UNREAD}."
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (2 * 86_400, ", for up to 2 days at a time"),
+        (86_400, ", for up to 24 hours at a time"),
+        (3_600, ", for up to 1 hour at a time"),
+        (None, ""),
+    ],
+)
+def test_how_long_a_sign_in_may_last(seconds: int | None, told: str) -> None:
+    assert _longest_session(IamUser({}, {LOGIN_PROFILE.name: ({MAX_SESSION: seconds},)})) == told

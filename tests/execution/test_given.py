@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from c7n_iamusers.execution import given as given_module
 from c7n_iamusers.execution.given import (
     forbidden,
     read_at_once,
@@ -359,3 +360,22 @@ def test_a_redirect_is_refused_without_a_secret_in_the_error(site: Site, url: st
     with pytest.raises(OSError, match=r"HTTP Error 302|not followed") as raised:
         read(f"{site.url}/to?url={url}")
     assert "S3CRET" not in str(raised.value) + repr(raised.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError("odd"), "^odd$"),
+        (OSError(2, "No such file"), "^No such file$"),
+        (KeyError("a"), "^it lacks 'a'$"),
+        (TypeError("x"), "^it has another form: x$"),
+    ],
+    ids=["without-a-number", "not-there", "a-member", "form"],
+)
+def test_why_a_file_can_not_be_read(monkeypatch: pytest.MonkeyPatch, error: Exception, told: str) -> None:
+    def fails(_: object) -> bytes:
+        raise error
+
+    monkeypatch.setattr(given_module, "read_given", fails)
+    with pytest.raises(ValueError, match=told):
+        given_module.parsed_file(Path("x"), bytes)

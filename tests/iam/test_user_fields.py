@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.iam import user_fields
-from c7n_iamusers.iam.user_fields import matches, named_alone
+from c7n_iamusers.iam.user_fields import LONGEST, MOST_STARS, glob_fault, matches, named_alone
 from tests.records import user as named
 
 
@@ -60,3 +60,9 @@ def test_more_patterns_than_fnmatch_remembers_are_compiled_once(monkeypatch: pyt
         assert not any(matches(named(name), "user", each) for each in patterns)
     user_fields._compiled.cache_clear()
     assert compiled == patterns
+
+
+def test_a_pattern_of_as_many_characters_and_stars_as_may_be() -> None:
+    for most, character in ((LONGEST, "x"), (MOST_STARS, "*")):
+        assert glob_fault(character * most) == ""
+        assert glob_fault(character * (most + 1)) != ""

@@ -8,9 +8,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.execution.retries import error_code
+from c7n_iamusers.execution.calls import ApiCall
+from c7n_iamusers.execution.retries import Backoff, error_code
+from c7n_iamusers.iam import users as users_module
+from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.users import KeyUse, read_key_use, read_user
+from c7n_iamusers.iam.users import KeyUse, change_shows, read_key_use, read_user
 from tests.fakes import ScriptedClient, Sleeps, client_error
 from tests.policies import ACCOUNT
 
@@ -111,3 +114,45 @@ def test_a_key_deleted_since_the_user_was_read(org: LocalOrg) -> None:
     assert user is not None
     iam.delete_access_key(UserName="ada", AccessKeyId=gone)
     assert [key.key_id for key in read_key_use(iam, user, backoff)] == [kept]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ApiCall("iam", "DeletePolicy", {"PolicyArn": "a"}),
+        ApiCall("sso-admin", "DeleteUser", {"UserName": "ada"}),
+    ],
+    ids=["of-no-user", "of-another-service"],
+)
+def test_of_a_call_that_is_of_no_user_nothing_is_read(call: ApiCall) -> None:
+    assert change_shows(None, Backoff())(call, call.parameters) is False
+
+
+@pytest.mark.parametrize(
+    ("code", "tries"),
+    [("AccessDenied", 1), ("NoSuchEntity", len(users_module._RETRY_DELAYS) + 1)],
+    ids=["refused", "gone"],
+)
+def test_items_are_listed_again_only_where_one_is_gone(
+    monkeypatch: pytest.MonkeyPatch, code: str, tries: int
+) -> None:
+    kind = next(each for each in ATTACHMENT_KINDS if each.reading and each.detail)
+    listed, slept = list[int](), list[float]()
+
+    def lists(*_: Any) -> list[dict[str, Any]]:
+        listed.append(1)
+        return [{}]
+
+    def fails(*_: Any) -> None:
+        raise client_error(code)
+
+    monkeypatch.setattr(users_module, "list_kind", lists)
+    monkeypatch.setattr(users_module, "_with_detail", fails)
+    with pytest.raises(ClientError):
+        users_module.read_kind(None, "ada", kind, Backoff(sleep=slept.append))
+    assert (len(listed), len(slept)) == (tries, tries - 1)
+
+
+def test_what_reads_a_kind_of_all_users_has_a_name() -> None:
+    assert all(all(each.reads_of_all) for each in ATTACHMENT_KINDS)
+    assert any(each.reads_of_all for each in ATTACHMENT_KINDS)

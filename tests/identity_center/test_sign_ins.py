@@ -216,3 +216,12 @@ def test_the_pages_are_bounded_and_the_file_says_since_when_it_is_complete(
 def test_another_account_has_no_sign_ins() -> None:
     with pytest.raises(IdentityCenterError, match=f"give --role of account {OWNER}"):
         read(ScriptedClient(), None, account=ACCOUNT)
+
+
+def test_of_sign_ins_at_one_time_the_first_counts() -> None:
+    at = datetime(2026, 11, 20, tzinfo=timezone.utc)
+    first, again = (SignIn("u", "1" * 12, "Readers", at, name) for name in ("e1", "e2"))
+    later = SignIn("u", "1" * 12, "Readers", at.replace(day=21), "e3")
+    known = SignIns("d-1", at, at, {})
+    assert known.with_events([first, again], at, at).latest == {first.key: first}
+    assert known.with_events([later, first], at, at).latest == {first.key: later}

@@ -12,7 +12,7 @@ import pytest
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.infrastructure_code.state_places import read_states
+from c7n_iamusers.infrastructure_code.state_places import MOST_STATES, read_states
 from c7n_iamusers.infrastructure_code.terraform_state import StateIndex, resources_in
 from c7n_iamusers.text.documents import NotInFormat
 
@@ -84,6 +84,19 @@ def a_state(*resources: dict[str, Any], **more: Any) -> bytes:
             "awscc_iam_user.this",
             id="cloud-control",
         ),
+        pytest.param(
+            a_resource("aws_iam_user", {"attributes_flat": a_user("ci")["attributes"]}),
+            "aws_iam_user.this",
+            id="written-by-an-old-provider",
+        ),
+        pytest.param(
+            a_resource(
+                "aws_iam_user",
+                {"attributes": {"id": "ci", "arn": f"arn:aws:iam::{ACCOUNT}:user/ci"}},
+            ),
+            "aws_iam_user.this",
+            id="without-its-name",
+        ),
     ],
 )
 def test_users_with_their_address(resource: dict[str, Any], address: str) -> None:
@@ -91,6 +104,7 @@ def test_users_with_their_address(resource: dict[str, Any], address: str) -> Non
     assert (found.address, found.identifier, found.account_id) == (address, "ci", ACCOUNT)
     managed = StateIndex.of([found]).of_user(user_of("ci"))
     assert managed.found[0].where == f"{address} of s3://states/a.tfstate"
+    assert managed.found[0].known == "by its state"
     assert "comes back at the next deploy: delete it there" in managed.text
 
 
@@ -192,6 +206,24 @@ def test_what_is_no_readable_state_is_refused_without_its_content(content: Any, 
     with pytest.raises(NotInFormat, match=why) as raised:
         resources_in(content, "-")
     assert SECRET not in str(raised.value)
+    assert raised.value.line == int(why == "line 1")
+
+
+def test_an_arn_that_is_none_says_no_account() -> None:
+    resource = a_resource("aws_iam_user", {"attributes": {"id": "ci", "arn": "a:b:c:d:e"}})
+    (found,) = resources_in(a_state(resource), "-")
+    assert (found.identifier, found.account_id) == ("ci", "")
+
+
+def test_a_key_may_be_of_any_account_where_several_have_its_user() -> None:
+    key = a_resource("aws_iam_access_key", {"attributes": {"id": KEY_ID, "user": "ci"}})
+    users = a_resource("aws_iam_user", a_user("ci"), a_user("ci", "444455556666"))
+    assert [each.account_id for each in resources_in(a_state(key, users), "-")] == [
+        *("", ACCOUNT, "444455556666")
+    ]
+    nobodys = a_resource("aws_iam_access_key", {"attributes": {"id": KEY_ID}})
+    nameless = a_resource("aws_iam_user", a_user("ci"))
+    assert resources_in(a_state(nobodys, nameless), "-")[0].account_id == ""
 
 
 def refused(_: str) -> bytes:
@@ -228,3 +260,30 @@ def test_all_states_below_a_directory(tmp_path: Path) -> None:
 def test_a_directory_without_states_is_unread(tmp_path: Path) -> None:
     index = read_states([f"{tmp_path}/"], refused, lambda _: DirectoryStore(tmp_path))
     assert "there is no state below it" in index.unread[0]
+
+
+class Listed:
+    """A store that has states of these names, each gone when it is read."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def names(self, _: str) -> list[str]:
+        return [f"{number}.tfstate" for number in range(self.count)]
+
+    def place(self, name: str) -> str:
+        return f"s3://states/{name}"
+
+    def read(self, _: str, __: int) -> None:
+        return None
+
+
+def test_so_many_states_are_read_and_no_more() -> None:
+    def unread(count: int) -> tuple[str, ...]:
+        store: Any = Listed(count)
+        return read_states(["s3://states/"], refused, lambda _: store).unread
+
+    assert unread(1) == ("s3://states/0.tfstate: it is gone",)
+    assert len(unread(MOST_STATES)) == MOST_STATES
+    (why,) = unread(MOST_STATES + 1)
+    assert "more than 2000: name several prefixes" in why

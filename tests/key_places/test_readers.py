@@ -54,7 +54,7 @@ def test_functions() -> None:
         {"Functions": None},
         {
             "Functions": [
-                {"FunctionArn": "f2"},
+                {"FunctionArn": "f2", "Description": "for x"},
                 {"FunctionArn": "f3", "Environment": {"Error": {"ErrorCode": "Denied"}}},
             ]
         },
@@ -62,6 +62,7 @@ def test_functions() -> None:
     assert read("lambda", list_functions=pages) == [
         ("f1", "environment variable A", KEY, "A"),
         ("f1", "environment variable B", "", "B"),
+        ("f2", "description", "for x", ""),
         ("f3", "its environment: Denied"),
     ]
 
@@ -81,6 +82,8 @@ def test_projects() -> None:
             "arn": names[0],
             "environment": {"environmentVariables": variables},
             "source": {"buildspec": "echo"},
+            "description": "for x",
+            "tags": [{"key": "k", "value": "v"}, {"key": "empty"}],
         }
         return [{"projects": [whole, {"arn": "bare"}]}]
 
@@ -88,6 +91,9 @@ def test_projects() -> None:
         ("p7", "it was not found"),
         ("p100", "environment variable A", KEY, "A"),
         ("p100", "environment variable B", "b", "B"),
+        ("p100", "description", "for x", ""),
+        ("p100", "tag k", "k v", "k"),
+        ("p100", "tag empty", "empty ", "empty"),
         ("p100", "buildspec", "echo", ""),
     ]
 
@@ -95,12 +101,17 @@ def test_projects() -> None:
 def test_stacks() -> None:
     stack = {
         "StackId": "s",
+        "Description": "for x",
+        "Tags": [{"Key": "k", "Value": "v"}],
         "Parameters": [{"ParameterKey": "A", "ParameterValue": KEY}],
-        "Outputs": [{"OutputKey": "B", "OutputValue": None}],
+        "Outputs": [{"OutputKey": "B", "OutputValue": None, "Description": "for y"}],
     }
     assert read("cloudformation", describe_stacks=[{"Stacks": [stack, {"StackId": "bare"}]}]) == [
+        ("s", "description", "for x", ""),
+        ("s", "tag k", "k v", "k"),
         ("s", "parameter A", KEY, "A"),
         ("s", "output B", "", "B"),
+        ("s", "output B: description", "for y", ""),
     ]
 
 
@@ -166,7 +177,7 @@ CUT = "its user data: not all of it can be unpacked"
 )
 def test_user_data(data: str | None, texts: list[tuple[str, ...]]) -> None:
     instances = [
-        {"InstanceId": "i-1", "State": {"Name": "running"}},
+        {"InstanceId": "i-1", "State": {"Name": "running"}, "Tags": [{"Key": "k", "Value": "v"}]},
         {"InstanceId": "i-2", "State": {"Name": "terminated"}},
     ]
     found = read(
@@ -176,7 +187,7 @@ def test_user_data(data: str | None, texts: list[tuple[str, ...]]) -> None:
             {"UserData": {"Value": data}} if InstanceId == "i-1" else {}
         ],
     )
-    assert found == [("i-1", *each) for each in texts]
+    assert found == [("i-1", *each) for each in [("tag k", "k v", "k"), *texts]]
 
 
 def test_launch_templates() -> None:
@@ -208,6 +219,7 @@ def test_task_definitions() -> None:
         "environment": [{"name": "A", "value": KEY}],
         "command": ["run", "--fast"],
         "entryPoint": ["sh"],
+        "dockerLabels": {},
     }
 
     def definition(taskDefinition: str) -> list[Any]:

@@ -133,3 +133,17 @@ def test_as_data() -> None:
         "first": "2026-11-20T00:00:00+00:00",
         "last": "2026-11-20T00:00:00+00:00",
     }
+
+
+def test_few_names_are_told_whole() -> None:
+    groups = [replace(GROUP, service=name) for name in ("a", "b", "c", "d", "e")]
+    (four,), (five,) = callers_of(usage(*groups[:4])), callers_of(usage(*groups))
+    assert ", a, b, c and d in eu-west-1," in str(four)
+    assert ", a, b, c and 2 more in eu-west-1," in str(five)
+
+
+def test_an_own_address_has_its_name_if_that_is_known() -> None:
+    said = [str(callers_of(usage(GROUP), Places({"192.0.2.4": name}))[0]) for name in ("i-0abc", "")]
+    assert [each.partition(", ")[0] for each in said] == [
+        f"Passed in code (as the SDK reports) at 192.0.2.4{name}" for name in (" (i-0abc)", "")
+    ]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from c7n_iamusers.key_usage import event_files
 from c7n_iamusers.key_usage.event_files import COLUMNS, Faults, count_events
 from c7n_iamusers.key_usage.tally import Tally
 from c7n_iamusers.text.documents import Lines, next_json
@@ -85,6 +86,12 @@ def calls(tally: Tally, key: str = KEY) -> int:
         pytest.param(as_csv(ROW, {**ROW, "event": "PutObject"}), 624, id="csv-of-two"),
         pytest.param(json.dumps([ROW, {**ROW, "calls": 1, "denied": 0}]).encode(), 313, id="rows-in-json"),
         pytest.param(result_set(ROW), 312, id="get-query-results"),
+        pytest.param(
+            json.dumps([{"Records": EVENTS[:2]}, {"Records": EVENTS[2:]}]).encode(),
+            5,
+            id="log-files-in-a-list",
+        ),
+        pytest.param(log_file(*EVENTS)[:-1], 5, id="without-the-last-brace"),
     ],
 )
 def test_each_format_is_read_whatever_its_pieces_are(
@@ -164,6 +171,18 @@ def test_gzip_that_unpacks_to_much_is_read_in_pieces() -> None:
         pytest.param(
             as_csv({**ROW, "calls": "1_0"}), 0, "line 3 is no row", id="calls-as-python-writes-them"
         ),
+        pytest.param(
+            log_file(*EVENTS)[:-1] + b', "x": 1}', 5, "entry 6 is no event and no row", id="another-member"
+        ),
+        pytest.param(b'[{"key_id": "AKIA"}]', 0, "entry 1 is no row of the query's result", id="half-a-row"),
+        pytest.param(as_csv({**ROW, "last_call": "x"}), 0, "line 3 is no row", id="no-last-time"),
+        pytest.param(result_set({**ROW, "calls": "x"}, ROW), 312, "row 2 is no row", id="a-bad-result"),
+        pytest.param(
+            result_set(ROW).replace(b"]}]}}", b']}, 7, {"Data": [7, {"VarCharValue": "x"}]}]}}'),
+            *(312, "row 3 is no row"),
+            id="a-short-result",
+        ),
+        pytest.param(b"[]\xc3", 0, "is not UTF-8", id="cut-within-a-character"),
         pytest.param(b"", 0, "it is empty", id="empty"),
         pytest.param(b" \n", 0, "it is empty", id="blank"),
         pytest.param(gzip.compress(b""), 0, "it is empty", id="gzip-of-nothing"),
@@ -218,6 +237,7 @@ def test_what_can_not_be_read_is_told_and_the_rest_is_counted(
     tally, faults = counted(content)
     assert faults.number > 0
     assert fault in str(faults)
+    assert not fault.startswith("is ") or str(faults).startswith(fault)
     assert calls(tally) == expected
 
 
@@ -226,6 +246,23 @@ def test_faults_are_bounded() -> None:
     assert faults.number == 1_000
     assert str(faults).endswith("; 997 more like these")
     assert len(str(faults)) < 300
+    assert str(Faults(2, ["x"])) == "x; 1 more like these"
+    assert str(Faults(1, ["x"])) == "x"
+    faults = Faults()
+    faults.add("x" * 301)
+    assert faults.first == ["x" * 300]
+
+
+def test_long_lines_are_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_files, "_LONGEST_EVENT", 3)
+    assert [*event_files._lines(iter(["abcd", "e\nf", "g"]))] == ["abcd", "e\n", "fg"]
+    assert [*event_files._lines(iter(["abc", "d\n"]))] == ["abcd\n"]
+
+
+def test_a_row_has_what_is_kept_of_its_texts() -> None:
+    row = {**ROW, "service": None, "user_agent": "u" * 1_001}
+    (group,) = counted(json.dumps([row]).encode())[0].groups_of(KEY)
+    assert (group.service, group.user_agent) == ("", "u" * 1_000)
 
 
 def test_only_the_keys_that_are_asked_for_are_counted() -> None:

@@ -60,7 +60,10 @@ def test_the_file_of_aws() -> None:
         ("csv", "cidr,name\nhere,office\n", "line 2: has no network as its cidr, such as 192.0.2.0/24"),
         ("csv", "cidr,name\n192.0.2.1/24,office\n", "has host bits set"),
         ("csv", "cidr,name\n192.0.2.0/24,\n", "line 2: has no name"),
+        ("csv", "cidr,name\n192.0.2.0/24,a,b\n", "line 2: has 3 cells, the header 2"),
         ("json", "[7]", "has no name"),
+        ("json", '{"prefixes": [{"service": "AMAZON"}]}', "has no network"),
+        ("yaml", '{"prefixes": []}', "list|rows|entries"),
         ("json", '{"prefixes": [7]}', "its prefixes are no list of objects"),
         ("json", '{"prefixes": 7}', "its prefixes are no list of objects"),
         ("json", '{"prefixes": [{"service": "EC2"}]}', "has no network"),
@@ -69,5 +72,11 @@ def test_the_file_of_aws() -> None:
     ],
 )
 def test_what_is_no_network_with_a_name_is_refused(form: str, text: str, why: str) -> None:
-    with pytest.raises(NotInFormat, match=why):
+    with pytest.raises(NotInFormat, match=why) as refused:
         parse_ranges(text.encode(), form)
+    if "prefixes" in text and form == "json":
+        assert refused.value.line == 0
+
+
+def test_a_file_of_aws_of_one_kind_of_addresses() -> None:
+    assert len(parse_ranges(json.dumps({"prefixes": AWS["prefixes"]}).encode(), "json")) == 2

@@ -67,6 +67,31 @@ def test_an_event_that_comes_twice_counts_once() -> None:
     assert tally.twice == 2
 
 
+@pytest.mark.parametrize("event_id", [None, "", 7])
+def test_events_without_an_id_are_counted_each(event_id: Any) -> None:
+    tally = Tally()
+    for _ in range(2):
+        tally.add(event(eventID=event_id))
+    assert (tally.groups_of(KEY)[0].calls, tally.twice) == (2, 0)
+
+
+def test_groups_of_all_keys_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally_module, "MOST_IN_ALL", 2)
+    tally = Tally()
+    for key_id, name in ((KEY, "A"), (OTHER, "A"), (KEY, "A"), (KEY, "B")):
+        tally.add(event(userIdentity={"accessKeyId": key_id}, eventName=name))
+    assert [(each.event, each.calls) for each in tally.groups_of(KEY)] == [("A", 2), ("", 1)]
+    assert [each.event for each in tally.groups_of(OTHER)] == ["A"]
+    assert tally.overfull == {KEY}
+
+
+def test_as_many_groups_as_may_be_are_not_too_many() -> None:
+    tally = Tally(most=1)
+    for _ in range(2):
+        tally.add(event())
+    assert (len(tally.groups_of(KEY)), tally.overfull) == (1, set())
+
+
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tally_module, "_REMEMBERED", 2)
     tally = Tally()

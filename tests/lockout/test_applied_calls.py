@@ -647,3 +647,14 @@ def test_what_the_run_in_hand_did_comes_after() -> None:
 )
 def test_when_a_user_was_deleted(lines: list[dict[str, Any]], hour: int | None) -> None:
     assert last_deletion(lines) == (at(hour) if hour else None)
+
+
+@pytest.mark.parametrize(("purpose", "removed"), [("restoration", True), ("quarantine", False)])
+def test_a_deny_that_a_restoration_put_on_is_the_users_own(purpose: str, removed: bool) -> None:
+    given = {"PolicyArn": DENY_ALL}
+    lines = [
+        *call(1, "AttachUserPolicy", given, notes={"for": purpose}),
+        *call(2, "DetachUserPolicy", given),
+    ]
+    found = history_of(ALICE.subject, lines)
+    assert [found.deleted_between(at(2), at(3))] == [removed]

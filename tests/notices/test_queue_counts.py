@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.notices.queue_counts import read_queue
+from c7n_iamusers.notices.queue_counts import queue_region, read_queue
 from tests.fakes import client_error
 
 pytestmark = pytest.mark.pure
@@ -118,3 +118,17 @@ def test_what_a_queue_says_of_itself() -> None:
     assert found.reading.created == datetime.fromtimestamp(1_700_000_000, timezone.utc)
     bare = read({QUEUE: counts(0, 0, 0)})
     assert (bare.key, bare.reading.retention, bare.reading.created) == ("", None, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "region"),
+    [
+        ("https://sqs.eu-west-1.amazonaws.com/1/q", "eu-west-1"),
+        ("https://eu-west-1.queue.amazonaws.com/1/q", "eu-west-1"),
+        ("https://queue.amazonaws.com/1/q", "us-east-1"),
+        ("https://sqs/1/q", "sqs"),
+        ("-", ""),
+    ],
+)
+def test_the_region_of_a_queue(url: str, region: str) -> None:
+    assert queue_region(url) == region

@@ -122,3 +122,17 @@ def test_a_row_says_in_plain_words_what_became_of_a_key(
     about = {"key": {"used": used}, "outcome": {"status": status, "reason": "why"}}
     (row,) = rows([{"UserName": "bot", "AccessKeyId": "AKIA1", "c7n:IamUser": about}], {})
     assert (row["AccessKeyId"], row["What is known"], row["Last seen"]) == ("AKIA1", known, seen)
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ({}, "-"),
+        ({"last_activity": {"time": "2026-11-24T18:00:05"}}, "2026-11-24"),
+        ({"key": {"id": "AKIA"}}, "unknown"),
+        ({"key": {"id": "AKIA", "used": False}}, "never"),
+    ],
+    ids=["nothing", "a-user", "a-key", "a-key-without-use"],
+)
+def test_when_something_was_seen_last(known: dict[str, Any], told: str) -> None:
+    assert row(**known)["Last seen"] == told

@@ -310,6 +310,8 @@ def test_what_is_no_role(role: Any) -> None:
     [
         pytest.param((30, 16, 14), OK, "16 days, then 14 in quarantine", id="agree"),
         pytest.param((60, 16, 14), HOLE, "does not end after the 60 days that owners are told", id="early"),
+        pytest.param((30, 16, 15), HOLE, "does not end after the 30 days", id="a-day-late"),
+        pytest.param((30, 16, 14.5), OK, "then 14.5 in quarantine", id="part-of-a-day"),
         pytest.param((30, 20, 14), HOLE, "a quarantine after 20 days", id="late"),
         pytest.param(("30", 16, 14), HOLE, "announce_days is '30', and must be a number", id="quoted"),
         pytest.param((30, 16, None), None, "", id="missing"),

@@ -23,7 +23,13 @@ from c7n_iamusers.policy_comparison.administrators import (
 from c7n_iamusers.policy_comparison.aws_managed import AWS_MANAGED
 from c7n_iamusers.policy_comparison.aws_managed_not_escalating import HARMLESS
 from c7n_iamusers.policy_comparison.comparison import EQUAL, Policies, compare
-from c7n_iamusers.policy_comparison.escalation_paths import ALL_ESCALATING, ESCALATION_PATHS, TYPES
+from c7n_iamusers.policy_comparison.escalation_paths import (
+    _TYPES,
+    ALL_ESCALATING,
+    ESCALATION_PATHS,
+    TYPES,
+    _types_of,
+)
 from c7n_iamusers.policy_comparison.principals import RequestContext
 from c7n_iamusers.policy_comparison.statements import parse_policy
 from c7n_iamusers.text.wording import shown
@@ -583,3 +589,12 @@ def test_a_command_by_any_document_counts_although_one_is_named_beside_it(beside
 )
 def test_named_objects_of_identity_center_give_any_rights(action: str, resources: list[str]) -> None:
     assert escalating_actions(document(action, resources)) == {action}
+
+
+def test_on_what_an_escalating_action_is_used() -> None:
+    action, pattern = next(iter(_TYPES.items()))
+    assert _types_of(action) == (pattern,)
+    assert all("role" in each for each in _types_of("iam:AnyRoleThing"))
+    assert all("user" in each for each in _types_of("iam:AnyThing"))
+    (other, *_) = _types_of("xyz:AnyThing")
+    assert other.endswith(":xyz:*")

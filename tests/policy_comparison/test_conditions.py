@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.policy_comparison.conditions import Condition, implied, outcomes, parse_conditions
+from c7n_iamusers.policy_comparison.conditions import (
+    Condition,
+    _pattern_of_arn,
+    implied,
+    outcomes,
+    parse_conditions,
+)
 
 pytestmark = pytest.mark.pure
 
@@ -157,3 +163,8 @@ def test_a_known_value_settles_a_condition(
 def test_what_stays_open(operator: str, values: str, possible: frozenset[str | None] | None) -> None:
     (condition,) = conditions({operator: {"aws:username": values}})
     assert outcomes(condition, possible) == {True, False}
+
+
+def test_a_pattern_of_less_than_an_arn_may_match_or_not() -> None:
+    assert _pattern_of_arn("arn:aws:iam", ["arn:aws:iam::1:user/a"]) == {True, False}
+    assert _pattern_of_arn("arn:aws:iam::1:user/b", ["arn:aws:iam::1:user/a"]) == {False}

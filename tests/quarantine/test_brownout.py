@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,8 +36,11 @@ from c7n_iamusers.lockout.lockout_state import (
     quarantine_of,
     without_own_changes,
 )
+from c7n_iamusers.quarantine import user_quarantine
 from c7n_iamusers.quarantine.plan import plan_brownout, plan_brownout_end, plan_quarantine
 from c7n_iamusers.quarantine.release_plan import still_denying
+from c7n_iamusers.quarantine.user_quarantine import UserQuarantine
+from c7n_iamusers.reasons import IN_BROWNOUT
 from tests.quarantine.test_plan import (
     CREDENTIALS,
     NOW,
@@ -231,3 +235,28 @@ def test_what_a_deletion_removes_of_that_name_is_restored_if_it_was_the_users(
     plan = plan_deletion(with_policy(held), AFTER)
     calls = [call for call in plan.calls if call.operation == "DeleteUserPolicy"]
     assert set(NOTHING_KNOWN.with_calls([(call, "done") for call in calls], AFTER).removed()) == removed
+
+
+BEGUN: Any = SimpleNamespace(records=SimpleNamespace(deletion_begun=lambda _: True))
+NOT_BEGUN: Any = SimpleNamespace(records=SimpleNamespace(deletion_begun=lambda _: False))
+
+
+@pytest.mark.parametrize(
+    ("quarantine", "changed", "status"),
+    [(BEGUN, False, "failed"), (NOT_BEGUN, False, "skipped"), (NOT_BEGUN, True, "failed")],
+    ids=["half-deleted", "left-alone", "half-way"],
+)
+def test_whoever_stays_half_deleted_or_half_denied_has_failed(
+    quarantine: Any, changed: bool, status: str
+) -> None:
+    applied = SimpleNamespace(changed=changed, calls=1)
+    turn: Any = SimpleNamespace(user=ALICE, evidence=ALICE.subject, applied=applied)
+    found, reason = UserQuarantine._spared(quarantine, turn, IN_BROWNOUT(end=AFTER))
+    assert (found, "not known whether our Deny-all is on it" in reason.text) == (status, changed)
+
+
+def test_a_user_whose_deny_is_gone_gets_no_brownout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_quarantine, "quarantine_broken", lambda *_: IN_BROWNOUT(end=AFTER))
+    turn: Any = SimpleNamespace(user=ALICE, applied=None)
+    recorded: Any = SimpleNamespace(quarantine=None, broken="the Deny is gone")
+    assert UserQuarantine._brown_out(NOT_BEGUN, turn, recorded, 15)[0] == "failed"

@@ -11,6 +11,7 @@ import pytest
 
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan
+from c7n_iamusers.execution.calls import ApiCall as _Call
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.lockout.applied_calls import CallHistory
@@ -21,8 +22,15 @@ from c7n_iamusers.lockout.deny_all import (
     DENY_ALL_NAME,
     INLINE,
     INLINE_QUOTA,
+    LONGEST_BROWNOUT,
+    Brownout,
+    brownout_in,
     deny_all_document,
+    is_brownout,
     is_denial,
+)
+from c7n_iamusers.lockout.deny_all import (
+    BROWNOUT_NAME as _BROWNOUT,
 )
 from c7n_iamusers.lockout.left_inactive import left_inactive
 from c7n_iamusers.lockout.lockout_state import (
@@ -1277,3 +1285,38 @@ def test_an_inline_deny_beside_our_aws_deny_all_does_not_say_since_when(days: fl
     assert found is not None
     assert (found.deny != "inline") is ours
     assert found.since == SINCE + timedelta(days=0 if ours else days)
+
+
+@pytest.mark.parametrize(
+    ("lasts", "is_ours"),
+    [
+        (timedelta(), False),
+        (timedelta(seconds=1), True),
+        (LONGEST_BROWNOUT, True),
+        (LONGEST_BROWNOUT + timedelta(seconds=1), False),
+    ],
+)
+def test_a_brownout_lasts_as_long_as_one_may(lasts: timedelta, is_ours: bool) -> None:
+    brownout = Brownout(NOW, NOW + lasts)
+    policy = {"PolicyName": _BROWNOUT, "PolicyDocument": brownout.document}
+    assert (brownout_in(policy) is not None) is is_ours
+
+
+@pytest.mark.parametrize(("begin", "end"), [("20269911", "20261112"), ("20261111", "20269912")])
+def test_a_brownout_without_a_time_is_none_of_ours(begin: str, end: str) -> None:
+    statement = {"Sid": f"Brownout{begin}T000000ZUntil{end}T000000Z", "Effect": "Deny"}
+    policy = {"PolicyName": _BROWNOUT, "PolicyDocument": {"Statement": [statement]}}
+    assert brownout_in(policy) is None
+
+
+@pytest.mark.parametrize(
+    ("operation", "name", "changes"),
+    [
+        ("PutUserPolicy", _BROWNOUT, True),
+        ("DeleteUserPolicy", _BROWNOUT, True),
+        ("GetUserPolicy", _BROWNOUT, False),
+        ("PutUserPolicy", "x", False),
+    ],
+)
+def test_which_call_changes_a_brownout(operation: str, name: str, changes: bool) -> None:
+    assert is_brownout(_Call("iam", operation, {"PolicyName": name})) is changes

@@ -21,7 +21,7 @@ from c7n_iamusers.resource_policies.leftovers import (
 )
 from c7n_iamusers.resource_policies.reading import AccessEntry, ResourcePolicy
 from tests.records import ACCOUNT, user
-from tests.resource_policies.records import CLUSTER, REGION, allow, deny, policy
+from tests.resource_policies.records import BUCKET, CLUSTER, REGION, allow, deny, policy
 
 pytestmark = pytest.mark.pure
 
@@ -77,6 +77,16 @@ def when(operator: str, *values: str, effect: str = "Allow", key: str = "aws:use
             when("StringEqualsIfExists", OLD, effect="Deny"), GONE, BY_HAND, None, id="true-without-the-key"
         ),
         pytest.param(when("StringLike", f"{OLD}:*"), GONE, DROP, None, id="with-a-tail"),
+        pytest.param(when("StringLike", f"{OLD}:jane"), GONE, BY_HAND, None, id="with-another-tail"),
+        pytest.param(when("StringEquals", OLD, key="s3:prefix"), GONE, BY_HAND, None, id="another-key"),
+        pytest.param(
+            when("StringNotEquals", OLD, "AROA", effect="Deny"),
+            *(GONE, CHANGE, when("StringNotEquals", "AROA", effect="Deny")),
+            id="past-a-deny-with-others",
+        ),
+        pytest.param(
+            allow({"AWS": [OLD, ["x"]]}), GONE, CHANGE, allow({"AWS": [["x"]]}), id="beside-what-is-no-name"
+        ),
         pytest.param(
             when("StringLike", f"*:{OLD}", effect="Deny"), GONE, BY_HAND, None, id="sessions-of-its-name"
         ),
@@ -177,13 +187,20 @@ def test_an_access_entry_is_deleted_and_made_again_for_a_restored_user(gone: Gon
     assert ("create-access-entry" in found.command) == (what == RENEW_ENTRY)
 
 
-@pytest.mark.parametrize(("hour", "left"), [(None, 1), (11, 1), (13, 0)], ids=["unknown", "before", "after"])
+@pytest.mark.parametrize(
+    ("hour", "left"),
+    [(None, 1), (11, 1), (12, 1), (13, 0)],
+    ids=["unknown", "before", "at-once", "after"],
+)
 def test_an_access_entry_that_was_made_after_the_restoration_is_none_that_is_left(
     hour: int | None, left: int
 ) -> None:
     back = GoneUser(ARN, OLD, NEW, datetime(2027, 1, 1, 12, tzinfo=timezone.utc))
     created = datetime(2027, 1, 1, hour, tzinfo=timezone.utc) if hour else None
-    assert len(leftovers((), [AccessEntry(CLUSTER, REGION, ARN, created)], [back])) == left
+    entries = [AccessEntry(CLUSTER, REGION, ARN, created)]
+    assert len(leftovers((), entries, [back])) == left
+    assert len(leftovers((), entries, [GONE])) == 1
+    assert leftovers((), entries, [GoneUser(ARN, "")]) == []
 
 
 NOON = datetime(2027, 1, 1, 12, tzinfo=timezone.utc)
@@ -204,12 +221,52 @@ def a_user(unique_id: str, arn: str = ARN) -> dict[str, Any]:
             [BACK], [a_user(STRANGER)], GoneUser(ARN, OLD, "", NOON), id="somebody-else-has-the-name"
         ),
         pytest.param([GONE], [a_user(STRANGER)], GoneUser(ARN, OLD, "", NOON), id="the-name-is-taken"),
+        pytest.param([GONE], [a_user(STRANGER, f"{ARN}-2")], GONE, id="the-name-is-free"),
         pytest.param([BACK, GoneUser(ARN, NEW)], None, GONE, id="deleted-again"),
         pytest.param([BACK, GoneUser(ARN, NEW, "AIDA3")], None, GoneUser(ARN, OLD, "AIDA3"), id="back-again"),
         pytest.param([BACK, GoneUser(ARN, NEW, OLD)], None, GoneUser(ARN, OLD, OLD), id="in-a-circle"),
+        pytest.param(
+            [BACK, GoneUser(ARN, NEW, "AIDA3"), GoneUser(ARN, "AIDA3", NEW)],
+            None,
+            BACK,
+            id="in-a-later-circle",
+        ),
     ],
 )
 def test_what_became_of_a_deleted_user(
     gone: list[GoneUser], users: list[dict[str, Any]] | None, today: GoneUser
 ) -> None:
     assert as_of_today(gone, lambda _: users)[0] == today
+
+
+def test_no_statement_that_shows_nobody_is_changed() -> None:
+    for_nobody = allow({})
+    assert left(for_nobody, allow({"AWS": OLD})).policy == policy(for_nobody).document
+
+
+def test_a_policy_with_a_statement_for_a_person_is_not_given() -> None:
+    found = left(deny(NotPrincipal={"AWS": OLD}), allow({"AWS": OLD}), OTHERS)
+    assert [each.what for each in found.shown] == [BY_HAND, DROP]
+    assert (found.policy, found.command) == (None, "")
+
+
+def test_an_id_of_nobody_on_record_may_stand_in_a_condition_of_its_statement() -> None:
+    condition = {"StringEquals": {"aws:userid": [STRANGER, "AROA"]}}
+    found = left(allow({"AWS": [STRANGER, "1" * 12]}, Condition=condition))
+    again = allow({"AWS": ["1" * 12]}, Condition={"StringEquals": {"aws:userid": ["AROA"]}})
+    assert found.policy == policy(again).document
+
+
+def test_what_is_left_in_json() -> None:
+    statement = allow({"AWS": [OLD, "1" * 12]})
+    found = left(statement)
+    patched = allow({"AWS": ["1" * 12]})
+    who = {"unique_id": OLD, "user": ARN, "restored_as": ""}
+    assert found.as_data() == {
+        "service": "s3",
+        "resource": BUCKET,
+        "region": REGION,
+        "shown": [{"where": "statement 1", **who, "what": CHANGE, "patched": patched}],
+        "policy": policy(patched).document,
+        "command": found.command,
+    }

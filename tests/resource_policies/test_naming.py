@@ -7,7 +7,7 @@ import pytest
 
 from c7n_iamusers.policy_comparison.trusted_users import _Clause
 from c7n_iamusers.resource_policies.naming import NamingIndex
-from c7n_iamusers.resource_policies.reading import AccessEntry, Unread, parsed
+from c7n_iamusers.resource_policies.reading import AccessEntry, ResourcePolicy, Unread, parsed
 from tests.records import ACCOUNT, user
 from tests.resource_policies.records import BUCKET, CLUSTER, REGION, allow, deny, policy, reading
 
@@ -60,6 +60,14 @@ def where(*statements: dict[str, Any], subject: Any = ALICE) -> list[str]:
         ),
         pytest.param(
             allow(Condition={"StringNotEquals": {"aws:username": "alice"}}), "Condition", id="kept-out"
+        ),
+        pytest.param(
+            deny(
+                Principal="*",
+                Condition={"StringEquals": {"aws:PrincipalArn": ALICE.arn, "aws:username": "cid"}},
+            ),
+            "Condition",
+            id="denied-by-one-condition-of-two",
         ),
     ],
 )
@@ -122,12 +130,25 @@ def test_many_failures_are_told_by_service() -> None:
     unread = tuple(Unread("kms", f"r-{number}", "AccessDenied" * 100) for number in range(30))
     told = reading(unread=(*unread, Unread("s3", "", "Denied"))).problem
     assert told.startswith("kms in r-0: AccessDenied")
-    assert "(and 29 more of kms); s3: Denied" in told
+    assert told.endswith("AccessDenied (and 29 more of kms); s3: Denied")
     assert len(told) < 500
 
 
-def test_a_condition_that_can_not_be_read_makes_all_users_unknown() -> None:
-    index = NamingIndex(reading(policy(allow(Condition="x"))))
+def test_some_failures_are_told_one_by_one() -> None:
+    unread = tuple(Unread("kms", f"r-{number}", "Denied") for number in range(9))
+    assert reading(unread=unread[:8]).problem == "; ".join(
+        f"kms in r-{number}: Denied" for number in range(8)
+    )
+    assert reading(unread=unread).problem == "kms in r-0: Denied (and 8 more of kms)"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [allow(Condition="x"), deny(Principal="*", Condition={"StringEquals": "x"})],
+    ids=["conditions", "keys"],
+)
+def test_a_condition_that_can_not_be_read_makes_all_users_unknown(statement: dict[str, Any]) -> None:
+    index = NamingIndex(reading(policy(statement)))
     assert "Condition of statement 1" in index.of(ALICE).unknown
     assert not index.of(ALICE).named
 
@@ -162,3 +183,16 @@ def test_each_user_is_compared_with_the_policies_that_may_mean_it_alone(
     index = NamingIndex(reading(*policies))
     assert [len(index.of(each).named) for each in users] == [2] * 300
     assert len(compared) == 300
+
+
+def test_which_of_several_policies_names_a_user() -> None:
+    several = ResourcePolicy("s3", BUCKET, REGION, {"Statement": [allow({"AWS": ALICE.arn})]}, "policy 2")
+    (found,) = NamingIndex(reading(several)).of(ALICE).named
+    assert found.where == "Principal of statement 1 in policy 2"
+
+
+def test_variables_are_read_as_the_version_of_the_policy_has_them() -> None:
+    own = allow(Condition={"StringEquals": {"aws:PrincipalTag/Team": "${aws:PrincipalTag/Team}"}})
+    of_2008 = ResourcePolicy("s3", BUCKET, REGION, {"Statement": [own]})
+    assert where(own) == ["Condition of statement 1"]
+    assert not NamingIndex(reading(of_2008)).of(ALICE).named

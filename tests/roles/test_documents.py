@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.permissions import Needed
 from c7n_iamusers.notices.queue_counts import queue_arn
 from c7n_iamusers.policy_comparison.evaluation import ALLOWED, Request, decision
+from c7n_iamusers.roles import documents as documents_module
 from c7n_iamusers.roles.documents import (
     CENTER,
     DEPLOYER,
@@ -23,7 +26,7 @@ from c7n_iamusers.roles.documents import (
     RoleSettings,
     role_documents,
 )
-from c7n_iamusers.roles.places import Places
+from c7n_iamusers.roles.places import Places, _bucket_and_key
 
 pytestmark = pytest.mark.pure
 
@@ -288,3 +291,17 @@ def test_what_cannot_be_made() -> None:
     long = Needed(frozenset(f"iam:Get{number:0200}" for number in range(50)))
     with pytest.raises(InvalidPolicyData, match=r"role Reader has \d+ characters, and a role can have 10240"):
         documents(RoleNeeds(long))
+
+
+@pytest.mark.parametrize("more", [0, 1], ids=["as-long-as-may-be", "too-long"])
+def test_a_role_has_no_longer_policy_than_aws_takes(monkeypatch: pytest.MonkeyPatch, more: int) -> None:
+    role: Any = SimpleNamespace(name="r", policy={"Statement": ["a b"]})
+    monkeypatch.setattr(documents_module, "_LONGEST_POLICY", len('{"Statement":["ab"]}') - more)
+    with pytest.raises(InvalidPolicyData, match="a role can have") if more else nullcontext():
+        documents_module._check_length(role)
+
+
+@pytest.mark.parametrize("url", ["https://bucket/x", "s3://B/x", "bucket", ""])
+def test_what_is_no_place_in_a_bucket(url: str) -> None:
+    with pytest.raises(InvalidPolicyData, match="is no place in S3"):
+        _bucket_and_key(url)

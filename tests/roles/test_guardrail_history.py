@@ -4,6 +4,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.policy_comparison.evaluation import ALLOWED, EXPLICIT_DENY, Request, decision
+from c7n_iamusers.roles import bearer_tokens as bearer_module
+from c7n_iamusers.roles import guardrail as guardrail_module
 from c7n_iamusers.roles.bearer_tokens import BEARER, BEDROCK, bearer_tokens
 from c7n_iamusers.roles.guardrail import CREATING, FULL_ACCESS, guardrail
 from c7n_iamusers.roles.guardrail_history import athena_query, denied_calls
@@ -143,3 +146,21 @@ def test_the_guide_says_what_the_policy_decides() -> None:
         for action in re.findall(r"`(iam:\w+)`", calls):
             request = Request(action, "*", {"aws:principalarn": principal})
             assert decision(request, (FULL_ACCESS, POLICY.document)) == wanted, (who, action)
+
+
+@pytest.mark.parametrize("more", [0, 1], ids=["as-long-as-may-be", "too-long"])
+def test_a_policy_has_no_more_characters_than_aws_takes(monkeypatch: pytest.MonkeyPatch, more: int) -> None:
+    tokens = bearer_tokens(SPARED)
+    for module, length in ((bearer_module, tokens.length), (guardrail_module, POLICY.length)):
+        monkeypatch.setattr(module, "LONGEST", length - more)
+    assert tokens.length == len(json.dumps(tokens.document, indent=2))
+    assert POLICY.length == len(json.dumps(POLICY.document, indent=2))
+    with pytest.raises(InvalidPolicyData, match="characters, and") if more else nullcontext():
+        bearer_tokens(SPARED)
+    with pytest.raises(InvalidPolicyData, match="characters, and") if more else nullcontext():
+        guardrail(SPARED, ())
+
+
+def test_an_event_without_a_time_or_an_identity() -> None:
+    found = denied_calls(ACCOUNT, [event(USER, time="soon"), event(None), event(USER)], POLICY)
+    assert [(each.count, each.principal) for each in found] == [(1, USER["arn"]), (1, "unknown (None)")]

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.roles import resource_policies as module
 from c7n_iamusers.roles.documents import CENTER, FUNCTION, READER, RUNNER, RoleDocument
 from c7n_iamusers.roles.rendering import rendered_resource_policy
 from c7n_iamusers.roles.resource_policies import (
@@ -153,3 +155,10 @@ def test_which_roles_beside_members_a_queue_lets_in(kind: str, account: str, let
 )
 def test_whether_anybody_is_let_in(trusted: tuple[str, tuple[str, ...]], anybody: bool) -> None:
     assert bool(Trusted(*trusted)) is anybody
+
+
+@pytest.mark.parametrize("more", [0, 1], ids=["as-long-as-may-be", "too-long"])
+def test_a_policy_of_a_resource_has_a_length(monkeypatch: pytest.MonkeyPatch, more: int) -> None:
+    monkeypatch.setattr(module, "_LONGEST", len('{"a": 1}') - more)
+    with pytest.raises(InvalidPolicyData, match="can have") if more else nullcontext():
+        module._check_length("arn", {"a": 1})

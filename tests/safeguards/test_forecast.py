@@ -15,6 +15,7 @@ import pytest
 
 from c7n_iamusers import reasons
 from c7n_iamusers.evidence.model import BEDROCK_API_KEY, KINDS, UNKNOWN
+from c7n_iamusers.iam.attachments import ACCESS_KEY
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
@@ -280,3 +281,51 @@ def test_a_flagged_user_is_what_its_annotation_says(
     assert (found.kind, found.keys) == (kind, keys)
     assert found.user.detail["PasswordLastUsed"] == at(3)
     assert set(found.user.attachments.values()) == {()}
+
+
+def test_without_a_quarantine_a_user_goes_on_the_announced_day() -> None:
+    """Even if that is today."""
+    today = NOW.date()
+    told = announced_now([user().subject], today, None, NOW)
+    for later in (Later(), Later(quarantined_for=0)):
+        found = forecast(Flagged(user(), UNKNOWN), today, told, later, NOW)
+        assert (found.group, found.deleted) == (GOES, today)
+
+
+def test_whoever_has_a_naming_tag_needs_access_like_a_person() -> None:
+    found = user(tags={"Email": "ada@example.com"})
+    told = announced_now([found.subject], NOW.date(), None, NOW)
+    missing = {found.arn: reasons.NO_ACCESS(state="missing", why="none")}
+    groups = [
+        forecast(
+            Flagged(found, "machine"), NOW.date(), told, Later(missing=missing, naming_tags=naming), NOW
+        ).group
+        for naming in (("Email",), ("Mail",))
+    ]
+    assert groups == [REPLACE_FIRST, GOES]
+
+
+def test_an_announcement_is_of_the_account_of_its_users() -> None:
+    assert announced_now([user().subject], NOW.date(), None, NOW).all[0].account_id == ACCOUNT
+    assert announced_now([], NOW.date(), None, NOW).all[0].account_id == ""
+
+
+@pytest.mark.parametrize("denied", [None, NOW.date()])
+def test_a_user_that_code_manages_is_denied_and_not_deleted(denied: date | None) -> None:
+    reason = reasons.MANAGED_AS_CODE(what="Terraform manages it")
+    said = Forecast(STAYS, reason, denied).text
+    assert said.startswith("denied everything on 2026-11-24, not deleted: " if denied else "left alone: ")
+
+
+@pytest.mark.parametrize(
+    ("last", "service"),
+    [
+        (None, ""),
+        ({"by": "another", "service": "s3"}, ""),
+        ({"by": f"{ACCESS_KEY.title} AKIA", "service": "s3", "region": None}, "s3"),
+    ],
+)
+def test_where_a_key_was_used_is_known_of_the_last_use_alone(last: Any, service: str) -> None:
+    credential = {"kind": ACCESS_KEY.name, "title": f"{ACCESS_KEY.title} AKIA", "used": NOW.isoformat()}
+    (key,) = Flagged.of(user(), {"credentials": [credential, {"kind": "x"}], "last_activity": last}).keys
+    assert (key.key_id, key.service, key.region) == ("AKIA", service, "")

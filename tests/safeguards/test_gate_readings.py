@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace as _Namespace
 from typing import Any
 
 import pytest
@@ -285,3 +286,13 @@ def test_what_a_deletion_rests_on_is_on_record_with_its_digests() -> None:
     waived = Guards((ROLE,), rules_sha256=digest_of(()))
     assert on_record(waived, alice, now, {}) == {"exemptions": {"rules": 0, "sha256": digest_of(())}}
     assert digest_of(rules) != digest_of(rules[:1])
+
+
+def test_each_request_of_a_client_is_counted() -> None:
+    calls, handlers = Calls(), dict[str, Any]()
+    client = _Namespace(meta=_Namespace(events=_Namespace(register=handlers.__setitem__)))
+    calls.attach(client)
+    assert (calls.made, calls.once) == (0, 0)
+    for _ in range(3):
+        handlers["before-send"](request=None)
+    assert calls.made == 3

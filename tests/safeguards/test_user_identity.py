@@ -7,7 +7,9 @@ import json
 from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
+from types import SimpleNamespace as _Namespace
 from typing import Any
+from typing import Any as _Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -20,6 +22,7 @@ from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.deny_all import BOUNDARY, BROWNOUT_NAME, DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.safeguards import user_identity
+from c7n_iamusers.safeguards import user_identity as _module
 from c7n_iamusers.safeguards.user_identity import (
     BoundaryChanged,
     DenyGone,
@@ -32,6 +35,7 @@ from c7n_iamusers.safeguards.user_identity import (
 )
 from tests.fakes import ScriptedClient, Sleeps, client_error
 from tests.records import groups, said, text_of, user
+from tests.records import user as _user
 
 POWER, READ_ONLY = (f"arn:aws:iam::aws:policy/{name}" for name in ("PowerUserAccess", "ReadOnlyAccess"))
 OURS, THEIRS = (json.loads(deny_all_document(sid)) for sid in ("ours", "theirs"))
@@ -345,3 +349,14 @@ def test_only_what_is_not_there_counts_as_none(code: str) -> None:
         assert user_identity._policy(client, backoff, "alice", "own") is None
     with nullcontext() if code == "NoSuchEntity" else pytest.raises(ClientError):
         assert user_identity._attached(client, backoff, "alice") == set()
+
+
+@pytest.mark.parametrize(("calls", "code"), [(0, "AlreadyGone"), (2, "GoneMeanwhile")])
+def test_a_user_that_is_gone_was_gone_before_our_calls_or_since(
+    monkeypatch: pytest.MonkeyPatch, calls: int, code: str
+) -> None:
+    monkeypatch.setattr(_module, "not_gone", lambda *_: None)
+    run: _Any = None
+    applied: _Any = _Namespace(calls=calls)
+    status, reason = _module.absent(run, _user().subject, applied)
+    assert (status, reason.code) == ("skipped", code)

@@ -13,6 +13,7 @@ import pytest
 
 from c7n_iamusers.exceptions import JournalRefused, NotRestorable, SnapshotRefused
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Subject
+from c7n_iamusers.execution.calls import Subject as _Subject
 from c7n_iamusers.execution.journal import GIVEN_UP, SNAPSHOT, Journal, utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.lockout.applied_calls import AppliedCall, CallHistory
@@ -20,7 +21,7 @@ from c7n_iamusers.lockout.deny_all import ATTACHED
 from c7n_iamusers.lockout.left_inactive import left_inactive
 from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, quarantine_of
 from c7n_iamusers.lockout.quarantine_record import QuarantineRecord
-from c7n_iamusers.snapshots.archive import SnapshotArchive, unique_id_in
+from c7n_iamusers.snapshots.archive import SnapshotArchive, snapshot_name, snapshot_number, unique_id_in
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from c7n_iamusers.snapshots.user_records import RecordedUser, RecordStores, UserRecords
 from c7n_iamusers.text.documents import LARGEST_RECORD
@@ -621,3 +622,25 @@ def test_a_crash_before_the_digest_of_a_snapshot_under_the_deny_disputes_nothing
     file.write_text(file.read_text().splitlines(keepends=True)[0])
     found = stores.former_boundary(user(permissions_boundary=DENY_ALL), replaced(READ_ONLY, DAYS[4]))
     assert found.items == ({"PermissionsBoundaryArn": READ_ONLY},)
+
+
+@pytest.mark.parametrize(
+    ("name", "unique_id"),
+    [
+        ("snapshots/ada.AIDA1.json", "AIDA1"),
+        ("snapshots/ada.AIDA1.2.json", "AIDA1"),
+        ("snapshots/a.b.AIDA1.10.json", "AIDA1"),
+        ("ada.7.json", "7"),
+        ("AIDA1.json", "AIDA1"),
+    ],
+)
+def test_the_unique_id_in_a_name(name: str, unique_id: str) -> None:
+    assert unique_id_in(name) == unique_id
+
+
+def test_the_number_in_a_name() -> None:
+    ada = _Subject("ada", "arn:aws:iam::111122223333:user/ada", "AIDA1")
+    for number in (1, 2, 10):
+        assert snapshot_number(ada, snapshot_name(ada, number)) == number
+    others = ("snapshots/bob.AIDA2.json", ".json", ".5", "", f"{snapshot_name(ada, 1)}.json")
+    assert [snapshot_number(ada, each) for each in others] == [0] * len(others)

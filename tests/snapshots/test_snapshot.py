@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import jsonschema
@@ -14,7 +14,7 @@ from c7n_iamusers.exceptions import SnapshotInvalid
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.policy_documents import PolicyVersion
 from c7n_iamusers.snapshots.schema import SCHEMA
-from c7n_iamusers.snapshots.snapshot import Snapshot
+from c7n_iamusers.snapshots.snapshot import Snapshot, last_until
 from tests.records import EVERYTHING, user
 
 pytestmark = pytest.mark.pure
@@ -188,3 +188,34 @@ def test_what_does_not_match_its_digest_is_refused(change: str) -> None:
     holder[change] = "{}" if change == "document" else "1" * 64
     with pytest.raises(SnapshotInvalid, match="changed"):
         Snapshot.from_json(json.dumps(written))
+
+
+@pytest.mark.parametrize(
+    ("since", "day"),
+    [
+        pytest.param(TAKEN - timedelta(days=1), 24, id="before-all"),
+        pytest.param(TAKEN, 24, id="at-once"),
+        pytest.param(TAKEN + timedelta(days=1), 25, id="in-the-second-of-one"),
+        pytest.param(TAKEN + timedelta(days=1, hours=1), 25, id="between"),
+        pytest.param(TAKEN + timedelta(days=9), 26, id="after-all"),
+    ],
+)
+def test_the_last_snapshot_until_a_time(since: datetime, day: int) -> None:
+    days = [
+        replace(SNAPSHOT, taken=(TAKEN + timedelta(days=each, microseconds=7)).isoformat())
+        for each in range(3)
+    ]
+    found = last_until(reversed(days), since)
+    assert found is not None
+    assert str(found.taken)[8:10] == str(day)
+    assert last_until([], since) is None
+    untimed = replace(SNAPSHOT, taken="")
+    assert last_until([untimed], since) == untimed
+
+
+def test_a_snapshot_is_written_the_same_way_each_time() -> None:
+    """Its SHA-256 stands in the journal."""
+    lines = SNAPSHOT.as_json().splitlines()
+    members = [line for line in lines if line.startswith('  "')]
+    assert members == sorted(members)
+    assert len(members) == len(json.loads(SNAPSHOT.as_json()))

@@ -11,9 +11,15 @@ import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall, Subject
-from c7n_iamusers.identity_center.access_plan import PROVISION, Change
+from c7n_iamusers.identity_center.access_plan import CREATE, PROVISION, Change
 from c7n_iamusers.identity_center.applying.recheck import Recheck
-from c7n_iamusers.identity_center.model import PROVISIONING, CenterState, DesiredAccess, KnownPermissionSet
+from c7n_iamusers.identity_center.model import (
+    PERMISSION_SET,
+    PROVISIONING,
+    CenterState,
+    DesiredAccess,
+    KnownPermissionSet,
+)
 from c7n_iamusers.identity_center.planning.changeset import set_key
 from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ChangeResult
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT, SET_ARN
@@ -90,3 +96,15 @@ def test_a_set_that_others_changed_during_the_run_is_told(status: str | None, to
     said = found._changed("Readers", ended)
     assert ("others changed permission set Readers during this run" in said) is told
     assert bool(said) is told
+
+
+def test_what_a_change_replaces_is_recorded_again() -> None:
+    wanted, set_call = readers(), ApiCall("sso-admin", "CreatePermissionSet", {}, notes={"before": "x"})
+    nobody = SimpleNamespace(find=lambda *_: {})
+    reader: Any = SimpleNamespace(assignments=None, permission_sets=nobody)
+    found = Recheck(reader, DesiredAccess(permission_sets={"Readers": wanted}), CenterState(), INSTANCE)
+    subject = Subject("Readers", SET_ARN, "")
+    for calls, notes in (((set_call,), {"before": "x"}), ((), {})):
+        change = Change(set_key("Readers"), PERMISSION_SET, CREATE, "Readers", subject, calls)
+        first, *_ = found(change, {}).calls
+        assert (first.operation, first.notes or {}) == ("CreatePermissionSet", notes)

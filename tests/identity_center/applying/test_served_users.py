@@ -5,9 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from c7n_iamusers.identity_center.applying import served_users
 from c7n_iamusers.identity_center.requests.intents import Intents
+from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ChangeResult
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents, person
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
@@ -84,3 +89,22 @@ def test_a_record_of_iam_users_that_no_run_has_written(fleet: FleetRehearsal) ->
     (name,) = fleet.output.glob("identity-center-runs/*/served-users.json")
     name.write_text('{"schema": 1, "memberships": [{"group": "g"}]}')
     fleet.refuses(r"can.t be read as the IAM users of a killed run", fleet.run)
+
+
+@pytest.mark.parametrize(
+    ("row", "status", "is_there"),
+    [
+        ({"user-id": "u", "group-id": "g"}, None, True),
+        ({"user-id": "u", "group-id": "g"}, DONE, True),
+        ({"user-id": "u", "group-id": "g"}, FAILED, False),
+        ({"user-id": "", "group-id": "g"}, None, False),
+        ({"user-id": "u", "group-id": ""}, DONE, False),
+    ],
+    ids=["as-it-was", "made", "failed", "nobody", "no-group"],
+)
+def test_only_memberships_that_exist_are_kept(
+    monkeypatch: pytest.MonkeyPatch, row: dict[str, str], status: str | None, is_there: bool
+) -> None:
+    monkeypatch.setattr(served_users, "_rows", lambda *_: [("key", row)])
+    report: Any = SimpleNamespace(ended={"key": ChangeResult(status)} if status else {})
+    assert [*served_users.rows(report, {})] == [row] * is_there

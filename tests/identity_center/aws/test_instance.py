@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 
@@ -10,7 +11,7 @@ from aws_local_org.identity_center import instance as instances
 from aws_local_org.identity_center import state
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.identity_center.aws.instance import resolve_instance
+from c7n_iamusers.identity_center.aws.instance import _check_region, resolve_instance
 from tests.access_center import ACCOUNT
 
 MANAGEMENT = "123456789012"
@@ -70,3 +71,10 @@ def test_an_instance_that_will_not_do(org: LocalOrg, prepare: Callable[[], None]
 def test_a_member_account_has_none(org: LocalOrg) -> None:
     with pytest.raises(IdentityCenterError, match="no Identity Center instance"):
         resolve_instance(org.client("sso-admin", ACCOUNT), Backoff())
+
+
+@pytest.mark.parametrize(("primary", "refused"), [("eu-west-1", False), ("us-east-1", True), (None, False)])
+def test_an_instance_is_changed_in_its_primary_region(primary: str | None, refused: bool) -> None:
+    listed = {"InstanceArn": "arn", **({"PrimaryRegion": primary} if primary else {})}
+    with pytest.raises(IdentityCenterError, match="set region: us-east-1") if refused else nullcontext():
+        _check_region(listed, "eu-west-1")

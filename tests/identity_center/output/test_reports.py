@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.derivation.derive import derive
+from c7n_iamusers.identity_center.output.plan_files import _title
 from c7n_iamusers.identity_center.output.reports import DERIVATION_FILE, write_derivation_report
+from c7n_iamusers.identity_center.output.terraform import _label
 from tests.derivation.users import FORCE_MFA, PLAIN, READ, WRITE, user
 
 pytestmark = pytest.mark.pure
@@ -50,3 +52,23 @@ def test_nobody_else_reads_it(tmp_path: Path) -> None:
 def test_no_file_where_nothing_was_derived(tmp_path: Path, found: list[Any]) -> None:
     assert list(write_derivation_report(tmp_path, found)) == []
     assert not (tmp_path / DERIVATION_FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "title"),
+    [
+        ("totals", {"person": ["ada"], "account_id": "1"}, "ada in account 1"),
+        ("stale", {"kind": "group", "name": "x"}, "group x"),
+        ("strangers", {"username": "ada", "group": "x"}, "ada in group x"),
+        ("beyond", {"people": "ada", "by": "x", "account_id": "1"}, "ada by x in account 1"),
+    ],
+)
+def test_the_title_of_a_row(name: str, row: dict[str, Any], title: str) -> None:
+    assert _title(name, row) == title
+
+
+def test_a_label_shows_the_beginning_of_its_name() -> None:
+    readable = _label("x" * 60).split("_")[1]
+    assert readable == "x" * 48
+    assert _label("  a b  ").startswith("r_a_b_")
+    assert len(_label("a").rpartition("_")[2]) == 32

@@ -8,6 +8,7 @@ import pytest
 from c7n_iamusers.identity_center.model import CenterState, KnownPerson
 from c7n_iamusers.identity_center.planning.plan import plan_access
 from c7n_iamusers.identity_center.requests.lookalikes import form_fault, lookalikes, special
+from c7n_iamusers.identity_center.requests.people import _script
 from tests.access_center import INSTANCE
 from tests.desired import desired, intents, person
 
@@ -56,3 +57,19 @@ def test_nobody_is_created_beside_a_user_who_looks_the_same() -> None:
     )
     assert plan_access(asked, CenterState(usernames={"other": live}), INSTANCE).refused == ()
     assert person("scope").username == "scope@example.com"
+
+
+@pytest.mark.parametrize(
+    ("character", "script"),
+    [
+        ("a", "Latin"),
+        ("1", ""),
+        ("é", "Latin"),
+        ("я", "Cyrillic"),
+        ("\u20ac", ""),
+        ("\u0301", ""),
+        ("\u2460", "Circled"),
+    ],
+)
+def test_the_script_of_a_character(character: str, script: str) -> None:
+    assert _script(character) == script
