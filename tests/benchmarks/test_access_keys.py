@@ -51,6 +51,7 @@ def found(told: list[str]) -> KeyResults:
     return measured(PLAN, told.append, lambda *_: ())
 
 
+@pytest.mark.soak
 def test_stock_asks_for_each_user_and_ours_for_those_with_an_unused_key(found: KeyResults) -> None:
     for users in PLAN.both:
         assert found.at(CREDENTIAL, users, 0).calls["GetUser"] == users
@@ -62,6 +63,7 @@ def test_stock_asks_for_each_user_and_ours_for_those_with_an_unused_key(found: K
         assert finding_floor(users).items() <= calls.items()
 
 
+@pytest.mark.soak
 def test_each_change_is_made_and_none_is_below_the_floor(found: KeyResults) -> None:
     assert list(found.changed) == ["deactivate", "retire"]
     for action, run in found.changed.items():
@@ -69,6 +71,7 @@ def test_each_change_is_made_and_none_is_below_the_floor(found: KeyResults) -> N
         assert all(run.calls[name] >= calls for name, calls in change_floor(action, 2).items())
 
 
+@pytest.mark.soak
 def test_progress_tells_what_is_measured(found: KeyResults, told: list[str]) -> None:
     assert told == [
         *(f"find the unused keys of {users} users at 0 ms" for users in PLAN.sizes),
