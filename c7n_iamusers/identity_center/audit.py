@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers provision audit``: all access of people, compared with what the intents request."""
+"""``c7n-iamusers provision audit``: which access of people is a finding, by what the intents request, and its words."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Since when the IAM users of former memberships, which an earlier run made, are deleted.
+"""Since when the IAM users of former memberships, which an earlier run made, are deleted: a pruning waits for it.
 
 AWS does not say when a user was deleted. So an audit, and a run that prunes former memberships, records when it first
 found all of a membership's users deleted, by reading their accounts. The time ends when a run, even a plain one of

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Deny-all: a Deny on every action, put on a user before anything is removed from it. Pure.
+"""The Deny-all: a Deny on every action, put on a user before anything goes, or for a brownout of so long. Pure.
 
 Temporary credentials (GetSessionToken) stay valid for up to 36 hours, and a group or policy that a deletion removes
 may be all that denies them. So a deletion puts the Deny-all on first and lifts it last.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The base class of the actions that take access from users: what they spare, and what a policy must state."""
+"""The base class of actions that take access: whom they spare, such as by trust of roles; what policies must state."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The accounts of a fleet: how the latest run of each policy ended there, and which accounts lack one. Pure."""
+"""The accounts of a fleet: how the latest run of each policy ended there, and where one is missing or too old. Pure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a report's check names: what is BLOCKING the next step, and what needs ATTENTION and halts nothing. Pure."""
+"""What a report's check names: what is BLOCKING the next step, and what needs ATTENTION. Pure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a restoration tells people beside its calls: what it leaves, and what they may have to do. Pure."""
+"""What a restoration tells people beside its calls and what is lost (``cannot_come_back.py``): what it leaves. Pure."""
 
 from __future__ import annotations
 
