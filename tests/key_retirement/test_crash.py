@@ -226,4 +226,4 @@ def test_a_change_that_aws_accepts_and_never_shows_is_a_failure(
     if action != "deactivate":
         once(org, tmp_path, keys[0], "deactivate")
     outcome = once(org, tmp_path, keys[0], action, lambda _: lambda **_: ACCEPTED)
-    assert (outcome.status, outcome.reason and outcome.reason.code) == ("failed", "KeyChangeNotShown")
+    assert (outcome.status, outcome.reason.code) == ("failed", "KeyChangeNotShown")
