@@ -71,7 +71,7 @@ def resources_in(content: str | bytes, place: str) -> list[InState]:
 
 def _in_account(found: InState, accounts: Set[str]) -> InState:
     """A key in the account of its user, where the state has that: nothing else of a key says it."""
-    return replace(found, account_id=min(accounts)) if found.user and len(accounts) == 1 else found
+    return replace(found, account_id=min(accounts)) if len(accounts) == 1 else found
 
 
 def _of_resource(resource: Mapping[str, Any], place: str) -> Iterator[InState]:

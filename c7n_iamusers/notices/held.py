@@ -12,10 +12,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 from c7n_iamusers.notices.mailer_texts import is_recipient
 from c7n_iamusers.notices.stock_rows import ANNOTATION
@@ -130,9 +130,9 @@ def parse_held(content: bytes, account_id: str) -> HeldMessage:
     if not isinstance(data, Mapping) or data.get("account") != account_id:
         raise ValueError(f"it is no message of account {account_id}")
     step, to, action, users = (data.get(key) for key in ("step", "to", "action", "users"))
-    if not isinstance(step, str) or not _texts(to) or not any(map(is_address, to or ())):
+    if not isinstance(step, str) or not _texts(to) or not any(map(is_address, to)):
         raise ValueError("it has no step, or no recipients")
-    if not all(map(is_recipient, to or ())):
+    if not all(map(is_recipient, to)):
         raise ValueError("one of its recipients is no single address, or of others' choice")
     if not isinstance(action, Mapping) or not all(isinstance(each, str) for each in action.values()):
         raise ValueError("its action is incomplete")
@@ -186,7 +186,7 @@ def parse_digest(data: Mapping[str, Any], account_id: str) -> DigestRecord:
     ids, names = data.get("message-ids"), data.get("held")
     if time is None or not isinstance(queue, str) or not _texts(ids) or not _texts(names):
         raise ValueError("it has no time, queue, message-ids or held")
-    return DigestRecord(account_id, time, queue, tuple(ids or ()), tuple(names or ()))
+    return DigestRecord(account_id, time, queue, tuple(ids), tuple(names))
 
 
 def is_place(name: str, account_id: str) -> bool:
@@ -195,5 +195,5 @@ def is_place(name: str, account_id: str) -> bool:
     return (directory, account, len(file)) == (DIRECTORY, account_id, 1) and file[0].endswith(".json")
 
 
-def _texts(value: Sequence[Any] | None) -> bool:
+def _texts(value: Any) -> TypeGuard[list[str]]:
     return isinstance(value, list) and bool(value) and all(isinstance(each, str) and each for each in value)

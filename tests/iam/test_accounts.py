@@ -11,6 +11,7 @@ from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.iam.accounts import (
     detail_attachments,
     read_account,
+    read_policy_source,
     read_users,
     region_fault,
     users_by_name,
@@ -127,3 +128,17 @@ def test_roles_and_groups_come_whole(org: LocalOrg, page_limit: int | None) -> N
     admins = found.groups["Admins"]
     assert admins["Path"] == "/teams/"
     assert admins["GroupPolicyList"] == [{"PolicyName": "s3", "PolicyDocument": DOCUMENT}]
+
+
+def test_groups_have_the_policies_that_a_user_has_of_them() -> None:
+    own = {"PolicyName": "own", "PolicyDocument": {"Statement": []}}
+    attached = [{"PolicyArn": "arn:aws:iam::aws:policy/X"}]
+    held = [
+        {"GroupName": "ops", "GroupId": "AGPA1", "GroupPolicyList": [own]},
+        {"GroupName": "dev", "AttachedManagedPolicies": attached},
+    ]
+    client = ScriptedClient(get_account_authorization_details=[page({"GroupDetailList": held})])
+    groups = read_policy_source(client, Sleeps().backoff(), aws_managed=False)[0].groups
+    assert groups["ops"].keys() == {"GroupPolicyList", "AttachedManagedPolicies"}
+    assert [each["PolicyName"] for each in groups["ops"]["GroupPolicyList"]] == ["own"]
+    assert groups["dev"] == {"GroupPolicyList": [], "AttachedManagedPolicies": attached}

@@ -22,6 +22,7 @@ ALICE = user(
     permissions_boundary=({"PermissionsBoundaryArn": LIMIT},),
     group=groups("ops"),
     access_key=({"AccessKeyId": "AKIA1", "Status": "Inactive", "UserName": "alice"},),
+    ssh_public_key=({"SSHPublicKeyId": "APKA1", "SSHPublicKeyBody": "ssh-rsa AAAA ada"},),
     tags={"team": "a", "cost": "1"},
 )
 BARE = user()
@@ -80,6 +81,16 @@ BARE = user()
             "PutUserPermissionsBoundary", {"PermissionsBoundary": OWN}, ALICE, False, id="bound-otherwise"
         ),
         pytest.param("DeleteUserPermissionsBoundary", {}, BARE, True, id="unbound"),
+        pytest.param(
+            "UploadSSHPublicKey",
+            {"SSHPublicKeyBody": "ssh-rsa AAAA ada\n"},
+            ALICE,
+            True,
+            id="ended-by-a-newline",
+        ),
+        pytest.param(
+            "UploadSSHPublicKey", {"SSHPublicKeyBody": "ssh-rsa BBBB ada"}, ALICE, False, id="another-body"
+        ),
         pytest.param("DeleteUserPermissionsBoundary", {}, ALICE, False, id="still-bound"),
         pytest.param("TagUser", {"Tags": [{"Key": "team", "Value": "a"}]}, ALICE, True, id="tagged"),
         pytest.param(

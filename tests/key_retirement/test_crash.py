@@ -138,6 +138,10 @@ def test_what_somebody_did_after_a_killed_run_is_told_as_it_is(
     assert rows[unused]["code"] == "RunStopped"
 
 
+#: An answer of AWS.
+ACCEPTED = {"ResponseMetadata": {"RequestId": "0b1c2d3e", "HTTPStatusCode": 200}}
+
+
 class Answers:
     """The answers to ``operation`` that are lost: the first ``times``, before or after AWS ``applied`` the call."""
 
@@ -213,3 +217,13 @@ def test_answers_that_are_all_lost_are_a_failure_and_the_next_run_ends_it(
     assert again.status == (ended[action] if applied else status)
     assert statuses(org, "jane").get(unused, "") == state
     assert statuses(org, "jane")[used] == "Active"
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_change_that_aws_accepts_and_never_shows_is_a_failure(
+    org: LocalOrg, keys: tuple[str, str], tmp_path: Path, action: str
+) -> None:
+    if action != "deactivate":
+        once(org, tmp_path, keys[0], "deactivate")
+    outcome = once(org, tmp_path, keys[0], action, lambda _: lambda **_: ACCEPTED)
+    assert (outcome.status, outcome.reason.code) == ("failed", "KeyChangeNotShown")

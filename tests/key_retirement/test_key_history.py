@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.key_retirement.key_history import KeyHistory, Parking, contradiction, with_user
+from c7n_iamusers.execution.calls import ApiCall, Subject
+from c7n_iamusers.key_retirement.key_history import KeyHistory, Parking, contradiction, key_history, with_user
 
 pytestmark = pytest.mark.pure
 
@@ -73,3 +73,23 @@ def test_a_quarantine_of_its_user_ends_the_parking_of_before(
 
 def test_what_was_not_parked_is_not_ended() -> None:
     assert with_user(KeyHistory(), KEY, [switched(10)]) == KeyHistory()
+
+
+@pytest.mark.parametrize(
+    ("result", "parked"),
+    [
+        pytest.param("done", True, id="done"),
+        pytest.param("unknown", True, id="perhaps"),
+        pytest.param("gone", False, id="the-key-was-gone"),
+        pytest.param("failed", False, id="refused"),
+    ],
+)
+def test_a_key_is_parked_by_a_call_that_had_an_effect(result: str, parked: bool) -> None:
+    call = ApiCall("iam", "UpdateAccessKey", {"AccessKeyId": KEY.unique_id, "Status": "Inactive"})
+    assert bool(key_history(KEY, [], [(call, result)], NOW).parking) is parked
+
+
+def test_its_deletion_is_no_switch() -> None:
+    call = ApiCall("iam", "DeleteAccessKey", {"AccessKeyId": KEY.unique_id})
+    found = key_history(KEY, [], [(call, "done")], NOW)
+    assert (found.changed, found.deleted) == (None, NOW)

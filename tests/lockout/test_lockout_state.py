@@ -11,7 +11,7 @@ import pytest
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.lockout.applied_calls import CallHistory
 from c7n_iamusers.lockout.deny_all import ATTACHED, BOUNDARY
-from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, own_deny, without_own_changes
+from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, lacks_removed, own_deny, without_own_changes
 from tests.records import user
 
 NOW = datetime(2026, 11, 24, 18, tzinfo=timezone.utc)
@@ -79,3 +79,23 @@ def test_without_our_changes_the_user_is_as_others_have_it(
 ) -> None:
     plain = without_own_changes(user(**held), history, former)
     assert plain.attachments == user(**left).attachments
+
+
+KEY: dict[str, Any] = {"access_key": ({"AccessKeyId": "AKIA1", "Status": "Active"},)}
+KEY_DELETED = ApiCall("iam", "DeleteAccessKey", {"UserName": "alice", "AccessKeyId": "AKIA1"})
+
+
+@pytest.mark.parametrize(
+    ("held", "history", "lacks"),
+    [
+        pytest.param({}, known(KEY_DELETED), True, id="nothing-is-back"),
+        pytest.param({}, NOTHING_KNOWN, False, id="nothing-was-removed"),
+        pytest.param(KEY, known(DETACH), False, id="a-credential"),
+        pytest.param(HELD, known(DETACH), False, id="a-policy-is-back"),
+        pytest.param(HELD, known(KEY_DELETED), True, id="another-policy"),
+    ],
+)
+def test_a_user_that_lacks_what_a_deletion_removed(
+    held: dict[str, Any], history: CallHistory, lacks: bool
+) -> None:
+    assert lacks_removed(user(**held), history) is lacks

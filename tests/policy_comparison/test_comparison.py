@@ -454,6 +454,12 @@ def test_a_witness_of_one_reading_says_which() -> None:
     assert witness.conditions == "if a wildcard in the middle of an ARN's segment matches no colon"
 
 
+def test_a_witness_says_what_it_assumes_of_a_variable_without_a_value() -> None:
+    new, old = [allow("s3:*", "y")], [allow("s3:*", "y x/${s3:prefix}")]
+    (witness,) = compare(policies(new), ANYBODY, policies(old), ANYBODY)[1]
+    assert witness.conditions == "if a variable without a value invalidates the whole statement"
+
+
 ACTION_PATTERNS = st.text("ab*?", max_size=3).map("s:{}".format) | st.sampled_from(["*", "a:*", "?:a", "*:b"])
 RESOURCE_PATTERNS = st.text("ab*?", min_size=1, max_size=3)
 CONDITIONS = st.sampled_from(

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.outcomes import DELETED
+from c7n_iamusers.execution.outcomes import DELETED, QUARANTINED
+from c7n_iamusers.lockout.journal_lines import QUARANTINE
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
 from c7n_iamusers.report import controls
 from c7n_iamusers.report.outputs import PolicyOutput
@@ -92,6 +94,21 @@ def test_a_receipt_of_nothing_but_the_outcome_is_evidence_for_next_to_nothing() 
     assert (data["calls"], data["snapshots"], data["deletion"]["request_id"]) == ([], [], None)
     page = render_receipt(data).decode()
     assert page.count("Evidence for") == 1
+
+
+def test_a_quarantine_is_by_the_last_who_quarantined_before_the_deletion() -> None:
+    found = material()
+    events = [
+        Event(NOW - 9 * DAY, QUARANTINED, by="first"),
+        Event(NOW - 8 * DAY, QUARANTINED, by="last"),
+        Event(NOW - 2 * DAY, ANNOUNCED, by="another"),
+        *found.history.events,
+        Event(NOW, QUARANTINED, by="later"),
+    ]
+    line = {"phase": QUARANTINE, "time": "2026-11-22T00:00:00+00:00", "record": {"policy": "freeze"}}
+    by = replace(found, history=replace(found.history, events=tuple(events)), lines={"out/delete": (line,)})
+    quarantine = receipt_of(by, NOW)["quarantine"]
+    assert (quarantine["by"], quarantine["policy"]) == ("last", "freeze")
 
 
 def test_who_was_not_deleted_has_no_receipt() -> None:

@@ -121,6 +121,32 @@ def test_yaml_has_a_most_and_is_not_composed_beyond_it(monkeypatch: pytest.Monke
         read_yaml("a: bcde")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("a: 2026-13-45", "^is not YAML: month must be in 1..12", id="no-date"),
+        pytest.param("a: 0x_", "^is not YAML: invalid literal", id="no-number"),
+    ],
+)
+def test_a_value_that_yaml_can_not_make_is_refused(text: str, message: str) -> None:
+    with pytest.raises(NotInFormat, match=message):
+        read_yaml(text)
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "message"),
+    [
+        pytest.param(b"\0", 1, "has a NUL", id="nul"),
+        pytest.param(b"\na\0\n", 2, "has a NUL", id="nul-after-an-empty-line"),
+        pytest.param(b"\xff", 1, "is not UTF-8", id="latin"),
+        pytest.param(b"\n\n\xff\n", 3, "is not UTF-8", id="latin-after-empty-lines"),
+    ],
+)
+def test_the_line_of_a_byte_that_is_no_text(data: bytes, line: int, message: str) -> None:
+    with pytest.raises(NotInFormat, match=f"line {line}: {message}"):
+        documents.decoded(data)
+
+
 @pytest.mark.parametrize("form", ["json", "csv", "yaml"])
 def test_rows_have_a_most(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "MOST_ROWS", 3)

@@ -131,6 +131,20 @@ def test_what_identity_center_bears_out(changes: dict[str, Any], goes: list[str]
     assert all(reason in told for reason in reasons)
 
 
+@pytest.mark.parametrize(
+    ("identifier", "present", "counts"),
+    [
+        pytest.param("m", {("g", "u"): "m"}, {"m"}, id="of-the-run"),
+        pytest.param("", {("g", "u"): "m"}, {"m"}, id="whose-id-no-answer-told"),
+        pytest.param("m", {("g", "u"): "another"}, set(), id="recreated-by-others"),
+        pytest.param("m", {}, set(), id="gone"),
+    ],
+)
+def test_the_memberships_of_the_run_that_are_there(identifier: str, present: Any, counts: set[str]) -> None:
+    created = (*CREATED[:-1], replace(CREATED[-1], identifier=identifier))
+    assert undone(replace(WHOLE, created=created, memberships=present)).basis.memberships == counts
+
+
 def test_what_is_gone_needs_no_deletion() -> None:
     assert deleted(CreatedState(CREATED)) == []
 

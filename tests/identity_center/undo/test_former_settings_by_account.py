@@ -334,6 +334,13 @@ def test_what_a_later_run_has_changed_is_not_told_to_be_provisioned() -> None:
     assert "aws " not in kept.text
 
 
+def test_what_the_run_only_provisioned_is_undone_with_the_run_before() -> None:
+    known = known_set(readers(), accounts=frozenset({ACCOUNT}))
+    found = FormerSettings(known.arn, readers(), readers()).by_accounts(known, [ACCOUNT], {}, INSTANCE)
+    (kept,) = found.kept
+    assert "undo the run that gave it these, too" in kept.text
+
+
 def test_what_is_as_before_needs_no_request_of_the_run() -> None:
     known = known_set(readers(), accounts=frozenset({ACCOUNT}))
     found = FormerSettings(known.arn, readers(), None).by_accounts(known, [], {}, INSTANCE)
