@@ -160,13 +160,14 @@ _TOOLS: Mapping[str, str] = {
 _PART = re.compile(r"\([^()]*\)|[^\s()]+")
 _VERSION = re.compile(r"v?[0-9][\w.+~-]*|RELEASE\.[\w.-]+")
 _SERVICE = re.compile(r"(?:[a-z0-9-]+\.)+amazonaws\.com(?:\.cn)?")
-#: What the console and sign-in call themselves, such as signin.amazonaws.com, S3Console/0.4, and EC2ConsoleFrontend
-#: with aws-internal/3.
+#: What the console and sign-in call themselves, such as signin.amazonaws.com and S3Console/0.4.
 _CONSOLE = re.compile(
     r"(?:console|signin)\.(?:[a-z0-9-]+\.)*amazonaws\.com"
-    r"|aws[ -]?console\b|s3console/|[a-z0-9 ]*console\w*, aws-internal/",
+    r"|aws[ -]?console\b|s3console/",
     re.IGNORECASE,
 )
+#: A server of AWS's own, with its name: the console's have that word in it, such as EC2ConsoleFrontend.
+_SERVER = re.compile(r"([a-z0-9_ ]*), aws-internal/", re.IGNORECASE)
 #: Services of AWS among themselves, the console's own servers too: "AWS Internal", aws-internal/3, Coral/Netty4.
 _INTERNAL = re.compile(r"aws[ -]internal\b|coral/", re.IGNORECASE)
 #: GitHub's configure-aws-credentials (src/CredentialsClient.ts), which since #1774 tells the run.
@@ -209,7 +210,8 @@ class UserAgent:
 def read_user_agent(text: str) -> UserAgent:
     """What the ``userAgent`` of an event says. Empty for a text that no rule knows."""
     text = text[:_LONGEST].strip().removeprefix("[").removesuffix("]").strip()
-    if _CONSOLE.match(text):
+    server = _SERVER.match(text)
+    if _CONSOLE.match(text) or (server and "console" in server[1].lower()):
         return UserAgent(CONSOLE)
     if _SERVICE.fullmatch(text) or _INTERNAL.match(text):
         return UserAgent(AWS_SERVICE)
