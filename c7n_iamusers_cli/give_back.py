@@ -288,9 +288,8 @@ class _Release:
                     outcome = writer.add(subject, Outcome.of(subject, status, rests_on=at))
                     writer.close()
                 annotate(resource, "outcome", outcome.as_data())
-                for (
-                    action
-                ) in manager.actions:  # a message that fails appends raise-at-the-end here, meanwhile
+                # a message that fails appends raise-at-the-end to these, meanwhile
+                for action in manager.actions:
                     if action.type in (_NOTIFY, _LATER):
                         action.process([resource])
 

@@ -89,7 +89,7 @@ def not_due(step: Step, account: Account, now: datetime) -> str:
 def _too_early(step: Step, account: Account, announced: Announcements, now: datetime) -> str:
     days = account.variables.get(step.days)
     if not isinstance(days, int | float) or isinstance(days, bool):
-        return ""  # of ANNOUNCED; or the policies state it themselves, or preflight reports it
+        return ""  # ANNOUNCED has no days; otherwise the policies state them, or preflight reports it
     assert step.due in (AFTER, ON_DAY)
     assert announced.first is not None
     first = announced.first + timedelta(days=days)

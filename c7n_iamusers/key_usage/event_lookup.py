@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.execution.paging import pages
 from c7n_iamusers.execution.rate_limit import RateLimit
-from c7n_iamusers.execution.retries import Backoff, Verdict, error_code, message_of, verdict_on
+from c7n_iamusers.execution.retries import BUSY_CODES, Backoff, error_code, message_of
 from c7n_iamusers.key_usage.model import KeyUsage
 from c7n_iamusers.key_usage.tally import Tally
 from c7n_iamusers.text.documents import NotInFormat, read_json
@@ -106,8 +106,8 @@ class EventLookup:
         code = error_code(error)
         if "AccessDenied" in code:
             what = f"is refused ({code}): allow it to the role that reads"
-        elif verdict_on(error) is Verdict.BUSY:
-            what = f"is throttled ({code}): somebody else makes its two calls a second: ask again later"
+        elif code in BUSY_CODES:
+            what = f"is throttled ({code}): all callers share two calls a second: ask again later"
         else:
             what = f"does not answer ({code}): {message_of(error)}"
         why = f"{PERMISSION} in {self.region} {what}"

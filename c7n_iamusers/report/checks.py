@@ -79,9 +79,7 @@ def _unread_evidence(accounts: Iterable[ReportedAccount]) -> Iterator[Row]:
     for account in accounts:
         users = Counter(problem for user in account.users if user.is_left() for problem in user.problems)
         for problem, count in sorted(users.items()):
-            why = (
-                f"{problem}. What rests on it is unknown for {counted(count, 'user')}: read it, and run again"
-            )
+            why = f"{problem}. What rests on it is unknown for {counted(count, 'user')}: correct that, and run again"
             yield need(ATTENTION, "evidence", "evidence not read", why, account)
 
 

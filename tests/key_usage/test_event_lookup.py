@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 
 from c7n_iamusers.execution.retries import Backoff
@@ -151,6 +152,18 @@ def test_what_stays_throttled_is_retried_for_one_key_only() -> None:
     assert tried > 1
     assert "ThrottlingException" in history.of(OTHER).problem
     assert left - history.left == tried
+
+
+def test_an_unreachable_endpoint_is_not_said_to_throttle(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = History()
+
+    def unreachable(*_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://cloudtrail.invalid")
+
+    monkeypatch.setattr(history.lookup.client, "_make_api_call", unreachable)
+    problem = history.of().problem
+    assert "does not answer (EndpointConnectionError)" in problem
+    assert "throttled" not in problem
 
 
 def test_throttling_that_ends_loses_nothing() -> None:
