@@ -133,6 +133,7 @@ def _breaks(user: PlannedDeletion) -> list[str]:
 def lines_of(found: DeletionPlan, digest: str = "") -> Iterator[str]:
     """The lines of a plan of deletions. ``digest``: of its file, if it is to be named."""
     yield _head(found, digest)
+    yield visible(found.asked.text)
     for user in found.users:
         yield from ("", _title(user), *_breaks(user), *_lines(user))
 
@@ -147,7 +148,7 @@ def _draw(found: DeletionPlan, digest: str) -> None:
     from rich.text import Text
     from rich.tree import Tree
 
-    tree = Tree(Text(_head(found, digest)))
+    tree = Tree(Text(f"{_head(found, digest)}\n{visible(found.asked.text)}"))
     for user in found.users:
         branch = tree.add(Text(_title(user), style="dim" if user.skipped else "bold"))
         for line in (*_breaks(user), *_lines(user)):

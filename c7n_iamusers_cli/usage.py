@@ -13,12 +13,15 @@ import click
 
 from c7n_iamusers.text.wording import counted
 from c7n_iamusers_cli.arguments import S3, account_choice, accounts_to_read, regions_to_read, targets_in
+from c7n_iamusers_cli.kept_readings import KeptReadings
 from c7n_iamusers_cli.key_accounts import NO_ACCOUNT_HAS_IT, KeyAccounts
 from c7n_iamusers_cli.output import end_check, format_option, print_json, print_table, progress_bar, say
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.stores import Store
     from c7n_iamusers.key_usage.callers import Caller
+    from c7n_iamusers.key_usage.event_lookup import EventLookup
+    from c7n_iamusers.key_usage.history_reading import Reading
     from c7n_iamusers.key_usage.model import KeyUsage
     from c7n_iamusers.organization.readiness import Target
 
@@ -35,6 +38,8 @@ _COLUMNS = (
     "calls",
     "refused",
 )
+#: What was read longer ago is not called the use of today.
+_RECENT = timedelta(hours=1)
 #: The days of CloudTrail's event history; the query's, unless --days says otherwise.
 _DAYS = 90
 
@@ -63,6 +68,12 @@ _DAYS = 90
     "--pages", type=click.IntRange(1, 1_000), default=1, help="Of the event history: pages of 50 calls a key."
 )
 @click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Of the event history: keep in FILE what was read, and read on from there: so many pages more.",
+)
+@click.option(
     "--athena-query", "table", metavar="TABLE", help="Print the query for this table of Athena, and end."
 )
 @click.option(
@@ -83,6 +94,7 @@ def usage(
     tags: tuple[str, ...],
     regions: tuple[str, ...],
     pages: int,
+    resume: Path | None,
     table: str | None,
     days: int,
     output_format: str,
@@ -104,9 +116,9 @@ def usage(
         raise click.UsageError(
             "give --from PLACE, or -c FILE with a KEY_ID or USER, whose event history is read then"
         )
-    if sources and (regions or pages > 1):
-        raise click.UsageError("-r and --pages are about the event history: leave out --from")
-    search = _Usage(targets, _ranges(ranges))
+    if sources and (regions or pages > 1 or resume):
+        raise click.UsageError("-r, --pages and --resume are about the event history: leave out --from")
+    search = _Usage(targets, _ranges(ranges), KeptReadings(resume))
     keys = None if everything else search.accounts.keys_of(str(asked))
     if sources:
         search.read_files(sources, keys)
@@ -205,12 +217,17 @@ class _Key:
 
 @dataclass
 class _Usage:
-    """``found``: the keys that were asked for, or that have calls. ``unread``: what could not be read, in words."""
+    """``found``: the keys that were asked for, or that have calls. ``unread``: what could not be read, in words.
+
+    ``notes``: what of the event history nobody asked to read, in words.
+    """
 
     targets: Sequence[Target]
     ranges: Sequence[tuple[Any, str]]
+    kept: KeptReadings
     found: list[_Key] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.accounts = KeyAccounts(self.targets, self.unread)
@@ -262,12 +279,11 @@ class _History:
     whole: _Usage
     target: Target
     pages: int
-    _lookups: dict[str, Any] = field(default_factory=dict)
+    _lookups: dict[str, EventLookup] = field(default_factory=dict)
     _own: dict[str, Mapping[str, str] | None] = field(default_factory=dict)
 
     def of(self, key_id: str, regions: Sequence[str]) -> _Key | None:
         """What it says of a key; None if the account does not have it."""
-        from c7n_iamusers.execution.journal import utc_now
         from c7n_iamusers.key_usage.callers import Places, callers_of
         from c7n_iamusers.key_usage.combination import combined
         from c7n_iamusers.key_usage.data_plane import is_data_plane
@@ -277,7 +293,7 @@ class _History:
             return None
         use = last.get("AccessKeyLastUsed") or {}
         used_in = [] if use.get("Region") in (None, "N/A") else [str(use["Region"])]
-        usages = [self._lookup(each).usage_of(key_id, utc_now()) for each in regions or used_in]
+        usages = [self._read_on(key_id, each) for each in regions or used_in]
         self.whole.unread += (f"{self.target}: {usage.problem}" for usage in usages if usage.problem)
         together = combined(key_id, usages)
         if not together.groups:
@@ -296,6 +312,23 @@ class _History:
         only = not callers and is_data_plane(str(use.get("ServiceName") or ""))
         return _Key(key_id, str(last.get("UserName") or ""), usages, callers, use, only, self.target)
 
+    def _read_on(self, key_id: str, region: str) -> KeyUsage:
+        from c7n_iamusers.execution.journal import utc_now
+
+        account_id, kept, now = self.target.account_id, self.whole.kept, utc_now()
+        for reading in self._lookup(region).read_on(kept.of(account_id, region, key_id), now):
+            kept.keep(account_id, reading)
+        if reading.usage.more and not reading.problem and reading.groups:
+            on = "the same command reads on" if kept.path else "give more --pages, or --resume FILE"
+            self._note(reading, f"there are calls before {reading.back_to:%Y-%m-%d %H:%M} UTC: {on}")
+        if reading.as_of and reading.as_of < now - _RECENT:
+            since = f"{reading.as_of:%Y-%m-%d %H:%M} UTC"
+            self._note(reading, f"{kept.path} has no calls since {since}: give another file for these")
+        return reading.usage
+
+    def _note(self, reading: Reading, text: str) -> None:
+        self.whole.notes.append(f"{self.target}: {reading.key_id}: {reading.usage.source}: {text}")
+
     def _last_use(self, key_id: str) -> Mapping[str, Any] | None:
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -310,7 +343,7 @@ class _History:
                 self.whole.unread.append(f"{self.target}: {key_id}: {error}")
             return None
 
-    def _lookup(self, region: str) -> Any:
+    def _lookup(self, region: str) -> EventLookup:
         from c7n_iamusers.execution.retries import Backoff
         from c7n_iamusers.key_usage.event_lookup import EventLookup
 
@@ -365,6 +398,8 @@ def _print(search: _Usage, output_format: str) -> None:
     for key in search.found:
         if not key.callers:
             say(f"{key.key_id}: {key.without_calls()}", err=True)
+    for each in search.notes:
+        say(each, err=True)
     for each in search.unread:
         say(f"not read: {each}", err=True)
     read = ", as far as it was read" if search.unread else ""

@@ -9,20 +9,22 @@ reader of the old one, and only then new files in tests/data/persisted.
 from __future__ import annotations
 
 import json
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from c7n_iamusers import reasons
 from c7n_iamusers.deletion.plan import plan_deletion
-from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion
+from c7n_iamusers.deletion.reviewed_plan import Asked, DeletionPlan, PlannedDeletion
 from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED, Subject
 from c7n_iamusers.execution.journal import DECISION, OUTCOME, SNAPSHOT, JournalReader, journal_line
 from c7n_iamusers.execution.journal_format import chain_of, line_digest
 from c7n_iamusers.execution.outcomes import DELETED, SKIPPED, Outcome
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.iam.policy_documents import PolicyVersion
+from c7n_iamusers.key_usage.history_reading import Reading, parse_readings, readings_as_json
+from c7n_iamusers.key_usage.model import CallGroup
 from c7n_iamusers.notices.notices import Notice, parse_record
 from c7n_iamusers.reasons import read_reason
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
@@ -32,6 +34,7 @@ pytestmark = pytest.mark.pure
 
 DATA = Path(__file__).parent / "data" / "persisted"
 TAKEN = datetime(2026, 11, 24, 12, 30, 15, 250000, tzinfo=timezone.utc)
+CALLED = datetime(2026, 11, 20, 10, tzinfo=timezone.utc)
 ALICE = user(tags={"Team": "ä", "Email": "alice@example.com"}, **EVERYTHING)
 DOCUMENT = '{"Statement":[{"Action":"s3:Get*","Effect":"Allow","Resource":"*"}],"Version":"2012-10-17"}'
 GROUP = {
@@ -63,6 +66,7 @@ PLAN = DeletionPlan(
         ),
         PlannedDeletion(user("bob", unique_id="AIDABOBBOBBOBBOBBOB23").subject, skipped=ACTIVE),
     ),
+    asked=Asked(("eu-west-1",), ("s3://states/users.tfstate",), ("s3",)),
 )
 NOTICE = Notice(
     ACCOUNT,
@@ -127,12 +131,19 @@ OUTCOMES = [
     Outcome.of(ALICE.subject, DELETED, calls=14, seconds=1.25).at(TAKEN).as_data(),
     Outcome.of(ALICE.subject, SKIPPED, ACTIVE, verdict="equal").at(TAKEN).as_data(),
 ]
+READING = Reading(
+    *("AKIA1", "eu-west-1"),
+    (CallGroup("s3", "ListBuckets", "eu-west-1", "192.0.2.4", "Boto3/1.34", 3, 1, CALLED, CALLED),),
+    *(TAKEN.replace(microsecond=0), CALLED - timedelta(days=80), CALLED),
+    ids=("5f0d1a6c-0f3b-4b6e-9a57-6d1f5a3c0001",),
+)
 WRITTEN = {
     "snapshot.json": SNAPSHOT_OF_ALICE.as_json().encode(),
     "deletion-plan.json": PLAN.as_json().encode(),
     "notice.json": NOTICE.as_json(),
     "journal.jsonl": journal(),
     "outcomes.json": json.dumps(OUTCOMES, indent=1).encode(),
+    "event-history.json": readings_as_json({(ACCOUNT, "eu-west-1", "AKIA1"): READING}),
 }
 
 
@@ -154,6 +165,7 @@ def test_the_fingerprint_of_a_snapshot_is_that_of_the_user_read_live() -> None:
 
 def test_a_plan_is_read_as_it_was_made() -> None:
     found = DeletionPlan.from_json(kept("deletion-plan.json"))
+    assert found.asked == PLAN.asked
     planned = found.of(ALICE.subject)
     assert planned
     assert planned.fingerprint == "b8c38c95cfbbe90353d4866c192001fb877acc4f1dec993ec2eaaea32eb09d94"
@@ -183,3 +195,7 @@ def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert [line["time"] for line in lines] == [TAKEN.isoformat()] * len(LINES)
     chain = chain_of(kept("journal.jsonl"), lambda _: None)
     assert (chain.lines, chain.first, chain.faults, chain.cut) == (len(LINES), "", {}, False)
+
+
+def test_what_was_read_of_an_event_history_is_read_as_it_was() -> None:
+    assert parse_readings(kept("event-history.json")) == {(ACCOUNT, "eu-west-1", "AKIA1"): READING}

@@ -56,17 +56,30 @@ _USER: dict[str, Any] = {
         },
     },
 }
+_TEXTS = {"type": "array", "items": _TEXT}
+_ASKED: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["stacks", "terraform_states", "resource_policies"],
+    "description": "what was asked about the users, beside their tags: what was not asked is not known of them",
+    "properties": {
+        "stacks": {**_TEXTS, "description": "Regions whose stacks were asked whether they manage a user"},
+        "terraform_states": {**_TEXTS, "description": "places of states that were read for it"},
+        "resource_policies": {**_TEXTS, "description": "services whose policies were read for a user's name"},
+    },
+}
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "Plan of deletions of IAM users",
     "type": "object",
     "additionalProperties": False,
-    "required": ["schema_version", "made", "account_id", "policy", "users"],
+    "required": ["schema_version", "made", "account_id", "policy", "asked", "users"],
     "properties": {
         "schema_version": {"const": SCHEMA_VERSION},
         "made": {"type": "string", "format": "date-time"},
         "account_id": {"type": "string", "pattern": r"^\d{12}$"},
         "policy": {"type": "string"},
+        "asked": _ASKED,
         "users": {"type": "array", "items": _USER},
     },
 }
@@ -125,6 +138,32 @@ class PlannedDeletion:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What the policy asked about its users, beside their tags. What it did not ask is not known of them.
+
+    ``stacks``: Regions, ``terraform_states``: places, of what may manage a user. ``resource_policies``: services whose
+    policies may name one.
+    """
+
+    stacks: tuple[str, ...] = ()
+    terraform_states: tuple[str, ...] = ()
+    resource_policies: tuple[str, ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """Its entry in the file."""
+        return {name: [*places] for name, places in vars(self).items()}
+
+    @property
+    def text(self) -> str:
+        """For a reviewer."""
+        stacks = [f"stacks in {', '.join(self.stacks)}"] if self.stacks else []
+        states = [f"states in {', '.join(self.terraform_states)}"] if self.terraform_states else []
+        by = f"by tags, {' and '.join((*stacks, *states))}" if stacks or states else "by tags alone"
+        named = ", ".join(self.resource_policies) or "none"
+        return f"which code manages them was asked {by}; policies of resources that may name them: {named}"
+
+
+@dataclass(frozen=True)
 class DeletionPlan:
     """What one policy would delete in one account. ``made``: a datetime, or ISO 8601 text once loaded.
 
@@ -136,6 +175,7 @@ class DeletionPlan:
     made: datetime | str
     users: tuple[PlannedDeletion, ...]
     file: Mapping[str, str] = field(default_factory=dict)
+    asked: Asked = Asked()
 
     def of(self, subject: Subject) -> PlannedDeletion | None:
         """The entry of the user with that ARN and unique id; None if there is none."""
@@ -149,6 +189,7 @@ class DeletionPlan:
             "made": made,
             "account_id": self.account_id,
             "policy": self.policy,
+            "asked": self.asked.as_data(),
         }
         return json.dumps({**head, "users": [user.as_data() for user in self.users]}, indent=2)
 
@@ -172,7 +213,8 @@ class DeletionPlan:
             if problem is None:
                 users = tuple(map(_planned, data["users"]))
                 _require_consistency(data["account_id"], users)
-                return cls(data["account_id"], data["policy"], data["made"], users)
+                asked = Asked(**{name: tuple(places) for name, places in data["asked"].items()})
+                return cls(data["account_id"], data["policy"], data["made"], users, asked=asked)
         except (KeyError, TypeError, AttributeError) as error:
             problem = repr(error)
         raise PlanInvalid(f"not a plan of deletions of version {SCHEMA_VERSION}: {problem}")

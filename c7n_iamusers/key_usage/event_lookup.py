@@ -8,7 +8,7 @@ It has management events of 90 days, in the Region of the call; 50 a page, the n
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,18 +18,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from c7n_iamusers.execution.paging import pages
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.execution.retries import BUSY_CODES, Backoff, error_code, message_of
+from c7n_iamusers.key_usage.history_reading import Reading
 from c7n_iamusers.key_usage.model import KeyUsage
 from c7n_iamusers.key_usage.tally import Tally
 from c7n_iamusers.text.documents import NotInFormat, read_json
-from c7n_iamusers.text.wording import counted
 
 PERMISSION = "cloudtrail:LookupEvents"
 #: "The rate of lookup requests is limited to two per second, per account, per Region" (LookupEvents).
 PER_SECOND = 2.0
 #: How far back the event history goes (LookupEvents).
 HISTORY = timedelta(days=90)
-#: What it is called in ``KeyUsage.source``, before its Region.
-SOURCE = "CloudTrail's event history"
 #: Errors about the question, not about whoever asks: the next key may have an answer.
 _OF_ONE_KEY = frozenset({"InvalidLookupAttributesException", "InvalidNextTokenException"})
 
@@ -53,53 +51,64 @@ class EventLookup:
     def __post_init__(self) -> None:
         RateLimit(PER_SECOND).attach(self.client)
 
-    @property
-    def source(self) -> str:
-        """What it is called in ``KeyUsage.source``."""
-        return f"{SOURCE} in {self.region}"
-
     def usage_of(self, key_id: str, now: datetime) -> KeyUsage:
         """The newest calls by ``key_id``. ``now``: UTC. It raises nothing of AWS: see ``KeyUsage.problem``.
 
         If a further page can't be read, what was read is there, with ``more`` and the ``problem``.
         """
+        *_, last = self.read_on(Reading(key_id, self.region), now)
+        return last.usage
+
+    def read_on(self, before: Reading, now: datetime) -> Iterator[Reading]:
+        """Read up to ``most_pages`` further pages, older than what ``before`` has. Yields what is known after each one,
+        and at least once; like ``usage_of`` it raises nothing of AWS: the last one has the ``problem``.
+
+        AWS keeps no place in the history for long, so it is asked for the events up to the second of the oldest one
+        that was read ("Occurred before or at the time", LookupEvents); those of that second that were read are known
+        by their ids. A page of nothing else does not count.
+        """
         with self._lock:
             refused = self._refused
-        if refused:
-            return KeyUsage(key_id, (), self.source, None, problem=refused)
-        tally = Tally({key_id})
-        found = KeyUsage(key_id, (), self.source, None)
+        if before.ended or refused:
+            yield replace(before, problem="" if before.ended else refused)
+            return
+        if before.back_to and before.back_to < now - HISTORY:
+            why = (
+                "what was not read of it is older than 90 days now, and CloudTrail does not have it any more"
+            )
+            yield replace(before, problem=why)
+            return
+        found = replace(before, problem="")
         try:
-            for page in self._pages(key_id, now):
-                self._add(tally, page)
-                more = bool(page.get("NextToken") or tally.unclear or tally.overfull)
-                groups = tally.groups_of(key_id)
-                why = f"{counted(tally.unclear, 'event')} of it can't be read" if tally.unclear else ""
-                found = KeyUsage(key_id, groups, self.source, now, now - HISTORY, more, why)
+            for found in self._read(before, now):
+                yield found
         except (ClientError, BotoCoreError) as error:
-            return replace(found, more=found.as_of is not None, problem=self._failed(error))
+            yield replace(found, problem=self._failed(error))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            why = f"its events can't be read: {error!r}"
-            return replace(found, more=found.as_of is not None, problem=why)
-        return found
+            yield replace(found, problem=f"its events can't be read: {error!r}")
 
-    def _pages(self, key_id: str, now: datetime) -> Any:
+    def _read(self, before: Reading, now: datetime) -> Iterator[Reading]:
+        """What was read, after each page."""
         asked = {
-            "LookupAttributes": [{"AttributeKey": "AccessKeyId", "AttributeValue": key_id}],
+            "LookupAttributes": [{"AttributeKey": "AccessKeyId", "AttributeValue": before.key_id}],
             "StartTime": now - HISTORY,
-            "EndTime": now,
+            "EndTime": before.back_to or now,
         }
-        read = pages(self.client, "LookupEvents", self.backoff, **asked)
-        for _, page in zip(range(self.most_pages), read, strict=False):
-            yield page
-
-    def _add(self, tally: Tally, page: Mapping[str, Any]) -> None:
-        """Count the events of ``page``. One that can't be read is counted as unclear, and loses no other."""
-        for event in page["Events"]:
-            try:
-                tally.add(read_json(str(event["CloudTrailEvent"])))
-            except (NotInFormat, KeyError, TypeError):
-                tally.unclear += 1
+        tally, found, left = before.tally(), before, self.most_pages
+        for page in pages(self.client, "LookupEvents", self.backoff, **asked):
+            events = [event for event in page["Events"] if event.get("EventId") not in before.ids]
+            for event in events:
+                _count(tally, event)
+            found = replace(
+                found.with_calls(tally).with_events(events),
+                as_of=before.as_of or now,
+                since=now - HISTORY,
+                ended=not page.get("NextToken"),
+            )
+            yield found
+            left -= bool(events) or not page["Events"]
+            if not left:
+                return
 
     def _failed(self, error: Exception) -> str:
         """Why nothing was read, in words; kept for the other keys, unless it is about this one."""
@@ -115,3 +124,11 @@ class EventLookup:
             with self._lock:
                 self._refused = why
         return why
+
+
+def _count(tally: Tally, event: Mapping[str, Any]) -> None:
+    """Count an event. One that can't be read is counted as unclear, and loses no other."""
+    try:
+        tally.add(read_json(str(event["CloudTrailEvent"])))
+    except (NotInFormat, KeyError, TypeError):
+        tally.unclear += 1

@@ -38,6 +38,7 @@ class KeyUsage:
     ``source``: what was read, in words, such as ``CloudTrail's event history in eu-west-1``. ``as_of``: when (UTC);
     None, with a ``problem``, if it was not read: then the use is unknown, and never none. ``since``: from when on the
     source has events; None if unknown. ``more``: there are further events that were not read, so counts are minimums.
+    ``back_to``: of those, the newest are of this second or older; None if unknown.
     """
 
     key_id: str
@@ -47,9 +48,11 @@ class KeyUsage:
     since: datetime | None = None
     more: bool = False
     problem: str = ""
+    back_to: datetime | None = None
 
     def as_data(self) -> dict[str, Any]:
         """The source as annotations and reports show it, without the groups."""
         data: Mapping[str, Any] = {"source": self.source, "as_of": as_text(self.as_of)}
         optional = {"since": as_text(self.since), "more": self.more, "problem": self.problem}
+        optional |= {"back_to": as_text(self.back_to if self.more else None)}
         return {**data, **{key: value for key, value in optional.items() if value}}

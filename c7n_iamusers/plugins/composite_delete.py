@@ -14,6 +14,7 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.utils import type_schema
 
 from c7n_iamusers.deletion.reviewed_plan import (
+    Asked,
     DeletionPlan,
     PlannedDeletion,
     load_plan,
@@ -79,7 +80,8 @@ def propose(
             proposals = list(pool.map(proposal, resources))
     interruption.exit_if_stopped()
     users = tuple(planned for planned, _ in proposals)
-    _write(manager, store, DeletionPlan(run.account_id, str(manager.data.get("name")), utc_now(), users))
+    name, asked = str(manager.data.get("name")), _asked(manager)
+    _write(manager, store, DeletionPlan(run.account_id, name, utc_now(), users, asked=asked))
     outcomes = [outcome for _, outcome in proposals]
     action.report(resources, outcomes)
     fail_at_the_end(manager, action.type, outcomes)
@@ -99,6 +101,15 @@ def _proposal(deletion: UserDeletion, interruption: Interruption, resource: Reso
     outcome = outcome_of(subject, work, interruption)
     # Users that could not be read are in the plan too, so that it lists all users.
     return (found[0] if found else PlannedDeletion(subject, skipped=outcome.reason)), outcome
+
+
+def _asked(manager: Any) -> Asked:
+    """What the filters ``unnecessary`` of the policy ask. Raises PolicyExecutionError as they do."""
+    options = [each.options() for each in manager.filters if each.type == "unnecessary"]
+    stacks = (region for each in options for region in each.code.regions)
+    states = (place for each in options for place in each.code.states)
+    named = (service for each in options for service in each.blast_radius.services)
+    return Asked(*(tuple(dict.fromkeys(each)) for each in (stacks, states, named)))
 
 
 def _breaks(resource: Resource) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from c7n_iamusers.deletion.plan import plan_deletion
-from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion
+from c7n_iamusers.deletion.reviewed_plan import Asked, DeletionPlan, PlannedDeletion
 from c7n_iamusers_cli.main import main
 from tests.records import ACCOUNT, EVERYTHING, said, user
 
@@ -35,6 +35,10 @@ def test_a_reviewer_sees_every_call_in_its_order(tmp_path: Path) -> None:
     assert "account 111122223333" in lines[0]
     assert f"1 users are deleted by {len(PLANNED.calls)} calls, 1 are skipped" in lines[0]
     assert hashlib.sha256(PLAN.as_json().encode()).hexdigest() in lines[0]
+    assert lines[1] == (
+        "which code manages them was asked by tags alone; policies of resources that may name them: none"
+    )
+    lines = lines[1:]
     assert lines[2].startswith(f"{ALICE.arn} (AIDAALICEALICEALICE23): 1 login-profile, 2 access-key")
     assert lines[3].startswith("  1 iam:PutUserPolicy ")
     assert "c7n-iamusers-deny-all" in lines[3]
@@ -45,6 +49,23 @@ def test_a_reviewer_sees_every_call_in_its_order(tmp_path: Path) -> None:
     assert len([line for line in lines if " iam:" in line]) == len(PLANNED.calls)
 
 
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        (Asked(stacks=("eu-west-1", "us-east-1")), "by tags, stacks in eu-west-1, us-east-1; "),
+        (Asked(terraform_states=("s3://b/k",)), "by tags, states in s3://b/k; "),
+        (
+            Asked(("eu-west-1",), ("a", "b"), ("s3", "kms")),
+            "by tags, stacks in eu-west-1 and states in a, b; policies of resources that may name them: s3, kms",
+        ),
+    ],
+)
+def test_a_reviewer_sees_what_was_asked(tmp_path: Path, asked: Asked, text: str) -> None:
+    plan = replace(PLAN, asked=asked)
+    assert text in printed(tmp_path, content=plan.as_json()).output.splitlines()[1]
+    assert DeletionPlan.from_json(plan.as_json()).asked == asked
+
+
 def test_on_a_terminal_it_is_a_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Any] = []
     monkeypatch.setattr("rich.console.Console.print", lambda _, tree: drawn.append(tree))
@@ -52,6 +73,7 @@ def test_on_a_terminal_it_is_a_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     printed(tmp_path)
     (tree,) = drawn
     assert "1 users are deleted" in str(tree.label)
+    assert "by tags alone" in str(tree.label)
     assert [len(branch.children) for branch in tree.children] == [len(PLANNED.calls), 0]
 
 

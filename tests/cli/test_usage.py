@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,67 @@ def test_the_event_history_of_a_user(org: LocalOrg, key: str) -> None:
     assert read["sources"][0]["source"] == f"CloudTrail's event history in {REGION}"
     assert of_accounts(key)["keys"][0]["callers"] == [caller]
     assert of_accounts(key, "-r", "eu-west-1")["keys"][0]["callers"] == []
+
+
+def test_further_pages_are_read_by_further_runs(org: LocalOrg, directory: Path, key: str) -> None:
+    began = days_ago(3).replace(second=0, microsecond=0)
+    for minutes in range(120):
+        time = (began + timedelta(minutes=minutes)).isoformat()
+        scripted_events.attempt(org, ACCOUNT, "jane", "ec2:DescribeInstances", region=REGION, time=time)
+    asked = (key, "-c", "accounts.yml", "-a", "payments", "--resume", "kept.json")
+    calls, told = [], []
+    for _ in range(4):
+        org.clear_calls()
+        result = usage(*asked)
+        assert result.exit_code == 0, result.output
+        calls.append(result.stdout.splitlines()[1].split()[-2:])
+        told.append((result.stderr, sum(call.operation == "LookupEvents" for call in org.calls)))
+    assert calls == [["50", "0"], ["99", "0"], ["120", "0"], ["120", "0"]]
+    assert [lookups for _, lookups in told] == [1, 1, 1, 0]
+    back_to = f"{began + timedelta(minutes=70):%Y-%m-%d %H:%M} UTC"
+    assert f"there are calls before {back_to}: the same command reads on" in told[0][0]
+    assert told[2][0] == told[3][0] == "1 key, 1 caller\n"
+    assert (directory / "kept.json").stat().st_mode & 0o777 == 0o600
+    (read,) = of_accounts(key, "--pages", "10")["keys"]
+    assert read["callers"][0]["calls"] == 120
+    result = usage(key, "-c", "accounts.yml", "-a", "payments")
+    assert f"before {back_to}: give more --pages, or --resume FILE" in result.stderr
+
+
+def test_that_a_file_is_of_an_earlier_time_is_said(
+    org: LocalOrg, directory: Path, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted_events.attempt(
+        org, ACCOUNT, "jane", "ec2:DescribeInstances", region=REGION, time=days_ago(2).isoformat()
+    )
+    asked = (key, "-c", "accounts.yml", "-a", "payments", "--resume", "kept.json")
+    assert "has no calls since" not in usage(*asked).stderr
+    kept = json.loads((directory / "kept.json").read_text())
+    kept["readings"][0]["as_of"] = "2026-01-01T12:30:00+00:00"
+    (directory / "kept.json").write_text(json.dumps(kept))
+    expected = "kept.json has no calls since 2026-01-01 12:30 UTC: give another file for these"
+    assert expected in usage(*asked).stderr
+
+
+@pytest.mark.parametrize("text", ["", "{}", "key_id,calls", '{"kind": "event-history", "version": 1}'])
+def test_a_file_of_something_else_is_refused_and_kept(
+    org: LocalOrg, directory: Path, key: str, text: str
+) -> None:
+    (directory / "mine.json").write_text(text)
+    org.clear_calls()
+    result = usage(key, "-c", "accounts.yml", "-a", "payments", "--resume", "mine.json")
+    assert result.exit_code == 1
+    assert "Error: --resume mine.json: " in result.stderr
+    assert (directory / "mine.json").read_text() == text
+    assert [call.operation for call in org.calls if call.service == "cloudtrail"] == []
+
+
+def test_a_place_where_no_file_can_be_is_refused(org: LocalOrg, directory: Path, key: str) -> None:
+    (directory / "file").write_text("")
+    for place in ("file/kept.json", "."):
+        result = usage(key, "-c", "accounts.yml", "-a", "payments", "--resume", place)
+        assert result.exit_code == 1
+        assert f"Error: --resume {place}" in result.stderr
 
 
 def test_a_key_that_was_never_used_and_one_of_data_events(org: LocalOrg, key: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from c7n.exceptions import PolicyValidationError
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.deletion.reviewed_plan import load_plan
+from c7n_iamusers.deletion.reviewed_plan import Asked, load_plan
 from c7n_iamusers.evidence.assessment import ANNOTATION
 from c7n_iamusers.infrastructure_code import stacks
 from c7n_iamusers_cli.plan import lines_of
@@ -132,6 +132,7 @@ def test_the_plan_names_the_stack(tmp_path: Path) -> None:
     run_within_permissions(acting(planning, tmp_path, filters=filters))
     plan = load_plan((tmp_path / NAME / "deletion-plan.json").read_bytes())
     assert any(STACK in line for line in lines_of(plan))
+    assert plan.asked == Asked(stacks=tuple(STACKS["cloudformation"]))
 
 
 def test_tags_alone_spare_a_user_and_are_read_live(org: LocalOrg, tmp_path: Path) -> None:

@@ -340,6 +340,7 @@ def test_a_plan_says_what_breaks(org: LocalOrg, alice: str, tmp_path: Path) -> N
     assert len(breaks["alice"]) == len(SERVICES)
     assert "arn:aws:s3:::invoices (Principal of statement 1)" in breaks["alice"]
     assert breaks["bob"] == []
+    assert plan["asked"] == {"stacks": [], "terraform_states": [], "resource_policies": list(SERVICES)}
 
 
 def test_a_deletion_judges_the_user_by_the_same_policies(org: LocalOrg, alice: str, tmp_path: Path) -> None:
