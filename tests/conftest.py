@@ -72,15 +72,36 @@ LONGEST = {
 }
 
 
+#: Tests of whole programs, by name or module, whose parts other tests try, too. Each commit tries one half of them; both
+#: take about as long.
+HALVES = (
+    {
+        "test_an_account_that_cloudtrail_is_not_read_of_is_named",
+        "test_every_shipped_policy_runs_with_exactly_these_roles",
+        "test_from_the_announcement_to_a_deletion_by_a_plan",
+        "test_messages_are_the_same_to_the_byte",
+        "test_the_guide_runs_as_it_is_written",
+        "test_the_runbook_runs_as_it_is_written",
+    },
+    {
+        "test_a_killed_shard_runs_again_and_nothing_happens_twice",
+        "test_a_new_row_and_a_new_rule_are_all_that_is_needed",
+        "test_a_run_and_its_report",
+        "test_an_environment_without_pip_gets_the_plugins",
+        "test_cloudformation_accepts_the_templates",
+        "test_each_member_of_each_line_is_compared_as_the_table_says",
+        "test_suite",
+        "test_the_conditions_are_asked_again_before_a_key_is_deleted",
+        "test_who_is_mailed_and_touched",
+    },
+)
 #: Where this is in the environment, every case of a table is tried: a mutant may be killed by one alone.
 EVERY_CASE = "EVERY_CASE"
 #: What decides which cases are tried, in the environment, and so of all workers: by default the commit, so that each
 #: tries others. ``make test`` prints it first; with SAMPLE=... the same cases are tried again.
 SAMPLE = "SAMPLE"
-#: Tests with no more cases are tried whole.
-_FEW = 2
-#: Of the others, the first case and about one of so many.
-_ONE_OF = 5
+#: Of tests with cases, the first one and about one of so many.
+_ONE_OF = 8
 #: Where tables are wide and each case runs commands, policies or the local organization; but for tests marked
 #: ``whole``.
 _WIDE = {
@@ -115,32 +136,34 @@ def _commit() -> str:
 
 def pytest_report_header() -> str:
     """Say how this run is repeated."""
-    return f"one of {_ONE_OF} cases of wide tables: SAMPLE={os.environ[SAMPLE]}"
+    return f"one of {_ONE_OF} cases of wide tables, one of 2 halves of whole programs: SAMPLE={os.environ[SAMPLE]}"
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the longest tests first; leave out four of five cases of what is sampled, but by ``make soak``."""
+    """Put the longest tests first; leave out most cases of what is sampled, but by ``make soak``."""
     if "SOAK_PAIRS" not in os.environ and not _are_named(config):
         left_out = {item for item in items if item.get_closest_marker("soak")}
         cases = defaultdict[str, list[pytest.Item]](list)
         for item in items:
             if item in left_out or EVERY_CASE in os.environ:
                 continue
+            if _is_of_the_other_half(item):
+                left_out.add(item)
+                continue
             wide = item.nodeid.split("/")[1] in _WIDE and not item.get_closest_marker("whole")
             if item.get_closest_marker("sampled") or wide:
                 cases[item.nodeid.partition("[")[0]].append(item)
-        # by a checksum: every fifth one in order could leave out one side of tables that cross two others
-        left_out |= {
-            item
-            for found in cases.values()
-            if len(found) > _FEW
-            for item in found[1:]
-            if not is_sampled(item.nodeid)
-        }
+        # by a checksum: every eighth one in order could leave out one side of tables that cross two others
+        left_out |= {item for found in cases.values() for item in found[1:] if not is_sampled(item.nodeid)}
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: item.name not in LONGEST)
+
+
+def _is_of_the_other_half(item: pytest.Item) -> bool:
+    other = HALVES[zlib.crc32(os.environ[SAMPLE].encode()) % 2]
+    return bool(other & {item.name.partition("[")[0], item.path.stem})
 
 
 def is_sampled(name: str) -> bool:

@@ -67,7 +67,7 @@ def _modules() -> dict[str, list[Path]]:
 MODULES = _modules()
 #: Tests of a line that are run at most, and the seconds that they took while learning.
 MOST_TESTS, MOST_SECONDS = 200, 40.0
-#: tests/conftest.py leaves out four of five cases of wide tables otherwise.
+#: tests/conftest.py leaves out most cases of wide tables otherwise.
 _EVERY_CASE = {"EVERY_CASE": "1"}
 #: Parts of the sample that are to be killed.
 FLOOR = 0.92

@@ -65,3 +65,18 @@ def test_one_module_lists_directories(package: str) -> None:
         and (node.func.attr in SILENT or ast.unparse(node.func) == "os.walk")
     ]
     assert found == []
+
+
+def test_each_name_of_the_conftest_is_of_a_test() -> None:
+    """Else what was renamed runs at the end, or with each commit."""
+    tree = ast.parse((ROOT / "tests" / "conftest.py").read_text())
+    values = {
+        ast.unparse(node.targets[0]): ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("LONGEST", "HALVES")
+    }
+    modules = {path.stem: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    texts = "".join(modules.values())
+    named = values["LONGEST"].union(*values["HALVES"])
+    assert [each for each in named if each not in modules and f"def {each}(" not in texts] == []
+    assert values["HALVES"][0] & values["HALVES"][1] == set()
