@@ -72,8 +72,8 @@ LONGEST = {
 }
 
 
-#: Tests of whole programs, by name or module, whose parts other tests try, too. Each commit tries one half of them; both
-#: take about as long.
+#: Tests of whole programs, by name or module, whose parts other tests try, too. Each commit tries one half of
+#: them; both take about as long.
 HALVES = (
     {
         "test_an_account_that_cloudtrail_is_not_read_of_is_named",

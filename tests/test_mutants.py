@@ -221,7 +221,8 @@ class Case:
 
     def __init__(self, number: int) -> None:
         self.name = f"test_wide[{number}]"
-        self.nodeid = f"tests/cli/test_x.py::{self.name}"
+        self.path = Path("tests/cli/test_x.py")
+        self.nodeid = f"{self.path}::{self.name}"
 
     def get_closest_marker(self, _: str) -> None:
         return None
