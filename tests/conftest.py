@@ -72,25 +72,36 @@ LONGEST = {
 }
 
 
-#: Tests of whole programs, by name or module, whose parts other tests try, too. Each commit tries one half of
-#: them; both take about as long.
-HALVES = (
+#: Tests of whole programs, by name or module, whose parts other tests try, too. Each commit tries one third of
+#: them; each takes about as long.
+THIRDS = (
+    {
+        "test_an_organization_that_is_served_is_tried_by_hand",
+        "test_suite",
+        "test_the_guide_runs_as_it_is_written",
+        "test_the_hook_registers_whatever_is_imported_first",
+        "test_the_rehearsal_runs",
+    },
     {
         "test_an_account_that_cloudtrail_is_not_read_of_is_named",
+        "test_every_hostile_file_is_read_or_refused",
         "test_every_shipped_policy_runs_with_exactly_these_roles",
+        "test_files_are_where_the_page_says",
         "test_from_the_announcement_to_a_deletion_by_a_plan",
         "test_messages_are_the_same_to_the_byte",
-        "test_the_guide_runs_as_it_is_written",
+        "test_policies_that_spare_too_few_are_faults",
         "test_the_runbook_runs_as_it_is_written",
+        "test_what_did_not_happen_is_a_fault",
     },
     {
         "test_a_killed_shard_runs_again_and_nothing_happens_twice",
         "test_a_new_row_and_a_new_rule_are_all_that_is_needed",
+        "test_a_report_holds_little_of_each_user",
         "test_a_run_and_its_report",
         "test_an_environment_without_pip_gets_the_plugins",
         "test_cloudformation_accepts_the_templates",
         "test_each_member_of_each_line_is_compared_as_the_table_says",
-        "test_suite",
+        "test_only_those_whom_it_serves_notice",
         "test_the_conditions_are_asked_again_before_a_key_is_deleted",
         "test_who_is_mailed_and_touched",
     },
@@ -100,15 +111,17 @@ EVERY_CASE = "EVERY_CASE"
 #: What decides which cases are tried, in the environment, and so of all workers: by default the commit, so that each
 #: tries others. ``make test`` prints it first; with SAMPLE=... the same cases are tried again.
 SAMPLE = "SAMPLE"
-#: Of tests with cases, the first one and about one of so many.
+#: Of each table, one of so many cases, and at least one.
 _ONE_OF = 8
 #: Where tables are wide and each case runs commands, policies or the local organization; but for tests marked
 #: ``whole``.
 _WIDE = {
     "cli",
     "deletion",
+    "execution",
     "hostile",
     "identity_center",
+    "key_retirement",
     "local_org",
     "packaging",
     "plugins",
@@ -136,7 +149,8 @@ def _commit() -> str:
 
 def pytest_report_header() -> str:
     """Say how this run is repeated."""
-    return f"one of {_ONE_OF} cases of wide tables, one of 2 halves of whole programs: SAMPLE={os.environ[SAMPLE]}"
+    which = f"one of {_ONE_OF} cases of wide tables, one of {len(THIRDS)} parts of whole programs"
+    return f"{which}: SAMPLE={os.environ[SAMPLE]}"
 
 
 @pytest.hookimpl(trylast=True)
@@ -148,29 +162,34 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item in left_out or EVERY_CASE in os.environ:
                 continue
-            if _is_of_the_other_half(item):
+            if _is_of_another_third(item):
                 left_out.add(item)
                 continue
             wide = item.nodeid.split("/")[1] in _WIDE and not item.get_closest_marker("whole")
             if item.get_closest_marker("sampled") or wide:
                 cases[item.nodeid.partition("[")[0]].append(item)
-        # by a checksum: every eighth one in order could leave out one side of tables that cross two others
-        left_out |= {item for found in cases.values() for item in found[1:] if not is_sampled(item.nodeid)}
+        for found in cases.values():
+            left_out |= {*sorted(found, key=lambda item: _checksum(item.nodeid))[-(-len(found) // _ONE_OF) :]}
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: item.name not in LONGEST)
 
 
-def _is_of_the_other_half(item: pytest.Item) -> bool:
-    other = HALVES[zlib.crc32(os.environ[SAMPLE].encode()) % 2]
-    return bool(other & {item.name.partition("[")[0], item.path.stem})
+def _is_of_another_third(item: pytest.Item) -> bool:
+    names = {item.name.partition("[")[0], item.path.stem}
+    return any(names & third for number, third in enumerate(THIRDS) if number != _checksum("") % len(THIRDS))
+
+
+def _checksum(name: str) -> int:
+    """By which cases are chosen: every eighth one in order could leave out one side of tables that cross two others."""
+    return zlib.crc32(f"{os.environ[SAMPLE]}{name}".encode())
 
 
 def is_sampled(name: str) -> bool:
     """Whether a case is among those that this commit tries; all are, by ``make soak`` and for mutants."""
     if "SOAK_PAIRS" in os.environ or EVERY_CASE in os.environ:
         return True
-    return zlib.crc32(f"{os.environ[SAMPLE]}{name}".encode()) % _ONE_OF == 0
+    return _checksum(name) % _ONE_OF == 0
 
 
 def _are_named(config: pytest.Config) -> bool:
